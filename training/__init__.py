@@ -1,0 +1,1 @@
+"""The offline half: trains the difference-aware encoder, measures it and exports bundles."""

@@ -1,0 +1,98 @@
+"""Which clips a run hears: a folder of audio, or a manifest with a filter."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from service.audio import AUDIO_SUFFIXES
+from training.errors import DatasetError
+from training.recipe import Columns, DataRecipe
+
+
+@dataclass(frozen=True, slots=True)
+class SourceClip:
+    """One file of audio.
+
+    Attributes:
+        root: The folder its name is relative to.
+        name: Path below the root, with forward slashes.
+        columns: What the manifest says of it; empty for a folder.
+    """
+
+    root: Path
+    name: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self.root / self.name
+
+    @property
+    def recording(self) -> str:
+        """The recording it was cut from: clips that share it stay on one side of a split."""
+        return self.columns.get("recording") or self.name
+
+
+def find_clips(data: Path, recipe: DataRecipe, seed: int) -> list[SourceClip]:
+    """List the clips of a run in a fixed order.
+
+    Args:
+        data: A folder, searched with its sub-folders, or a CSV manifest with a column ``path``
+            relative to the manifest.
+        recipe: Filter and number of clips.
+        seed: Draws the clips where there are more than ``max_files``.
+
+    Raises:
+        DatasetError: Nothing there, no such column, or fewer than two clips left.
+    """
+    clips = _read_manifest(data) if data.is_file() else _walk(data)
+    for columns, wanted in ((recipe.where, True), (recipe.exclude, False)):
+        for column, values in columns.items():
+            clips = _filter(clips, column, values, keep=wanted)
+    if len(clips) < 2:
+        raise DatasetError(f"{data} and the recipe's filter leave {len(clips)} clips; 2 are needed")
+    if recipe.max_files is not None and len(clips) > recipe.max_files:
+        chosen = np.random.default_rng(seed).choice(len(clips), recipe.max_files, replace=False)
+        clips = [clips[i] for i in sorted(chosen)]
+    return clips
+
+
+def is_held_out(clip: SourceClip, share: float) -> bool:
+    """Tell whether a clip is kept out of training, by a hash of its recording.
+
+    The answer depends on the recording's name alone, so it stays the same when other clips come
+    or go and when a later run goes on from an exported bundle.
+    """
+    digest = hashlib.sha256(clip.recording.encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64 < share
+
+
+def _walk(folder: Path) -> list[SourceClip]:
+    if not folder.is_dir():
+        raise DatasetError(f"{folder} is neither a folder nor a manifest")
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
+    return [SourceClip(folder, path.relative_to(folder).as_posix()) for path in files]
+
+
+def _read_manifest(manifest: Path) -> list[SourceClip]:
+    with manifest.open(newline="", encoding="utf-8") as lines:
+        rows = csv.DictReader(lines)
+        if "path" not in (rows.fieldnames or []):
+            raise DatasetError(f"{manifest} has no column 'path'; it has {rows.fieldnames}")
+        return [SourceClip(manifest.parent, row["path"], row) for row in rows]
+
+
+def _filter(
+    clips: Sequence[SourceClip], column: str, values: list[str] | str | int, *, keep: bool
+) -> list[SourceClip]:
+    allowed = {str(value) for value in (values if isinstance(values, list) else [values])}
+    if any(column not in clip.columns for clip in clips):
+        raise DatasetError(f"the filter names the column {column!r}, which the data does not have")
+    return [clip for clip in clips if (clip.columns[column] in allowed) == keep]

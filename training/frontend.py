@@ -1,0 +1,76 @@
+"""The log-mel spectrogram: the only definition of it in the repository.
+
+Training calls it on its device, and the export puts the same module inside the graph, so the
+service needs no mel, window or hop of its own.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torchaudio.functional
+from jaxtyping import Float
+from torch import Tensor, nn
+
+SAMPLE_RATE = 16_000  # [Hz]
+N_FFT = 400  # [samples], 25 ms, also the length of the Hann window
+HOP_LENGTH = 160  # [samples], 10 ms
+N_MELS = 64
+F_MIN = 50.0  # [Hz]
+F_MAX = 8_000.0  # [Hz]
+LOG_OFFSET = 1.19e-7  # added to the mel power before the logarithm
+
+
+class LogMel(nn.Module):
+    """Waveform to ``ln(mel power + 1.19e-7)``.
+
+    Hann window of 25 ms, hop of 10 ms, 64 Slaney mels with area normalisation over 50-8000 Hz
+    (paper, section 5.1). Frame ``t`` is centred on sample ``160 t``; beyond the ends of the
+    waveform there are zeros. The short-time Fourier transform is one strided convolution with a
+    fixed windowed Fourier kernel, which exports to ordinary ONNX operators that every execution
+    provider has.
+    """
+
+    fourier: Tensor
+    filters: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("fourier", windowed_fourier_kernel(), persistent=False)
+        self.register_buffer("filters", mel_filters(), persistent=False)
+
+    def forward(
+        self, waveform: Float[Tensor, "batch samples"]
+    ) -> Float[Tensor, "batch mels frames"]:
+        """Compute the log-mel spectrogram.
+
+        Args:
+            waveform: Mono sound at 16 kHz, full scale 1.
+
+        Returns:
+            Natural logarithm of the mel power; ``frames = 1 + samples // 160``.
+        """
+        padded = nn.functional.pad(waveform, (N_FFT // 2, N_FFT // 2))
+        spectrum = nn.functional.conv1d(padded.unsqueeze(1), self.fourier, stride=HOP_LENGTH)
+        real, imaginary = spectrum.chunk(2, dim=1)
+        power = real.square() + imaginary.square()
+        return (self.filters @ power + LOG_OFFSET).log()
+
+
+def windowed_fourier_kernel() -> Float[Tensor, "twice_bins 1 n_fft"]:
+    """Build the Hann-windowed cosines and sines, real parts first, made in float64."""
+    bins = N_FFT // 2 + 1
+    sample = torch.arange(N_FFT, dtype=torch.float64)
+    angle = 2.0 * math.pi / N_FFT * torch.outer(torch.arange(bins, dtype=torch.float64), sample)
+    window = torch.hann_window(N_FFT, periodic=True, dtype=torch.float64)
+    kernel = torch.cat([angle.cos(), -angle.sin()]) * window
+    return kernel.unsqueeze(1).float()
+
+
+def mel_filters() -> Float[Tensor, "mels bins"]:
+    """Build the Slaney filter bank with area normalisation."""
+    filters: Tensor = torchaudio.functional.melscale_fbanks(
+        N_FFT // 2 + 1, F_MIN, F_MAX, N_MELS, SAMPLE_RATE, norm="slaney", mel_scale="slaney"
+    )
+    return filters.T.contiguous()

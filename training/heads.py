@@ -1,0 +1,24 @@
+"""The projector and the predictors: one shape of network, in training only."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+PROJECTION = 256
+HIDDEN = 4096
+
+
+class Head(nn.Module):
+    """Linear, BatchNorm, ReLU, Linear: the network of BYOL's projector and predictors."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(dim, HIDDEN), nn.BatchNorm1d(HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, PROJECTION)
+        )
+
+    def forward(self, x: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch projection"]:
+        """Project or predict; the output has 256 values and is not normalised."""
+        projected: Tensor = self.layers(x)
+        return projected

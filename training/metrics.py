@@ -1,0 +1,62 @@
+"""What a run writes down as it goes: a file of JSON lines, and TensorBoard."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TextIO
+
+from torch.utils.tensorboard import SummaryWriter
+
+
+class MetricsLog:
+    """Appends metrics by step; a resumed run drops the lines after the step it goes on from.
+
+    Args:
+        folder: Of the run; holds ``metrics.jsonl`` and ``tensorboard/``. With None nothing is
+            written: one process of a run keeps its log.
+        first_step: The step the run starts or goes on at.
+    """
+
+    def __init__(self, folder: Path | None, first_step: int) -> None:
+        self._lines: TextIO | None = None
+        if folder is None:
+            return
+        path = folder / "metrics.jsonl"
+        kept = [line for line in read_metrics(path) if line["step"] < first_step]
+        self._lines = path.open("w", encoding="utf-8")
+        for line in kept:
+            self._lines.write(json.dumps(line) + "\n")
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
+
+    def __enter__(self) -> MetricsLog:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._lines is not None:
+            self._lines.close()
+            self._board.close()
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Record the values of a step."""
+        if self._lines is None:
+            return
+        self._lines.write(json.dumps({"step": step, **values}) + "\n")
+        self._lines.flush()
+        for name, value in values.items():
+            self._board.add_scalar(name, value, step)
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """Read the lines of a metrics file; none where there is no file, an unfinished one is dropped."""
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    return [json.loads(line) for line in lines]

@@ -1,0 +1,180 @@
+"""Recipes: what a pre-training run is made of, read strictly."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from training.errors import RecipeError
+
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+Columns = dict[str, list[str] | str | int]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class DataRecipe(_Section):
+    """Which clips are heard.
+
+    Attributes:
+        where: Columns of the manifest and the values that let a clip in.
+        exclude: Columns of the manifest and the values that keep a clip out.
+        max_files: Clips drawn with the seed when there are more; None takes all.
+        held_out: Share of the recordings kept out of training, for choices made at export.
+        max_unreadable: Share of unreadable files above which the run stops.
+    """
+
+    where: Columns = {}
+    exclude: Columns = {}
+    max_files: Annotated[int, Field(gt=1)] | None = None
+    held_out: Share = 0.0
+    max_unreadable: Share = 0.01
+
+
+class ViewsRecipe(_Section):
+    """Augmentation of BYOL-A v2 (facts, section 1.3)."""
+
+    mixup_ratio: Share = 0.2
+    bank_size: Annotated[int, Field(ge=1)] = 2048
+    crop_scale: tuple[float, float] = (0.6, 1.5)
+    canvas_scale: Annotated[float, Field(ge=1.0)] = 1.5
+    fader_gain: Annotated[float, Field(ge=0.0)] = 1.0
+
+
+class LossRecipe(_Section):
+    """The objective, with the switches of the readings A1-A18.
+
+    Attributes:
+        lambda_: Weight of the difference loss; 0 is BYOL-A, without the branch.
+        gamma: Bounds of the mixing rate of each sample.
+        symmetric: Take the difference loss in both directions (A8); one direction is doubled,
+            so that lambda keeps its meaning.
+        mix_domain: Mix normalised log-mels, as equation 2 is written, or mel power (A5).
+        renormalise: Bring the mixture back to mean 0 and standard deviation 1 (A6).
+        stop_gradient: Let no gradient through the subtracted embedding (A10).
+    """
+
+    lambda_: Annotated[float, Field(ge=0.0, le=1.0, alias="lambda")] = 0.5
+    gamma: tuple[float, float] = (0.4, 0.6)
+    symmetric: bool = True
+    mix_domain: Literal["normalised", "power"] = "normalised"
+    renormalise: bool = False
+    stop_gradient: bool = False
+
+
+class OptimRecipe(_Section):
+    """Optimisation: Adam, and the average that makes the target network.
+
+    Attributes:
+        batch_size: Samples of one step over all processes, at least 2.
+        warmup_steps: Steps over which the rate rises from 0.
+        schedule: What the rate does afterwards: stay, or fall to 0 along a cosine.
+        ema_decay: Share of the target that stays at each step.
+    """
+
+    epochs: Annotated[int, Field(ge=1)] = 100
+    batch_size: Annotated[int, Field(ge=2)] = 256
+    learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    schedule: Literal["constant", "cosine"] = "constant"
+    ema_decay: Annotated[float, Field(ge=0.0, le=1.0)] = 0.99
+
+
+class ComputeRecipe(_Section):
+    """How the arithmetic is done.
+
+    Attributes:
+        precision: ``auto`` takes bfloat16 where the processor multiplies in it.
+        checkpoint_every: Steps between checkpoints.
+        log_every: Steps between lines of metrics.
+    """
+
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    checkpoint_every: Annotated[int, Field(ge=1)] = 500
+    log_every: Annotated[int, Field(ge=1)] = 10
+
+
+class Recipe(_Section):
+    """One pre-training run."""
+
+    name: str
+    seed: int = 42
+    data: DataRecipe = DataRecipe()
+    views: ViewsRecipe = ViewsRecipe()
+    loss: LossRecipe = LossRecipe()
+    optim: OptimRecipe = OptimRecipe()
+    compute: ComputeRecipe = ComputeRecipe()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write the recipe as the plain data it is read from."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def sha256(self) -> str:
+        """Hash the resolved recipe."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+
+
+def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe by the name of a shipped one or the path of a YAML file.
+
+    Args:
+        name: ``paper``, ``cpu`` ..., or a path that ends in ``.yaml``.
+        overrides: Settings ``section.key=value``, the value in YAML.
+
+    Raises:
+        RecipeError: Lists every fault of the file and the overrides together.
+    """
+    content = _read(name)
+    faults = [fault for override in overrides if (fault := _override(content, override))]
+    try:
+        recipe = Recipe.model_validate(content)
+    except ValidationError as error:
+        faults += [
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']} (got {fault['input']!r})"
+            for fault in error.errors()
+        ]
+    if faults:
+        raise RecipeError(f"recipe {name!r} is wrong:\n  " + "\n  ".join(faults))
+    return recipe
+
+
+def _read(name: str) -> dict[str, Any]:
+    folder = resources.files("training") / "recipes"
+    source = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
+    if not source.is_file():
+        shipped = sorted(item.name.removesuffix(".yaml") for item in folder.iterdir())
+        raise RecipeError(f"no recipe {name!r}; shipped are {', '.join(shipped)}, or give a path")
+    try:
+        content = yaml.safe_load(source.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise RecipeError(f"recipe {name!r} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise RecipeError(f"recipe {name!r} must be a mapping of sections")
+    return content
+
+
+def _override(content: dict[str, Any], override: str) -> str | None:
+    """Apply one override in place; return what is wrong with it, if anything."""
+    keys, separator, value = override.partition("=")
+    if not separator:
+        return f"--set {override}: expected section.key=value"
+    *parents, last = keys.strip().split(".")
+    section: Any = content
+    for parent in parents:
+        section = section.setdefault(parent, {})
+        if not isinstance(section, dict):
+            return f"--set {override}: {parent} is no section"
+    try:
+        section[last] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        return f"--set {override}: the value is not YAML"
+    return None
