@@ -27,7 +27,7 @@ def commands() -> None:
 @click.option("--init", type=FOLDER, help="Bundle whose encoder to go on from.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint of the run.")
 @click.option("--stop-after", type=click.IntRange(min=1), help="Stop after this step.")
-def pretrain(  # noqa: PLR0913 - one parameter an option
+def pretrain(  # noqa: PLR0913, PLR0917 - one parameter an option
     name: str,
     overrides: tuple[str, ...],
     data: Path,

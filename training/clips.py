@@ -12,7 +12,7 @@ import numpy as np
 
 from service.audio import AUDIO_SUFFIXES
 from training.errors import DatasetError
-from training.recipe import Columns, DataRecipe
+from training.recipe import DataRecipe
 
 
 @dataclass(frozen=True, slots=True)

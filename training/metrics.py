@@ -55,7 +55,7 @@ class MetricsLog:
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """Read the lines of a metrics file; none where there is no file, an unfinished one is dropped."""
+    """Read the lines of a metrics file, or none; an unfinished last line is dropped."""
     if not path.is_file():
         return []
     lines = path.read_text(encoding="utf-8").split("\n")[:-1]

@@ -18,6 +18,7 @@ from training.errors import CheckpointError
 from training.load import load_bundle
 from training.metrics import MetricsLog
 from training.processes import Processes, join_processes
+from training.provenance import git_commit
 from training.recipe import Recipe
 from training.run import Progress, measure_statistics, new_state, restore_run, save_run
 from training.sampler import CropSampler
@@ -107,6 +108,7 @@ class PretrainingRun:
         sampler: Gives this process its crops.
         state: What the steps change.
         progress: How far the run is.
+        commit: Of the code that started or resumed the run.
         watch: Notices divergence and collapse.
     """
 
@@ -117,6 +119,7 @@ class PretrainingRun:
     sampler: CropSampler
     state: TrainState
     progress: Progress
+    commit: str = field(default_factory=git_commit)
     watch: Watch = field(default_factory=Watch)
 
     def train(self, out: Path, stop_after: int | None) -> None:
@@ -147,11 +150,12 @@ class PretrainingRun:
 
     def save(self, path: Path) -> None:
         """Write the run's checkpoint."""
-        source = {
+        origin = {
             "data": str(self.source.data.resolve()),
             "cache": str(self.source.cache.resolve()),
+            "commit": self.commit,
         }
-        save_run(path, self.state, self.progress, self.processes, recipe=self.recipe, source=source)
+        save_run(path, self.state, self.progress, self.processes, recipe=self.recipe, origin=origin)
 
     def _step(
         self, step: int, crops: Float32[np.ndarray, "batch samples"], n_steps: int

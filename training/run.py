@@ -94,7 +94,7 @@ def save_run(
     processes: Processes,
     *,
     recipe: Recipe,
-    source: dict[str, str],
+    origin: dict[str, str],
 ) -> None:
     """Write the checkpoint of a run; every process takes part, the first one writes.
 
@@ -104,7 +104,7 @@ def save_run(
         progress: How far the run is.
         processes: Whose banks and BatchNorm statistics to collect.
         recipe: Of the run.
-        source: Where its data and its cache are.
+        origin: Where its data and its cache are, and the commit of the code.
     """
     banks = processes.gather({name: b.cpu() for name, b in state.bank.state_dict().items()})
     buffers = processes.gather(_local_buffers(state))
@@ -113,7 +113,7 @@ def save_run(
     content = {
         "format": FORMAT,
         "recipe": recipe.to_dict(),
-        "source": source,
+        "origin": origin,
         "progress": {name: getattr(progress, name) for name in Progress.__slots__},
         "statistics": {"mean": float(state.model.mean), "std": float(state.model.std)},
         "online": state.online.state_dict(),
