@@ -48,6 +48,16 @@ def pretrain(  # noqa: PLR0913, PLR0917 - one parameter an option
     click.echo(str(checkpoint))
 
 
+@commands.command()
+@click.argument("checkpoint", type=FOLDER)
+@click.option("--out", type=FOLDER, required=True, help="Folder of the bundle; names its id.")
+def export(checkpoint: Path, out: Path) -> None:
+    """Write a bundle from a checkpoint, if its graph gives what the torch model gives."""
+    from training.export import export
+
+    click.echo(str(export(checkpoint, out)))
+
+
 def main() -> None:
     """Run a command; what we raise on purpose ends it with one line and exit code 1."""
     try:

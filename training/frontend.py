@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 SAMPLE_RATE = 16_000  # [Hz]
 N_FFT = 400  # [samples], 25 ms, also the length of the Hann window
+N_BINS = N_FFT // 2 + 1
 HOP_LENGTH = 160  # [samples], 10 ms
 N_MELS = 64
 F_MIN = 50.0  # [Hz]
@@ -53,16 +54,14 @@ class LogMel(nn.Module):
         """
         padded = nn.functional.pad(waveform, (N_FFT // 2, N_FFT // 2))
         spectrum = nn.functional.conv1d(padded.unsqueeze(1), self.fourier, stride=HOP_LENGTH)
-        real, imaginary = spectrum.chunk(2, dim=1)
-        power = real.square() + imaginary.square()
+        power = spectrum[:, :N_BINS].square() + spectrum[:, N_BINS:].square()
         return (self.filters @ power + LOG_OFFSET).log()
 
 
 def windowed_fourier_kernel() -> Float[Tensor, "twice_bins 1 n_fft"]:
     """Build the Hann-windowed cosines and sines, real parts first, made in float64."""
-    bins = N_FFT // 2 + 1
     sample = torch.arange(N_FFT, dtype=torch.float64)
-    angle = 2.0 * math.pi / N_FFT * torch.outer(torch.arange(bins, dtype=torch.float64), sample)
+    angle = 2.0 * math.pi / N_FFT * torch.outer(torch.arange(N_BINS, dtype=torch.float64), sample)
     window = torch.hann_window(N_FFT, periodic=True, dtype=torch.float64)
     kernel = torch.cat([angle.cos(), -angle.sin()]) * window
     return kernel.unsqueeze(1).float()
@@ -71,6 +70,6 @@ def windowed_fourier_kernel() -> Float[Tensor, "twice_bins 1 n_fft"]:
 def mel_filters() -> Float[Tensor, "mels bins"]:
     """Build the Slaney filter bank with area normalisation."""
     filters: Tensor = torchaudio.functional.melscale_fbanks(
-        N_FFT // 2 + 1, F_MIN, F_MAX, N_MELS, SAMPLE_RATE, norm="slaney", mel_scale="slaney"
+        N_BINS, F_MIN, F_MAX, N_MELS, SAMPLE_RATE, norm="slaney", mel_scale="slaney"
     )
     return filters.T.contiguous()

@@ -92,10 +92,9 @@ class OnlineNetwork(nn.Module):
             generator: Source of dropout and mixing rates.
         """
         embeddings = self.encoder(views.first, generator), self.encoder(views.second, generator)
-        byol = sum(
-            normalised_squared_error(self.predictor(self.projector(embedding)), target)
-            for embedding, target in zip(embeddings, reversed(targets), strict=True)
-        )
+        first, second = (self.predictor(self.projector(y)) for y in embeddings)
+        byol = normalised_squared_error(first, targets[1])
+        byol = byol + normalised_squared_error(second, targets[0])
         difference = torch.zeros_like(byol)
         if self.difference_predictor is not None:
             difference = self.difference_loss(

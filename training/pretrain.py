@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -28,6 +29,7 @@ from training.store import ClipStore, open_store
 from training.watch import Watch
 
 CHECKPOINT = "checkpoint.pt"
+PARENT_ATTRIBUTION = "parent-attribution.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ def pretrain(
         if processes.is_first:
             out.mkdir(parents=True, exist_ok=True)
             source.open(recipe)
+            if init is not None and (init / "ATTRIBUTION.csv").is_file():
+                shutil.copy(init / "ATTRIBUTION.csv", out / PARENT_ATTRIBUTION)
         processes.wait()
         run = _begin(recipe, source, processes, init)
         if resume:
@@ -207,6 +211,6 @@ def _begin(
     else:
         loaded = load_bundle(init)
         state = new_state(recipe, device, processes, loaded.model)
-        progress.parent = loaded.manifest.id
+        progress.parent = loaded.manifest.encoder.fingerprint
         progress.parent_samples = loaded.manifest.training.samples_seen
     return PretrainingRun(recipe, source, processes, device, sampler, state, progress)

@@ -12,7 +12,7 @@ import torch
 from training.augment import MixupBank
 from training.checkpoint import load_checkpoint, save_checkpoint
 from training.errors import CheckpointError
-from training.frontend import N_MELS
+from training.frontend import HOP_LENGTH, N_MELS
 from training.model import CROP_SAMPLES, EmbeddingModel
 from training.networks import OnlineNetwork, TargetNetwork
 from training.processes import Processes
@@ -21,7 +21,7 @@ from training.sampler import CropSampler
 from training.step import TrainState
 
 FORMAT = 1
-FRAMES = 1 + CROP_SAMPLES // 160
+FRAMES = 1 + CROP_SAMPLES // HOP_LENGTH
 STATISTICS_CROPS = 10_000
 
 
@@ -32,7 +32,7 @@ class Progress:
     Attributes:
         step: Steps done.
         samples_seen: Crops heard by this run.
-        parent: Id of the bundle it went on from, or None.
+        parent: Fingerprint of the encoder it went on from, or None.
         parent_samples: Crops that bundle had heard.
     """
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.profiler import record_function
 
 from training.augment import MixupBank, augment, normalise_jointly
 from training.losses import weighted_sum
@@ -73,15 +74,19 @@ def train_step(
         recipe: Augmentation, objective and average.
         precision: What matrix products are computed in.
     """
-    views = make_views(state, clips, generator, recipe)
-    losses = compute_losses(state, views, generator, precision)
-    loss = weighted_sum(losses.byol, losses.difference, recipe.loss.lambda_)
-    state.optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    gradients = [p.grad for p in state.online.parameters() if p.grad is not None]
-    gradient_norm = torch.nn.utils.get_total_norm(gradients)
-    state.optimiser.step()
-    update_average(state.target, state.online, recipe.optim.ema_decay)
+    with record_function("augmentation"):
+        views = make_views(state, clips, generator, recipe)
+    with record_function("forward"):
+        losses = compute_losses(state, views, generator, precision)
+        loss = weighted_sum(losses.byol, losses.difference, recipe.loss.lambda_)
+    with record_function("backward"):
+        state.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+    with record_function("optimiser"):
+        gradients = [p.grad for p in state.online.parameters() if p.grad is not None]
+        gradient_norm = torch.nn.utils.get_total_norm(gradients)
+        state.optimiser.step()
+        update_average(state.target, state.online, recipe.optim.ema_decay)
     return StepMetrics(
         loss=float(loss.detach()),
         byol=float(losses.byol.detach()),
@@ -121,4 +126,5 @@ def compute_losses(
 def spread_of_directions(embedding: Float[Tensor, "batch dim"]) -> Float[Tensor, ""]:
     """Measure how much embeddings differ in direction; 0 is collapse, about 1 is no structure."""
     directions = nn.functional.normalize(embedding.float(), dim=1)
-    return directions.std(dim=0).mean() * directions.shape[1] ** 0.5
+    spread: Tensor = directions.std(dim=0).mean() * directions.shape[1] ** 0.5
+    return spread

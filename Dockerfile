@@ -1,0 +1,32 @@
+# The service, without torch. CPU by default; --build-arg RUNTIME=gpu for the GPU builds of
+# ONNX Runtime and FAISS (then choose a base with the CUDA libraries: --build-arg BASE=...).
+ARG BASE=python:3.11-slim-bookworm
+
+FROM ${BASE} AS build
+ARG RUNTIME=cpu
+WORKDIR /source
+COPY constraints.txt pyproject.toml README.md LICENSE ./
+COPY service service
+COPY training training
+RUN python3 -m venv /opt/minuend \
+    && pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
+    && /opt/minuend/bin/pip install --no-cache-dir --constraint constraints.txt \
+        "$(echo /wheels/minuend-*.whl)[${RUNTIME},aac]"
+
+FROM ${BASE}
+RUN useradd --system --uid 10001 --user-group --home-dir /nonexistent minuend \
+    && install --directory --owner minuend --group minuend /library
+COPY --from=build /opt/minuend /opt/minuend
+COPY models/default /models/default
+ENV PATH=/opt/minuend/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    MINUEND_HOST=0.0.0.0 \
+    MINUEND_PORT=8000 \
+    MINUEND_BUNDLE=/models/default \
+    MINUEND_LIBRARY=/library
+USER minuend
+VOLUME /library
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
+    CMD ["python3", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/readyz', timeout=2)"]
+CMD ["minuend", "serve"]

@@ -1,0 +1,60 @@
+# Every target makes what it needs; nothing has to be installed first but Python 3.11 or newer.
+PYTHON ?= python3
+PORT ?= 8000
+LIBRARY ?= library
+BUNDLE ?= models/default
+CHECKPOINT ?= runs/default/checkpoint.pt
+ONCE ?=
+
+SERVICE := .venv/service
+DEV := .venv/dev
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+
+.PHONY: setup demo run test lint format bench bundle image clean
+
+setup: $(SERVICE)/.ready $(DEV)/.ready  ## both environments: the service's, and the one for training and tests
+
+$(SERVICE)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(SERVICE)
+	$(SERVICE)/bin/python $(PIP_INSTALL) ".[cpu]"
+	touch $@
+
+$(DEV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(DEV)
+	$(DEV)/bin/python $(PIP_INSTALL) ".[cpu,aac,parquet,training,dev]"
+	touch $@
+
+demo: $(SERVICE)/.ready  ## the service on a library of rendered sounds; ONCE=1 ends after the answers
+	$(SERVICE)/bin/minuend demo --port $(PORT) --bundle $(BUNDLE) $(if $(ONCE),--once)
+
+run: $(SERVICE)/.ready  ## the service: make run PORT=8000 LIBRARY=library BUNDLE=models/default
+	$(SERVICE)/bin/minuend serve --port $(PORT) --library $(LIBRARY) --bundle $(BUNDLE)
+
+test: $(DEV)/.ready
+	$(DEV)/bin/python -m pytest
+
+lint: $(DEV)/.ready
+	$(DEV)/bin/ruff format --check .
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/mypy
+	$(DEV)/bin/lint-imports
+
+format: $(DEV)/.ready
+	$(DEV)/bin/ruff format .
+	$(DEV)/bin/ruff check --fix .
+
+bench: $(DEV)/.ready $(SERVICE)/.ready  ## measure this machine; writes docs/results/
+	$(DEV)/bin/python benchmarks/training_step.py
+	$(SERVICE)/bin/python benchmarks/service.py
+	$(SERVICE)/bin/python benchmarks/demo_difference.py
+
+bundle: $(DEV)/.ready $(SERVICE)/.ready  ## rebuild all that depends on the encoder of CHECKPOINT
+	$(DEV)/bin/minuend-train export $(CHECKPOINT) --out $(BUNDLE)
+	$(SERVICE)/bin/minuend check $(BUNDLE)
+	$(SERVICE)/bin/python benchmarks/demo_difference.py
+
+image:
+	docker build --network host --tag minuend:latest .
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

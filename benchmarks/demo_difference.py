@@ -1,0 +1,75 @@
+"""Does subtracting a reference find the sound that was added?
+
+    python benchmarks/demo_difference.py
+
+Over all ordered pairs A, B of the demo library: the mixture A + B is searched with, once as it is
+and once with B subtracted, and A and B themselves are left out of the candidates. Counted is how
+often the nearest clip is of A's kind.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import results
+
+from service.bundle import load_bundle
+from service.demo.library import DEMO_CLIPS, read_kinds
+from service.difference import centre, difference_query
+from service.encoder import Encoder
+from service.audio import decode
+
+
+def main() -> None:
+    """Measure and write ``docs/results/demo_difference.json``."""
+    bundle = load_bundle(Path(sys.argv[1] if len(sys.argv) > 1 else results.ROOT / "models/default"))
+    encoder = Encoder.open(bundle, device="cpu")
+    kinds = read_kinds()
+    names = sorted(kinds)
+    clips = [decode(DEMO_CLIPS / name, sample_rate=encoder.sample_rate).samples for name in names]
+    n = len(clips)
+    first, second = np.triu_indices(n, 1)
+    mixtures = encoder.embed([add(clips[a], clips[b]) for a, b in zip(first, second, strict=True)])
+    alone = encoder.embed(clips)
+    candidates = centre(alone, encoder.mean)
+    found = {"mixture": 0, "difference": 0}
+    for mixture, pair in zip(mixtures, zip(first, second, strict=True), strict=True):
+        for added, reference in (pair, pair[::-1]):
+            queries = {
+                "mixture": centre(mixture, encoder.mean),
+                "difference": difference_query(
+                    mixture, alone[reference], encoder.mean, encoder.reference_weight
+                ),
+            }
+            for name, query in queries.items():
+                scores = candidates @ query
+                scores[[added, reference]] = -np.inf
+                found[name] += kinds[names[scores.argmax()]] == kinds[names[added]]
+    pairs = n * (n - 1)
+    results.write(
+        "demo_difference",
+        {
+            "bundle": bundle.manifest.id,
+            "fingerprint": encoder.fingerprint,
+            "reference_weight": encoder.reference_weight,
+            "clips": n,
+            "kinds": len(set(kinds.values())),
+            "pairs": pairs,
+            "nearest_is_of_added_kind": {k: round(v / pairs, 4) for k, v in found.items()},
+            "ratio": round(found["difference"] / found["mixture"], 3),
+        },
+    )
+
+
+def add(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Add two clips as they are; the shorter one is followed by silence."""
+    mixture = np.zeros(max(a.size, b.size), np.float32)
+    mixture[: a.size] += a
+    mixture[: b.size] += b
+    return mixture
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""Where benchmarks write what they measured, with the code and the machine that made it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "docs" / "results"
+
+
+def write(name: str, figures: dict[str, Any]) -> None:
+    """Write the figures of a benchmark to ``docs/results/NAME.json`` and to standard output."""
+    result = {
+        "command": " ".join(["python", *sys.argv]),
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": commit(),
+        "hardware": hardware(),
+        **figures,
+    }
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(result, indent=2) + "\n"
+    (FOLDER / f"{name}.json").write_text(text, encoding="utf-8")
+    sys.stdout.write(text)
+
+
+def commit() -> str:
+    """Name the commit, with ``+`` where tracked files differ from it."""
+    described = subprocess.run(
+        ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=12", "--dirty=+"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return described.stdout.strip() or "unknown"
+
+
+def hardware() -> dict[str, str | int]:
+    """Describe the machine."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    wanted = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
+    flags = fields.get("flags", "").split()
+    return {
+        "processor": fields.get("model name", platform.machine()),
+        "cores": os.cpu_count() or 0,
+        "instructions": " ".join(flag for flag in wanted if flag in flags),
+        "python": platform.python_version(),
+    }

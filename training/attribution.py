@@ -1,0 +1,80 @@
+"""Who made the sounds a bundle was trained on, and under which licence."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from service.bundle import DataSource
+from training.clips import SourceClip
+from training.frontend import SAMPLE_RATE
+from training.store import ClipStore
+
+COLUMNS = ("path", "corpus", "title", "author", "licence", "url", "freesound_id", "role")
+NOT_STATED = "not stated"
+
+
+def describe_data(store: ClipStore) -> list[DataSource]:
+    """Sum up the clips of each corpus: how many, how long, under which licences."""
+    corpora = defaultdict(list)
+    for i, clip in enumerate(store.clips):
+        corpora[_corpus(clip)].append(i)
+    return [
+        DataSource(
+            corpus=corpus,
+            clips=len(rows),
+            seconds=round(float(store.lengths[rows].sum()) / SAMPLE_RATE, 1),
+            licences=dict(
+                Counter(store.clips[i].columns.get("licence") or NOT_STATED for i in rows)
+            ),
+        )
+        for corpus, rows in sorted(corpora.items())
+    ]
+
+
+def write_attribution(
+    path: Path, clips: Mapping[str, Iterable[SourceClip]], parent: Path | None
+) -> None:
+    """Name every clip with its author and licence.
+
+    What the manifest of the data does not say is looked up in the fuller ``meta.csv`` of the
+    clip's corpus, where there is one.
+
+    Args:
+        path: The CSV to write.
+        clips: The clips by their role, e.g. ``trained``.
+        parent: The attribution of the bundle this one went on from; its clips are named too.
+    """
+    rows: dict[str, dict[str, str]] = {}
+    if parent is not None and parent.is_file():
+        with parent.open(newline="", encoding="utf-8") as lines:
+            rows = {row["path"]: row for row in csv.DictReader(lines)}
+    details: dict[Path, dict[str, dict[str, str]]] = {}
+    for role, members in clips.items():
+        for clip in members:
+            known = _detail(clip, details) | {k: v for k, v in clip.columns.items() if v}
+            known |= {"path": clip.name, "corpus": _corpus(clip), "role": role}
+            known.setdefault("licence", NOT_STATED)
+            rows[clip.name] = {column: known.get(column, "") for column in COLUMNS}
+    with path.open("w", newline="", encoding="utf-8") as lines:
+        table = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows[name] for name in sorted(rows))
+
+
+def _corpus(clip: SourceClip) -> str:
+    return clip.columns.get("corpus") or clip.root.name
+
+
+def _detail(clip: SourceClip, read: dict[Path, dict[str, dict[str, str]]]) -> dict[str, str]:
+    """Find a clip in the ``meta.csv`` of its corpus, reading each file once."""
+    folder = clip.root / _corpus(clip)
+    if folder not in read:
+        read[folder] = {}
+        if (folder / "meta.csv").is_file():
+            with (folder / "meta.csv").open(newline="", encoding="utf-8") as lines:
+                read[folder] = {row["path"]: row for row in csv.DictReader(lines)}
+    row = read[folder].get(clip.path.relative_to(folder).as_posix(), {}) if read[folder] else {}
+    return {key: value for key, value in row.items() if value}
