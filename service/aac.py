@@ -1,0 +1,92 @@
+"""AAC and ALAC in MP4, and AAC in ADTS, by PyAV (extra `aac`); what libsndfile does not read.
+
+FFmpeg is kept on a short lead: the demuxer is forced, only two codecs may open, and no protocol
+or data reference may be followed, so that a file cannot name another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import BinaryIO, Literal
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from jaxtyping import Float32
+
+from service.errors import AudioEmptyError, AudioTruncatedError, AudioUndecodableError
+
+_CODECS = ("aac", "alac")
+_OPTIONS = {
+    "protocol_whitelist": "none",
+    "codec_whitelist": ",".join(_CODECS),
+    "enable_drefs": "0",
+    "use_absolute_path": "0",
+}
+_MEDIA_TYPES = {"mp4": "audio/mp4", "aac": "audio/aac"}
+# What PyAV raises for damaged content: FFmpeg's own errors, and ValueError where a stream changes
+# its rate or layout on the way.
+_DAMAGE = (FFmpegError, ValueError)
+
+
+class AacStream:
+    """A source that FFmpeg reads; rate and channels are those of its first decoded frame.
+
+    Args:
+        source: Seekable binary file.
+        demuxer: The one container format it may be.
+
+    Raises:
+        AudioUndecodableError: It cannot be opened, or holds no AAC or ALAC audio.
+        AudioEmptyError: Not one frame comes out of it.
+    """
+
+    def __init__(self, source: BinaryIO, demuxer: Literal["mp4", "aac"]) -> None:
+        source.seek(0)
+        self.media_type = _MEDIA_TYPES[demuxer]
+        try:
+            self._container = av.open(
+                source, "r", format=demuxer, options=_OPTIONS, metadata_errors="replace"
+            )
+        except _DAMAGE as error:
+            raise AudioUndecodableError(f"the {demuxer} file cannot be opened") from error
+        try:
+            self._frames = self._decode()
+            first = next(self._frames, None)
+            if first is None:
+                raise AudioEmptyError(f"the {demuxer} file holds no audio frames")
+        except BaseException:
+            self._container.close()
+            raise
+        self._frames = chain([first], self._frames)
+        self.sample_rate_hz = int(first.sample_rate)
+        self.channels = int(first.layout.nb_channels)
+
+    def _decode(self) -> Iterator[av.AudioFrame]:
+        streams = self._container.streams.audio
+        codec = streams[0].codec_context if streams else None
+        # A stream of a codec that may not open has no context.
+        if codec is None or codec.name not in _CODECS:
+            raise AudioUndecodableError(f"there is no audio of the codecs {', '.join(_CODECS)}")
+        to_interleaved = av.AudioResampler(format="flt")
+        n_read = 0
+        try:
+            for frame in self._container.decode(streams[0]):
+                n_read += frame.samples
+                yield from to_interleaved.resample(frame)
+        except _DAMAGE as error:
+            if n_read == 0:
+                raise AudioUndecodableError("the first audio frame is damaged") from error
+            raise AudioTruncatedError(
+                f"decoding ended after {n_read} frames: the file is cut short or damaged"
+            ) from error
+
+    def blocks(self) -> Iterator[Float32[np.ndarray, "frames channels"]]:
+        """Yield the samples in order, each block as long as a frame of the codec."""
+        for frame in self._frames:
+            yield frame.to_ndarray().reshape(-1, self.channels)
+
+    def close(self) -> None:
+        """Let go of the decoder; the source stays open."""
+        self._container.close()

@@ -1,0 +1,71 @@
+"""Subtraction in embedding space.
+
+f(A + B) lies near the middle of f(A) and f(B), so plain subtraction overshoots when the result is
+to be compared with embeddings of real clips. A search query therefore takes away only `weight`
+of the reference, and moves the origin with it: (f(mixture) - w f(reference)) - (1 - w) m, to be
+compared with f(clip) - m, where m is the mean embedding of the training clips.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float32
+
+# Keeps the relative norm finite where an embedding is all zero.
+_SMALLEST_NORM = 1e-12
+
+
+def centre(
+    embedding: Float32[np.ndarray, "*clips dim"], mean: Float32[np.ndarray, " dim"]
+) -> Float32[np.ndarray, "*clips dim"]:
+    """Return the unit vector of each embedding as seen from `mean`; zero stays zero."""
+    return _unit(embedding - mean)
+
+
+def difference_query(
+    mixture: Float32[np.ndarray, " dim"],
+    reference: Float32[np.ndarray, " dim"],
+    mean: Float32[np.ndarray, " dim"],
+    weight: float,
+) -> Float32[np.ndarray, " dim"]:
+    """Return the unit vector to search with for what `mixture` has and `reference` has not.
+
+    Equal embeddings differ by nothing: the result is zero, for any weight.
+
+    Args:
+        mixture: Embedding of the mixture.
+        reference: Embedding of what is subtracted.
+        mean: Mean embedding of the training clips.
+        weight: How much of the reference to take away, 0 (nothing) to 1.
+    """
+    if np.array_equal(mixture, reference):
+        return np.zeros_like(mixture)
+    return _unit((mixture - weight * reference) - (1.0 - weight) * mean)
+
+
+def relative_norm(
+    mixture: Float32[np.ndarray, " dim"], reference: Float32[np.ndarray, " dim"]
+) -> float:
+    """Return how large the difference is, |f(m) - f(r)| / sqrt(|f(m)| |f(r)|); 0 for equal ones."""
+    scale = np.sqrt(np.linalg.norm(mixture) * np.linalg.norm(reference))
+    return float(np.linalg.norm(mixture - reference) / max(float(scale), _SMALLEST_NORM))
+
+
+def centred_cosine(
+    a: Float32[np.ndarray, " dim"],
+    b: Float32[np.ndarray, " dim"],
+    mean: Float32[np.ndarray, " dim"],
+) -> float:
+    """Return the cosine of two embeddings as seen from `mean`, -1 to 1; exactly 1 for equal ones.
+
+    Raw embeddings are non-negative and all look alike; centred ones do not.
+    """
+    if np.array_equal(a, b):
+        return 1.0
+    return float(np.clip(centre(a, mean) @ centre(b, mean), -1.0, 1.0))
+
+
+def _unit(vector: Float32[np.ndarray, "*clips dim"]) -> Float32[np.ndarray, "*clips dim"]:
+    norm = np.linalg.norm(vector, axis=-1, keepdims=True)
+    unit: np.ndarray = np.divide(vector, norm, out=np.zeros_like(vector), where=norm > 0)
+    return unit

@@ -1,0 +1,289 @@
+"""Every error the service raises on purpose.
+
+Status, code and title belong to the class; the instance adds `detail`: what was wrong with this
+one request and what is allowed. One handler turns a `ServiceError` into problem details
+(RFC 9457); `code` is stable and is what clients should branch on.
+
+    ServiceError
+    ├─ ClientError                        the request is at fault
+    │  ├─ AudioError                      all that decoding a file may raise
+    │  │  ├─ FileEmptyError               400  file_empty
+    │  │  ├─ AudioUndecodableError        400  audio_undecodable
+    │  │  ├─ AudioTruncatedError          400  audio_truncated
+    │  │  ├─ MediaUnsupportedError        415  media_unsupported
+    │  │  ├─ SampleRateUnsupportedError   422  sample_rate_unsupported
+    │  │  ├─ ChannelsUnsupportedError     422  channels_unsupported
+    │  │  ├─ AudioNotFiniteError          422  audio_not_finite
+    │  │  ├─ AudioEmptyError              422  audio_empty
+    │  │  ├─ AudioTooLongError            413  audio_too_long
+    │  │  └─ SamplesTooManyError          413  samples_too_many
+    │  ├─ BodyTooLargeError               413  body_too_large
+    │  ├─ TooManyFilesError               413  too_many_files
+    │  ├─ RequestInvalidError             422  request_invalid
+    │  │  ├─ PartMissingError             422  part_missing
+    │  │  ├─ KOutOfRangeError             422  k_out_of_range
+    │  │  ├─ FilterInvalidError           422  filter_invalid
+    │  │  ├─ MetadataInvalidError         422  metadata_invalid
+    │  │  ├─ EmbeddingInvalidError        422  embedding_invalid
+    │  │  ├─ ClipIdInvalidError           422  clip_id_invalid
+    │  │  ├─ CursorInvalidError           422  cursor_invalid
+    │  │  ├─ ModifierUnavailableError     422  modifier_unavailable
+    │  │  ├─ QueryIncompleteError         422  query_incomplete
+    │  │  └─ WindowInvalidError           422  window_invalid
+    │  ├─ FingerprintMismatchError        409  fingerprint_mismatch
+    │  ├─ NotFoundError                   404  not_found
+    │  │  ├─ ClipUnknownError             404  clip_unknown
+    │  │  └─ ClipAudioMissingError        404  clip_audio_missing
+    │  └─ MethodNotAllowedError           405  method_not_allowed
+    ├─ UnavailableError                   the request may be repeated later
+    │  ├─ OverloadError                   503  overloaded
+    │  └─ NotReadyError                   503  not_ready
+    └─ InternalError                      500  internal; its text never leaves the process
+    StartupError                          the process ends with exit code 1
+    ├─ SettingsError
+    ├─ BundleError
+    ├─ DeviceError
+    └─ LibraryError
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ServiceError(Exception):
+    """An error that has an answer of its own.
+
+    Args:
+        detail: What was wrong with this request and what is allowed; clients see it.
+    """
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    title: ClassVar[str]
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class ClientError(ServiceError):
+    """The request is at fault; repeating it unchanged fails again."""
+
+
+class AudioError(ClientError):
+    """A file that does not become audio; decoding raises nothing else."""
+
+
+class FileEmptyError(AudioError):
+    """The file has no bytes."""
+
+    status, code, title = 400, "file_empty", "The file is empty"
+
+
+class AudioUndecodableError(AudioError):
+    """The bytes are no audio this service reads."""
+
+    status, code, title = 400, "audio_undecodable", "The file is not readable audio"
+
+
+class AudioTruncatedError(AudioError):
+    """The file ends before the frames that its header declares."""
+
+    status, code, title = 400, "audio_truncated", "The audio file is cut short"
+
+
+class MediaUnsupportedError(AudioError):
+    """The container or codec is known but not decoded here."""
+
+    status, code, title = 415, "media_unsupported", "The audio format is not supported"
+
+
+class SampleRateUnsupportedError(AudioError):
+    """The source's sample rate is outside the accepted range."""
+
+    status, code, title = 422, "sample_rate_unsupported", "The sample rate is not supported"
+
+
+class ChannelsUnsupportedError(AudioError):
+    """The source has too many channels."""
+
+    status, code, title = 422, "channels_unsupported", "The number of channels is not supported"
+
+
+class AudioNotFiniteError(AudioError):
+    """A sample is NaN, infinite or absurdly large."""
+
+    status, code, title = 422, "audio_not_finite", "The audio holds samples that are not finite"
+
+
+class AudioEmptyError(AudioError):
+    """The file is valid but holds no frame."""
+
+    status, code, title = 422, "audio_empty", "The audio has no samples"
+
+
+class AudioTooLongError(AudioError):
+    """The clip is longer than the limit in seconds."""
+
+    status, code, title = 413, "audio_too_long", "The audio is too long"
+
+
+class SamplesTooManyError(AudioError):
+    """The samples after resampling exceed their limit."""
+
+    status, code, title = 413, "samples_too_many", "The audio has too many samples"
+
+
+class BodyTooLargeError(ClientError):
+    """The request body has more bytes than the limit."""
+
+    status, code, title = 413, "body_too_large", "The request body is too large"
+
+
+class TooManyFilesError(ClientError):
+    """The request carries more files than the limit."""
+
+    status, code, title = 413, "too_many_files", "The request has too many files"
+
+
+class RequestInvalidError(ClientError):
+    """The request does not follow the schema of its endpoint."""
+
+    status, code, title = 422, "request_invalid", "The request is invalid"
+
+
+class PartMissingError(RequestInvalidError):
+    """A required part or field is not in the request."""
+
+    code, title = "part_missing", "A part of the request is missing"
+
+
+class KOutOfRangeError(RequestInvalidError):
+    """The number of hits asked for is outside its range."""
+
+    code, title = "k_out_of_range", "k is out of range"
+
+
+class FilterInvalidError(RequestInvalidError):
+    """The metadata filter cannot be understood."""
+
+    code, title = "filter_invalid", "The filter is invalid"
+
+
+class MetadataInvalidError(RequestInvalidError):
+    """The metadata of a clip is not a flat JSON object within its limits."""
+
+    code, title = "metadata_invalid", "The metadata is invalid"
+
+
+class EmbeddingInvalidError(RequestInvalidError):
+    """A given embedding has the wrong size or values that are not finite."""
+
+    code, title = "embedding_invalid", "The embedding is invalid"
+
+
+class ClipIdInvalidError(RequestInvalidError):
+    """A clip id has characters or a length that are not allowed."""
+
+    code, title = "clip_id_invalid", "The clip id is invalid"
+
+
+class CursorInvalidError(RequestInvalidError):
+    """A listing cursor was not made by this service."""
+
+    code, title = "cursor_invalid", "The cursor is invalid"
+
+
+class ModifierUnavailableError(RequestInvalidError):
+    """A text modifier was given but the bundle has no text tower."""
+
+    code, title = "modifier_unavailable", "This bundle takes no modifier"
+
+
+class QueryIncompleteError(RequestInvalidError):
+    """A search has no positive term."""
+
+    code, title = "query_incomplete", "The query has nothing to search for"
+
+
+class WindowInvalidError(RequestInvalidError):
+    """The window or hop of a time-resolved answer is outside its range."""
+
+    code, title = "window_invalid", "The window is invalid"
+
+
+class FingerprintMismatchError(ClientError):
+    """Vectors were made by another encoder than the one being served."""
+
+    status, code, title = 409, "fingerprint_mismatch", "The vectors belong to another encoder"
+
+
+class NotFoundError(ClientError):
+    """There is nothing at this path."""
+
+    status, code, title = 404, "not_found", "Not found"
+
+
+class ClipUnknownError(NotFoundError):
+    """The library has no clip of this id."""
+
+    code, title = "clip_unknown", "The clip is unknown"
+
+
+class ClipAudioMissingError(NotFoundError):
+    """The clip has no audio that could be played or encoded."""
+
+    code, title = "clip_audio_missing", "The clip has no audio"
+
+
+class MethodNotAllowedError(ClientError):
+    """The path exists but not with this method."""
+
+    status, code, title = 405, "method_not_allowed", "Method not allowed"
+
+
+class UnavailableError(ServiceError):
+    """The service cannot answer now; the same request may succeed later."""
+
+    status = 503
+
+
+class OverloadError(UnavailableError):
+    """The queue is full."""
+
+    code, title = "overloaded", "The service is overloaded"
+
+
+class NotReadyError(UnavailableError):
+    """The service is starting or stopping."""
+
+    code, title = "not_ready", "The service is not ready"
+
+
+class InternalError(ServiceError):
+    """A fault of ours; the detail is for the log only."""
+
+    status, code, title = 500, "internal", "Internal error"
+
+
+class StartupError(Exception):
+    """The process cannot start with what it was given."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class SettingsError(StartupError):
+    """A setting is unknown or has a value that is not allowed."""
+
+
+class BundleError(StartupError):
+    """A bundle is missing, damaged, or not of the kind this version reads."""
+
+
+class DeviceError(StartupError):
+    """The demanded device is not available."""
+
+
+class LibraryError(StartupError):
+    """A library cannot be opened, or belongs to another encoder."""

@@ -1,0 +1,109 @@
+"""ONNX Runtime sessions: the one place that chooses the device and the only one that knows it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
+
+from service.errors import BundleError, DeviceError
+
+Device = Literal["auto", "cpu", "cuda"]
+TensorSpec = tuple[str, tuple[int | str | None, ...]]
+
+CPU_PROVIDER = "CPUExecutionProvider"
+CUDA_PROVIDER = "CUDAExecutionProvider"
+
+_ERRORS_ONLY = 3
+# They share no base class but Exception.
+_LOAD_ERRORS = (
+    onnxruntime_errors.Fail,
+    onnxruntime_errors.InvalidArgument,
+    onnxruntime_errors.InvalidGraph,
+    onnxruntime_errors.InvalidProtobuf,
+    onnxruntime_errors.NoSuchFile,
+    onnxruntime_errors.NotImplemented,
+    onnxruntime_errors.RuntimeException,
+)
+_DTYPES = {"tensor(float)": "float32", "tensor(int64)": "int64"}
+
+_logger = logging.getLogger(__name__)
+
+
+class Session:
+    """A loaded graph. `run` may be called from several threads at once.
+
+    Attributes:
+        provider: Execution provider the graph runs on.
+        inputs: Data type and shape of each input by name; an axis is a number, a name or None.
+        outputs: The same of each output.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self._session = session
+        self.provider: str = session.get_providers()[0]
+        self.inputs = _specs(session.get_inputs())
+        self.outputs = _specs(session.get_outputs())
+
+    def run(self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> list[np.ndarray]:
+        """Run the graph once and return the named outputs in their order."""
+        values: list[np.ndarray] = self._session.run(list(outputs), dict(inputs))
+        return values
+
+
+def open_session(path: Path, *, device: Device = "auto", threads: int = 0) -> Session:
+    """Load a graph on a device.
+
+    Args:
+        path: The ONNX file.
+        device: "cuda" demands a GPU, "auto" prefers one and says so in the log if there is none.
+        threads: Threads of one run; 0 for one per physical core.
+
+    Raises:
+        DeviceError: A GPU is demanded and missing.
+        BundleError: The file is no graph that this version of ONNX Runtime runs.
+    """
+    has_cuda = CUDA_PROVIDER in onnxruntime.get_available_providers()
+    if device == "cuda" and not has_cuda:
+        raise DeviceError(
+            "device cuda is demanded, but the installed ONNX Runtime has no CUDA provider; "
+            "install the extra `gpu`, or use auto or cpu"
+        )
+    wants_cuda = has_cuda and device != "cpu"
+    if wants_cuda:
+        # Finds the CUDA libraries of pip packages; without it only system-wide ones are seen.
+        onnxruntime.preload_dlls()
+    session = _load(path, [CUDA_PROVIDER, CPU_PROVIDER] if wants_cuda else [CPU_PROVIDER], threads)
+    if device == "cuda" and session.provider != CUDA_PROVIDER:
+        raise DeviceError(
+            "device cuda is demanded, but no GPU could be used; "
+            "check the driver, or use auto or cpu"
+        )
+    if device == "auto" and session.provider != CUDA_PROVIDER:
+        _logger.info("no GPU is available; %s runs on the CPU", path.name)
+    return session
+
+
+def _load(path: Path, providers: list[str], threads: int) -> Session:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS_ONLY
+    options.use_deterministic_compute = True
+    # A memory pattern is kept for every shape ever seen, and clips have any length.
+    options.enable_mem_pattern = False
+    # Spinning keeps cores busy after each run and gains nothing between requests.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return Session(onnxruntime.InferenceSession(path, options, providers=providers))
+    except _LOAD_ERRORS as error:
+        raise BundleError(f"{path} cannot be loaded by ONNX Runtime: {error}") from error
+
+
+def _specs(nodes: Sequence[onnxruntime.NodeArg]) -> dict[str, TensorSpec]:
+    return {node.name: (_DTYPES.get(node.type, node.type), tuple(node.shape)) for node in nodes}

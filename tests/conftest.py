@@ -1,0 +1,30 @@
+"""Fixtures that every test may use, and a header that says what the tests ran on."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import hypothesis
+import onnxruntime
+import pytest
+import soundfile
+import tiny_bundle
+
+# The same examples in every run, and none of them timed: the machine may be busy.
+hypothesis.settings.register_profile("minuend", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("minuend")
+
+
+def pytest_report_header() -> str:
+    packages = " ".join(f"{name} {version(name)}" for name in ("numpy", "onnxruntime", "soxr"))
+    providers = ", ".join(onnxruntime.get_available_providers())
+    libsndfile = soundfile.__libsndfile_version__
+    return f"{platform.machine()} | {packages} libsndfile {libsndfile} | {providers}"
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete bundle with a tiny encoder; do not write into it."""
+    return tiny_bundle.write(tmp_path_factory.mktemp("bundles") / "tiny")

@@ -1,0 +1,50 @@
+"""A clip's embedding is its own, whatever else is encoded with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synth
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.bundle import load_bundle
+from service.encoder import Encoder
+
+# Of the largest value: what a different order of additions may do.
+TOLERANCE = 1e-5
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny_bundle_path: Path) -> Encoder:
+    return Encoder.open(load_bundle(tiny_bundle_path), device="cpu", threads=1)
+
+
+@settings(max_examples=40)
+@given(sizes=st.lists(st.integers(1, 70_000) | st.integers(1, 2_000), min_size=1, max_size=6))
+def test_a_batch_of_clips_is_each_clip_alone(encoder: Encoder, sizes: list[int]) -> None:
+    clips = [synth.noise(seed, size / 16_000) for seed, size in enumerate(sizes)]
+    together = encoder.embed(clips)
+    alone = np.concatenate([encoder.embed([clip]) for clip in clips])
+    np.testing.assert_allclose(together, alone, rtol=0, atol=TOLERANCE * alone.max())
+
+
+@settings(max_examples=40)
+@given(
+    size=st.integers(1, 100_000),
+    window=st.integers(1, 40),
+    hop=st.integers(1, 40),
+)
+def test_windows_start_at_zero_end_with_the_clip_and_leave_no_gap(
+    encoder: Encoder, size: int, window: int, hop: int
+) -> None:
+    hop = min(hop, window)
+    clip = synth.noise(0, size / 16_000)
+    windows = encoder.embed_windows(clip, window_s=window / 5, hop_s=hop / 5)
+    assert windows.starts_s[0] == 0
+    assert windows.ends_s[-1] == size / 16_000
+    assert (windows.starts_s[1:] <= windows.ends_s[:-1]).all()
+    assert (windows.starts_s < windows.ends_s).all()
+    assert len(windows.embeddings) == len(windows.starts_s) == len(windows.ends_s)

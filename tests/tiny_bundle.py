@@ -1,0 +1,184 @@
+"""A complete bundle with a tiny encoder, made with onnx alone in a few milliseconds.
+
+The encoder measures the energy of `dim` bands, frame by frame, so that sounds of different pitch
+are told apart. A frame hears its two neighbours too, so that chunking has something to get wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import synth
+from onnx import TensorProto, helper, numpy_helper
+
+from service import bundle, runtime
+from service.audio import RESAMPLER, RESAMPLER_QUALITY
+
+ENCODER_FILE = "encoder.onnx"
+KNOWN_ANSWER_FILE = "known_answer.npz"
+BLOCK = 640
+PARTIAL_FRAMES = 5
+
+
+def write(path: Path, *, seed: int = 0, dim: int = 8) -> Path:
+    """Write a valid bundle into the directory `path` and return it; `seed` moves the bands."""
+    path.mkdir(parents=True, exist_ok=True)
+    onnx.save(_graph(seed, dim), path / ENCODER_FILE)
+    waveform = synth.chirp(200, 3000, 1.3)
+    np.savez(path / KNOWN_ANSWER_FILE, waveform=waveform, embedding=_embed(path, waveform))
+    sounds = [synth.tone(f) for f in (300, 900, 2700)] + [synth.noise(0), synth.impulses(20)]
+    mean = np.stack([_embed(path, sound) for sound in sounds]).mean(axis=0)
+    bundle.write_manifest(path, _manifest(path, seed, mean))
+    return path
+
+
+def _embed(path: Path, waveform: np.ndarray) -> np.ndarray:
+    session = runtime.open_session(path / ENCODER_FILE, device="cpu", threads=1)
+    inputs = {"waveform": waveform[None], "lengths": np.array([waveform.size])}
+    (embeddings,) = session.run(inputs, ["embedding"])
+    embedding: np.ndarray = embeddings[0]
+    return embedding
+
+
+def _manifest(path: Path, seed: int, mean: np.ndarray) -> bundle.BundleManifest:
+    return bundle.BundleManifest(
+        schema_version=1,
+        id=f"tiny-{seed}",
+        created="2025-01-01",
+        files={name: bundle.hash_file(path / name) for name in (ENCODER_FILE, KNOWN_ANSWER_FILE)},
+        encoder=bundle.EncoderInfo(
+            file=ENCODER_FILE,
+            fingerprint=hashlib.sha256(f"tiny {seed} {mean.size}".encode()).hexdigest(),
+            sample_rate_hz=16_000,
+            dim=mean.size,
+            frame_rate_hz=25.0,
+            min_samples=480,
+            block_samples=BLOCK,
+            context_frames=2,
+            partial_frames=PARTIAL_FRAMES,
+            resampler=bundle.ResamplerInfo(name=RESAMPLER, quality=RESAMPLER_QUALITY),
+            precision="float32",
+        ),
+        difference=bundle.DifferenceInfo(mean=bundle.encode_mean(mean), reference_weight=0.5),
+        known_answer=bundle.KnownAnswer(file=KNOWN_ANSWER_FILE, tolerance=1e-4),
+        training=bundle.TrainingInfo(
+            recipe={"name": "tiny"},
+            recipe_sha256=hashlib.sha256(b"tiny").hexdigest(),
+            commit="0" * 40,
+            samples_seen=0,
+            data=[bundle.DataSource(corpus="synthetic", clips=5, seconds=5.0, licences={"CC0": 5})],
+            parent=None,
+        ),
+        scores={"r_at_1": 0.5},
+        licence="CC0-1.0",
+    )
+
+
+def _kernel(seed: int, dim: int) -> np.ndarray:
+    """Make windowed cosines and sines that sweep through `dim` bands [2*dim, 1, 1920]."""
+    jitter = np.random.default_rng(seed).uniform(0.9, 1.1, dim + 1)
+    edges_hz = np.geomspace(80, 7000, dim + 1) * jitter
+    times_s = np.arange(3 * BLOCK) / 16_000
+    sweep = times_s**2 / (2 * times_s[-1])
+    phases = 2 * np.pi * (edges_hz[:-1, None] * times_s + np.diff(edges_hz)[:, None] * sweep)
+    window = np.hanning(3 * BLOCK) / BLOCK
+    waves = np.stack([np.cos(phases), np.sin(phases)], axis=1).reshape(2 * dim, 1, -1)
+    return (waves * window).astype(np.float32)
+
+
+def _graph(seed: int, dim: int) -> onnx.ModelProto:
+    constants = {
+        "zero": np.int64(0),
+        "one": np.int64(1),
+        "four": np.int64(4),
+        "five": np.int64(PARTIAL_FRAMES),
+        "hop": np.int64(160),
+        "shortest": np.int64(480),
+        "silent": np.float32(0),
+        "unit": np.float32(1),
+        "gain": np.float32(1e6),
+        "kernel": _kernel(seed, dim),
+        "batch_axis": np.array([0]),
+        "axis_1": np.array([1]),
+        "axis_2": np.array([2]),
+        "axis_3": np.array([3]),
+        "axes_1_2": np.array([1, 2]),
+        "pads_before": np.zeros(5, np.int64),
+        "bands": np.array([0, dim, 2, -1]),
+        "partials": np.array([0, dim, -1, PARTIAL_FRAMES]),
+    }
+    partials: list[str | int] = ["batch", "partials", dim]
+    outputs: dict[str, list[str | int]] = {
+        "embedding": ["batch", dim],
+        "sums": partials,
+        "maxima": partials,
+    }
+    graph = helper.make_graph(
+        [
+            helper.make_node(op, inputs, [output], **attributes)
+            for op, inputs, output, attributes in _NODES
+        ],
+        "tiny",
+        [
+            helper.make_tensor_value_info("waveform", TensorProto.FLOAT, ["batch", "samples"]),
+            helper.make_tensor_value_info("lengths", TensorProto.INT64, ["batch"]),
+        ],
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, a) for n, a in outputs.items()],
+        [numpy_helper.from_array(np.asarray(v), name) for name, v in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.checker.check_model(model)
+    return model
+
+
+_NODES: list[tuple[str, list[str], str, dict[str, Any]]] = [
+    # Samples beyond the length are silence, whatever they hold.
+    ("Shape", ["waveform"], "n_samples", {"start": 1, "end": 2}),
+    ("Squeeze", ["n_samples"], "n_samples_scalar", {}),
+    ("Range", ["zero", "n_samples_scalar", "one"], "positions", {}),
+    ("Unsqueeze", ["lengths", "axis_1"], "lengths_column", {}),
+    ("Less", ["positions", "lengths_column"], "is_valid", {}),
+    ("Where", ["is_valid", "waveform", "silent"], "masked", {}),
+    # Frames of a clip: 1 + n // 160 hops, halved twice.
+    ("Max", ["lengths", "shortest"], "counted", {}),
+    ("Div", ["counted", "hop"], "hops", {}),
+    ("Add", ["hops", "one"], "hops_centred", {}),
+    ("Div", ["hops_centred", "four"], "n_frames", {}),
+    # Energy of each band: cosine and sine parts squared and added.
+    ("Unsqueeze", ["masked", "axis_1"], "channel", {}),
+    ("Conv", ["channel", "kernel"], "waves", {"strides": [BLOCK], "pads": [BLOCK, 1760]}),
+    ("Mul", ["waves", "waves"], "squares", {}),
+    ("Reshape", ["squares", "bands"], "pairs", {}),
+    ("ReduceSum", ["pairs", "axis_2"], "energy", {"keepdims": 0}),
+    ("Mul", ["energy", "gain"], "energy_scaled", {}),
+    ("Add", ["energy_scaled", "unit"], "energy_raised", {}),
+    ("Log", ["energy_raised"], "levels", {}),
+    # Fill up to whole partials, then silence the frames beyond each clip's end.
+    ("Shape", ["levels"], "frame_count", {"start": 2, "end": 3}),
+    ("Neg", ["frame_count"], "frame_count_negative", {}),
+    ("Mod", ["frame_count_negative", "five"], "filling", {}),
+    ("Concat", ["pads_before", "filling"], "pads", {"axis": 0}),
+    ("Pad", ["levels", "pads", "silent"], "levels_filled", {}),
+    ("Shape", ["levels_filled"], "filled_count", {"start": 2, "end": 3}),
+    ("Squeeze", ["filled_count"], "filled_scalar", {}),
+    ("Range", ["zero", "filled_scalar", "one"], "frames", {}),
+    ("Unsqueeze", ["n_frames", "axes_1_2"], "n_frames_column", {}),
+    ("Less", ["frames", "n_frames_column"], "is_heard", {}),
+    ("Where", ["is_heard", "levels_filled", "silent"], "heard", {}),
+    # Pool into partials, and those into the embedding.
+    ("Reshape", ["heard", "partials"], "grouped", {}),
+    ("ReduceSum", ["grouped", "axis_3"], "sums_by_band", {"keepdims": 0}),
+    ("ReduceMax", ["grouped", "axis_3"], "maxima_by_band", {"keepdims": 0}),
+    ("Transpose", ["sums_by_band"], "sums", {"perm": [0, 2, 1]}),
+    ("Transpose", ["maxima_by_band"], "maxima", {"perm": [0, 2, 1]}),
+    ("ReduceSum", ["sums", "axis_1"], "total", {"keepdims": 0}),
+    ("ReduceMax", ["maxima", "axis_1"], "peak", {"keepdims": 0}),
+    ("Unsqueeze", ["n_frames", "axis_1"], "frames_column", {}),
+    ("Cast", ["frames_column"], "divisor", {"to": TensorProto.FLOAT}),
+    ("Div", ["total", "divisor"], "average", {}),
+    ("Add", ["average", "peak"], "embedding", {}),
+]

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from jaxtyping import Float32
+
+from service.difference import centre, centred_cosine, difference_query, relative_norm
+
+# Rounding of single precision over a few thousand values.
+TOLERANCE = 1e-5
+
+
+@pytest.fixture
+def vectors() -> Float32[np.ndarray, "three dim"]:
+    """Make a mixture, a reference and a mean, non-negative as embeddings are."""
+    return np.abs(np.random.default_rng(0).standard_normal((3, 3072))).astype(np.float32)
+
+
+def test_centred_vectors_have_unit_length(vectors: np.ndarray) -> None:
+    centred = centre(vectors[:2], vectors[2])
+    assert centred.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(centred, axis=1), 1, atol=TOLERANCE)
+
+
+def test_centring_many_equals_centring_each(vectors: np.ndarray) -> None:
+    *embeddings, mean = vectors
+    together = centre(np.stack(embeddings), mean)
+    np.testing.assert_array_equal(together, [centre(e, mean) for e in embeddings])
+
+
+def test_the_mean_itself_centres_to_zero_without_a_warning(vectors: np.ndarray) -> None:
+    mean = vectors[2]
+    assert not centre(mean, mean).any()
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3, 0.5, 1.0])
+def test_the_query_is_the_formula_of_its_docstring(vectors: np.ndarray, weight: float) -> None:
+    mixture, reference, mean = vectors
+    expected = (mixture - np.float64(weight) * reference) - (1 - weight) * mean
+    found = difference_query(mixture, reference, mean, weight)
+    np.testing.assert_allclose(found, expected / np.linalg.norm(expected), atol=TOLERANCE)
+
+
+def test_at_weight_zero_the_query_is_the_centred_mixture(vectors: np.ndarray) -> None:
+    mixture, reference, mean = vectors
+    np.testing.assert_allclose(
+        difference_query(mixture, reference, mean, 0), centre(mixture, mean), atol=TOLERANCE
+    )
+
+
+def test_at_weight_one_the_mean_plays_no_part_and_swapping_flips_the_sign(
+    vectors: np.ndarray,
+) -> None:
+    mixture, reference, mean = vectors
+    forward = difference_query(mixture, reference, mean, 1)
+    np.testing.assert_array_equal(difference_query(reference, mixture, mean, 1), -forward)
+    np.testing.assert_array_equal(difference_query(mixture, reference, 0 * mean, 1), forward)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
+def test_equal_embeddings_differ_by_exactly_nothing(vectors: np.ndarray, weight: float) -> None:
+    mixture, _, mean = vectors
+    assert not difference_query(mixture, mixture.copy(), mean, weight).any()
+    assert relative_norm(mixture, mixture.copy()) == 0.0
+    assert centred_cosine(mixture, mixture.copy(), mean) == 1.0
+
+
+def test_relative_norm_is_symmetric_and_has_no_scale(vectors: np.ndarray) -> None:
+    a, b, _ = vectors
+    assert relative_norm(a, b) == pytest.approx(relative_norm(b, a), rel=1e-6)
+    assert relative_norm(3 * a, 3 * b) == pytest.approx(relative_norm(a, b), rel=1e-6)
+    assert relative_norm(4 * a, a) == pytest.approx(3 / 2, rel=1e-6)
+
+
+def test_relative_norm_of_zero_embeddings_stays_finite(vectors: np.ndarray) -> None:
+    zero = np.zeros_like(vectors[0])
+    assert relative_norm(zero, zero) == 0.0
+    assert np.isfinite(relative_norm(vectors[0], zero))
+
+
+def test_centred_cosine_sees_what_raw_vectors_hide() -> None:
+    mean = np.full(100, 10, np.float32)
+    step = np.zeros(100, np.float32)
+    step[0] = 1
+    assert centred_cosine(mean + step, mean - step, mean) == -1.0
+    assert centred_cosine(mean + step, mean + 2 * step, mean) == pytest.approx(1.0)
+    assert centred_cosine(mean + step, mean, mean) == 0.0

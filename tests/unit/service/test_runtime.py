@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import synth
+import tiny_bundle
+
+from service.errors import BundleError, DeviceError
+from service.runtime import CPU_PROVIDER, CUDA_PROVIDER, open_session
+
+has_no_cuda = CUDA_PROVIDER not in onnxruntime.get_available_providers()
+
+
+@pytest.fixture
+def encoder_path(tiny_bundle_path: Path) -> Path:
+    return tiny_bundle_path / tiny_bundle.ENCODER_FILE
+
+
+def _inputs(seed: int, n_samples: int = 16_000) -> dict[str, np.ndarray]:
+    waveform = synth.noise(seed, n_samples / 16_000)[None]
+    return {"waveform": waveform, "lengths": np.array([n_samples])}
+
+
+def test_inputs_and_outputs_are_described_by_name(encoder_path: Path) -> None:
+    session = open_session(encoder_path, device="cpu")
+    assert session.inputs == {
+        "waveform": ("float32", ("batch", "samples")),
+        "lengths": ("int64", ("batch",)),
+    }
+    assert session.outputs["embedding"] == ("float32", ("batch", 8))
+    assert session.provider == CPU_PROVIDER
+
+
+def test_outputs_come_in_the_order_asked_for(encoder_path: Path) -> None:
+    session = open_session(encoder_path, device="cpu")
+    maxima, embedding = session.run(_inputs(0), ["maxima", "embedding"])
+    assert (maxima.ndim, embedding.ndim) == (3, 2)
+
+
+@pytest.mark.parametrize("threads", [0, 1, 2])
+def test_the_same_input_gives_the_same_bits(encoder_path: Path, threads: int) -> None:
+    session = open_session(encoder_path, device="cpu", threads=threads)
+    runs = [session.run(_inputs(0, 100_000), ["embedding"])[0] for _ in range(5)]
+    assert all(np.array_equal(run, runs[0]) for run in runs)
+
+
+def test_threads_may_share_a_session(encoder_path: Path) -> None:
+    session = open_session(encoder_path, device="cpu")
+    expected = [session.run(_inputs(seed), ["embedding"])[0] for seed in range(16)]
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda seed: session.run(_inputs(seed), ["embedding"])[0], range(16))
+        assert all(np.array_equal(a, b) for a, b in zip(expected, found, strict=True))
+
+
+@pytest.mark.skipif(not has_no_cuda, reason="this machine has a GPU")
+class TestWithoutGpu:
+    def test_a_demanded_gpu_stops_the_start(self, encoder_path: Path) -> None:
+        with pytest.raises(DeviceError, match="no CUDA provider; install the extra `gpu`"):
+            open_session(encoder_path, device="cuda")
+
+    def test_a_preferred_gpu_falls_back_and_says_so(
+        self, encoder_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with caplog.at_level(logging.INFO):
+            assert open_session(encoder_path, device="auto").provider == CPU_PROVIDER
+        assert "no GPU is available; encoder.onnx runs on the CPU" in caplog.text
+
+    def test_a_gpu_build_without_a_gpu_stops_the_start_too(
+        self, encoder_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The provider is built in but does not start: the session comes up on the CPU."""
+        monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA_PROVIDER])
+        monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
+        with (
+            pytest.warns(UserWarning, match=CUDA_PROVIDER),
+            pytest.raises(DeviceError, match="no GPU could be used"),
+        ):
+            open_session(encoder_path, device="cuda")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a graph", b"\x08\x07" * 50])
+def test_a_file_that_is_no_graph_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(content)
+    with pytest.raises(BundleError, match=r"broken\.onnx cannot be loaded"):
+        open_session(path, device="cpu")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"missing\.onnx cannot be loaded"):
+        open_session(tmp_path / "missing.onnx", device="cpu")
