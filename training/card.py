@@ -9,7 +9,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from service.bundle import BundleManifest, DataSource
-from training.metrics import read_metrics
+from training.metrics import METRICS, read_metrics
 
 LOSS_PICTURE = "losses.png"
 
@@ -59,13 +59,14 @@ The exported graph deviates from the torch model by at most {parity:.1e} of the 
 - It is not calibrated for alarms, and not fit for decisions about people.
 - Digital silence has an embedding like any sound; it means "silence", not "nothing".
 
-Weights: {licence}. Measured numbers and identities stand in `bundle.json`.
+Weights: {licence}. Measured numbers and identities stand in `bundle.json`, the losses in
+`metrics.jsonl`.
 """
 
 SCORES = """\
-Measured at export on {held_out_clips} clips whose recordings were kept out of training: {held_out_pairs}
-mixtures of two of them at equal power, searched for among all the held-out clips but the
-reference. "First" is the share of mixtures for which the nearest clip is the one that was added.
+Measured at export on {held_out_clips} clips whose recordings were kept out of training:
+{held_out_pairs} mixtures of two of them at equal power, searched for among all the held-out clips
+but the reference. "First" is the share of mixtures whose nearest clip is the one that was added.
 
 | what is taken away | first | mean reciprocal rank |
 |---|---|---|
@@ -86,9 +87,9 @@ question trains without them: add `--set data.exclude.corpus=esc50` to the comma
 """
 
 
-def write_card(folder: Path, manifest: BundleManifest, metrics: Path) -> None:
+def write_card(folder: Path, manifest: BundleManifest) -> None:
     """Write ``MODEL_CARD.md`` and the picture of the losses into a bundle's folder."""
-    write_loss_picture(folder / LOSS_PICTURE, metrics)
+    write_loss_picture(folder / LOSS_PICTURE, folder / METRICS)
     (folder / "MODEL_CARD.md").write_text(render_card(manifest), encoding="utf-8")
 
 

@@ -33,6 +33,7 @@ from training.fingerprint import fingerprint
 from training.frontend import HOP_LENGTH, SAMPLE_RATE
 from training.graph import TOLERANCE, check_parity, write_graph
 from training.known_answer import render_clip
+from training.metrics import METRICS
 from training.model import MIN_SAMPLES, EmbeddingModel
 from training.pairs import WeightChoice, choose_reference_weight
 from training.pretrain import PARENT_ATTRIBUTION, Source
@@ -44,7 +45,7 @@ LICENCE = "Apache-2.0"
 GRAPH = "encoder.onnx"
 KNOWN_ANSWER = "known_answer.npz"
 CONTEXT_FRAMES = 2  # an encoder frame depends on less than this many neighbours on either side
-MEAN_CLIPS = 2_000  # clips that the mean embedding is taken over
+MEAN_CLIPS = 1_000  # clips that the mean embedding is taken over
 DEFAULT_WEIGHT = 0.5  # of the reference, where nothing was held out to choose it by
 FEWEST_HELD_OUT = 10
 
@@ -91,7 +92,8 @@ def export(checkpoint: Path, out: Path) -> Path:
     scores = _scores(choice) | {"parity_with_torch": parity}
     manifest = manifest.model_copy(update={"difference": difference, "scores": scores})
 
-    write_card(staged, manifest, checkpoint.parent / "metrics.jsonl")
+    shutil.copy(checkpoint.parent / METRICS, staged / METRICS)
+    write_card(staged, manifest)
     roles = {"trained": trained.clips, "held out": held_out.clips}
     write_attribution(staged / "ATTRIBUTION.csv", roles, checkpoint.parent / PARENT_ATTRIBUTION)
     write_manifest(staged, _with_files(staged, manifest))
@@ -117,7 +119,7 @@ def load_model(content: dict[str, Any]) -> EmbeddingModel:
 
 
 def mean_embedding(encoder: Encoder, store: ClipStore, seed: int) -> Float32[np.ndarray, " dim"]:
-    """Average the embeddings of up to 2,000 training clips drawn with the seed."""
+    """Average the embeddings of up to 1,000 training clips drawn with the seed."""
     n = len(store.clips)
     chosen = np.random.default_rng(seed).permutation(n)[:MEAN_CLIPS]
     total = np.zeros(encoder.dim)

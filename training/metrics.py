@@ -10,6 +10,8 @@ from typing import TextIO
 
 from torch.utils.tensorboard import SummaryWriter
 
+METRICS = "metrics.jsonl"
+
 
 class MetricsLog:
     """Appends metrics by step; a resumed run drops the lines after the step it goes on from.
@@ -24,7 +26,7 @@ class MetricsLog:
         self._lines: TextIO | None = None
         if folder is None:
             return
-        path = folder / "metrics.jsonl"
+        path = folder / METRICS
         kept = [line for line in read_metrics(path) if line["step"] < first_step]
         self._lines = path.open("w", encoding="utf-8")
         for line in kept:
