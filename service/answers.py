@@ -1,0 +1,151 @@
+"""What the endpoints answer, as documented in the OpenAPI schema and held to by the tests."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+VectorOut = list[float] | str
+
+
+class Answer(BaseModel):
+    """The base of all: nothing undocumented is sent."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class BundleIdentity(Answer):
+    """Which bundle answered."""
+
+    id: str
+    fingerprint: str
+
+
+class WindowOut(Answer):
+    """A stretch of a clip."""
+
+    start_s: float
+    end_s: float
+    embedding: VectorOut
+
+
+class EmbeddingOut(Answer):
+    """One file, embedded."""
+
+    filename: str | None
+    embedding: VectorOut = Field(description="Raw, not normalised: differences are taken on it.")
+    duration_s: float
+    sample_rate_hz: int = Field(description="Of the file, before resampling.")
+    channels: int
+    media_type: str
+    windows: list[WindowOut] | None = Field(None, description="Only if window_s was given.")
+
+
+class EmbedAnswer(Answer):
+    """POST /embed; in the order of the files."""
+
+    embeddings: list[EmbeddingOut]
+    bundle: BundleIdentity
+
+
+class HitOut(Answer):
+    """A clip of the library that was found."""
+
+    clip_id: str
+    score: float = Field(description="Cosine of centred vectors, -1..1; higher is nearer.")
+    contributions: dict[str, float] = Field(description="What the score is made of.")
+    metadata: dict[str, Any]
+    duration_s: float | None
+    media_type: str | None
+    audio: str | None = Field(description="Path of its audio; null if there is none.")
+
+
+class SearchAnswer(Answer):
+    """POST /search; best first."""
+
+    hits: list[HitOut]
+    bundle: BundleIdentity
+
+
+class DifferenceAnswer(Answer):
+    """POST /difference."""
+
+    embedding: VectorOut = Field(description="f(mixture) - f(reference).")
+    relative_norm: float = Field(description="|d| / sqrt(|f(mixture)| |f(reference)|), 0..")
+    cosine: float = Field(description="Of the centred mixture and reference, -1..1.")
+    hits: list[HitOut] = Field(description="Clips nearest to the difference, best first.")
+    bundle: BundleIdentity
+
+
+class ClipOut(Answer):
+    """A clip of the library."""
+
+    clip_id: str
+    source: Literal["stored", "referenced", "vector"]
+    metadata: dict[str, Any]
+    duration_s: float | None
+    sample_rate_hz: int | None
+    channels: int | None
+    media_type: str | None
+    size_bytes: int | None
+    sha256: str | None
+    audio: str | None = Field(description="Path of its audio; null if there is none.")
+    created_at: str
+    updated_at: str
+
+
+class ClipAnswer(Answer):
+    """POST /clips, PUT /clips/{id} and GET /clips/{id}."""
+
+    clip: ClipOut
+    bundle: BundleIdentity
+
+
+class ListAnswer(Answer):
+    """GET /clips."""
+
+    clips: list[ClipOut]
+    next_cursor: str | None = Field(description="For the next page; null on the last.")
+    bundle: BundleIdentity
+
+
+class BulkAnswer(Answer):
+    """POST /clips/bulk: all lines are in the library."""
+
+    created: int
+    updated: int
+    bundle: BundleIdentity
+
+
+class StatusAnswer(Answer):
+    """GET /healthz and GET /readyz."""
+
+    status: Literal["live", "ready"]
+    bundle: BundleIdentity
+
+
+class InfoAnswer(Answer):
+    """GET /info: what runs here, where it comes from and what it allows."""
+
+    service: dict[str, str]
+    bundle: BundleIdentity
+    encoder: dict[str, Any]
+    training: dict[str, Any]
+    scores: dict[str, Any]
+    licence: str
+    library: dict[str, Any]
+    modifier: bool = Field(description="Whether this bundle takes text modifiers.")
+    limits: dict[str, float]
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str = Field(description="Stable; branch on this.")
+    request_id: str

@@ -1,0 +1,85 @@
+"""The application: all parts put together. The only module that knows them all."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+from fastapi import FastAPI
+
+from service import __version__
+from service.core import Core
+from service.limits import Admission, BodyLimit, HeadAsGet
+from service.metrics import Metrics
+from service.openapi import install_schema
+from service.problems import install_handlers
+from service.routes import make_router
+from service.settings import Settings
+from service.telemetry import Telemetry
+
+logger = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return an application that opens what it needs when its lifespan begins.
+
+    The lifespan raises a `StartupError` if the bundle, the device or the library cannot be had.
+    """
+    metrics = Metrics()
+    app = FastAPI(
+        title="Minuend",
+        summary="Embeds, subtracts and searches sounds.",
+        version=__version__,
+        lifespan=_lifespan,
+        docs_url=None,  # these pages would load scripts from other hosts
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.settings = settings
+    app.state.metrics = metrics
+    app.include_router(make_router())
+    install_handlers(app)
+    install_schema(app)
+    # The last one added is the outermost.
+    app.add_middleware(
+        Admission,
+        capacity=settings.workers + settings.max_waiting,
+        on_refusal=metrics.refused.inc,
+    )
+    app.add_middleware(
+        BodyLimit, max_body_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s
+    )
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(Telemetry, metrics=metrics, provenance=lambda: _provenance(app))
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    start = time.perf_counter()
+    core = await anyio.to_thread.run_sync(Core.open, app.state.settings, app.state.metrics)
+    app.state.core = core
+    core.ready = True
+    logger.info(
+        "ready",
+        extra={
+            "bundle": core.identity["id"],
+            "provider": core.encoder.provider,
+            "opened_s": round(time.perf_counter() - start, 3),
+        },
+    )
+    try:
+        yield
+    finally:
+        core.ready = False
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(core.close)
+        logger.info("closed")
+
+
+def _provenance(app: FastAPI) -> dict[str, str]:
+    identity = app.state.core.identity
+    return {"minuend-bundle": identity["id"], "minuend-fingerprint": identity["fingerprint"]}

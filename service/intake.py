@@ -1,0 +1,91 @@
+"""From an uploaded file to a stored clip."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import BinaryIO
+
+from service.audio import Audio
+from service.clips import AudioInfo, ClipRecord, NewClip, StoredAudio
+from service.filters import Metadata
+from service.library import Library
+from service.sounds import Listener
+from service.timing import Phases
+
+ID_DIGITS = 32
+"""A clip without a name of its own is named by this many digits of its content's SHA-256."""
+CHUNK_BYTES = 1024 * 1024
+
+EXTENSIONS = {
+    "audio/aac": ".aac",
+    "audio/aiff": ".aiff",
+    "audio/basic": ".au",
+    "audio/flac": ".flac",
+    "audio/mp4": ".m4a",
+    "audio/mpeg": ".mp3",
+    "audio/ogg": ".ogg",
+    "audio/wav": ".wav",
+    "audio/x-caf": ".caf",
+    "audio/x-w64": ".w64",
+}
+
+
+class Intake:
+    """Stores clips.
+
+    Args:
+        listener: Embeds them.
+        library: Keeps them.
+    """
+
+    def __init__(self, listener: Listener, library: Library) -> None:
+        self._listener = listener
+        self._library = library
+
+    def store(
+        self, content: BinaryIO, *, clip_id: str | None, metadata: Metadata, phases: Phases
+    ) -> tuple[ClipRecord, bool]:
+        """Embed a file and store it; it is durable when this returns.
+
+        Args:
+            content: The bytes of an audio file, seekable.
+            clip_id: Its name; taken from its content if None.
+            metadata: What is known about it; replaces what was there.
+            phases: Takes the time spent.
+
+        Returns:
+            The record, and whether the clip is new.
+
+        Raises:
+            AudioError: The file does not become audio, or is over a limit.
+        """
+        sha256 = _digest(content)
+        (embedded,) = self._listener.embed_files([content], phases)
+        audio = embedded.audio
+        clip = NewClip(
+            id=clip_id or sha256[:ID_DIGITS],
+            embedding=embedded.embedding,
+            audio=StoredAudio(content, sha256, EXTENSIONS.get(audio.media_type, "")),
+            info=audio_info(audio),
+            metadata=metadata,
+        )
+        with phases.measure("store"):
+            return self._library.put(clip)
+
+
+def audio_info(audio: Audio) -> AudioInfo:
+    """Return what the library keeps of a decoded clip beside its embedding."""
+    return AudioInfo(
+        media_type=audio.media_type,
+        duration_s=audio.duration_s,
+        sample_rate_hz=audio.source_rate_hz,
+        channels=audio.source_channels,
+    )
+
+
+def _digest(content: BinaryIO) -> str:
+    content.seek(0)
+    digest = hashlib.sha256()
+    while chunk := content.read(CHUNK_BYTES):
+        digest.update(chunk)
+    return digest.hexdigest()

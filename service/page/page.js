@@ -1,0 +1,114 @@
+// The page at /: sends forms to the service and lists the clips that come back.
+
+const element = (id) => document.getElementById(id);
+
+async function ask(path, options) {
+  const response = await fetch(path, options);
+  const answer = await response.json();
+  if (!response.ok) throw new Error(`${answer.title}: ${answer.detail}`);
+  return answer;
+}
+
+function formBody(form) {
+  const body = new FormData();
+  for (const [name, value] of new FormData(form)) {
+    if (name === "title") {
+      if (value) body.set("metadata", JSON.stringify({ title: value }));
+    } else if (!(value instanceof File) || value.name) {
+      body.set(name, value);
+    }
+  }
+  return body;
+}
+
+function describe(clip) {
+  const metadata = Object.entries(clip.metadata).map(([name, value]) => `${name}: ${value}`);
+  const duration = clip.duration_s === null ? [] : [`${clip.duration_s.toFixed(1)} s`];
+  const score = clip.score === undefined ? [] : [`score ${clip.score.toFixed(3)}`];
+  return [...score, ...duration, ...metadata].join(" · ");
+}
+
+function searchLike(clipId) {
+  return run(`Like ${clipId}`, "/search", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ clip_id: clipId }),
+  });
+}
+
+function listItem(clip) {
+  const item = document.createElement("li");
+  const name = document.createElement("strong");
+  name.textContent = clip.metadata.title ?? clip.metadata.label ?? clip.clip_id;
+  const like = document.createElement("button");
+  like.type = "button";
+  like.textContent = "More like this";
+  like.addEventListener("click", () => searchLike(clip.clip_id));
+  const facts = document.createElement("div");
+  facts.className = "facts";
+  facts.textContent = describe(clip);
+  item.append(name, " ", like, facts);
+  if (clip.audio !== null) {
+    const player = document.createElement("audio");
+    player.controls = true;
+    player.preload = "none";
+    player.src = clip.audio;
+    item.append(player);
+  }
+  return item;
+}
+
+function note(text, isFault = false) {
+  element("note").textContent = text;
+  element("note").classList.toggle("fault", isFault);
+}
+
+function show(heading, clips, text = "") {
+  element("heading").textContent = heading;
+  element("clips").replaceChildren(...clips.map(listItem));
+  element("more").hidden = true;
+  note(text || (clips.length ? "" : "Nothing here."));
+}
+
+async function run(heading, path, options) {
+  note("Working…");
+  try {
+    const answer = await ask(path, options);
+    if (answer.clip) return await showLibrary();
+    const text =
+      answer.relative_norm === undefined
+        ? ""
+        : `Relative norm ${answer.relative_norm.toFixed(3)}, cosine ${answer.cosine.toFixed(3)}.`;
+    return show(heading, answer.hits, text);
+  } catch (error) {
+    return note(error.message, true);
+  }
+}
+
+async function showLibrary() {
+  const page = await ask("/clips?limit=50");
+  show("Library", page.clips);
+  offerMore(page.next_cursor);
+}
+
+function offerMore(cursor) {
+  element("more").hidden = cursor === null;
+  element("more").onclick = async () => {
+    const page = await ask(`/clips?limit=50&cursor=${encodeURIComponent(cursor)}`);
+    element("clips").append(...page.clips.map(listItem));
+    offerMore(page.next_cursor);
+  };
+}
+
+for (const form of document.forms) {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const heading = form.querySelector("h2").textContent;
+    run(heading, form.dataset.path, { method: "POST", body: formBody(form) });
+  });
+}
+
+const info = await ask("/info");
+element("bundle").textContent =
+  `Bundle ${info.bundle.id} (${info.bundle.fingerprint.slice(0, 12)}), ${info.licence}`;
+await showLibrary();

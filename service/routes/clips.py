@@ -1,0 +1,106 @@
+"""The library over HTTP: clips are added, listed, told about, played and removed."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import FileResponse, Response
+
+from service.answers import ClipAnswer, ListAnswer
+from service.clips import check_id
+from service.errors import (
+    ClipAudioMissingError,
+    ClipIdInvalidError,
+    ClipUnknownError,
+    CursorInvalidError,
+    FilterInvalidError,
+    MetadataInvalidError,
+    PartMissingError,
+)
+from service.forms import Shape, read_form
+from service.openapi import AUDIO, describe
+from service.responses import answer, clip_body
+from service.routes.dependencies import CoreDep, PhasesDep
+from service.schemas import ClipFields, ListFields, validate
+
+SHAPE = Shape(ClipFields, files=("audio",), raw="audio")
+LIST_SHAPE = Shape(ListFields)
+
+
+def make_router() -> APIRouter:
+    """Return the routes of this module."""
+    router = APIRouter(tags=["library"])
+    given = (*AUDIO, MetadataInvalidError, PartMissingError)
+    router.post("/clips", **describe(ClipAnswer, *given, shape=SHAPE, status=201))(post_clip)
+    listed = describe(ListAnswer, CursorInvalidError, FilterInvalidError, shape=LIST_SHAPE)
+    router.get("/clips", **listed)(list_clips)
+    put = describe(ClipAnswer, *given, ClipIdInvalidError, shape=SHAPE, status=201)
+    router.put("/clips/{clip_id}", **put)(put_clip)
+    router.get("/clips/{clip_id}", **describe(ClipAnswer, ClipUnknownError))(get_clip)
+    router.delete("/clips/{clip_id}", **describe(None, ClipUnknownError, status=204))(delete_clip)
+    played = describe(None, ClipUnknownError, ClipAudioMissingError, media_types=("audio/*",))
+    played["responses"] |= {206: {"description": "Part"}, 416: {"description": "No such part"}}
+    router.get("/clips/{clip_id}/audio", **played)(get_audio)
+    return router
+
+
+async def post_clip(request: Request, core: CoreDep, phases: PhasesDep) -> Response:
+    """Store an audio file under an id taken from its content.
+
+    Posting the same file again replaces its metadata and answers 200 instead of 201. The clip is
+    on the disk before the answer.
+    """
+    return await _store(request, core, phases, None)
+
+
+async def put_clip(clip_id: str, request: Request, core: CoreDep, phases: PhasesDep) -> Response:
+    """Store an audio file under an id of one's own; 200 instead of 201 if it replaces a clip.
+
+    The clip is on the disk before the answer.
+    """
+    return await _store(request, core, phases, check_id(clip_id))
+
+
+async def _store(
+    request: Request, core: CoreDep, phases: PhasesDep, clip_id: str | None
+) -> Response:
+    async with read_form(request, SHAPE, max_files=core.settings.max_files) as form:
+        (upload,) = form.required("audio")
+        record, is_new = await core.work(
+            core.intake.store,
+            upload.file,
+            clip_id=clip_id,
+            metadata=form.fields.metadata,
+            phases=phases,
+        )
+    location = f"/clips/{record.id}"
+    status = 201 if is_new else 200
+    return answer(core, {"clip": clip_body(record)}, status=status, location=location)
+
+
+async def list_clips(request: Request, core: CoreDep) -> Response:
+    """List clips, oldest first, page by page; a clip that stays is listed exactly once."""
+    fields = validate(ListFields, request.query_params.multi_items())
+    records, cursor = await core.look_up(
+        core.library.page, fields.cursor, fields.limit, fields.filter
+    )
+    clips = [clip_body(record) for record in records]
+    return answer(core, {"clips": clips, "next_cursor": cursor})
+
+
+async def get_clip(clip_id: str, core: CoreDep) -> Response:
+    """Tell about one clip."""
+    record = await core.look_up(core.library.get, clip_id)
+    return answer(core, {"clip": clip_body(record)})
+
+
+async def delete_clip(clip_id: str, core: CoreDep) -> Response:
+    """Remove a clip, and its stored audio unless another clip has the same; durable."""
+    await core.look_up(core.library.delete, clip_id)
+    return Response(status_code=204)
+
+
+async def get_audio(clip_id: str, core: CoreDep) -> Response:
+    """Play a clip: its original file, in ranges if asked for."""
+    record = await core.look_up(core.library.get, clip_id)
+    path = await core.look_up(core.library.open_audio, clip_id)
+    return FileResponse(path, media_type=record.media_type or "application/octet-stream")

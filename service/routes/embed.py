@@ -1,0 +1,91 @@
+"""POST /embed: audio in, raw embeddings out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from service.answers import EmbedAnswer
+from service.bodies import Upload
+from service.errors import PartMissingError, WindowInvalidError
+from service.forms import Shape, read_form
+from service.openapi import AUDIO, describe
+from service.responses import NPY, answer, npy, wants_npy
+from service.routes.dependencies import CoreDep, PhasesDep
+from service.schemas import EmbedFields
+from service.sounds import Embedded, Windowing
+from service.vectors import Encoding, to_json
+
+SHAPE = Shape(EmbedFields, files=("audio",), repeatable=True, raw="audio")
+
+
+def make_router() -> APIRouter:
+    """Return the routes of this module."""
+    router = APIRouter(tags=["embed"])
+    errors = (*AUDIO, PartMissingError, WindowInvalidError)
+    router.post("/embed", **describe(EmbedAnswer, *errors, shape=SHAPE, media_types=(NPY,)))(embed)
+    return router
+
+
+async def embed(request: Request, core: CoreDep, phases: PhasesDep) -> Response:
+    """Embed one or more audio files, in their order.
+
+    With `window_s` each file's windows are embedded as well. As npy the answer is one array,
+    [files, dim] or, for a single file with windows, [windows, dim].
+    """
+    async with read_form(request, SHAPE, max_files=core.settings.max_files) as form:
+        uploads = form.required("audio")
+        windowing = _windowing(form.fields)
+        as_npy = wants_npy(request)
+        if as_npy and windowing and len(uploads) > 1:
+            raise WindowInvalidError("as npy, windows are given of one file at a time")
+
+        def work() -> Response:
+            files = [upload.file for upload in uploads]
+            clips = core.listener.embed_files(files, phases, windowing=windowing)
+            if as_npy:
+                return npy(_array(clips))
+            bodies = map(_body, uploads, clips, [form.fields.encoding] * len(clips))
+            return answer(core, {"embeddings": list(bodies)})
+
+        return await core.work(work)
+
+
+def _windowing(fields: EmbedFields) -> Windowing | None:
+    if fields.window_s is None:
+        if fields.hop_s is not None:
+            raise WindowInvalidError("hop_s is given without window_s")
+        return None
+    return Windowing(fields.window_s, fields.hop_s or fields.window_s)
+
+
+def _array(clips: list[Embedded]) -> np.ndarray:
+    if clips[0].windows is not None:
+        return clips[0].windows.embeddings
+    return np.stack([clip.embedding for clip in clips])
+
+
+def _body(upload: Upload, clip: Embedded, encoding: Encoding) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "filename": upload.filename,
+        "embedding": to_json(clip.embedding, encoding),
+        "duration_s": clip.audio.duration_s,
+        "sample_rate_hz": clip.audio.source_rate_hz,
+        "channels": clip.audio.source_channels,
+        "media_type": clip.audio.media_type,
+    }
+    if clip.windows is not None:
+        windows = clip.windows
+        body["windows"] = [
+            {"start_s": start, "end_s": end, "embedding": to_json(embedding, encoding)}
+            for start, end, embedding in zip(
+                windows.starts_s.tolist(),
+                windows.ends_s.tolist(),
+                windows.embeddings,
+                strict=True,
+            )
+        ]
+    return body

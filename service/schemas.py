@@ -1,0 +1,189 @@
+"""The fields that each endpoint takes, with their types and ranges.
+
+Values come as text (forms, query strings) or as JSON; both are understood. Limits that an operator
+sets, such as the largest k, are checked where the request is carried out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeVar
+
+import orjson
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    WithJsonSchema,
+)
+
+from service.clips import check_id
+from service.errors import (
+    ClipIdInvalidError,
+    KOutOfRangeError,
+    MetadataInvalidError,
+    RequestInvalidError,
+    WindowInvalidError,
+)
+from service.filters import Filter, Metadata, check_metadata, parse_filter
+from service.vectors import Encoding, parse_vector
+
+DEFAULT_K = 10
+DEFAULT_PAGE = 100
+
+FIELD_ERRORS: dict[str, type[RequestInvalidError]] = {
+    "k": KOutOfRangeError,
+    "window_s": WindowInvalidError,
+    "hop_s": WindowInvalidError,
+    "clip_id": ClipIdInvalidError,
+    "mixture_id": ClipIdInvalidError,
+    "reference_id": ClipIdInvalidError,
+    "id": ClipIdInvalidError,
+}
+"""Fields whose faults have a code of their own; all others are `request_invalid`."""
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validate(model: type[Model], values: Sequence[tuple[str, Any]]) -> Model:
+    """Check named values by a model.
+
+    Raises:
+        RequestInvalidError: A name is unknown or repeated, or a value is not allowed; the class is
+            that of the first such name in `FIELD_ERRORS`.
+    """
+    named = dict(values)
+    if unknown := sorted(set(named) - set(model.model_fields)):
+        known = ", ".join(model.model_fields) or "none"
+        raise RequestInvalidError(f"unknown field {unknown[0][:64]!r}; known are {known}")
+    if len(named) < len(values):
+        raise RequestInvalidError("a field is given more than once")
+    try:
+        return model.model_validate(named)
+    except ValidationError as error:
+        faults = [(str(fault["loc"][0]), fault["msg"]) for fault in error.errors()]
+        detail = "; ".join(f"{name}: {message}" for name, message in faults)
+        raise FIELD_ERRORS.get(faults[0][0], RequestInvalidError)(detail) from error
+
+
+def _metadata(value: object) -> Metadata:
+    if isinstance(value, str):
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError as error:
+            raise MetadataInvalidError(f"metadata is not JSON: {error}") from error
+    return check_metadata(value)
+
+
+def _filter(value: Any) -> Filter:
+    return parse_filter(value)
+
+
+ClipId = Annotated[
+    str, AfterValidator(check_id), Field(json_schema_extra={"pattern": "^[A-Za-z0-9._-]{1,128}$"})
+]
+Vector = Annotated[
+    Any,
+    PlainValidator(parse_vector),
+    WithJsonSchema(
+        {
+            "oneOf": [
+                {"type": "array", "items": {"type": "number"}, "minItems": 1},
+                {"type": "string", "contentEncoding": "base64"},
+            ]
+        }
+    ),
+]
+FilterField = Annotated[
+    Filter, PlainValidator(_filter), WithJsonSchema({"type": "object", "title": "Filter"})
+]
+MetadataField = Annotated[
+    dict[str, Any], PlainValidator(_metadata), WithJsonSchema({"type": "object"})
+]
+K = Annotated[int, Field(ge=1, description="Hits to return; at most MINUEND_MAX_K.")]
+Weight = Annotated[
+    float,
+    Field(
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="How much of the reference is subtracted; the bundle's own weight if absent.",
+    ),
+]
+
+
+class Fields(BaseModel):
+    """The base of all: unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NoFields(Fields):
+    """An endpoint that takes none."""
+
+
+class EmbedFields(Fields):
+    """POST /embed."""
+
+    encoding: Encoding = Field("json", description="Vectors as numbers or as base64 float32.")
+    window_s: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="Length of the windows [s]."
+    )
+    hop_s: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="From window to window [s]; window_s if absent.",
+    )
+
+
+class DifferenceFields(Fields):
+    """POST /difference."""
+
+    mixture_id: ClipId | None = Field(None, description="A stored clip as the mixture.")
+    reference_id: ClipId | None = Field(None, description="A stored clip as the reference.")
+    k: K = DEFAULT_K
+    filter: FilterField | None = Field(None, description="Which clips may be hits.")
+    reference_weight: Weight | None = None
+    encoding: Encoding = Field("json", description="The vector as numbers or as base64 float32.")
+
+
+class SearchFields(Fields):
+    """POST /search."""
+
+    clip_id: ClipId | None = Field(None, description="A stored clip to search like.")
+    embedding: Vector | None = Field(None, description="A raw embedding to search like.")
+    reference_id: ClipId | None = Field(None, description="A stored clip to subtract.")
+    reference_weight: Weight | None = None
+    modifier: str | None = Field(None, description="Text that changes the query.")
+    modifier_strength: float | None = Field(None, allow_inf_nan=False)
+    k: K = DEFAULT_K
+    filter: FilterField | None = Field(None, description="Which clips may be hits.")
+
+
+class ClipFields(Fields):
+    """POST /clips and PUT /clips/{id}."""
+
+    metadata: MetadataField = Field(
+        default_factory=dict, description="A flat JSON object about the clip."
+    )
+
+
+class ListFields(Fields):
+    """GET /clips."""
+
+    cursor: str | None = Field(None, description="next_cursor of the page before.")
+    limit: int = Field(DEFAULT_PAGE, ge=1, le=1000, description="Clips per page.")
+    filter: FilterField | None = Field(None, description="Which clips to list.")
+
+
+class BulkLine(Fields):
+    """One line of POST /clips/bulk."""
+
+    id: ClipId
+    embedding: Vector
+    fingerprint: str = Field(description="Of the encoder that made the embedding.")
+    metadata: MetadataField = Field(default_factory=dict)

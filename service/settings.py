@@ -1,0 +1,102 @@
+"""What an operator may set: one frozen `Settings`, read from variables that start with MINUEND_."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.errors import SettingsError
+
+PREFIX = "MINUEND_"
+KIBIBYTE = 1024
+MEBIBYTE = 1024 * KIBIBYTE
+
+
+class Settings(BaseSettings):
+    """The settings of one process; each field is the variable MINUEND_<FIELD>."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid"
+    )
+
+    bundle: Path = Field(Path("models/default"), description="Folder of the bundle to serve.")
+    library: Path = Field(Path("library"), description="Folder of the clip library; made if new.")
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
+    port: int = Field(
+        8000, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where the encoder runs; cuda fails without a GPU, auto falls back."
+    )
+    threads: int = Field(
+        0, ge=0, le=1024, description="Threads of one encoder run; 0 takes one per core."
+    )
+    workers: int = Field(
+        2, ge=1, le=256, description="Requests with audio that are decoded and encoded at once."
+    )
+    max_waiting: int = Field(
+        64, ge=0, le=10_000, description="Requests that may wait for a worker; more get a 503."
+    )
+    max_body_bytes: int = Field(
+        256 * MEBIBYTE, ge=KIBIBYTE, description="Largest request body [bytes]."
+    )
+    body_timeout_s: float = Field(
+        30.0, gt=0, le=3600, description="Longest pause of a client while it sends its body [s]."
+    )
+    max_seconds: float = Field(1800.0, gt=0, le=86_400, description="Longest clip [s].")
+    max_samples: int = Field(
+        57_600_000, ge=1, description="Most samples of one request, after resampling."
+    )
+    max_files: int = Field(32, ge=1, le=1000, description="Most audio files in one request.")
+    max_windows: int = Field(
+        1000, ge=1, le=100_000, description="Most windows in one time-resolved answer."
+    )
+    max_bulk_clips: int = Field(
+        10_000, ge=1, le=1_000_000, description="Most lines of one bulk upload."
+    )
+    max_k: int = Field(1000, ge=1, le=1000, description="Most hits of one search.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Lowest level that is logged."
+    )
+    shutdown_grace_s: int = Field(
+        30, ge=0, le=3600, description="Longest wait for running requests at shutdown [s]."
+    )
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings from the environment.
+
+    Args:
+        **overrides: Fields that take precedence over the environment, as the shell's options do.
+
+    Raises:
+        SettingsError: A variable is unknown or has a value that is not allowed; all are listed.
+    """
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    faults = [_unknown(name, known) for name in sorted(os.environ) if _is_unknown(name, known)]
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        faults += [
+            f"{PREFIX}{'.'.join(map(str, fault['loc'])).upper()}: {fault['msg']}"
+            f" (got {fault['input']!r})"
+            for fault in error.errors()
+        ]
+        raise SettingsError("; ".join(faults)) from error
+    if faults:
+        raise SettingsError("; ".join([*faults, "known are " + ", ".join(known)]))
+    return settings
+
+
+def _is_unknown(name: str, known: list[str]) -> bool:
+    return name.upper().startswith(PREFIX) and name.upper() not in known
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name.upper(), known, n=1)
+    return f"unknown setting {name}" + (f", did you mean {near[0]}?" if near else "")

@@ -1,0 +1,196 @@
+"""The schema says what the service does: every error, every body, every answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import synth
+from service_client import Client, serving
+from starlette.types import Scope
+
+from service import answers, errors
+from service.openapi import error_classes
+from service.problems import problem_response
+
+ERRORS = error_classes()
+# No endpoint gives these: they are about paths and methods that are not in the schema.
+OUTSIDE = {errors.NotFoundError, errors.MethodNotAllowedError}
+TONE = synth.encode(synth.tone(440))
+
+
+@pytest.fixture(scope="module")
+def client(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    with serving(tiny_bundle_path, tmp_path_factory.mktemp("contract") / "library") as client:
+        client.put("/clips/tone", files={"audio": TONE})
+        client.put("/clips/noise", files={"audio": synth.encode(synth.noise(0))})
+        yield client
+
+
+@pytest.fixture(scope="module")
+def schema(client: Client) -> dict[str, Any]:
+    document: dict[str, Any] = client.get("/openapi.json").json()
+    return document
+
+
+def operations(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        f"{method.upper()} {path}": operation
+        for path, methods in schema["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def documented(operation: dict[str, Any]) -> set[tuple[int, str]]:
+    """Return the (status, code) pairs that an operation says it may give."""
+    return {
+        (int(status), code)
+        for status, response in operation["responses"].items()
+        for content in [response.get("content", {}).get("application/problem+json")]
+        if content
+        for code in content["schema"]["allOf"][1]["properties"]["code"]["enum"]
+    }
+
+
+@pytest.mark.parametrize("cls", ERRORS, ids=lambda cls: cls.code)
+def test_the_problem_of_every_error_follows_the_schema(cls: type[errors.ServiceError]) -> None:
+    scope: Scope = {"type": "http", "path": "/search", "state": {"request_id": "abc"}}
+
+    response = problem_response(scope, cls("what was wrong"))
+
+    problem = answers.Problem.model_validate_json(bytes(response.body))
+    assert problem.code == cls.code
+    assert problem.status == response.status_code == cls.status
+    assert problem.title == cls.title
+
+
+def test_every_error_is_documented(schema: dict[str, Any]) -> None:
+    told = {pair for operation in operations(schema).values() for pair in documented(operation)}
+
+    assert told == {(cls.status, cls.code) for cls in ERRORS if cls not in OUTSIDE}
+    known = schema["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]
+    assert set(known) == {cls.code for cls in ERRORS}
+
+
+def test_every_endpoint_of_the_api_is_there(schema: dict[str, Any]) -> None:
+    assert set(operations(schema)) == {
+        "POST /embed",
+        "POST /difference",
+        "POST /search",
+        "GET /clips",
+        "POST /clips",
+        "PUT /clips/{clip_id}",
+        "GET /clips/{clip_id}",
+        "DELETE /clips/{clip_id}",
+        "GET /clips/{clip_id}/audio",
+        "POST /clips/bulk",
+        "GET /healthz",
+        "GET /readyz",
+        "GET /info",
+        "GET /metrics",
+    }
+
+
+def test_all_references_lead_somewhere(schema: dict[str, Any]) -> None:
+    text = json.dumps(schema)
+    names = {part.partition('"')[0] for part in text.split('"#/components/schemas/')[1:]}
+
+    assert names <= set(schema["components"]["schemas"])
+    assert "#/$defs/" not in text
+
+
+def test_operation_ids_are_unique(schema: dict[str, Any]) -> None:
+    ids = [operation["operationId"] for operation in operations(schema).values()]
+
+    assert len(set(ids)) == len(ids)
+
+
+def test_every_operation_says_what_it_does(schema: dict[str, Any]) -> None:
+    assert all(operation.get("description") for operation in operations(schema).values())
+
+
+@pytest.mark.parametrize(
+    ("path", "kinds"),
+    [
+        ("/embed", {"multipart/form-data", "audio/*", "application/octet-stream"}),
+        (
+            "/difference",
+            {
+                "multipart/form-data",
+                "application/x-www-form-urlencoded",
+                "application/json",
+            },
+        ),
+        (
+            "/search",
+            {
+                "multipart/form-data",
+                "application/x-www-form-urlencoded",
+                "application/json",
+                "audio/*",
+                "application/octet-stream",
+            },
+        ),
+    ],
+)
+def test_bodies_are_documented_by_kind(schema: dict[str, Any], path: str, kinds: set[str]) -> None:
+    assert set(schema["paths"][path]["post"]["requestBody"]["content"]) == kinds
+
+
+def test_fields_are_documented_in_body_and_query(schema: dict[str, Any]) -> None:
+    operation = schema["paths"]["/search"]["post"]
+    content = operation["requestBody"]["content"]
+
+    fields = set(content["application/json"]["schema"]["properties"])
+    assert {"clip_id", "embedding", "reference_id", "k", "filter"} <= fields
+    assert {parameter["name"] for parameter in operation["parameters"]} == fields
+    parts = set(content["multipart/form-data"]["schema"]["properties"])
+    assert parts == fields | {"audio", "reference"}
+
+
+def bulk_line(client: Client) -> bytes:
+    fingerprint = client.get("/info").json()["bundle"]["fingerprint"]
+    return orjson.dumps({"id": "bulk", "embedding": [1.0] * 8, "fingerprint": fingerprint})
+
+
+@pytest.mark.parametrize(
+    ("model", "method", "path", "options"),
+    [
+        (answers.EmbedAnswer, "POST", "/embed", {"files": {"audio": TONE}}),
+        (answers.EmbedAnswer, "POST", "/embed?window_s=0.4", {"content": TONE}),
+        (answers.EmbedAnswer, "POST", "/embed?encoding=base64", {"content": TONE}),
+        (answers.SearchAnswer, "POST", "/search", {"json": {"clip_id": "tone"}}),
+        (
+            answers.DifferenceAnswer,
+            "POST",
+            "/difference",
+            {"json": {"mixture_id": "tone", "reference_id": "noise"}},
+        ),
+        (answers.ClipAnswer, "POST", "/clips", {"content": TONE}),
+        (answers.ClipAnswer, "GET", "/clips/tone", {}),
+        (answers.ListAnswer, "GET", "/clips", {}),
+        (answers.BulkAnswer, "POST", "/clips/bulk", {}),
+        (answers.StatusAnswer, "GET", "/healthz", {}),
+        (answers.StatusAnswer, "GET", "/readyz", {}),
+        (answers.InfoAnswer, "GET", "/info", {}),
+    ],
+)
+def test_answers_follow_their_models(
+    client: Client, model: type[answers.Answer], method: str, path: str, options: dict[str, Any]
+) -> None:
+    if path == "/clips/bulk":
+        headers = {"content-type": "application/x-ndjson"}
+        options = {"content": bulk_line(client), "headers": headers}
+
+    answer = client.request(method, path, **options)
+
+    assert answer.is_success, answer.text
+    model.model_validate_json(answer.content)
+    identity = client.get("/healthz").json()["bundle"]
+    assert answer.json()["bundle"] == identity
+    assert answer.headers["minuend-bundle"] == identity["id"]
+    assert answer.headers["minuend-fingerprint"] == identity["fingerprint"]

@@ -1,0 +1,28 @@
+"""A running application for tests that speak HTTP to it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from service_client import Client, serving
+
+
+@pytest.fixture
+def client(tiny_bundle_path: Path, tmp_path: Path) -> Iterator[Client]:
+    """The service on the tiny bundle and an empty library of its own."""
+    with serving(tiny_bundle_path, tmp_path / "library") as client:
+        yield client
+
+
+@pytest.fixture
+def restored_logging() -> Iterator[None]:
+    """Undo what a test does to the logging of the whole process."""
+    root, uvicorn = logging.getLogger(), logging.getLogger("uvicorn.error")
+    handlers, levels = root.handlers[:], (root.level, uvicorn.level)
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    uvicorn.setLevel(levels[1])

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import synth
+from service_client import Client
+
+TONE = synth.encode(synth.tone(440))
+FLAC = synth.encode(synth.noise(0), form="FLAC")
+
+
+def put(client: Client, clip_id: str, content: bytes = TONE, **metadata: Any) -> dict[str, Any]:
+    answer = client.put(
+        f"/clips/{clip_id}", files={"audio": content}, data={"metadata": json.dumps(metadata)}
+    )
+    assert answer.status_code in (200, 201), answer.text
+    clip: dict[str, Any] = answer.json()["clip"]
+    return clip
+
+
+def test_a_posted_clip_is_named_by_its_content_and_can_be_read(client: Client) -> None:
+    posted = client.post("/clips", files={"audio": TONE}, data={"metadata": '{"kind": "tone"}'})
+
+    clip = posted.json()["clip"]
+    assert posted.status_code == 201
+    assert posted.headers["location"] == f"/clips/{clip['clip_id']}"
+    assert clip["metadata"] == {"kind": "tone"}
+    assert client.get(posted.headers["location"]).json()["clip"] == clip
+
+
+def test_posting_the_same_file_again_replaces_its_metadata(client: Client) -> None:
+    client.post("/clips", files={"audio": TONE}, data={"metadata": '{"a": 1, "b": 2}'})
+
+    again = client.post("/clips", files={"audio": TONE}, data={"metadata": '{"a": 3}'})
+
+    assert again.status_code == 200
+    assert again.json()["clip"]["metadata"] == {"a": 3}
+    assert len(client.get("/clips").json()["clips"]) == 1
+
+
+def test_a_raw_body_is_stored_with_metadata_from_the_query(client: Client) -> None:
+    answer = client.post("/clips", content=FLAC, params={"metadata": '{"kind": "noise"}'})
+
+    assert answer.json()["clip"]["metadata"] == {"kind": "noise"}
+    assert answer.json()["clip"]["media_type"] == "audio/flac"
+
+
+def test_putting_replaces_audio_and_is_found_by_the_new_sound_only(client: Client) -> None:
+    put(client, "a")
+    replaced = put(client, "a", FLAC)
+
+    (hit,) = client.post("/search", files={"audio": FLAC}).json()["hits"]
+    assert hit["score"] == pytest.approx(1.0, abs=1e-3)
+    assert replaced["media_type"] == "audio/flac"
+    assert client.get("/clips/a/audio").content == FLAC
+
+
+def test_a_put_id_must_be_one(client: Client) -> None:
+    answer = client.put("/clips/not%20one", files={"audio": TONE})
+
+    assert answer.json()["code"] == "clip_id_invalid"
+
+
+def test_listing_gives_each_clip_once_page_by_page(client: Client) -> None:
+    names = [f"clip-{n}" for n in range(5)]
+    for name in names:
+        put(client, name)
+
+    listed: list[str] = []
+    cursor: str | None = None
+    while True:
+        params = {"limit": "2", **({"cursor": cursor} if cursor else {})}
+        page = client.get("/clips", params=params).json()
+        listed += [clip["clip_id"] for clip in page["clips"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+
+    assert listed == names
+
+
+def test_listing_may_be_filtered(client: Client) -> None:
+    put(client, "a", kind="rain")
+    put(client, "b", kind="wind")
+
+    page = client.get("/clips", params={"filter": '{"kind": "wind"}'}).json()
+
+    assert [clip["clip_id"] for clip in page["clips"]] == ["b"]
+
+
+def test_a_misspelt_parameter_of_the_listing_is_refused(client: Client) -> None:
+    assert client.get("/clips?limt=2").json()["code"] == "request_invalid"
+
+
+def test_the_original_is_played_whole_and_in_ranges(client: Client) -> None:
+    put(client, "a", FLAC)
+
+    whole = client.get("/clips/a/audio")
+    part = client.get("/clips/a/audio", headers={"range": "bytes=4-7"})
+
+    assert (whole.status_code, whole.headers["content-type"]) == (200, "audio/flac")
+    assert whole.content == FLAC
+    assert (part.status_code, part.content) == (206, FLAC[4:8])
+    assert part.headers["content-range"] == f"bytes 4-7/{len(FLAC)}"
+
+
+def test_a_range_beyond_the_end_is_not_satisfiable(client: Client) -> None:
+    put(client, "a", FLAC)
+
+    assert client.get("/clips/a/audio", headers={"range": "bytes=9999999-"}).status_code == 416
+
+
+def test_a_deleted_clip_is_gone_from_everywhere(client: Client) -> None:
+    put(client, "a")
+    put(client, "b", FLAC)
+
+    assert client.delete("/clips/a").status_code == 204
+
+    for path in ("/clips/a", "/clips/a/audio"):
+        assert client.get(path).json()["code"] == "clip_unknown"
+    assert client.delete("/clips/a").json()["code"] == "clip_unknown"
+    hits = client.post("/search", files={"audio": TONE}).json()["hits"]
+    assert [hit["clip_id"] for hit in hits] == ["b"]

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+import synth
+from service_client import Client
+
+LOW = synth.encode(synth.tone(300))
+MIXTURE = synth.encode(synth.tone(300) + synth.tone(2700))
+
+
+@pytest.fixture
+def client(client: Client) -> Client:
+    """The service with three clips."""
+    sounds = {"low": synth.tone(300), "high": synth.tone(2700), "noise": synth.noise(0)}
+    for name, samples in sounds.items():
+        client.put(f"/clips/{name}", files={"audio": synth.encode(samples)})
+    return client
+
+
+def difference(client: Client, **options: Any) -> dict[str, Any]:
+    answer = client.post("/difference", **options)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_what_was_added_is_found(client: Client) -> None:
+    files = {"mixture": MIXTURE, "reference": LOW}
+
+    found = difference(client, files=files, data={"k": "2", "reference_weight": "1"})
+
+    assert found["hits"][0]["clip_id"] == "high"
+    assert len(found["hits"]) == 2
+    assert found["relative_norm"] > 0
+    assert -1 <= found["cosine"] < 1
+
+
+def test_the_embedding_is_the_plain_difference(client: Client) -> None:
+    files = [("audio", ("m.wav", MIXTURE)), ("audio", ("r.wav", LOW))]
+    mixture, reference = (
+        np.array(clip["embedding"], np.float32)
+        for clip in client.post("/embed", files=files).json()["embeddings"]
+    )
+
+    found = difference(client, files={"mixture": MIXTURE, "reference": LOW})
+
+    assert np.array_equal(np.array(found["embedding"], np.float32), mixture - reference)
+
+
+def test_stored_clips_may_be_named_and_are_not_hits(client: Client) -> None:
+    found = difference(client, json={"mixture_id": "noise", "reference_id": "low"})
+
+    assert [hit["clip_id"] for hit in found["hits"]] == ["high"]
+
+
+def test_a_file_and_a_stored_clip_may_be_combined(client: Client) -> None:
+    found = difference(client, files={"mixture": MIXTURE}, data={"reference_id": "low"})
+
+    assert {hit["clip_id"] for hit in found["hits"]} == {"high", "noise"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"files": {"mixture": LOW, "reference": LOW}},
+        {"json": {"mixture_id": "low", "reference_id": "low"}},
+    ],
+)
+def test_identical_sounds_give_zero_and_no_hits(client: Client, options: dict[str, Any]) -> None:
+    found = difference(client, **options)
+
+    assert found["embedding"] == [0.0] * 8
+    assert (found["relative_norm"], found["cosine"], found["hits"]) == (0.0, 1.0, [])
+
+
+def test_the_difference_may_be_had_as_npy_or_base64(client: Client) -> None:
+    files = {"mixture": MIXTURE, "reference": LOW}
+    numbers = difference(client, files=files)["embedding"]
+    text = difference(client, files=files, data={"encoding": "base64"})["embedding"]
+    npy = client.post("/difference", files=files, headers={"accept": "application/x-npy"})
+
+    assert isinstance(text, str)
+    assert np.load(io.BytesIO(npy.content)).tolist() == np.array(numbers, np.float32).tolist()
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({"json": {}}, "part_missing"),
+        ({"json": {"mixture_id": "low"}}, "part_missing"),
+        ({"files": {"reference": LOW}}, "part_missing"),
+        ({"json": {"mixture_id": "low", "reference_id": "nobody"}}, "clip_unknown"),
+        ({"files": {"mixture": LOW}, "data": {"mixture_id": "low"}}, "request_invalid"),
+        ({"json": {"mixture_id": "low", "reference_id": "low", "k": 0}}, "k_out_of_range"),
+    ],
+)
+def test_what_cannot_be_subtracted_is_refused(
+    client: Client, options: dict[str, Any], code: str
+) -> None:
+    assert client.post("/difference", **options).json()["code"] == code

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import synth
+from service_client import Client
+
+SOUNDS = {
+    "low": synth.encode(synth.tone(300)),
+    "high": synth.encode(synth.tone(2700)),
+    "noise": synth.encode(synth.noise(0)),
+}
+
+
+@pytest.fixture
+def client(client: Client) -> Client:
+    """The service with three clips."""
+    for name, content in SOUNDS.items():
+        client.put(f"/clips/{name}", files={"audio": content}, data={"metadata": '{"n": 1}'})
+    return client
+
+
+def hits(client: Client, **options: Any) -> list[dict[str, Any]]:
+    answer = client.post("/search", **options)
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["hits"]
+    return found
+
+
+def test_each_clip_finds_itself(client: Client) -> None:
+    for name, content in SOUNDS.items():
+        first = hits(client, files={"audio": content})[0]
+
+        assert first["clip_id"] == name
+        assert first["audio"] == f"/clips/{name}/audio"
+        assert first["metadata"] == {"n": 1}
+
+
+def test_an_embedding_of_ours_is_a_query(client: Client) -> None:
+    embedding = client.post("/embed?encoding=base64", content=SOUNDS["low"]).json()["embeddings"]
+
+    by_vector = hits(client, json={"embedding": embedding[0]["embedding"], "k": 2})
+
+    assert by_vector == hits(client, files={"audio": SOUNDS["low"]}, data={"k": "2"})
+
+
+def test_a_clip_finds_the_others(client: Client) -> None:
+    assert {hit["clip_id"] for hit in hits(client, json={"clip_id": "low"})} == {"high", "noise"}
+
+
+def test_a_reference_is_subtracted(client: Client) -> None:
+    mixture = synth.encode(synth.tone(300) + synth.tone(2700))
+
+    files = {"audio": mixture, "reference": SOUNDS["low"]}
+    by_file = hits(client, files=files, data={"reference_weight": "1"})
+    by_id = hits(client, files={"audio": mixture}, data={"reference_id": "low"})
+
+    assert by_file[0]["clip_id"] == "high"
+    assert by_file[0]["contributions"] == {"difference": by_file[0]["score"]}
+    assert "low" not in {hit["clip_id"] for hit in by_id}
+
+
+def test_a_clip_less_itself_finds_nothing(client: Client) -> None:
+    assert hits(client, json={"clip_id": "low", "reference_id": "low"}) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ({}, "query_incomplete"),
+        ({"reference_id": "low"}, "query_incomplete"),
+        ({"clip_id": "low", "embedding": [0.0] * 8}, "request_invalid"),
+        ({"clip_id": "low", "reference_weight": 0.5}, "request_invalid"),
+        ({"modifier": ""}, "modifier_unavailable"),
+        ({"clip_id": "low", "modifier": "louder"}, "modifier_unavailable"),
+        ({"clip_id": "low", "modifier_strength": 0}, "modifier_unavailable"),
+        ({"clip_id": "nobody"}, "clip_unknown"),
+        ({"clip_id": "low", "reference_id": "nobody"}, "clip_unknown"),
+    ],
+)
+def test_queries_that_make_no_sense_are_refused(
+    client: Client, query: dict[str, Any], code: str
+) -> None:
+    assert client.post("/search", json=query).json()["code"] == code
+
+
+def test_why_there_is_no_modifier_is_told(client: Client) -> None:
+    answer = client.post("/search", json={"clip_id": "low", "modifier": "louder"})
+
+    assert "no text tower" in answer.json()["detail"]
+
+
+def test_a_reference_in_two_ways_is_refused(client: Client) -> None:
+    files = {"audio": SOUNDS["low"], "reference": SOUNDS["noise"]}
+
+    answer = client.post("/search", files=files, data={"reference_id": "noise"})
+
+    assert answer.json()["code"] == "request_invalid"
+
+
+def test_server_timing_tells_the_phases(client: Client) -> None:
+    answer = client.post("/search", files={"audio": SOUNDS["low"]})
+
+    timing = answer.headers["server-timing"]
+    assert [part.partition(";")[0] for part in timing.split(", ")] == [
+        "decode",
+        "encode",
+        "search",
+        "total",
+    ]

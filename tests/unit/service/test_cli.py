@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from shell import run
+
+NAMES = ("serve", "index", "embed", "search", "diff", "demo", "check")
+HEAVY = ("numpy", "pydantic", "fastapi", "onnxruntime", "faiss", "soundfile", "tqdm", "pyarrow")
+
+
+def test_help_lists_the_commands_and_exit_codes() -> None:
+    output = run("--help").stdout
+
+    positions = [output.index(f"\n  {name} ") for name in NAMES]
+    assert positions == sorted(positions)
+    assert "Exit codes" in output
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_command_shows_an_example(name: str) -> None:
+    assert f"Example: minuend {name}" in run(name, "--help").stdout
+
+
+def test_asking_for_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, service.cli\n"
+        "try: service.cli.main(['index', '--help'])\n"
+        "except SystemExit: pass\n"
+        f"sys.exit(' '.join(set({HEAVY!r}) & set(sys.modules)) or None)"
+    )
+
+    finished = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+
+    assert (finished.returncode, finished.stderr) == (0, "")
+
+
+def test_the_module_can_be_run_without_the_script() -> None:
+    finished = subprocess.run(
+        [sys.executable, "-m", "service.cli", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert finished.stdout.startswith("minuend")
+
+
+@pytest.mark.parametrize("name", ["index", "embed", "search", "diff"])
+def test_a_missing_bundle_is_one_line_and_exit_code_1(name: str, tmp_path: Path) -> None:
+    sound = tmp_path / "sound.wav"
+    sound.touch()
+    arguments = {
+        "index": [tmp_path, "--library", tmp_path / "library"],
+        "embed": [sound, "--out", tmp_path / "x.npz"],
+        "search": ["--audio", sound],
+        "diff": [sound, sound],
+    }[name]
+
+    result = run(name, *arguments, "--bundle", tmp_path / "none", code=1)
+
+    (line,) = result.stderr.splitlines()
+    assert f"there is no bundle at {tmp_path / 'none'}" in line
+    assert "--bundle" in line
+
+
+def test_a_wrong_setting_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINUEND_THREADS", "many")
+
+    assert "MINUEND_THREADS" in run("check", code=1).stderr
+
+
+def test_what_the_system_refuses_is_one_line(tmp_path: Path, tiny_bundle_path: Path) -> None:
+    (tmp_path / "library").touch()
+
+    result = run(
+        "index", tmp_path, "--library", tmp_path / "library", "--bundle", tiny_bundle_path, code=1
+    )
+
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_an_unknown_command_is_a_usage_error() -> None:
+    run("subtract", code=2)

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import anyio
+import pytest
+import synth
+import tiny_bundle
+
+from service.core import Core
+from service.errors import BundleError, LibraryError, NotReadyError
+from service.metrics import Metrics
+from service.settings import Settings
+from service.timing import Phases
+
+
+def open_core(bundle: Path, library: Path) -> Core:
+    return Core.open(Settings(bundle=bundle, library=library, threads=1), Metrics())
+
+
+def test_nothing_is_welcome_until_told_so_and_after_closing(
+    tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    core = open_core(tiny_bundle_path, tmp_path)
+    with pytest.raises(NotReadyError):
+        core.check_ready()
+    core.ready = True
+    core.check_ready()
+    core.close()
+    with pytest.raises(NotReadyError):
+        core.check_ready()
+
+
+def test_a_flipped_byte_in_the_bundle_is_found_and_the_file_named(
+    tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    bundle = shutil.copytree(tiny_bundle_path, tmp_path / "bundle")
+    file = bundle / tiny_bundle.ENCODER_FILE
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+    with pytest.raises(BundleError, match=tiny_bundle.ENCODER_FILE):
+        open_core(bundle, tmp_path / "library")
+
+
+def test_a_bundle_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="nowhere"):
+        open_core(tmp_path / "nowhere", tmp_path / "library")
+
+
+def test_a_library_of_another_bundle_is_refused(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    first = open_core(tiny_bundle_path, tmp_path / "library")
+    sound = synth.write(tmp_path / "tone.wav", synth.tone(440))
+    with sound.open("rb") as file:
+        first.intake.store(file, clip_id="a", metadata={}, phases=Phases())
+    first.close()
+    other = tiny_bundle.write(tmp_path / "other", seed=1)
+
+    with pytest.raises(LibraryError, match=first.encoder.fingerprint):
+        open_core(other, tmp_path / "library")
+
+
+def test_lookups_do_not_queue_behind_work(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    core = open_core(tiny_bundle_path, tmp_path)
+
+    async def scenario() -> None:
+        release = anyio.Event()
+
+        def busy() -> None:
+            anyio.from_thread.run(release.wait)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(core.settings.workers + 1):
+                tasks.start_soon(core.work, busy)
+            assert await core.look_up(core.library.count) == 0
+            release.set()
+
+    anyio.run(scenario)
+    core.close()

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pytest
+from jaxtyping import Float32
+
+from service.index import ClipIndex
+
+DIM = 8
+# Float32 sums of 8 products of values below one.
+ROUNDING = 1e-6
+
+
+def unit_vectors(n: int, seed: int = 0) -> Float32[np.ndarray, "clips dim"]:
+    vectors = np.random.default_rng(seed).normal(size=(n, DIM))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def index_of(vectors: Float32[np.ndarray, "clips dim"], first: int = 1) -> ClipIndex:
+    index = ClipIndex(DIM)
+    index.add(np.arange(first, first + len(vectors)), vectors)
+    return index
+
+
+def test_search_is_brute_force() -> None:
+    vectors, queries = unit_vectors(500), unit_vectors(20, seed=1)
+    index = index_of(vectors)
+    for query in queries:
+        scores, seqs = index.search(query, 10)
+        expected = vectors.astype(np.float64) @ query
+        order = np.argsort(-expected)[:10]
+        assert seqs.tolist() == (order + 1).tolist()
+        np.testing.assert_allclose(scores, expected[order], atol=ROUNDING)
+
+
+def test_k_beyond_the_clips_there_are_gives_them_all() -> None:
+    vectors = unit_vectors(5)
+    assert sorted(index_of(vectors).search(vectors[0], 100)[1]) == [1, 2, 3, 4, 5]
+    assert len(ClipIndex(DIM).search(vectors[0], 3)[1]) == 0
+
+
+def test_search_among_few_still_gives_k_of_them() -> None:
+    vectors = unit_vectors(300)
+    far = np.argsort(vectors @ vectors[0])[:7] + 1
+    scores, seqs = index_of(vectors).search(vectors[0], 5, among=far)
+    assert seqs.tolist() == far[:1:-1].tolist()
+    assert (np.diff(scores) <= 0).all()
+
+
+def test_search_among_none_gives_none() -> None:
+    vectors = unit_vectors(5)
+    for among in ([], [77]):
+        assert len(index_of(vectors).search(vectors[0], 5, among=np.array(among, int))[1]) == 0
+
+
+@pytest.mark.parametrize("k", [1, 2, 5, 39, 40, 41, 60])
+def test_equal_scores_are_ordered_by_number_however_they_came(k: int) -> None:
+    vectors = unit_vectors(50)
+    vectors[5:45] = vectors[5]
+    shuffled = np.random.default_rng(2).permutation(50)
+    index = ClipIndex(DIM)
+    index.add(shuffled + 1, vectors[shuffled])
+    first, second = (found.search(vectors[5], k)[1] for found in (index_of(vectors), index))
+    assert first.tolist() == second.tolist()
+    assert first[:40].tolist() == list(range(6, 46))[:k]
+
+
+def test_removed_clips_are_not_found_and_the_others_are() -> None:
+    vectors = unit_vectors(50)
+    index = index_of(vectors)
+    index.remove([3, 4, 999])
+    assert len(index) == 48
+    for seq, vector in enumerate(vectors, start=1):
+        assert (index.search(vector, 1)[1][0] == seq) == (seq not in (3, 4))
+
+
+def test_removing_from_an_empty_index_is_no_error() -> None:
+    index = ClipIndex(DIM)
+    index.remove([1])
+    index.remove(np.array([], np.int64))
+    assert len(index) == 0
+
+
+def test_what_was_written_is_read_back(tmp_path: Path) -> None:
+    vectors = unit_vectors(50)
+    index_of(vectors).write(tmp_path / "x.faiss")
+    again = ClipIndex.read(tmp_path / "x.faiss", dim=DIM, revision=12)
+    assert (again.revision, len(again)) == (12, 50)
+    again.remove([1])
+    again.add(np.array([51]), vectors[:1])
+    assert again.search(vectors[0], 1)[1].tolist() == [51]
+
+
+def test_index_that_cannot_be_written_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="cannot be written"):
+        ClipIndex(DIM).write(tmp_path / "nowhere" / "x.faiss")
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.faiss"
+    path.write_bytes(b"nonsense")
+    with pytest.raises(ValueError, match="FAISS cannot read"):
+        ClipIndex.read(path, dim=DIM, revision=0)
+    index_of(unit_vectors(3)).write(path)
+    with pytest.raises(ValueError, match="no flat index of 9"):
+        ClipIndex.read(path, dim=DIM + 1, revision=0)
+    faiss.write_index(faiss.IndexFlatIP(DIM), str(path))
+    with pytest.raises(ValueError, match="no flat index"):
+        ClipIndex.read(path, dim=DIM, revision=0)

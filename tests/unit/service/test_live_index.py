@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_library import FINGERPRINT, MEAN, make_clip, make_embedding, open_library
+
+from service.catalog import Catalog
+from service.difference import centre
+from service.index import ClipIndex
+from service.library import Library
+from service.live_index import LiveIndex
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    library = open_library(tmp_path)
+    library.put_many([make_clip(f"c{seed}", seed, stored=False) for seed in range(20)])
+    yield library
+    library.close()
+
+
+@pytest.fixture
+def catalog(tmp_path: Path, library: Library) -> Iterator[Catalog]:
+    catalog = Catalog(tmp_path / "catalog.sqlite", fingerprint=FINGERPRINT, precision="float32")
+    yield catalog
+    catalog.close()
+
+
+def live_index(catalog: Catalog, tmp_path: Path, mean: np.ndarray = MEAN) -> LiveIndex:
+    return LiveIndex(catalog, tmp_path / "index", fingerprint=FINGERPRINT, mean=mean)
+
+
+def everything(index: LiveIndex, seed: int = 0) -> tuple[list[float], list[int]]:
+    scores, seqs = index.search(centre(make_embedding(seed), MEAN), 1000)
+    return scores.tolist(), seqs.tolist()
+
+
+def test_writes_after_the_first_search_are_seen(
+    tmp_path: Path, library: Library, catalog: Catalog
+) -> None:
+    index = live_index(catalog, tmp_path)
+    assert everything(index, 3)[1][0] == 4
+    library.delete("c3")
+    library.put(make_clip("c5", 3, stored=False))
+    library.put(make_clip("new", 3, stored=False))
+    numbers = {record.id: seq for seq, record in catalog.page(0, 100, None)}
+    assert everything(index, 3)[1][:2] == [numbers["c5"], numbers["new"]]
+    assert sorted(everything(index)[1]) == sorted(numbers.values())
+
+
+def test_catching_up_from_a_snapshot_equals_building(
+    tmp_path: Path, library: Library, catalog: Catalog
+) -> None:
+    live_index(catalog, tmp_path).save()
+    library.delete("c3")
+    library.put_many([make_clip(f"c{seed}", seed + 100, stored=False) for seed in (1, 2, 50)])
+    caught_up = live_index(catalog, tmp_path)
+    built = live_index(catalog, tmp_path / "audio")
+    assert everything(caught_up) == everything(built)
+
+
+def test_a_snapshot_is_used(
+    tmp_path: Path, catalog: Catalog, caplog: pytest.LogCaptureFixture
+) -> None:
+    live_index(catalog, tmp_path).save()
+    with caplog.at_level(logging.INFO, "service"):
+        live_index(catalog, tmp_path).refresh()
+    assert caplog.records == []
+
+
+def test_a_snapshot_centred_otherwise_is_not_used(
+    tmp_path: Path, catalog: Catalog, caplog: pytest.LogCaptureFixture
+) -> None:
+    live_index(catalog, tmp_path).save()
+    other = live_index(catalog, tmp_path, mean=MEAN + 1)
+    query = centre(make_embedding(4), MEAN + 1)
+    np.testing.assert_allclose(other.search(query, 1)[0], 1.0, atol=1e-6)
+    assert "foreign" in caplog.text
+
+
+def test_saving_twice_writes_once(tmp_path: Path, library: Library, catalog: Catalog) -> None:
+    index = live_index(catalog, tmp_path)
+    head = tmp_path / "index" / "snapshot.json"
+    index.save()
+    first = head.read_bytes()
+    index.save()
+    live_index(catalog, tmp_path).save()
+    assert head.read_bytes() == first
+    library.delete("c0")
+    index.save()
+    assert head.read_bytes() != first
+
+
+def test_a_catch_up_that_breaks_off_leaves_nothing_half_done(
+    tmp_path: Path, library: Library, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = live_index(catalog, tmp_path)
+    before = everything(index)
+    library.put(make_clip("c5", 5, stored=False))
+
+    def out_of_memory(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ClipIndex, "add", out_of_memory)
+        with pytest.raises(MemoryError):
+            everything(index)
+    assert everything(index) == before

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from service.errors import SettingsError
+from service.settings import Settings, load_settings
+
+
+def test_settings_come_from_variables_with_the_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINUEND_MAX_SECONDS", "12.5")
+    monkeypatch.setenv("MINUEND_LIBRARY", "/srv/clips")
+
+    settings = load_settings()
+
+    assert settings.max_seconds == 12.5
+    assert settings.library == Path("/srv/clips")
+
+
+def test_arguments_take_precedence_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINUEND_PORT", "9000")
+
+    assert load_settings(port=9001).port == 9001
+
+
+def test_a_misspelt_variable_stops_the_start_and_is_corrected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MINUEND_MAX_SECOND", "12")
+
+    with pytest.raises(SettingsError, match="did you mean MINUEND_MAX_SECONDS") as caught:
+        load_settings()
+
+    assert all(f"MINUEND_{name.upper()}" in str(caught.value) for name in Settings.model_fields)
+
+
+def test_all_faults_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINUEND_PORT", "http")
+    monkeypatch.setenv("MINUEND_MAX_K", "0")
+    monkeypatch.setenv("MINUEND_SPEED", "11")
+
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+
+    for fault in ("MINUEND_PORT", "'http'", "MINUEND_MAX_K", "MINUEND_SPEED"):
+        assert fault in str(caught.value)
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINUEND_LIBRARY", "")
+
+    assert load_settings().library == Path("library")
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        setattr(Settings(), "port", 1)  # noqa: B010 - what type checkers refuse is tried
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_each_setting_says_what_it_is(name: str) -> None:
+    assert Settings.model_fields[name].description

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import synth
+
+from service.audio import AudioLimits
+from service.bundle import load_bundle
+from service.clips import NewClip
+from service.encoder import Encoder
+from service.errors import (
+    ClipUnknownError,
+    EmbeddingInvalidError,
+    SamplesTooManyError,
+    WindowInvalidError,
+)
+from service.library import Library
+from service.sounds import File, Listener, Stored, Vector, Windowing
+from service.timing import Phases
+
+
+def file(samples: np.ndarray) -> io.BytesIO:
+    return io.BytesIO(synth.encode(samples, subtype="FLOAT"))
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny_bundle_path: Path) -> Encoder:
+    return Encoder.open(load_bundle(tiny_bundle_path), device="cpu", threads=1)
+
+
+@pytest.fixture
+def library(encoder: Encoder, tmp_path: Path) -> Iterator[Library]:
+    library = Library.open(tmp_path, fingerprint=encoder.fingerprint, mean=encoder.mean)
+    yield library
+    library.close()
+
+
+def listener(encoder: Encoder, library: Library, **options: Any) -> Listener:
+    heard = options.pop("heard", [])
+    settings = {"limits": AudioLimits(), "max_windows": 100, **options}
+    return Listener(encoder, library, on_audio=heard.append, **settings)
+
+
+def test_sounds_of_every_kind_keep_their_order(encoder: Encoder, library: Library) -> None:
+    stored = np.arange(8, dtype=np.float32)
+    given = stored + 1
+    library.put(NewClip(id="a", embedding=stored))
+    samples = synth.tone(440)
+
+    embeddings = listener(encoder, library).embed(
+        [Vector(given), File(file(samples)), Stored("a")], Phases()
+    )
+
+    assert np.array_equal(embeddings[0], given)
+    assert np.array_equal(embeddings[1], encoder.embed([samples])[0])
+    assert np.array_equal(embeddings[2], stored)
+
+
+def test_equal_sounds_in_different_files_get_equal_bits(encoder: Encoder, library: Library) -> None:
+    samples = np.round(synth.tone(440) * 32767) / 32768  # what both containers hold exactly
+    flac = io.BytesIO(synth.encode(samples, form="FLAC"))
+
+    first, second = listener(encoder, library).embed([File(file(samples)), File(flac)], Phases())
+
+    assert first.tobytes() == second.tobytes()
+
+
+def test_phases_and_lengths_are_noted(encoder: Encoder, library: Library) -> None:
+    phases = Phases()
+    heard: list[float] = []
+
+    listener(encoder, library, heard=heard).embed_files(
+        [file(synth.tone(440, 0.5)), file(synth.tone(440, 1.5))], phases
+    )
+
+    assert list(phases.seconds) == ["decode", "encode"]
+    assert heard == [0.5, 1.5]
+
+
+def test_the_samples_of_all_files_count_together(encoder: Encoder, library: Library) -> None:
+    files = [file(synth.noise(n, 1.0)) for n in (1, 2)]
+    enough = listener(encoder, library, limits=AudioLimits(max_samples=32_000))
+    one_less = listener(encoder, library, limits=AudioLimits(max_samples=31_999))
+
+    assert len(enough.embed_files(files, Phases())) == 2
+    with pytest.raises(SamplesTooManyError, match="31999 samples together"):
+        one_less.embed_files(files, Phases())
+
+
+def test_windows_are_those_of_the_encoder(encoder: Encoder, library: Library) -> None:
+    samples = synth.chirp(200, 4000, 2.0)
+
+    (clip,) = listener(encoder, library).embed_files(
+        [file(samples)], Phases(), windowing=Windowing(1.0, 0.5)
+    )
+
+    assert clip.windows is not None
+    expected = encoder.embed_windows(samples, window_s=1.0, hop_s=0.5)
+    assert np.array_equal(clip.windows.embeddings, expected.embeddings)
+
+
+def test_too_many_windows_are_refused_before_they_are_made(
+    encoder: Encoder, library: Library
+) -> None:
+    with pytest.raises(WindowInvalidError, match="5 are allowed"):
+        listener(encoder, library, max_windows=5).embed_files(
+            [file(synth.silence(3.0))], Phases(), windowing=Windowing(0.4, 0.4)
+        )
+
+
+def test_an_unknown_clip_and_a_vector_of_another_size_are_refused(
+    encoder: Encoder, library: Library
+) -> None:
+    with pytest.raises(ClipUnknownError):
+        listener(encoder, library).embed([Stored("nobody")], Phases())
+    with pytest.raises(EmbeddingInvalidError):
+        listener(encoder, library).embed([Vector(np.zeros(3, np.float32))], Phases())

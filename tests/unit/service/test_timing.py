@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from service.timing import Phases
+
+
+def test_phases_add_up_and_keep_their_order() -> None:
+    phases = Phases()
+
+    for name in ("decode", "encode", "decode"):
+        with phases.measure(name):
+            pass
+
+    assert list(phases.seconds) == ["decode", "encode"]
+    assert re.fullmatch(r"decode;dur=\d+\.\d\d, encode;dur=\d+\.\d\d", phases.server_timing())
+
+
+def test_a_phase_that_fails_is_measured_too() -> None:
+    phases = Phases()
+
+    with pytest.raises(ZeroDivisionError), phases.measure("encode"):
+        1 / 0  # noqa: B018 - the failure is the point
+
+    assert phases.seconds["encode"] >= 0
