@@ -28,11 +28,13 @@ class Windows:
     """A clip's embeddings over time.
 
     Attributes:
+        whole: Embedding of the whole clip, float32 [dim].
         embeddings: One per window, float32 [windows dim].
         starts_s: Where each window starts, float64 [windows] [s].
         ends_s: Where each window ends, float64 [windows] [s]; the last is the clip's end.
     """
 
+    whole: np.ndarray
     embeddings: np.ndarray
     starts_s: np.ndarray
     ends_s: np.ndarray
@@ -145,13 +147,19 @@ class Encoder:
         ends = np.minimum(starts + window, n_partials)
         per_partial = self._info.partial_frames
         counts = np.minimum(ends * per_partial, n_frames) - starts * per_partial
-        embeddings = [
+        bounds = [(0, n_partials, n_frames), *zip(starts, ends, counts, strict=True)]
+        whole, *embeddings = (
             partials.sums[start:end].sum(axis=0) / count + partials.maxima[start:end].max(axis=0)
-            for start, end, count in zip(starts, ends, counts, strict=True)
-        ]
+            for start, end, count in bounds
+        )
         ends_s = ends * partial_s
         ends_s[-1] = clip.size / self.sample_rate
-        return Windows(np.stack(embeddings).astype(np.float32), starts * partial_s, ends_s)
+        return Windows(
+            whole.astype(np.float32),
+            np.stack(embeddings).astype(np.float32),
+            starts * partial_s,
+            ends_s,
+        )
 
     def check(self, bundle: Bundle) -> None:
         """Encode the bundle's stored clip and compare with its stored embedding.

@@ -18,6 +18,7 @@ one request and what is allowed. One handler turns a `ServiceError` into problem
     │  │  ├─ AudioTooLongError            413  audio_too_long
     │  │  └─ SamplesTooManyError          413  samples_too_many
     │  ├─ BodyTooLargeError               413  body_too_large
+    │  ├─ BodyTimeoutError                408  body_timeout
     │  ├─ TooManyFilesError               413  too_many_files
     │  ├─ RequestInvalidError             422  request_invalid
     │  │  ├─ PartMissingError             422  part_missing
@@ -34,6 +35,7 @@ one request and what is allowed. One handler turns a `ServiceError` into problem
     │  ├─ NotFoundError                   404  not_found
     │  │  ├─ ClipUnknownError             404  clip_unknown
     │  │  └─ ClipAudioMissingError        404  clip_audio_missing
+    │  ├─ RangeInvalidError               416  range_invalid
     │  └─ MethodNotAllowedError           405  method_not_allowed
     ├─ UnavailableError                   the request may be repeated later
     │  ├─ OverloadError                   503  overloaded
@@ -141,6 +143,12 @@ class BodyTooLargeError(ClientError):
     status, code, title = 413, "body_too_large", "The request body is too large"
 
 
+class BodyTimeoutError(ClientError):
+    """No bytes of the request body came for longer than the limit."""
+
+    status, code, title = 408, "body_timeout", "The request body stalled"
+
+
 class TooManyFilesError(ClientError):
     """The request carries more files than the limit."""
 
@@ -235,6 +243,12 @@ class ClipAudioMissingError(NotFoundError):
     """The clip has no audio that could be played or encoded."""
 
     code, title = "clip_audio_missing", "The clip has no audio"
+
+
+class RangeInvalidError(ClientError):
+    """The Range header is malformed or lies beyond the end of the file."""
+
+    status, code, title = 416, "range_invalid", "The range cannot be served"
 
 
 class MethodNotAllowedError(ClientError):

@@ -8,7 +8,13 @@ import anyio
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import BodyTooLargeError, ClientError, OverloadError, RequestInvalidError
+from service.errors import (
+    BodyTimeoutError,
+    BodyTooLargeError,
+    ClientError,
+    OverloadError,
+    RequestInvalidError,
+)
 from service.problems import problem_response
 
 LINGER_S = 2.0
@@ -85,7 +91,7 @@ class _Body:
 
         Raises:
             BodyTooLargeError: The body is over the limit.
-            RequestInvalidError: No bytes came for too long.
+            BodyTimeoutError: No bytes came for too long.
         """
         if self._complete:
             return await self._receive()
@@ -96,7 +102,7 @@ class _Body:
             if self._size_bytes > self._max_body_bytes:
                 raise self._too_large()
             return message
-        raise RequestInvalidError(f"no bytes of the body came for {self._timeout_s:g} s")
+        raise BodyTimeoutError(f"no bytes of the body came for {self._timeout_s:g} s")
 
     def lingering(self, send: Send) -> Send:
         """Return `send` with the rest of the body read before the answer ends."""

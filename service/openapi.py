@@ -32,7 +32,11 @@ def error_classes(root: ErrorClass = errors.ServiceError) -> list[ErrorClass]:
 
 
 ALWAYS: tuple[ErrorClass, ...] = (errors.InternalError, errors.RequestInvalidError)
-BODY: tuple[ErrorClass, ...] = (errors.BodyTooLargeError, errors.OverloadError)
+BODY: tuple[ErrorClass, ...] = (
+    errors.BodyTooLargeError,
+    errors.BodyTimeoutError,
+    errors.OverloadError,
+)
 AUDIO: tuple[ErrorClass, ...] = (
     *error_classes(errors.AudioError),
     errors.TooManyFilesError,

@@ -120,9 +120,14 @@ class Listener:
         with phases.measure("decode"):
             audios = self._decode(files)
         with phases.measure("encode"):
-            windows = self._windows(audios, windowing)
+            if windowing is not None:
+                windows = self._windows(audios, windowing)
+                return [
+                    Embedded(audio, cut.whole, cut)
+                    for audio, cut in zip(audios, windows, strict=True)
+                ]
             embeddings = self._encoder.embed([audio.samples for audio in audios])
-        return [Embedded(*parts) for parts in zip(audios, embeddings, windows, strict=True)]
+        return [Embedded(*parts) for parts in zip(audios, embeddings, strict=True)]
 
     def _known(self, sound: Sound) -> Float32[np.ndarray, " dim"] | None:
         match sound:
@@ -150,11 +155,7 @@ class Listener:
             self._on_audio(audio.duration_s)
         return audios
 
-    def _windows(
-        self, audios: Sequence[Audio], windowing: Windowing | None
-    ) -> Sequence[Windows | None]:
-        if windowing is None:
-            return [None] * len(audios)
+    def _windows(self, audios: Sequence[Audio], windowing: Windowing) -> list[Windows]:
         window_s, hop_s = windowing.window_s, windowing.hop_s
         n_windows = sum(1 + max(0, audio.duration_s - window_s) / hop_s for audio in audios)
         if n_windows > self._max_windows:

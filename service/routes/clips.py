@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, Response
+from starlette.types import Message, Receive, Scope, Send
 
 from service.answers import ClipAnswer, ListAnswer
 from service.clips import check_id
@@ -15,6 +16,7 @@ from service.errors import (
     FilterInvalidError,
     MetadataInvalidError,
     PartMissingError,
+    RangeInvalidError,
 )
 from service.forms import Shape, read_form
 from service.openapi import AUDIO, describe
@@ -37,8 +39,10 @@ def make_router() -> APIRouter:
     router.put("/clips/{clip_id}", **put)(put_clip)
     router.get("/clips/{clip_id}", **describe(ClipAnswer, ClipUnknownError))(get_clip)
     router.delete("/clips/{clip_id}", **describe(None, ClipUnknownError, status=204))(delete_clip)
-    played = describe(None, ClipUnknownError, ClipAudioMissingError, media_types=("audio/*",))
-    played["responses"] |= {206: {"description": "Part"}, 416: {"description": "No such part"}}
+    played = describe(
+        None, ClipUnknownError, ClipAudioMissingError, RangeInvalidError, media_types=("audio/*",)
+    )
+    played["responses"] |= {206: {"description": "Part"}}
     router.get("/clips/{clip_id}/audio", **played)(get_audio)
     return router
 
@@ -103,4 +107,16 @@ async def get_audio(clip_id: str, core: CoreDep) -> Response:
     """Play a clip: its original file, in ranges if asked for."""
     record = await core.look_up(core.library.get, clip_id)
     path = await core.look_up(core.library.open_audio, clip_id)
-    return FileResponse(path, media_type=record.media_type or "application/octet-stream")
+    return _AudioResponse(path, media_type=record.media_type or "application/octet-stream")
+
+
+class _AudioResponse(FileResponse):
+    """A file whose unservable ranges are problems like all others."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_unless_refused(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] in (400, 416):
+                raise RangeInvalidError("the Range header asks for no part of this file")
+            await send(message)
+
+        await super().__call__(scope, receive, send_unless_refused)

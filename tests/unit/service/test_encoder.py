@@ -205,6 +205,7 @@ class TestWindows:
         clip = synth.chirp(100, 5000, 3.3)
         windows = encoder.embed_windows(clip, window_s=60, hop_s=60)
         _assert_close(windows.embeddings, encoder.embed([clip]))
+        _assert_close(windows.whole[None], encoder.embed([clip]))
         assert windows.starts_s.tolist() == [0]
         assert windows.ends_s.tolist() == [pytest.approx(3.3)]
 

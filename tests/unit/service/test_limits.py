@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import BodyTooLargeError, RequestInvalidError
+from service.errors import BodyTimeoutError, BodyTooLargeError
 from service.limits import Admission, BodyLimit, HeadAsGet
 
 
@@ -111,7 +111,7 @@ def test_a_body_that_stalls_is_given_up() -> None:
             await anyio.sleep_forever()
             raise AssertionError("unreachable")
 
-    with pytest.raises(RequestInvalidError, match=r"0\.01 s"):
+    with pytest.raises(BodyTimeoutError, match=r"0\.01 s"):
         Stalled(content_length="5").run(limited(read_all, timeout_s=0.01))
 
 

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import tiny_bundle
+from shell import run
+
+from service import bundle
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tiny_bundle.write(tmp_path / "bundle")
+
+
+def relist(path: Path) -> None:
+    """Make the manifest agree with the files again."""
+    manifest = bundle.BundleManifest.model_validate_json((path / "bundle.json").read_bytes())
+    files = {name: bundle.hash_file(path / name) for name in manifest.files}
+    bundle.write_manifest(path, manifest.model_copy(update={"files": files}))
+
+
+def test_a_good_bundle_passes_and_tells_what_was_checked(path: Path) -> None:
+    output = run("check", path).stdout
+
+    assert output.startswith("bundle tiny-0 ")
+    for name in (tiny_bundle.ENCODER_FILE, tiny_bundle.KNOWN_ANSWER_FILE):
+        assert bundle.hash_file(path / name).sha256 in output
+    assert "embedding [batch, 8]" in output
+    assert "known answer" in output
+
+
+def test_the_bundle_of_the_settings_is_checked(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINUEND_BUNDLE", str(path))
+
+    assert "bundle tiny-0 " in run("check").stdout
+
+
+def test_one_flipped_bit_is_found_and_its_file_named(path: Path) -> None:
+    file = path / tiny_bundle.ENCODER_FILE
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+    (line,) = run("check", path, code=1).stderr.splitlines()
+
+    assert tiny_bundle.ENCODER_FILE in line
+    assert "sha256" in line
+
+
+def test_a_graph_with_other_names_fails(path: Path) -> None:
+    model = onnx.load(path / tiny_bundle.ENCODER_FILE)
+    for node in model.graph.node:
+        node.output[:] = ["peaks" if name == "maxima" else name for name in node.output]
+        node.input[:] = ["peaks" if name == "maxima" else name for name in node.input]
+    model.graph.output[2].name = "peaks"
+    onnx.save(model, path / tiny_bundle.ENCODER_FILE)
+    relist(path)
+
+    assert "output maxima is missing" in run("check", path, code=1).stderr
+
+
+def test_another_answer_than_the_known_one_fails(path: Path) -> None:
+    file = path / tiny_bundle.KNOWN_ANSWER_FILE
+    with np.load(file) as stored:
+        waveform, embedding = stored["waveform"], stored["embedding"]
+    np.savez(file, waveform=waveform, embedding=embedding * 1.01)
+    relist(path)
+
+    assert "deviates" in run("check", path, code=1).stderr
+
+
+def test_what_is_no_bundle_fails(tmp_path: Path) -> None:
+    assert "is no bundle" in run("check", tmp_path, code=1).stderr

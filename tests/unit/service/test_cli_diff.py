@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import synth
+from shell import run, run_json, write_tones
+
+
+@pytest.fixture
+def sounds(tmp_path: Path) -> list[Path]:
+    return write_tones(tmp_path / "sounds", 4)
+
+
+@pytest.fixture
+def bundle(tiny_bundle_path: Path) -> list[Any]:
+    return ["--bundle", tiny_bundle_path]
+
+
+@pytest.fixture
+def library(tmp_path: Path, sounds: list[Path], bundle: list[Any]) -> list[Any]:
+    library = ["--library", tmp_path / "library"]
+    run("index", sounds[0].parent, *library, *bundle)
+    return library
+
+
+def test_identical_files_differ_by_nothing(
+    sounds: list[Path], bundle: list[Any], library: list[Any]
+) -> None:
+    alone = run_json("diff", sounds[0], sounds[0], *bundle)
+    searched = run_json("diff", sounds[0], sounds[0], *library, *bundle)
+
+    assert (alone["relative_norm"], alone["cosine"]) == (0, 1)
+    assert not np.any(alone["embedding"])
+    assert "hits" not in alone
+    assert searched == {**alone, "hits": []}
+
+
+def test_swapping_the_files_flips_the_sign(sounds: list[Path], bundle: list[Any]) -> None:
+    there = run_json("diff", sounds[0], sounds[3], *bundle)
+    back = run_json("diff", sounds[3], sounds[0], *bundle)
+
+    np.testing.assert_array_equal(there["embedding"], -np.array(back["embedding"]))
+    assert there["relative_norm"] == back["relative_norm"] > 0
+    assert there["cosine"] == pytest.approx(back["cosine"])
+
+
+def test_the_library_does_not_change_the_difference(
+    sounds: list[Path], bundle: list[Any], library: list[Any]
+) -> None:
+    alone = run_json("diff", sounds[0], sounds[3], *bundle)
+    searched = run_json("diff", sounds[0], sounds[3], "-k", 2, *library, *bundle)
+
+    assert len(searched.pop("hits")) == 2
+    assert searched == alone
+
+
+def test_the_library_of_the_environment_is_searched(
+    sounds: list[Path],
+    bundle: list[Any],
+    library: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MINUEND_LIBRARY", str(library[1]))
+
+    assert len(run_json("diff", sounds[0], sounds[3], "-k", 1, *bundle)["hits"]) == 1
+
+
+def test_people_get_lines(sounds: list[Path], bundle: list[Any], library: list[Any]) -> None:
+    lines = run("diff", sounds[0], sounds[3], "-k", 2, *library, *bundle).stdout.splitlines()
+
+    assert [line.split()[0] for line in lines] == ["relative", "cosine", "nearest", "1", "2"]
+
+
+def test_options_of_the_search_need_a_library(sounds: list[Path], bundle: list[Any]) -> None:
+    assert "--library" in run("diff", sounds[0], sounds[1], "-k", 2, *bundle, code=2).stderr
+
+
+def test_a_file_that_is_no_audio_is_told(
+    sounds: list[Path], bundle: list[Any], tmp_path: Path
+) -> None:
+    words = tmp_path / "words.wav"
+    words.write_bytes(b"words, not waves")
+
+    assert "audio" in run("diff", sounds[0], words, *bundle, code=1).stderr
+    run("diff", sounds[0], tmp_path / "lost.wav", *bundle, code=2)
+
+
+def test_files_of_any_format_and_rate_are_compared(tmp_path: Path, bundle: list[Any]) -> None:
+    tone = synth.write(
+        tmp_path / "a.flac", synth.tone(440, 1.0, sample_rate=48_000), sample_rate=48_000
+    )
+    same = synth.write(tmp_path / "b.wav", synth.tone(440, 1.0))
+
+    assert run_json("diff", tone, same, *bundle)["relative_norm"] < 0.02

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import synth
+from shell import run, run_json, write_tones
+
+from service.bundle import hash_file
+
+
+@pytest.fixture
+def sounds(tmp_path: Path) -> list[Path]:
+    return write_tones(tmp_path / "sounds", 6)
+
+
+@pytest.fixture
+def places(tmp_path: Path, tiny_bundle_path: Path, sounds: list[Path]) -> list[Any]:
+    places = ["--library", tmp_path / "library", "--bundle", tiny_bundle_path]
+    table = tmp_path / "notes.csv"
+    table.write_text("file,take\n001.wav,1\n002.wav,2\n003.wav,3\n", encoding="utf-8")
+    run("index", sounds[0].parent, "--metadata", table, *places)
+    return places
+
+
+def names(hits: list[dict[str, Any]]) -> list[str]:
+    return [hit["metadata"]["name"] for hit in hits]
+
+
+def clip_id(file: Path) -> str:
+    return hash_file(file).sha256[:32]
+
+
+def test_a_file_finds_itself_first(sounds: list[Path], places: list[Any]) -> None:
+    hits = run_json("search", "--audio", sounds[3], "-k", 4, *places)["hits"]
+
+    assert len(hits) == 4
+    assert hits[0]["metadata"]["name"] == "003.wav"
+    assert hits[0]["score"] == pytest.approx(1, abs=1e-3)
+    assert hits[0]["contributions"] == {"audio": hits[0]["score"]}
+    assert hits[0]["path"] == str(sounds[3])
+    assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
+
+
+def test_a_clip_that_the_query_names_is_left_out(sounds: list[Path], places: list[Any]) -> None:
+    hits = run_json("search", "--clip-id", clip_id(sounds[3]), *places)["hits"]
+
+    assert len(hits) == 5
+    assert "003.wav" not in names(hits)
+
+
+def test_a_reference_is_subtracted(sounds: list[Path], places: list[Any], tmp_path: Path) -> None:
+    mixture = synth.write(
+        tmp_path / "mixture.wav", synth.tone(100, 0.3) + synth.tone(215, 0.3, amplitude=0.2)
+    )
+    query = ["search", "--audio", mixture, *places]
+
+    by_file = run_json(*query, "--reference", sounds[0])["hits"]
+    by_id = run_json(*query, "--reference-id", clip_id(sounds[0]))["hits"]
+    weightless = run_json(*query, "--reference", sounds[0], "--reference-weight", 0)["hits"]
+
+    assert set(by_file[0]["contributions"]) == {"difference"}
+    assert [name for name in names(by_file) if name != "000.wav"] == names(by_id)
+    assert names(weightless) == names(run_json(*query)["hits"])
+
+
+def test_a_filter_chooses_among_the_clips(sounds: list[Path], places: list[Any]) -> None:
+    arguments = ["search", "--audio", sounds[0], "--filter", '{"take": {"gte": 2}}', *places]
+
+    assert set(names(run_json(*arguments)["hits"])) == {"002.wav", "003.wav"}
+
+
+def test_people_get_a_line_for_each_hit(
+    sounds: list[Path], places: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(sounds[0].parent.parent)
+
+    first, *others = run("search", "--audio", sounds[1], *places).stdout.splitlines()
+
+    assert first.split() == ["1", "1.000", "0.3", "s", clip_id(sounds[1]), "sounds/001.wav"] + [
+        "take=1"
+    ]
+    assert len(others) == 5
+
+
+def test_nothing_found_is_said(sounds: list[Path], places: list[Any]) -> None:
+    result = run("search", "--audio", sounds[0], "--filter", '{"take": 9}', *places)
+
+    assert result.stdout == "no hits\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--reference", "SOUND"],
+        ["--audio", "SOUND", "--clip-id", "x"],
+        ["--audio", "SOUND", "--reference", "SOUND", "--reference-id", "x"],
+        ["--audio", "SOUND", "--reference-weight", "0.5"],
+        ["--audio", "SOUND", "--reference", "SOUND", "--reference-weight", "2"],
+        ["--audio", "SOUND", "-k", "0"],
+        ["--audio", "SOUND", "-k", "1001"],
+        ["--audio", "nowhere.wav"],
+    ],
+)
+def test_an_incomplete_query_is_a_usage_error(
+    arguments: list[str], sounds: list[Path], places: list[Any]
+) -> None:
+    given = [sounds[0] if argument == "SOUND" else argument for argument in arguments]
+
+    run("search", *given, *places, code=2)
+
+
+def test_what_is_not_there_is_told(sounds: list[Path], places: list[Any], tmp_path: Path) -> None:
+    words = tmp_path / "words.wav"
+    words.write_bytes(b"words, not waves")
+
+    def told(*arguments: object) -> str:
+        return run("search", *arguments, code=1).stderr
+
+    assert "no clip 'x'" in told("--clip-id", "x", *places)
+    assert "not JSON" in told("--audio", sounds[0], "--filter", "{", *places)
+    assert "audio" in told("--audio", words, *places)
+    assert "no library" in told("--audio", sounds[0], "--library", tmp_path / "none", *places[2:])
