@@ -1,0 +1,1 @@
+"""Which sounds the demo library holds, by where they are heard."""

@@ -1,0 +1,1 @@
+"""Sounds from physics and arithmetic: noise, resonances and harmonics, without recordings."""
