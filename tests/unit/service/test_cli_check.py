@@ -33,9 +33,7 @@ def test_a_good_bundle_passes_and_tells_what_was_checked(path: Path) -> None:
     assert "known answer" in output
 
 
-def test_the_bundle_of_the_settings_is_checked(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_bundle_of_the_settings_is_checked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINUEND_BUNDLE", str(path))
 
     assert "bundle tiny-0 " in run("check").stdout

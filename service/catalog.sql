@@ -1,0 +1,41 @@
+-- Schema 1 of a library's catalogue.
+
+CREATE TABLE meta (
+    schema_version INTEGER NOT NULL,
+    library TEXT NOT NULL,       -- identity of this library; the index snapshot names it
+    revision INTEGER NOT NULL    -- number of write transactions so far
+) STRICT;
+
+CREATE TABLE clips (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,    -- order of insertion, never used twice
+    revision INTEGER NOT NULL,                -- the write that last changed this clip
+    id TEXT NOT NULL UNIQUE,
+    source TEXT NOT NULL CHECK (source IN ('stored', 'referenced', 'vector')),
+    sha256 TEXT,
+    path TEXT,
+    media_type TEXT,
+    size_bytes INTEGER,
+    duration_s REAL,
+    sample_rate_hz INTEGER,
+    channels INTEGER,
+    metadata TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL
+) STRICT;
+CREATE INDEX clips_by_revision ON clips (revision);
+CREATE INDEX clips_by_content ON clips (sha256);
+CREATE INDEX clips_by_file ON clips (path) WHERE source = 'stored';
+
+CREATE TABLE vectors (
+    seq INTEGER NOT NULL REFERENCES clips (seq) ON DELETE CASCADE,
+    fingerprint TEXT NOT NULL,    -- the encoder
+    precision TEXT NOT NULL,      -- the variant of it that made this vector
+    embedding BLOB NOT NULL,      -- raw embedding, little-endian float16 [dim]
+    PRIMARY KEY (seq, fingerprint)
+) STRICT;
+
+CREATE TABLE deletions (
+    revision INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (revision, seq)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,91 @@
+"""A SQLite database that any number of threads and processes use, durable at every commit."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from service.errors import LibraryError
+
+Connection = sqlite3.Connection
+Cursor = sqlite3.Cursor
+Value = str | bytes | int | float | None
+
+_BUSY_TIMEOUT_S = 60.0
+
+
+class Database:
+    """Connections to one database file.
+
+    Args:
+        path: The file; made if it is not there.
+        schema: SQL that makes the tables, run if there are none. Two processes must not do that
+            at once.
+
+    Raises:
+        LibraryError: The file cannot be opened or is no database.
+    """
+
+    def __init__(self, path: Path, *, schema: str) -> None:
+        self._path = path
+        self._idle: list[Connection] = []
+        try:
+            if not self.query("SELECT 1 FROM sqlite_schema LIMIT 1"):
+                with self._connection() as db:
+                    db.executescript(f"BEGIN; {schema} COMMIT;")
+        except sqlite3.Error as err:
+            self.close()
+            raise LibraryError(f"{path} cannot be used as a catalogue: {err}") from err
+
+    def query(self, sql: str, *parameters: Value) -> list[Any]:
+        """Return all rows of one reading statement."""
+        with self._connection() as db:
+            return db.execute(sql, parameters).fetchall()
+
+    @contextmanager
+    def transaction(self, mode: Literal["read", "write"]) -> Iterator[Connection]:
+        """See one state of the database, or change it: all that is done inside, or nothing.
+
+        A write is on the disk when the context has ended. Writers wait for each other.
+        """
+        with self._connection() as db:
+            try:
+                db.execute("BEGIN DEFERRED" if mode == "read" else "BEGIN IMMEDIATE")
+                yield db
+                db.execute("COMMIT")
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Close all connections; no call may be under way or follow."""
+        while self._idle:
+            self._idle.pop().close()
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        """Lend a connection that nobody else uses; there are as many as calls at once."""
+        try:
+            db = self._idle.pop()
+        except IndexError:
+            db = self._connect()
+        try:
+            yield db
+        finally:
+            self._idle.append(db)
+
+    def _connect(self) -> Connection:
+        db = sqlite3.connect(
+            self._path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA foreign_keys = ON")
+        except sqlite3.Error:
+            db.close()
+            raise
+        return db

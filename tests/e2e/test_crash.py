@@ -1,0 +1,125 @@
+"""Kill -9 while a library is being written to: acknowledged means there, and found."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import islice, takewhile
+from pathlib import Path
+
+import ingest_until_killed
+import numpy as np
+import pytest
+from ingest_until_killed import Step, metadata_of, plan
+from tiny_library import MEAN, make_bytes, make_embedding, open_library, stored_files
+
+from service.difference import centre
+from service.library import Library
+
+N_KILLS = 50
+# Killed within this time after the last of so many writes; none yet: while it opens the library.
+MOST_WRITES = 8
+MOMENT_S = 0.03
+N_READ_AGAIN = 20  # clips of earlier rounds, drawn anew after each kill; all of them at the end
+
+State = dict[str, int]
+
+
+@pytest.fixture
+def ingesters(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    # A process that forks must not have threads of its own.
+    environment = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [sys.executable, ingest_until_killed.__file__, str(tmp_path / "library")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join(sys.path)},
+    ) as process:
+        yield process
+
+
+def ingest_and_kill(
+    ingesters: subprocess.Popen[str], round_: int, n_writes: int, delay_s: float
+) -> int:
+    """Let a process write, kill it, and return how many steps it acknowledged."""
+    assert ingesters.stdin is not None
+    assert ingesters.stdout is not None
+    ingesters.stdin.write(f"{round_}\n")
+    ingesters.stdin.flush()
+    pid = int(ingesters.stdout.readline().removeprefix("pid "))
+    for _ in range(n_writes):
+        assert ingesters.stdout.readline() == "done\n"
+    time.sleep(delay_s)
+    os.kill(pid, signal.SIGKILL)
+    return n_writes + sum(1 for _ in takewhile("done\n".__eq__, ingesters.stdout))
+
+
+def applied(state: State, step: Step) -> State:
+    merged = {**state, **step}
+    return {name: seed for name, seed in merged.items() if seed is not None}
+
+
+def listed(library: Library) -> State:
+    """Name and seed of every clip."""
+    state: State = {}
+    cursor: str | None = None
+    while True:
+        records, cursor = library.page(cursor, 1000)
+        state |= {record.id: int(str(record.metadata["seed"])) for record in records}
+        if cursor is None:
+            return state
+
+
+def assert_whole(library: Library, name: str, seed: int) -> None:
+    """Found first by its own embedding, and its audio is complete."""
+    (hit,) = library.search(centre(make_embedding(seed), MEAN), 1)
+    assert (hit.record.id, hit.record.metadata) == (name, metadata_of(seed))
+    content = library.open_audio(name).read_bytes()
+    assert content == make_bytes(seed)
+    assert hit.record.sha256 == hashlib.sha256(content).hexdigest()
+
+
+def audio_name(seed: int) -> str:
+    digest = hashlib.sha256(make_bytes(seed)).hexdigest()
+    return f"audio/{digest[:2]}/{digest}.wav"
+
+
+@pytest.mark.e2e
+def test_every_acknowledged_clip_survives_fifty_kills(
+    tmp_path: Path, ingesters: subprocess.Popen[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    path = tmp_path / "library"
+    open_library(path).close()
+    state: State = {}
+    files: dict[int, str] = {}
+    for round_ in range(N_KILLS):
+        n_writes, delay_s = int(rng.integers(MOST_WRITES + 1)), rng.uniform(0.0, MOMENT_S)
+        n_done = ingest_and_kill(ingesters, round_, n_writes, delay_s)
+        *done, interrupted = islice(plan(round_), n_done + 1)
+        before = state
+        for step in done:
+            state = applied(state, step)
+
+        library = open_library(path, create=False)
+        found = listed(library)
+        assert found in (state, applied(state, interrupted))
+        state = found
+        files = {seed: files.get(seed) or audio_name(seed) for seed in state.values()}
+        assert stored_files(path) == set(files.values())
+        assert len(list((path / "tmp").iterdir())) == 1, "its own, none of the dead"
+        fresh = [name for name in state if name not in before]
+        for name in fresh + rng.permutation(list(state))[:N_READ_AGAIN].tolist():
+            assert_whole(library, name, state[name])
+        library.close()
+
+    library = open_library(path, create=False)
+    for name, seed in state.items():
+        assert_whole(library, name, seed)
+    library.close()

@@ -1,0 +1,81 @@
+"""Processes that write to a library until they are killed, and the plan they follow.
+
+Run as `python ingest_until_killed.py LIBRARY`. For every line of input, the number of a round, it
+forks a process (which spares it the imports) that says "pid N", opens the library, and says "done"
+after each step of the plan that the library has acknowledged; "killed" follows when it is dead.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from tiny_library import make_clip, open_library
+
+from service.filters import Metadata
+
+Step = dict[str, int | None]
+"""Seeds of the clips to put, in one write; None deletes; no clips: save a snapshot."""
+
+
+def plan(round_: int) -> Iterator[Step]:
+    """Give the steps of a round, without end: new clips for the most part, every seed once."""
+    rng = np.random.default_rng(round_)
+    seed = round_ * 100_000
+    names: list[str] = []
+    while True:
+        kind = rng.choice(["put", "many", "replace", "delete", "save"], p=[0.6, 0.1, 0.1, 0.1, 0.1])
+        if kind == "save":
+            yield {}
+        elif kind in ("put", "many"):
+            new = [f"r{round_}-{seed + n}" for n in range(1 if kind == "put" else 4)]
+            names += new
+            yield {name: (seed := seed + 1) for name in new}
+        elif names:
+            name = names[int(rng.integers(len(names)))]
+            if kind == "delete":
+                names.remove(name)
+            yield {name: None if kind == "delete" else (seed := seed + 1)}
+
+
+def metadata_of(seed: int) -> Metadata:
+    return {"seed": seed}
+
+
+def ingest(path: Path, round_: int) -> None:
+    library = open_library(path, create=False)
+    for step in plan(round_):
+        match list(step.items()):
+            case []:
+                library.save_snapshot()
+            case [(name, None)]:
+                library.delete(name)
+            case [(name, int(seed))]:
+                library.put(make_clip(name, seed, metadata=metadata_of(seed)))
+            case items:
+                seeds = [(name, seed) for name, seed in items if seed is not None]
+                library.put_many(
+                    [make_clip(name, seed, metadata=metadata_of(seed)) for name, seed in seeds]
+                )
+        say("done")
+
+
+def say(line: str) -> None:
+    os.write(sys.stdout.fileno(), f"{line}\n".encode())
+
+
+def main(path: Path) -> None:
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            say(f"pid {os.getpid()}")
+            ingest(path, int(line))
+        os.waitpid(child, 0)
+        say("killed")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,223 @@
+"""A library, used as by two processes, against a dictionary.
+
+Whatever is put, replaced, deleted, reopened, saved and damaged in whatever order: both sides see
+every acknowledged write, searches equal brute force, listings neither skip nor repeat, and the
+audio files are those of the clips that are there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_library import (
+    MEAN,
+    make_bytes,
+    make_clip,
+    make_embedding,
+    open_library,
+    stored_files,
+)
+
+from service.clips import ClipRecord, NewClip
+from service.difference import centre
+from service.errors import ClipUnknownError
+from service.filters import Filter, Metadata, parse_filter
+from service.library import Library
+
+N_STEPS = 150
+N_NAMES = 20
+N_SEEDS = 10  # fewer than names, so that clips share content and embeddings
+KINDS = ("rain", "wind", "fire")
+# Float32 inner products of 16 terms against exact sums.
+ROUNDING = 2e-6
+
+WEIGHTS = {
+    "put": 30,
+    "put_many": 8,
+    "delete": 15,
+    "search": 25,
+    "list_all": 5,
+    "walk": 10,
+    "reopen": 3,
+    "save": 4,
+    "damage_the_snapshot": 4,
+    "plant_a_foreign_snapshot": 1,
+}
+
+
+class TwoProcesses:
+    """Two open libraries on one directory, and `model`: what should be there, in order."""
+
+    def __init__(self, root: Path, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.path = root / "library"
+        self.foreign = root / "foreign"
+        self.sides = [open_library(self.path), open_library(self.path)]
+        self.model: dict[str, NewClip] = {}
+        self.cursor: str | None = None
+        self.walked: list[str] = []
+        self.throughout: set[str] = set()
+
+    def close(self) -> None:
+        for library in self.sides:
+            library.close()
+
+    def step(self) -> str:
+        """Do something, check what can be seen of it, and say what it was."""
+        weights = np.array(list(WEIGHTS.values()))
+        name = str(self.rng.choice(list(WEIGHTS), p=weights / weights.sum()))
+        getattr(self, name)()
+        return name
+
+    def put(self) -> None:
+        clip = self.draw_clip()
+        record, created = self.draw_side().put(clip)
+        assert created == (clip.id not in self.model)
+        self.model[clip.id] = clip
+        assert_is(record, clip)
+
+    def put_many(self) -> None:
+        clips = [self.draw_clip() for _ in range(self.draw(6))]
+        self.draw_side().put_many(clips)
+        self.model |= {clip.id: clip for clip in clips}
+
+    def delete(self) -> None:
+        name = self.draw_name()
+        try:
+            self.draw_side().delete(name)
+        except ClipUnknownError:
+            assert name not in self.model
+        else:
+            del self.model[name]
+        self.throughout.discard(name)
+
+    def search(self) -> None:
+        query = centre(make_embedding(self.draw(N_SEEDS)), MEAN)
+        k, (kind, where) = 1 + self.draw(8), self.draw_filter()
+        exclude = frozenset(self.draw_name() for _ in range(self.draw(3)))
+        hits = self.draw_side().search(query, k, filter=where, exclude=exclude)
+        candidates = [
+            (name, exact_score(query, clip))
+            for name, clip in self.model.items()
+            if name not in exclude and kind in (None, clip.metadata["kind"])
+        ]
+        expected = sorted(candidates, key=lambda candidate: -candidate[1])[:k]
+        assert [hit.record.id for hit in hits] == [name for name, _ in expected]
+        for hit, (name, score) in zip(hits, expected, strict=True):
+            assert math.isclose(hit.score, score, abs_tol=ROUNDING)
+            assert_is(hit.record, self.model[name])
+
+    def list_all(self) -> None:
+        limit, (kind, where) = 1 + self.draw(5), self.draw_filter()
+        records, cursor = self.draw_side().page(None, limit, where)
+        while cursor is not None:
+            more, cursor = self.draw_side().page(cursor, limit, where)
+            assert more
+            records += more
+        expected = [c for c in self.model.values() if kind in (None, c.metadata["kind"])]
+        for record, clip in zip(records, expected, strict=True):
+            assert_is(record, clip)
+
+    def walk(self) -> None:
+        """Read the next page of a listing that the other steps go on between."""
+        if self.cursor is None:
+            self.walked, self.throughout = [], set(self.model)
+        records, self.cursor = self.draw_side().page(self.cursor, 1 + self.draw(5))
+        self.walked += [record.id for record in records]
+        if self.cursor is None:
+            assert all(self.walked.count(name) == 1 for name in self.throughout)
+
+    def reopen(self) -> None:
+        side = self.draw(2)
+        self.sides[side].close()
+        self.sides[side] = open_library(self.path, create=False)
+
+    def save(self) -> None:
+        self.draw_side().save_snapshot()
+
+    def damage_the_snapshot(self) -> None:
+        self.save()
+        files = [path for path in (self.path / "index").iterdir() if path.suffix != ".lock"]
+        path = files[self.draw(len(files))]
+        content = bytearray(path.read_bytes())
+        position = self.draw(len(content))
+        match self.draw(3):
+            case 0:
+                path.unlink()
+            case 1:
+                path.write_bytes(content[:position])
+            case 2:
+                content[position] ^= 0xC0
+                path.write_bytes(content)
+        self.reopen()
+
+    def plant_a_foreign_snapshot(self) -> None:
+        foreign = open_library(self.foreign)
+        foreign.put_many([make_clip(f"x{seed}", seed, stored=False) for seed in range(5)])
+        foreign.save_snapshot()
+        foreign.close()
+        shutil.rmtree(self.path / "index")
+        shutil.copytree(self.foreign / "index", self.path / "index")
+        self.reopen()
+
+    def check(self) -> None:
+        """Both sides see all clips, and the files are those of the clips."""
+        for library in self.sides:
+            assert library.count() == len(self.model)
+        for name, clip in self.model.items():
+            np.testing.assert_array_equal(self.draw_side().embedding(name), clip.embedding)
+        expected = {audio_name(clip) for clip in self.model.values() if clip.audio is not None}
+        assert stored_files(self.path) == expected
+
+    def draw(self, n: int) -> int:
+        return int(self.rng.integers(n))
+
+    def draw_side(self) -> Library:
+        return self.sides[self.draw(2)]
+
+    def draw_name(self) -> str:
+        return f"clip{self.draw(N_NAMES)}"
+
+    def draw_filter(self) -> tuple[str | None, Filter | None]:
+        kind = (None, None, *KINDS)[self.draw(5)]
+        return kind, None if kind is None else parse_filter({"kind": kind})
+
+    def draw_clip(self) -> NewClip:
+        seed, kind = self.draw(N_SEEDS), KINDS[self.draw(3)]
+        metadata: Metadata = {"kind": kind, "seed": seed}
+        return make_clip(self.draw_name(), seed, metadata=metadata, stored=self.draw(3) > 0)
+
+
+def exact_score(query: np.ndarray, clip: NewClip) -> float:
+    vector = centre(clip.embedding, MEAN)
+    return math.fsum(a * b for a, b in zip(query.tolist(), vector.tolist(), strict=True))
+
+
+def audio_name(clip: NewClip) -> str:
+    digest = hashlib.sha256(make_bytes(int(str(clip.metadata["seed"])))).hexdigest()
+    return f"audio/{digest[:2]}/{digest}.wav"
+
+
+def assert_is(record: ClipRecord, clip: NewClip) -> None:
+    assert (record.id, record.metadata) == (clip.id, clip.metadata)
+    assert record.source == ("vector" if clip.audio is None else "stored")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_library_is_a_dictionary_that_two_processes_share(tmp_path: Path, seed: int) -> None:
+    trial = TwoProcesses(tmp_path, seed)
+    steps: list[str] = []
+    try:
+        for _ in range(N_STEPS):
+            steps.append(trial.step())
+            trial.check()
+    except Exception as err:
+        err.add_note(f"after {len(steps)} steps, the last of them: {steps[-5:]}")
+        raise
+    finally:
+        trial.close()
