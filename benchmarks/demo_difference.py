@@ -9,26 +9,31 @@ often the nearest clip is of A's kind.
 
 from __future__ import annotations
 
+import csv
 import sys
 from pathlib import Path
 
 import numpy as np
 import results
 
+from service.audio import decode
 from service.bundle import load_bundle
-from service.demo.library import DEMO_CLIPS, read_kinds
 from service.difference import centre, difference_query
 from service.encoder import Encoder
-from service.audio import decode
+
+DEMO = results.ROOT / "service" / "demo"
 
 
 def main() -> None:
     """Measure and write ``docs/results/demo_difference.json``."""
-    bundle = load_bundle(Path(sys.argv[1] if len(sys.argv) > 1 else results.ROOT / "models/default"))
+    bundle = load_bundle(
+        Path(sys.argv[1] if len(sys.argv) > 1 else results.ROOT / "models/default")
+    )
     encoder = Encoder.open(bundle, device="cpu")
     kinds = read_kinds()
     names = sorted(kinds)
-    clips = [decode(DEMO_CLIPS / name, sample_rate=encoder.sample_rate).samples for name in names]
+    rate = encoder.sample_rate
+    clips = [decode(DEMO / "clips" / name, sample_rate=rate).samples for name in names]
     n = len(clips)
     first, second = np.triu_indices(n, 1)
     mixtures = encoder.embed([add(clips[a], clips[b]) for a, b in zip(first, second, strict=True)])
@@ -61,6 +66,12 @@ def main() -> None:
             "ratio": round(found["difference"] / found["mixture"], 3),
         },
     )
+
+
+def read_kinds() -> dict[str, str]:
+    """Read the kind of each demo clip by its file."""
+    with (DEMO / "clips.csv").open(newline="", encoding="utf-8") as lines:
+        return {row["file"]: row["kind"] for row in csv.DictReader(lines)}
 
 
 def add(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -44,7 +44,9 @@ def commit() -> str:
 def hardware() -> dict[str, str | int]:
     """Describe the machine."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    fields = {
+        key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)
+    }
     wanted = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
     flags = fields.get("flags", "").split()
     return {
