@@ -8,9 +8,9 @@ WORKDIR /source
 COPY constraints.txt pyproject.toml README.md LICENSE ./
 COPY service service
 COPY training training
-RUN python3 -m venv /opt/minuend \
+RUN python3 -m venv --without-pip /opt/minuend \
     && pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
-    && /opt/minuend/bin/pip install --no-cache-dir --constraint constraints.txt \
+    && pip --python /opt/minuend/bin/python install --no-cache-dir --constraint constraints.txt \
         "$(echo /wheels/minuend-*.whl)[${RUNTIME},aac]"
 
 FROM ${BASE}

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
 from service.errors import BundleError, DeviceError
+
+# Read at the import: without it, newer versions keep a database in the home directory and report
+# to their maker over the network.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+import onnxruntime  # noqa: E402
+from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors  # noqa: E402
 
 Device = Literal["auto", "cpu", "cuda"]
 TensorSpec = tuple[str, tuple[int | str | None, ...]]

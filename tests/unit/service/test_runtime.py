@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -94,3 +97,17 @@ def test_a_file_that_is_no_graph_is_named(tmp_path: Path, content: bytes) -> Non
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"missing\.onnx cannot be loaded"):
         open_session(tmp_path / "missing.onnx", device="cpu")
+
+
+def test_a_session_leaves_nothing_in_the_home_directory(encoder_path: Path, tmp_path: Path) -> None:
+    """ONNX Runtime would keep a database there for what it reports to its maker."""
+    code = f"""
+from pathlib import Path
+from service.runtime import open_session
+open_session(Path({str(encoder_path)!r}), device="cpu")
+"""
+    home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, **home})
+
+    assert list(tmp_path.iterdir()) == []
