@@ -16,8 +16,8 @@ from service.errors import BundleError, DeviceError
 # to their maker over the network.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-import onnxruntime  # noqa: E402
-from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors  # noqa: E402
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
 Device = Literal["auto", "cpu", "cuda"]
 TensorSpec = tuple[str, tuple[int | str | None, ...]]

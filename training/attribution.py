@@ -12,6 +12,8 @@ from training.clips import SourceClip
 from training.frontend import SAMPLE_RATE
 from training.store import ClipStore
 
+TRAINED = "trained"
+HELD_OUT = "held out"
 COLUMNS = ("path", "corpus", "title", "author", "licence", "url", "freesound_id", "role")
 NOT_STATED = "not stated"
 
@@ -44,8 +46,9 @@ def write_attribution(
 
     Args:
         path: The CSV to write.
-        clips: The clips by their role, e.g. ``trained``.
-        parent: The attribution of the bundle this one went on from; its clips are named too.
+        clips: The clips by their role, ``trained`` or ``held out``.
+        parent: The attribution of the bundle this one went on from; its clips are named too, and
+            what it was trained on stays ``trained``.
     """
     rows: dict[str, dict[str, str]] = {}
     if parent is not None and parent.is_file():
@@ -55,7 +58,9 @@ def write_attribution(
     for role, members in clips.items():
         for clip in members:
             known = _detail(clip, details) | {k: v for k, v in clip.columns.items() if v}
-            known |= {"path": clip.name, "corpus": _corpus(clip), "role": role}
+            heard = rows.get(clip.name, {}).get("role") == TRAINED
+            known |= {"path": clip.name, "corpus": _corpus(clip)}
+            known |= {"role": TRAINED if heard else role}
             known.setdefault("licence", NOT_STATED)
             rows[clip.name] = {column: known.get(column, "") for column in COLUMNS}
     with path.open("w", newline="", encoding="utf-8") as lines:

@@ -90,7 +90,7 @@ def _read_manifest(manifest: Path) -> list[SourceClip]:
 
 
 def _filter(
-    clips: Sequence[SourceClip], column: str, values: list[str] | str | int, *, keep: bool
+    clips: Sequence[SourceClip], column: str, values: list[str | int] | str | int, *, keep: bool
 ) -> list[SourceClip]:
     allowed = {str(value) for value in (values if isinstance(values, list) else [values])}
     if any(column not in clip.columns for clip in clips):

@@ -13,6 +13,7 @@ from jaxtyping import Float32
 
 from service.audio import RESAMPLER, RESAMPLER_QUALITY
 from service.bundle import (
+    MANIFEST_FILE,
     BundleManifest,
     DifferenceInfo,
     EncoderInfo,
@@ -25,7 +26,8 @@ from service.bundle import (
     write_manifest,
 )
 from service.encoder import Encoder
-from training.attribution import describe_data, write_attribution
+from service.errors import BundleError
+from training.attribution import HELD_OUT, TRAINED, describe_data, write_attribution
 from training.card import write_card
 from training.checkpoint import load_checkpoint
 from training.encoder import DIM, PARTIAL_FRAMES, TIME_STRIDE
@@ -64,10 +66,13 @@ def export(checkpoint: Path, out: Path) -> Path:
         The folder of the bundle.
 
     Raises:
+        BundleError: Something that is no bundle stands where the bundle should.
         CheckpointError: The checkpoint cannot be read.
         DatasetError: The run's data is gone.
         ExportParityError: The exported graph differs from the torch model.
     """
+    if out.exists() and not (out / MANIFEST_FILE).is_file():
+        raise BundleError(f"{out} is there and holds no bundle; choose another folder")
     content = load_checkpoint(checkpoint)
     recipe = Recipe.model_validate(content["recipe"])
     source = Source(Path(content["origin"]["data"]), Path(content["origin"]["cache"]))
@@ -94,7 +99,7 @@ def export(checkpoint: Path, out: Path) -> Path:
 
     shutil.copy(checkpoint.parent / METRICS, staged / METRICS)
     write_card(staged, manifest)
-    roles = {"trained": trained.clips, "held out": held_out.clips}
+    roles = {TRAINED: trained.clips, HELD_OUT: held_out.clips}
     write_attribution(staged / "ATTRIBUTION.csv", roles, checkpoint.parent / PARENT_ATTRIBUTION)
     write_manifest(staged, _with_files(staged, manifest))
     finished = load_bundle(staged)
@@ -194,5 +199,5 @@ def _scores(choice: WeightChoice | None) -> dict[str, float | int | str]:
 
 
 def _with_files(staged: Path, manifest: BundleManifest) -> BundleManifest:
-    names = sorted(p.name for p in staged.iterdir() if p.name != "bundle.json")
+    names = sorted(p.name for p in staged.iterdir() if p.name != MANIFEST_FILE)
     return manifest.model_copy(update={"files": {name: hash_file(staged / name) for name in names}})

@@ -11,6 +11,7 @@ import torch
 
 from service import bundle
 from service.bundle import BundleManifest
+from service.errors import BundleError
 from training.model import EmbeddingModel
 
 
@@ -33,7 +34,7 @@ def load_bundle(path: Path) -> LoadedBundle:
     The initialisers of the exported graph carry the names of the model's parameters.
 
     Raises:
-        BundleError: The bundle is damaged or not one.
+        BundleError: The bundle is damaged or not one, or its encoder is of another kind.
     """
     verified = bundle.load_bundle(path)
     graph = onnx.load(str(verified.file(verified.manifest.encoder.file))).graph
@@ -42,5 +43,8 @@ def load_bundle(path: Path) -> LoadedBundle:
     wanted = model.state_dict()
     weights = {name: torch.from_numpy(values[name].copy()) for name in wanted if name in values}
     weights |= {name: wanted[name] for name in wanted if name.endswith("num_batches_tracked")}
-    model.load_state_dict(weights)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise BundleError(f"{path} does not hold this encoder: {error}") from error
     return LoadedBundle(model.eval(), verified.manifest)

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from training.clips import find_clips, is_held_out
 from training.compute import choose_device, choose_precision, keep_freed_memory
-from training.errors import CheckpointError
+from training.errors import CheckpointError, DatasetError, RecipeError
 from training.load import load_bundle
 from training.metrics import MetricsLog
 from training.processes import Processes, join_processes
@@ -76,7 +76,8 @@ def pretrain(
         The checkpoint.
 
     Raises:
-        DatasetError: The data cannot be used.
+        DatasetError: The data cannot be used, or is too little.
+        RecipeError: The processes cannot share the batch.
         CheckpointError: A run is there already and ``resume`` was not asked for, or the
             checkpoint cannot be gone on from.
         DivergenceError: A loss is not finite.
@@ -199,10 +200,21 @@ def _begin(
     recipe: Recipe, source: Source, processes: Processes, init: Path | None
 ) -> PretrainingRun:
     device = choose_device()
-    store, _ = source.open(recipe)
+    store, held_out = source.open(recipe)
     sampler = CropSampler(
         store, recipe.optim.batch_size, recipe.seed, processes.rank, processes.world_size
     )
+    share, rest = divmod(recipe.optim.batch_size, processes.world_size)
+    if rest or share < 2:
+        raise RecipeError(
+            f"optim.batch_size is {recipe.optim.batch_size}: it must be a multiple of the "
+            f"{processes.world_size} processes, and at least 2 for each"
+        )
+    if sampler.steps_per_epoch == 0:
+        raise DatasetError(
+            f"{len(store.clips)} clips are left to train on and {len(held_out.clips)} are held "
+            f"out; {processes.world_size} processes need at least 2 each"
+        )
     progress = Progress()
     if init is None:
         state = new_state(recipe, device, processes)

@@ -15,7 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from training.errors import RecipeError
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
-Columns = dict[str, list[str] | str | int]
+Rate = Annotated[float, Field(gt=0.0, lt=1.0)]
+Scale = Annotated[float, Field(gt=0.0)]
+Columns = dict[str, list[str | int] | str | int]
 
 
 class _Section(BaseModel):
@@ -45,7 +47,7 @@ class ViewsRecipe(_Section):
 
     mixup_ratio: Share = 0.2
     bank_size: Annotated[int, Field(ge=1)] = 2048
-    crop_scale: tuple[float, float] = (0.6, 1.5)
+    crop_scale: tuple[Scale, Scale] = (0.6, 1.5)
     canvas_scale: Annotated[float, Field(ge=1.0)] = 1.5
     fader_gain: Annotated[float, Field(ge=0.0)] = 1.0
 
@@ -64,7 +66,7 @@ class LossRecipe(_Section):
     """
 
     lambda_: Annotated[float, Field(ge=0.0, le=1.0, alias="lambda")] = 0.5
-    gamma: tuple[float, float] = (0.4, 0.6)
+    gamma: tuple[Rate, Rate] = (0.4, 0.6)
     symmetric: bool = True
     mix_domain: Literal["normalised", "power"] = "normalised"
     renormalise: bool = False
@@ -107,7 +109,7 @@ class Recipe(_Section):
     """One pre-training run."""
 
     name: str
-    seed: int = 42
+    seed: Annotated[int, Field(ge=0)] = 42
     data: DataRecipe = DataRecipe()
     views: ViewsRecipe = ViewsRecipe()
     loss: LossRecipe = LossRecipe()

@@ -78,9 +78,8 @@ def test_people_get_a_line_for_each_hit(
 
     first, *others = run("search", "--audio", sounds[1], *places).stdout.splitlines()
 
-    assert first.split() == ["1", "1.000", "0.3", "s", clip_id(sounds[1]), "sounds/001.wav"] + [
-        "take=1"
-    ]
+    columns = ["1", "1.000", "0.3", "s", clip_id(sounds[1]), "sounds/001.wav", "take=1"]
+    assert first.split() == columns
     assert len(others) == 5
 
 
