@@ -1,6 +1,6 @@
 # Every target makes what it needs; nothing has to be installed first but Python 3.11 or newer.
 PYTHON ?= python3
-PORT ?= 8000
+PORT ?=
 LIBRARY ?= library
 BUNDLE ?= models/default
 CHECKPOINT ?= runs/default/checkpoint.pt
@@ -24,11 +24,11 @@ $(DEV)/.ready: pyproject.toml constraints.txt
 	$(DEV)/bin/python $(PIP_INSTALL) ".[cpu,aac,parquet,training,dev]"
 	touch $@
 
-demo: $(SERVICE)/.ready  ## the service on a library of rendered sounds; ONCE=1 ends after the answers
-	$(SERVICE)/bin/minuend demo --port $(PORT) --bundle $(BUNDLE) $(if $(ONCE),--once)
+demo: $(SERVICE)/.ready  ## the service on rendered sounds, port 8000 or a free one; ONCE=1 ends after the answers
+	$(SERVICE)/bin/minuend demo $(if $(PORT),--port $(PORT)) --bundle $(BUNDLE) $(if $(ONCE),--once)
 
 run: $(SERVICE)/.ready  ## the service: make run PORT=8000 LIBRARY=library BUNDLE=models/default
-	$(SERVICE)/bin/minuend serve --port $(PORT) --library $(LIBRARY) --bundle $(BUNDLE)
+	$(SERVICE)/bin/minuend serve --port $(or $(PORT),8000) --library $(LIBRARY) --bundle $(BUNDLE)
 
 test: $(DEV)/.ready
 	$(DEV)/bin/python -m pytest

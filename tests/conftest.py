@@ -7,10 +7,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import hypothesis
-import onnxruntime
 import pytest
 import soundfile
 import tiny_bundle
+
+from service.runtime import available_providers
 
 # The same examples in every run, and none of them timed: the machine may be busy.
 hypothesis.settings.register_profile("minuend", derandomize=True, deadline=None, database=None)
@@ -19,7 +20,7 @@ hypothesis.settings.load_profile("minuend")
 
 def pytest_report_header() -> str:
     packages = " ".join(f"{name} {version(name)}" for name in ("numpy", "onnxruntime", "soxr"))
-    providers = ", ".join(onnxruntime.get_available_providers())
+    providers = ", ".join(available_providers())
     libsndfile = soundfile.__libsndfile_version__
     return f"{platform.machine()} | {packages} libsndfile {libsndfile} | {providers}"
 

@@ -39,7 +39,8 @@ function searchLike(clipId) {
 function listItem(clip) {
   const item = document.createElement("li");
   const name = document.createElement("strong");
-  name.textContent = clip.metadata.title ?? clip.metadata.label ?? clip.clip_id;
+  const { title, name: file } = clip.metadata;
+  name.textContent = title ?? file ?? clip.clip_id;
   const like = document.createElement("button");
   like.type = "button";
   like.textContent = "More like this";

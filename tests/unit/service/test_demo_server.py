@@ -57,3 +57,13 @@ def test_a_service_that_ends_by_itself_is_told(tmp_path: Path) -> None:
         make(tmp_path, tmp_path) as server,
     ):
         server.wait()
+
+
+def test_an_interrupt_stops_a_service_that_is_still_starting(
+    tmp_path: Path, tiny_bundle_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt), make(tmp_path, tiny_bundle_path) as server:
+        raise KeyboardInterrupt
+
+    with pytest.raises(StartupError, match="the service ended"):
+        server.wait()

@@ -1,0 +1,128 @@
+"""What does the service cost before and beside the model's own arithmetic?
+
+    .venv/service/bin/python benchmarks/service.py
+
+Start-up, memory and size of the environment it runs in; and one client's `/embed` of a 5 s clip,
+raw body, beside the same decoding and encoding in this process.
+"""
+
+from __future__ import annotations
+
+import http.client
+import importlib.util
+import io
+import statistics
+import sys
+import tempfile
+import time
+import wave
+from pathlib import Path
+
+import numpy as np
+import results
+
+from service.audio import decode
+from service.bundle import load_bundle
+from service.demo.server import HOST, Server, choose_port
+from service.encoder import Encoder
+
+BUNDLE = results.ROOT / "models" / "default"
+STARTS = 5
+REQUESTS = 30
+
+
+def main() -> None:
+    """Measure and write ``docs/results/service.json``."""
+    clip = make_clip()
+    ready_s, memory_mb, request_ms = [], [], []
+    for _ in range(STARTS):
+        with tempfile.TemporaryDirectory() as folder:
+            start = time.perf_counter()
+            with Server(
+                port=choose_port(0),
+                bundle=BUNDLE,
+                library=Path(folder) / "library",
+                device="cpu",
+                log=Path(folder) / "log",
+            ) as server:
+                server.wait_ready()
+                ready_s.append(time.perf_counter() - start)
+                memory_mb.append(resident_mb(server.pid))
+                request_ms += [post(server.port, clip) for _ in range(REQUESTS)]
+    results.write(
+        "service",
+        {
+            "environment": {
+                "size_mb": round(sum(f.stat().st_size for f in files_of(sys.prefix)) / 1e6),
+                "has_torch": importlib.util.find_spec("torch") is not None,
+            },
+            "ready_after_s": spread(ready_s),
+            "idle_memory_mb": spread(memory_mb),
+            "embed_5_s_clip": {
+                "over_http_ms": spread(request_ms),
+                "decode_and_encode_in_process_ms": spread(time_in_process(clip)),
+            },
+        },
+    )
+
+
+def make_clip() -> bytes:
+    """Make five seconds of noise as a WAV file."""
+    samples = np.random.default_rng(0).integers(-3000, 3000, 5 * 16_000, dtype=np.int16)
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(16_000)
+        out.writeframes(samples.tobytes())
+    return file.getvalue()
+
+
+def post(port: int, clip: bytes) -> float:
+    """Embed a clip over HTTP and return how long it took [ms]."""
+    headers = {"content-type": "audio/wav", "accept": "application/x-npy"}
+    start = time.perf_counter()
+    connection = http.client.HTTPConnection(HOST, port)
+    connection.request("POST", "/embed", clip, headers)
+    response = connection.getresponse()
+    response.read()
+    connection.close()
+    if response.status != http.client.OK:
+        raise SystemExit(f"/embed answered {response.status}")
+    return 1000 * (time.perf_counter() - start)
+
+
+def time_in_process(clip: bytes) -> list[float]:
+    """Decode and encode a clip here [ms]."""
+    encoder = Encoder.open(load_bundle(BUNDLE), device="cpu")
+    times = []
+    for _ in range(REQUESTS):
+        start = time.perf_counter()
+        encoder.embed([decode(io.BytesIO(clip), sample_rate=encoder.sample_rate).samples])
+        times.append(1000 * (time.perf_counter() - start))
+    return times
+
+
+def resident_mb(pid: int) -> float:
+    """Read the resident memory of a process [MB]."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) * 1024 / 1e6
+
+
+def files_of(folder: str) -> list[Path]:
+    """List the files below a folder."""
+    return [path for path in Path(folder).rglob("*") if path.is_file() and not path.is_symlink()]
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Give the least, the median and the greatest value."""
+    return {
+        "min": round(min(values), 2),
+        "median": round(statistics.median(values), 2),
+        "max": round(max(values), 2),
+    }
+
+
+if __name__ == "__main__":
+    main()

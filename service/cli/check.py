@@ -1,0 +1,45 @@
+"""`minuend check`: whether a bundle is what it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from service.cli.options import settings_options
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+
+@click.command("check", epilog="Example: minuend check models/default")
+@click.argument("bundle", required=False, type=click.Path(path_type=Path))
+@settings_options("device")
+def command(*, bundle: Path | None, settings: Settings) -> None:
+    """Verify a bundle: its files, its graph, and its answer to a known clip.
+
+    Without an argument, the bundle of the settings (MINUEND_BUNDLE; models/default). Exit code 1
+    says that it must not be used; the reason is told on standard error.
+    """
+    from service.cli.opening import open_bundle, open_encoder
+
+    if bundle is not None:
+        settings = settings.model_copy(update={"bundle": bundle})
+    opened = open_bundle(settings)
+    manifest = opened.manifest
+    info, known = manifest.encoder, manifest.known_answer
+    click.echo(f"bundle {manifest.id} of {manifest.created} in {opened.path}")
+    for name, entry in manifest.files.items():
+        click.echo(f"ok  {name}: {entry.size_bytes} bytes, sha256 {entry.sha256}")
+    encoder = open_encoder(opened, settings)
+    click.echo(
+        f"ok  {info.file}: waveform [batch, samples] at {info.sample_rate_hz} Hz and lengths"
+        f" [batch] to embedding [batch, {info.dim}],"
+        f" sums and maxima [batch, partials, {info.dim}]; runs on {encoder.provider}"
+    )
+    encoder.check(opened)
+    click.echo(
+        f"ok  {known.file}: the known answer, within {known.tolerance:g} of its largest value"
+    )
+    click.echo(f"encoder {info.fingerprint}")

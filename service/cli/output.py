@@ -1,0 +1,91 @@
+"""What commands print: hits and unreadable files, for people or as JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from service.clips import ClipRecord
+    from service.reading import Unreadable
+    from service.search import RankedHit
+
+UNREADABLE_EXIT_CODE = 3
+"""Of a command that did what it could, but could not read some of the files."""
+
+_PLACES = ("name", "folder")
+_SHOWN = 60  # characters of the metadata of a hit in a table
+
+
+def json_text(body: dict[str, Any]) -> str:
+    """Return a JSON object as text; arrays in it become lists of numbers."""
+    import orjson
+
+    options = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY
+    return orjson.dumps(body, option=options).decode()
+
+
+def hit_body(ranked: RankedHit) -> dict[str, Any]:
+    """Return a hit for JSON: as the service answers it, with the path of the audio."""
+    record = ranked.hit.record
+    return {
+        "clip_id": record.id,
+        "score": ranked.hit.score,
+        "contributions": ranked.contributions,
+        "metadata": record.metadata,
+        "duration_s": record.duration_s,
+        "media_type": record.media_type,
+        "path": record.path,
+    }
+
+
+def shown_path(path: Path) -> str:
+    """Return a path as seen from here if it is below, for people to read."""
+    here = Path.cwd()
+    return click.format_filename(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def tell_hits(hits: Sequence[RankedHit]) -> None:
+    """Print a line for each hit: rank, score, length, id, where it is, and its metadata."""
+    if not hits:
+        click.echo("no hits")
+    for rank, ranked in enumerate(hits, start=1):
+        record = ranked.hit.record
+        duration = "" if record.duration_s is None else f"{record.duration_s:.1f} s"
+        columns = (record.id, _place(record), _metadata(record))
+        click.echo(f"{rank:3} {ranked.hit.score:7.3f} {duration:>8}  {'  '.join(columns)}".rstrip())
+
+
+def tell_unreadable(unreadable: Sequence[Unreadable]) -> None:
+    """List files and what is wrong with them on standard error."""
+    if not unreadable:
+        return
+    noun = "file" if len(unreadable) == 1 else "files"
+    click.echo(f"{len(unreadable)} {noun} could not be read:", err=True)
+    for item in unreadable:
+        click.echo(f"  {click.format_filename(item.path)}: {item.reason}", err=True)
+
+
+def unreadable_bodies(unreadable: Sequence[Unreadable]) -> list[dict[str, str]]:
+    """Return files and what is wrong with them for JSON."""
+    return [
+        {"path": click.format_filename(item.path), "code": item.code, "reason": item.reason}
+        for item in unreadable
+    ]
+
+
+def _place(record: ClipRecord) -> str:
+    """Return where a clip that is read in place lies, and the name of any other."""
+    if record.source == "referenced" and record.path is not None:
+        return shown_path(Path(record.path))
+    return str(record.metadata.get("name", ""))
+
+
+def _metadata(record: ClipRecord) -> str:
+    """Return what of the metadata fits into a line, without what the place says already."""
+    entries = (f"{name}={value}" for name, value in record.metadata.items() if name not in _PLACES)
+    text = " ".join(" ".join(entries).split())
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
