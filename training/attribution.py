@@ -16,6 +16,8 @@ TRAINED = "trained"
 HELD_OUT = "held out"
 COLUMNS = ("path", "corpus", "title", "author", "licence", "url", "freesound_id", "role")
 NOT_STATED = "not stated"
+STATED_AT_LENGTH = "stated per clip in ATTRIBUTION.csv"
+LONGEST_NAME = 80  # of a licence; longer ones are whole statements
 
 
 def describe_data(store: ClipStore) -> list[DataSource]:
@@ -28,9 +30,7 @@ def describe_data(store: ClipStore) -> list[DataSource]:
             corpus=corpus,
             clips=len(rows),
             seconds=round(float(store.lengths[rows].sum()) / SAMPLE_RATE, 1),
-            licences=dict(
-                Counter(store.clips[i].columns.get("licence") or NOT_STATED for i in rows)
-            ),
+            licences=dict(Counter(_licence(store.clips[i]) for i in rows)),
         )
         for corpus, rows in sorted(corpora.items())
     ]
@@ -71,6 +71,11 @@ def write_attribution(
 
 def _corpus(clip: SourceClip) -> str:
     return clip.columns.get("corpus") or clip.root.name
+
+
+def _licence(clip: SourceClip) -> str:
+    name = clip.columns.get("licence") or NOT_STATED
+    return name if len(name) <= LONGEST_NAME else STATED_AT_LENGTH
 
 
 def _detail(clip: SourceClip, read: dict[Path, dict[str, dict[str, str]]]) -> dict[str, str]:

@@ -42,7 +42,7 @@ minuend-train export runs/{recipe}/checkpoint.pt --out models/{recipe}
 
 {data}
 
-`ATTRIBUTION.csv` names every clip with its author and licence.
+`ATTRIBUTION.csv` names every clip with its author and licence, those held out included.
 {esc50}
 ## Scores
 
