@@ -47,11 +47,13 @@ bench: $(DEV)/.ready $(SERVICE)/.ready  ## measure this machine; writes docs/res
 	$(DEV)/bin/python benchmarks/training_step.py
 	$(SERVICE)/bin/python benchmarks/service.py
 	$(SERVICE)/bin/python benchmarks/demo_difference.py
+	$(SERVICE)/bin/python benchmarks/report.py
 
 bundle: $(DEV)/.ready $(SERVICE)/.ready  ## rebuild all that depends on the encoder of CHECKPOINT
 	$(DEV)/bin/minuend-train export $(CHECKPOINT) --out $(BUNDLE)
 	$(SERVICE)/bin/minuend check $(BUNDLE)
 	$(SERVICE)/bin/python benchmarks/demo_difference.py
+	$(SERVICE)/bin/python benchmarks/report.py
 
 image:
 	docker build --network host --tag minuend:latest .
