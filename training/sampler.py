@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Float64, Int64
 
 from training.model import CROP_SAMPLES
 from training.store import FULL_SCALE, ClipStore
@@ -53,7 +53,7 @@ class CropSampler:
         return self._cut(rows, draws)
 
     def _cut(
-        self, rows: Int64[np.ndarray, " batch"], draws: Float32[np.ndarray, " batch"]
+        self, rows: Int64[np.ndarray, " batch"], draws: Float64[np.ndarray, " batch"]
     ) -> Float32[np.ndarray, "batch samples"]:
         lengths = self.store.lengths[rows]
         places = np.maximum(lengths - CROP_SAMPLES, 0) + 1

@@ -1,0 +1,60 @@
+"""A pre-training run small enough for a test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import synth
+import torch
+from torch import Tensor
+
+from training.model import CROP_SAMPLES
+from training.processes import Processes
+from training.recipe import Recipe
+from training.run import new_state
+from training.step import TrainState
+
+
+def recipe(*, seed: int = 0, **sections: Mapping[str, object]) -> Recipe:
+    """Make a recipe of a few steps; the sections override what stands here, key by key."""
+    content: dict[str, dict[str, object]] = {
+        "data": {},
+        "views": {"bank_size": 8},
+        "loss": {"lambda": 0.5},
+        "optim": {"epochs": 2, "batch_size": 4, "learning_rate": 1e-3},
+        "compute": {"precision": "float32", "log_every": 1},
+    }
+    for name, values in sections.items():
+        content[name] |= values
+    return Recipe.model_validate({"name": "tiny", "seed": seed, **content})
+
+
+def state(recipe: Recipe) -> TrainState:
+    """Set up a run in one process on the CPU, with statistics like those of real sound."""
+    state = new_state(recipe, torch.device("cpu"), Processes())
+    state.model.mean.fill_(-9.0)
+    state.model.std.fill_(4.0)
+    return state
+
+
+def crops(n: int, seed: int = 0) -> Tensor:
+    """Make crops of noise and tones, each of another colour and level."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(n, CROP_SAMPLES, generator=generator)
+    pitch = 0.02 + torch.rand(n, 1, generator=generator)
+    tone = torch.sin(pitch * torch.arange(CROP_SAMPLES))
+    return 0.02 * noise + 0.3 * torch.rand(n, 1, generator=generator) * tone
+
+
+def log_mels(n: int, seed: int = 0, *, frames: int = 96) -> Tensor:
+    """Make values such as normalised log-mels have."""
+    return torch.randn(n, 64, frames, generator=torch.Generator().manual_seed(seed))
+
+
+def write_sounds(folder: Path, n: int, *, duration_s: float = 1.0) -> Path:
+    """Write files of different pitch and noise into a folder and return it."""
+    for i in range(n):
+        sound = synth.tone(150.0 * 1.3**i, duration_s, amplitude=0.3) + synth.noise(i, duration_s)
+        synth.write(folder / f"sound{i:02}.wav", sound)
+    return folder

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_run
+
+from service.bundle import BundleManifest, DataSource, load_bundle
+from training.card import LOSS_PICTURE, render_card, write_card
+from training.metrics import METRICS
+
+MEASURED = {"held_out_clips": 20, "held_out_pairs": 80, "parity_with_torch": 2.5e-6}
+SHARES = {
+    f"{kind}_{name}": value
+    for kind in ("first", "rank")
+    for name, value in zip("0w1", (0.125, 0.75, 0.5), strict=True)
+}
+NOT_MEASURED = {"held_out_clips": 0, "held_out_pairs": 0, "parity_with_torch": 2.5e-6}
+
+
+def manifest(path: Path, **training: Any) -> BundleManifest:
+    """The manifest of a tiny bundle, as an export of a tiny run would write it."""
+    written = load_bundle(path).manifest
+    stated = {"recipe": tiny_run.recipe().to_dict(), "samples_seen": 123_456} | training
+    return written.model_copy(
+        update={
+            "training": written.training.model_copy(update=stated),
+            "scores": MEASURED | SHARES,
+        }
+    )
+
+
+def test_the_card_says_what_the_manifest_says(tiny_bundle_path: Path) -> None:
+    data = [
+        DataSource(corpus="rain", clips=30, seconds=600.0, licences={"CC0": 10, "CC-BY": 20}),
+        DataSource(corpus="dogs", clips=5, seconds=60.0, licences={"CC0": 5}),
+    ]
+    written = manifest(tiny_bundle_path, data=data)
+    card = render_card(written)
+    for fact in (
+        *("# Model card: tiny-0", written.encoder.fingerprint, written.training.recipe_sha256),
+        *("123,456 samples", json.dumps(written.training.recipe, indent=2), "2.5e-06"),
+        *("| rain | 30 | 10 | CC-BY (20), CC0 (10) |", "| dogs | 5 | 1 | CC0 (5) |"),
+        *("0.125", "0.750", "0.500", "20 clips", written.licence),
+    ):
+        assert fact in card
+    assert "going on from" not in card
+    assert "ESC-50" not in card
+
+
+def test_the_card_says_so_when_nothing_was_held_out(tiny_bundle_path: Path) -> None:
+    unmeasured = manifest(tiny_bundle_path).model_copy(update={"scores": NOT_MEASURED})
+    card = render_card(unmeasured)
+    assert "Nothing was held out" in card
+    assert "default of 0.5" in card
+
+
+def test_the_card_names_what_training_went_on_from(tiny_bundle_path: Path) -> None:
+    assert "going on from the encoder `abc`" in render_card(
+        manifest(tiny_bundle_path, parent="abc")
+    )
+
+
+def test_the_card_is_plain_about_esc50(tiny_bundle_path: Path) -> None:
+    data = [DataSource(corpus="esc50", clips=9, seconds=45.0, licences={"CC0": 9})]
+    card = render_card(manifest(tiny_bundle_path, data=data))
+    assert "CC BY-NC 3.0" in card
+    assert "--set data.exclude.corpus=esc50" in card
+
+
+def test_the_card_s_command_repeats_the_filter_of_the_data(tiny_bundle_path: Path) -> None:
+    recipe = tiny_run.recipe(data={"where": {"permissive": 1}, "exclude": {"corpus": ["a", "b"]}})
+    card = render_card(manifest(tiny_bundle_path, recipe=recipe.to_dict()))
+    assert "--set data.where.permissive=1 " in card
+    assert '--set data.exclude.corpus=["a", "b"]' in card
+
+
+@pytest.mark.parametrize("steps", [0, 3])
+def test_the_losses_are_drawn(tiny_bundle_path: Path, tmp_path: Path, steps: int) -> None:
+    lines = [
+        {"step": i, "samples": 4 * i, "byol": 3.0 - i, "difference": 3.5 - i, "embedding_std": 0.3}
+        for i in range(steps)
+    ]
+    (tmp_path / METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    write_card(tmp_path, manifest(tiny_bundle_path))
+    assert (tmp_path / LOSS_PICTURE).read_bytes().startswith(b"\x89PNG")
+    assert f"]({LOSS_PICTURE})" in (tmp_path / "MODEL_CARD.md").read_text()

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from training import cli
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Run the command and return its exit code."""
+    monkeypatch.setattr(sys, "argv", ["minuend-train", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert isinstance(caught.value.code, int)
+    return caught.value.code
+
+
+def test_what_went_wrong_is_one_line_and_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    nowhere, out = str(tmp_path / "nowhere"), str(tmp_path / "out")
+    assert run(monkeypatch, "pretrain", "--data", nowhere, "--out", out) == 1
+    message = capsys.readouterr().err
+    assert message.startswith("minuend-train: ")
+    assert "nowhere is neither a folder nor a manifest" in message
+    assert message.count("\n") == 1
+
+
+def test_a_wrong_recipe_is_said_before_anything_is_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    arguments = ["--set", "loss.lambda=2", "--set", "optim.speed=1"]
+    code = run(monkeypatch, "pretrain", "--data", str(tmp_path), "--out", str(out), *arguments)
+    assert code == 1
+    message = capsys.readouterr().err
+    assert "loss.lambda" in message
+    assert "optim.speed" in message
+    assert not out.exists()
+
+
+def test_exporting_what_is_not_there_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code = run(monkeypatch, "export", str(tmp_path / "none.pt"), "--out", str(tmp_path / "out"))
+    assert code == 1
+    assert "there is no checkpoint" in capsys.readouterr().err
+
+
+def test_the_commands_are_listed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "--help") == 0
+    listed = capsys.readouterr().out
+    assert "pretrain" in listed
+    assert "export" in listed
