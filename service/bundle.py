@@ -21,6 +21,7 @@ from service.audio import RESAMPLER, RESAMPLER_QUALITY
 from service.errors import BundleError
 
 MANIFEST_FILE = "bundle.json"
+ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
@@ -143,7 +144,7 @@ class BundleManifest(_Record):
     """`bundle.json`. `files` lists every file of the bundle but the manifest itself."""
 
     schema_version: Literal[1]
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+    id: Annotated[str, Field(pattern=ID_PATTERN)]
     created: str
     files: dict[FileName, FileEntry]
     encoder: EncoderInfo

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from jaxtyping import Float32
 
 from service.audio import RESAMPLER, RESAMPLER_QUALITY
 from service.bundle import (
+    ID_PATTERN,
     MANIFEST_FILE,
     BundleManifest,
     DifferenceInfo,
@@ -66,13 +68,12 @@ def export(checkpoint: Path, out: Path) -> Path:
         The folder of the bundle.
 
     Raises:
-        BundleError: Something that is no bundle stands where the bundle should.
+        BundleError: The name cannot be a bundle's id, or something else stands there.
         CheckpointError: The checkpoint cannot be read.
         DatasetError: The run's data is gone.
         ExportParityError: The exported graph differs from the torch model.
     """
-    if out.exists() and not (out / MANIFEST_FILE).is_file():
-        raise BundleError(f"{out} is there and holds no bundle; choose another folder")
+    _check_target(out)
     content = load_checkpoint(checkpoint)
     recipe = Recipe.model_validate(content["recipe"])
     source = Source(Path(content["origin"]["data"]), Path(content["origin"]["cache"]))
@@ -107,6 +108,16 @@ def export(checkpoint: Path, out: Path) -> Path:
     shutil.rmtree(out, ignore_errors=True)
     staged.rename(out)
     return out
+
+
+def _check_target(out: Path) -> None:
+    if not re.match(ID_PATTERN, out.name):
+        raise BundleError(
+            f"{out.name!r} cannot name a bundle: letters, digits, '.', '_' and '-' are allowed, a "
+            f"letter or a digit first, 128 in all"
+        )
+    if out.exists() and not (out / MANIFEST_FILE).is_file():
+        raise BundleError(f"{out} is there and holds no bundle; choose another folder")
 
 
 def load_model(content: dict[str, Any]) -> EmbeddingModel:

@@ -197,3 +197,8 @@ def test_data_that_is_gone_is_named(checkpoint: Path, tmp_path: Path) -> None:
     torch.save({"recipe": content["recipe"], "origin": origin}, tmp_path / "c.pt")
     with pytest.raises(DatasetError, match="/nowhere is neither a folder nor a manifest"):
         export(tmp_path / "c.pt", tmp_path / "bundle")
+
+
+def test_a_name_that_is_no_id_is_refused_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="cannot name a bundle"):
+        export(tmp_path / "no-such-checkpoint.pt", tmp_path / "my bundle")
