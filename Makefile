@@ -45,7 +45,7 @@ format: $(DEV)/.ready
 
 bench: $(DEV)/.ready $(SERVICE)/.ready  ## measure this machine; writes docs/results/
 	$(DEV)/bin/python benchmarks/training_step.py
-	$(SERVICE)/bin/python benchmarks/service.py
+	$(SERVICE)/bin/python benchmarks/start_up.py
 	$(SERVICE)/bin/python benchmarks/demo_difference.py
 	$(SERVICE)/bin/python benchmarks/report.py
 

@@ -1,6 +1,6 @@
 """What does the service cost before and beside the model's own arithmetic?
 
-    .venv/service/bin/python benchmarks/service.py
+    .venv/service/bin/python benchmarks/start_up.py
 
 Start-up, memory and size of the environment it runs in; and one client's `/embed` of a 5 s clip,
 raw body, beside the same decoding and encoding in this process.
