@@ -1,8 +1,7 @@
 """Every error the service raises on purpose.
 
-Status, code and title belong to the class; the instance adds `detail`: what was wrong with this
-one request and what is allowed. One handler turns a `ServiceError` into problem details
-(RFC 9457); `code` is stable and is what clients should branch on.
+Status, code and title belong to the class; the instance adds what was wrong with this one request
+and what is allowed. Answers are problem details (RFC 9457) with a `code` that stays.
 
     ServiceError
     ├─ ClientError                        the request is at fault
@@ -54,11 +53,7 @@ from typing import ClassVar
 
 
 class ServiceError(Exception):
-    """An error that has an answer of its own.
-
-    Args:
-        detail: What was wrong with this request and what is allowed; clients see it.
-    """
+    """An error that has an answer of its own; clients see its `detail`."""
 
     status: ClassVar[int]
     code: ClassVar[str]

@@ -45,16 +45,7 @@ def audio_path(record: ClipRecord) -> str | None:
 
 def hit_body(ranked: RankedHit) -> dict[str, Any]:
     """Return a hit as documented by `HitOut`."""
-    record = ranked.hit.record
-    return {
-        "clip_id": record.id,
-        "score": ranked.hit.score,
-        "contributions": ranked.contributions,
-        "metadata": record.metadata,
-        "duration_s": record.duration_s,
-        "media_type": record.media_type,
-        "audio": audio_path(record),
-    }
+    return ranked.body() | {"audio": audio_path(ranked.hit.record)}
 
 
 def clip_body(record: ClipRecord) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -38,6 +39,18 @@ class RankedHit:
 
     hit: Hit
     contributions: dict[str, float]
+
+    def body(self) -> dict[str, Any]:
+        """Return what every answer tells of a hit."""
+        record = self.hit.record
+        return {
+            "clip_id": record.id,
+            "score": self.hit.score,
+            "contributions": self.contributions,
+            "metadata": record.metadata,
+            "duration_s": record.duration_s,
+            "media_type": record.media_type,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,16 +30,7 @@ def json_text(body: dict[str, Any]) -> str:
 
 def hit_body(ranked: RankedHit) -> dict[str, Any]:
     """Return a hit for JSON: as the service answers it, with the path of the audio."""
-    record = ranked.hit.record
-    return {
-        "clip_id": record.id,
-        "score": ranked.hit.score,
-        "contributions": ranked.contributions,
-        "metadata": record.metadata,
-        "duration_s": record.duration_s,
-        "media_type": record.media_type,
-        "path": record.path,
-    }
+    return ranked.body() | {"path": ranked.hit.record.path}
 
 
 def shown_path(path: Path) -> str:
