@@ -231,7 +231,7 @@ class _Resampler:
         return rest if self._stream is None else self._stream.resample_chunk(rest, last=True)
 
 
-class _ForwardSoundFile(soundfile.SoundFile):  # type: ignore[misc]
+class _ForwardSoundFile(soundfile.SoundFile):  # type: ignore[misc]  # untyped
     """Reads forward only: seeking after each read fails in files that do not state their length."""
 
     def seekable(self) -> bool:

@@ -105,7 +105,7 @@ def install_schema(app: FastAPI) -> None:
             app.openapi_schema = document
         return app.openapi_schema
 
-    app.openapi = schema  # type: ignore[method-assign]
+    app.openapi = schema  # type: ignore[method-assign]  # as FastAPI documents it
 
 
 def _problems(raised: Iterable[ErrorClass]) -> dict[int | str, dict[str, Any]]:

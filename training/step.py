@@ -81,7 +81,7 @@ def train_step(
         loss = weighted_sum(losses.byol, losses.difference, recipe.loss.lambda_)
     with record_function("backward"):
         state.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # by torch
     with record_function("optimiser"):
         gradients = [p.grad for p in state.online.parameters() if p.grad is not None]
         gradient_norm = torch.nn.utils.get_total_norm(gradients)
