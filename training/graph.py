@@ -16,10 +16,10 @@ from training.model import EmbeddingModel
 
 OPSET = 20
 TOLERANCE = 1e-4  # of the largest value of an embedding
-# One sample, around a hop, the shortest whole clip, the length of a crop, 1, 5 and 61 seconds.
+# One sample, around a hop, the shortest whole clip, the length of a crop, 1, 5, 10 and 61 seconds.
 LENGTHS = (
     *(1, HOP_LENGTH - 1, HOP_LENGTH, HOP_LENGTH + 1, 480, 15_200),
-    *(SAMPLE_RATE, 5 * SAMPLE_RATE, 61 * SAMPLE_RATE),
+    *(seconds * SAMPLE_RATE for seconds in (1, 5, 10, 61)),
 )
 
 
