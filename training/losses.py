@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -11,11 +12,14 @@ def normalised_squared_error(
 ) -> Float[Tensor, ""]:
     """Squared distance of the unit vectors, ``2 - 2 cos``, averaged over the batch.
 
-    Between 0 (same direction) and 4 (opposite).
+    Between 0 (same direction) and 4 (opposite); in float32 at least, since near the end of a
+    training 1 - cos is smaller than what bfloat16 can tell from 0.
 
     Reference: Takeuchi et al., equations 1 and 3.
     """
-    return (2.0 - 2.0 * nn.functional.cosine_similarity(prediction, target, dim=1)).mean()
+    full = torch.promote_types(prediction.dtype, torch.float32)
+    cosine = nn.functional.cosine_similarity(prediction.to(full), target.to(full), dim=1)
+    return (2.0 - 2.0 * cosine).mean()
 
 
 def weighted_sum(

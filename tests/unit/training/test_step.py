@@ -113,3 +113,17 @@ def test_the_spread_of_directions_is_0_for_collapse_and_1_without_structure() ->
     assert float(spread_of_directions(alike * torch.arange(1.0, 9.0)[:, None])) < 1e-5
     unrelated = torch.randn(64, 3072, generator=generator())
     assert float(spread_of_directions(unrelated)) == pytest.approx(1, abs=0.02)
+
+
+def test_a_step_in_bfloat16_does_what_the_one_in_float32_does() -> None:
+    recipe = tiny_run.recipe(loss={"lambda": 0.5})
+    exact, reduced = tiny_run.state(recipe), tiny_run.state(recipe)
+    clips = tiny_run.crops(8)  # BatchNorm over fewer blows any rounding up
+
+    wanted = train_step(exact, clips, generator(3), recipe=recipe)
+    found = train_step(reduced, clips, generator(3), recipe=recipe, precision=torch.bfloat16)
+
+    assert found.byol == pytest.approx(wanted.byol, rel=0.03)
+    assert found.difference == pytest.approx(wanted.difference, rel=0.03)
+    assert found.gradient_norm == pytest.approx(wanted.gradient_norm, rel=0.1)
+    assert all(value.dtype == torch.float32 for value in reduced.online.parameters())
