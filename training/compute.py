@@ -24,7 +24,7 @@ def choose_precision(
 ) -> torch.dtype:
     """Resolve ``auto``: bfloat16 where the processor has instructions for it, else float32.
 
-    Without them a bfloat16 product is a hundred times slower than a float32 one.
+    Without them bfloat16 is emulated, which is far slower than float32.
     """
     if wanted != "auto":
         return torch.bfloat16 if wanted == "bfloat16" else torch.float32
@@ -37,7 +37,7 @@ def keep_freed_memory() -> None:
     """Tell glibc to reuse freed memory instead of returning it to the kernel at every step.
 
     A step allocates the same activations again and again, each hundreds of megabytes: getting
-    them zeroed from the kernel each time costs a third of the step on two cores.
+    them zeroed from the kernel each time costs a good part of the step.
     """
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)

@@ -100,7 +100,7 @@ def test_files_are_decoded_while_others_are_encoded(
     def noticed(file: object, **options: object) -> object:
         if getattr(file, "name", None) == str(files[-1]):
             last_is_decoded.set()
-        return decode(file, **options)  # type: ignore[arg-type]
+        return decode(file, **options)  # type: ignore[arg-type]  # passed on as it came
 
     monkeypatch.setattr(reading, "decode", noticed)
     batches = reader.embed(files)

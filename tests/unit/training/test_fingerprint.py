@@ -22,7 +22,7 @@ def test_equal_models_have_equal_fingerprints() -> None:
     other = copy.deepcopy(ours).eval().requires_grad_(requires_grad=False)
     # Memory layout, mode and how often BatchNorm was trained do not matter.
     other.to(memory_format=torch.channels_last)
-    other.encoder.norm1.num_batches_tracked.fill_(7)  # type: ignore[union-attr]
+    other.encoder.norm1.num_batches_tracked.fill_(7)  # type: ignore[union-attr]  # BatchNorm has it
     assert fingerprint(other) == fingerprint(ours)
     assert len(bytes.fromhex(fingerprint(ours))) == 32
 
