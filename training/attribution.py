@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from service.bundle import DataSource
-from training.clips import SourceClip
+from training.manifest import SourceClip
 from training.frontend import SAMPLE_RATE
 from training.store import ClipStore
 

@@ -2,42 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from service.audio import AUDIO_SUFFIXES
 from training.errors import DatasetError
+from training.manifest import SourceClip, read_clips
 from training.recipe import DataRecipe
-
-
-@dataclass(frozen=True, slots=True)
-class SourceClip:
-    """One file of audio.
-
-    Attributes:
-        root: The folder its name is relative to.
-        name: Path below the root, with forward slashes.
-        columns: What the manifest says of it; empty for a folder.
-    """
-
-    root: Path
-    name: str
-    columns: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def path(self) -> Path:
-        """Where the file is."""
-        return self.root / self.name
-
-    @property
-    def recording(self) -> str:
-        """The recording it was cut from: clips that share it stay on one side of a split."""
-        return self.columns.get("recording") or self.name
+from training.splits import leave_out
 
 
 def find_clips(data: Path, recipe: DataRecipe, seed: int) -> list[SourceClip]:
@@ -52,7 +26,9 @@ def find_clips(data: Path, recipe: DataRecipe, seed: int) -> list[SourceClip]:
     Raises:
         DatasetError: Nothing there, no such column, or fewer than two clips left.
     """
-    clips = _read_manifest(data) if data.is_file() else _walk(data)
+    clips = read_clips(data)
+    if recipe.leave_out is not None:
+        clips = leave_out(clips, recipe.leave_out)
     for columns, wanted in ((recipe.where, True), (recipe.exclude, False)):
         for column, values in columns.items():
             clips = _filter(clips, column, values, keep=wanted)
@@ -72,21 +48,6 @@ def is_held_out(clip: SourceClip, share: float) -> bool:
     """
     digest = hashlib.sha256(clip.recording.encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64 < share
-
-
-def _walk(folder: Path) -> list[SourceClip]:
-    if not folder.is_dir():
-        raise DatasetError(f"{folder} is neither a folder nor a manifest")
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
-    return [SourceClip(folder, path.relative_to(folder).as_posix()) for path in files]
-
-
-def _read_manifest(manifest: Path) -> list[SourceClip]:
-    with manifest.open(newline="", encoding="utf-8") as lines:
-        rows = csv.DictReader(lines)
-        if "path" not in (rows.fieldnames or []):
-            raise DatasetError(f"{manifest} has no column 'path'; it has {rows.fieldnames}")
-        return [SourceClip(manifest.parent, row["path"], row) for row in rows]
 
 
 def _filter(

@@ -24,12 +24,25 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
+class LeaveOutRecipe(_Section):
+    """What is tested on later and therefore not heard, nor anything that shares a source with it.
+
+    Attributes:
+        test: Rows of the manifest that are tested on: those that match one of these.
+        backgrounds: Rows that serve as backgrounds; the recordings of the test side are left out.
+    """
+
+    test: list[Columns] = []
+    backgrounds: Columns = {}
+
+
 class DataRecipe(_Section):
     """Which clips are heard.
 
     Attributes:
         where: Columns of the manifest and the values that let a clip in.
         exclude: Columns of the manifest and the values that keep a clip out.
+        leave_out: What evaluations test on (see ``training.splits``).
         max_files: Clips drawn with the seed when there are more; None takes all.
         held_out: Share of the recordings kept out of training, for choices made at export.
         max_unreadable: Share of unreadable files above which the run stops.
@@ -37,6 +50,7 @@ class DataRecipe(_Section):
 
     where: Columns = {}
     exclude: Columns = {}
+    leave_out: LeaveOutRecipe | None = None
     max_files: Annotated[int, Field(gt=1)] | None = None
     held_out: Share = 0.0
     max_unreadable: Share = 0.01

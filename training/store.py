@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from service.audio import RESAMPLER, RESAMPLER_QUALITY, AudioLimits, decode
 from service.errors import ClientError
-from training.clips import SourceClip
+from training.manifest import SourceClip
 from training.errors import DatasetError
 from training.frontend import SAMPLE_RATE
 

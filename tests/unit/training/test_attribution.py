@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from training.attribution import COLUMNS, describe_data, write_attribution
-from training.clips import SourceClip
+from training.manifest import SourceClip
 from training.store import ClipStore
 
 

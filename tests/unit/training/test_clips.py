@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from training.clips import SourceClip, find_clips, is_held_out
+from training.clips import find_clips, is_held_out
 from training.errors import DatasetError
+from training.manifest import SourceClip
 from training.recipe import DataRecipe
 
 MANIFEST = """\

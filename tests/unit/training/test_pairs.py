@@ -8,7 +8,7 @@ import pytest
 import synth
 
 from service.encoder import Encoder
-from training.clips import SourceClip
+from training.manifest import SourceClip
 from training.pairs import choose_reference_weight, draw_pairs, mix, rank_of_added
 from training.store import FULL_SCALE, ClipStore
 

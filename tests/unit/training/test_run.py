@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from training.checkpoint import load_checkpoint, save_checkpoint
-from training.clips import SourceClip
+from training.manifest import SourceClip
 from training.errors import CheckpointError
 from training.processes import Processes
 from training.recipe import Recipe

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.clips import SourceClip
+from training.manifest import SourceClip
 from training.model import CROP_SAMPLES
 from training.sampler import CropSampler
 from training.store import FULL_SCALE, ClipStore

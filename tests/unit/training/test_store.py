@@ -10,7 +10,7 @@ import pytest
 import synth
 
 from training import store
-from training.clips import SourceClip
+from training.manifest import SourceClip
 from training.errors import DatasetError
 from training.store import ClipStore, open_store
 
