@@ -17,8 +17,8 @@ import results
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from training.manifest import SourceClip
 from training.compute import choose_precision, keep_freed_memory
+from training.manifest import SourceClip
 from training.model import CROP_SAMPLES
 from training.pretrain import step_generator
 from training.processes import Processes

@@ -22,6 +22,27 @@ def centre(
     return _unit(embedding - mean)
 
 
+def remainder(
+    mixture: Float32[np.ndarray, "*pairs dim"],
+    reference: Float32[np.ndarray, "*pairs dim"],
+    mean: Float32[np.ndarray, " dim"],
+    weight: float,
+) -> Float32[np.ndarray, "*pairs dim"]:
+    """Return what remains of a mixture, as an embedding: f(mixture) - w f(reference) + w m.
+
+    Adding back the mean keeps the result where the embeddings of sounds lie, which is what the
+    audio tower is made for.
+
+    Args:
+        mixture: Embedding of the mixture.
+        reference: Embedding of what is subtracted.
+        mean: Mean embedding of the training clips.
+        weight: How much of the reference to take away, 0 (nothing) to 1.
+    """
+    kept: np.ndarray = mixture - np.float32(weight) * (reference - mean)
+    return kept
+
+
 def difference_query(
     mixture: Float32[np.ndarray, " dim"],
     reference: Float32[np.ndarray, " dim"],

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from service.bundle import Bundle, EncoderInfo
+from service.bundle import Bundle
 from service.errors import BundleError, WindowInvalidError
+from service.manifest import EncoderInfo
 from service.runtime import Device, Session, open_session
 
 CHUNK_S = 30.0

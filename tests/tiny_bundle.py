@@ -15,7 +15,7 @@ import onnx
 import synth
 from onnx import TensorProto, helper, numpy_helper
 
-from service import bundle, runtime
+from service import bundle, manifest, runtime
 from service.audio import RESAMPLER, RESAMPLER_QUALITY
 
 ENCODER_FILE = "encoder.onnx"
@@ -44,13 +44,13 @@ def _embed(path: Path, waveform: np.ndarray) -> np.ndarray:
     return embedding
 
 
-def _manifest(path: Path, seed: int, mean: np.ndarray) -> bundle.BundleManifest:
-    return bundle.BundleManifest(
+def _manifest(path: Path, seed: int, mean: np.ndarray) -> manifest.BundleManifest:
+    return manifest.BundleManifest(
         schema_version=1,
         id=f"tiny-{seed}",
         created="2025-01-01",
         files={name: bundle.hash_file(path / name) for name in (ENCODER_FILE, KNOWN_ANSWER_FILE)},
-        encoder=bundle.EncoderInfo(
+        encoder=manifest.EncoderInfo(
             file=ENCODER_FILE,
             fingerprint=hashlib.sha256(f"tiny {seed} {mean.size}".encode()).hexdigest(),
             sample_rate_hz=16_000,
@@ -60,17 +60,19 @@ def _manifest(path: Path, seed: int, mean: np.ndarray) -> bundle.BundleManifest:
             block_samples=BLOCK,
             context_frames=2,
             partial_frames=PARTIAL_FRAMES,
-            resampler=bundle.ResamplerInfo(name=RESAMPLER, quality=RESAMPLER_QUALITY),
+            resampler=manifest.ResamplerInfo(name=RESAMPLER, quality=RESAMPLER_QUALITY),
             precision="float32",
         ),
-        difference=bundle.DifferenceInfo(mean=bundle.encode_mean(mean), reference_weight=0.5),
-        known_answer=bundle.KnownAnswer(file=KNOWN_ANSWER_FILE, tolerance=1e-4),
-        training=bundle.TrainingInfo(
+        difference=manifest.DifferenceInfo(mean=manifest.encode_mean(mean), reference_weight=0.5),
+        known_answer=manifest.KnownAnswer(file=KNOWN_ANSWER_FILE, tolerance=1e-4),
+        training=manifest.TrainingInfo(
             recipe={"name": "tiny"},
             recipe_sha256=hashlib.sha256(b"tiny").hexdigest(),
             commit="0" * 40,
             samples_seen=0,
-            data=[bundle.DataSource(corpus="synthetic", clips=5, seconds=5.0, licences={"CC0": 5})],
+            data=[
+                manifest.DataSource(corpus="synthetic", clips=5, seconds=5.0, licences={"CC0": 5})
+            ],
             parent=None,
         ),
         scores={"r_at_1": 0.5},

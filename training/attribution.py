@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from service.bundle import DataSource
-from training.manifest import SourceClip
+from service.manifest import DataSource
 from training.frontend import SAMPLE_RATE
+from training.manifest import SourceClip
 from training.store import ClipStore
 
 TRAINED = "trained"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from service.bundle import BundleManifest, DataSource
+from service.manifest import BundleManifest, DataSource
 from training.metrics import METRICS, read_metrics
 
 LOSS_PICTURE = "losses.png"

@@ -13,9 +13,11 @@ import torch
 from jaxtyping import Float32
 
 from service.audio import RESAMPLER, RESAMPLER_QUALITY
-from service.bundle import (
+from service.bundle import MANIFEST_FILE, hash_file, load_bundle, write_manifest
+from service.encoder import Encoder
+from service.errors import BundleError
+from service.manifest import (
     ID_PATTERN,
-    MANIFEST_FILE,
     BundleManifest,
     DifferenceInfo,
     EncoderInfo,
@@ -23,12 +25,7 @@ from service.bundle import (
     ResamplerInfo,
     TrainingInfo,
     encode_mean,
-    hash_file,
-    load_bundle,
-    write_manifest,
 )
-from service.encoder import Encoder
-from service.errors import BundleError
 from training.attribution import HELD_OUT, TRAINED, describe_data, write_attribution
 from training.card import write_card
 from training.checkpoint import load_checkpoint

@@ -10,8 +10,8 @@ import onnx.numpy_helper
 import torch
 
 from service import bundle
-from service.bundle import BundleManifest
 from service.errors import BundleError
+from service.manifest import BundleManifest
 from training.model import EmbeddingModel
 
 

@@ -36,7 +36,7 @@ def matches(clip: SourceClip, columns: Columns) -> bool:
 
 
 def background_sides(backgrounds: Sequence[SourceClip]) -> Mapping[str, str]:
-    """Divide recordings of backgrounds between ``train`` and ``test``, a third of each kind to test.
+    """Divide recordings of backgrounds between ``train`` and ``test``, a third of each kind there.
 
     A kind is a ``label``. Its recordings are taken in the order of their hashes, so that the side
     of one does not depend on the order of the manifest; a kind with one recording serves training

@@ -17,9 +17,9 @@ from tqdm import tqdm
 
 from service.audio import RESAMPLER, RESAMPLER_QUALITY, AudioLimits, decode
 from service.errors import ClientError
-from training.manifest import SourceClip
 from training.errors import DatasetError
 from training.frontend import SAMPLE_RATE
+from training.manifest import SourceClip
 
 FULL_SCALE = 32767.0
 DECODERS = 4

@@ -11,15 +11,9 @@ import numpy as np
 import pytest
 import tiny_bundle
 
-from service.bundle import (
-    MANIFEST_FILE,
-    decode_mean,
-    encode_mean,
-    hash_file,
-    load_bundle,
-    write_manifest,
-)
+from service.bundle import MANIFEST_FILE, hash_file, load_bundle, write_manifest
 from service.errors import BundleError
+from service.manifest import decode_mean, encode_mean
 
 
 @pytest.fixture

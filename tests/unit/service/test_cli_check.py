@@ -9,6 +9,7 @@ import tiny_bundle
 from shell import run
 
 from service import bundle
+from service.manifest import BundleManifest
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def path(tmp_path: Path) -> Path:
 
 def relist(path: Path) -> None:
     """Make the manifest agree with the files again."""
-    manifest = bundle.BundleManifest.model_validate_json((path / "bundle.json").read_bytes())
+    manifest = BundleManifest.model_validate_json((path / "bundle.json").read_bytes())
     files = {name: bundle.hash_file(path / name) for name in manifest.files}
     bundle.write_manifest(path, manifest.model_copy(update={"files": files}))
 

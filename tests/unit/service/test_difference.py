@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from jaxtyping import Float32
 
-from service.difference import centre, centred_cosine, difference_query, relative_norm
+from service.difference import (
+    centre,
+    centred_cosine,
+    difference_query,
+    relative_norm,
+    remainder,
+)
 
 # Rounding of single precision over a few thousand values.
 TOLERANCE = 1e-5
@@ -85,3 +91,19 @@ def test_centred_cosine_sees_what_raw_vectors_hide() -> None:
     assert centred_cosine(mean + step, mean - step, mean) == -1.0
     assert centred_cosine(mean + step, mean + 2 * step, mean) == pytest.approx(1.0)
     assert centred_cosine(mean + step, mean, mean) == 0.0
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3, 0.85, 1.0])
+def test_the_remainder_seen_from_the_mean_is_the_query(vectors: np.ndarray, weight: float) -> None:
+    mixture, reference, mean = vectors
+    kept = remainder(mixture, reference, mean, weight)
+    assert kept.dtype == np.float32
+    np.testing.assert_allclose(
+        centre(kept, mean), difference_query(mixture, reference, mean, weight), atol=TOLERANCE
+    )
+
+
+def test_taking_away_the_mean_or_nothing_leaves_the_mixture(vectors: np.ndarray) -> None:
+    mixture, reference, mean = vectors
+    np.testing.assert_array_equal(remainder(mixture, mean, mean, 0.7), mixture)
+    np.testing.assert_array_equal(remainder(mixture, reference, mean, 0), mixture)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import tiny_run
 
-from service.bundle import BundleManifest, DataSource, load_bundle
+from service.bundle import load_bundle
+from service.manifest import BundleManifest, DataSource
 from training.card import LOSS_PICTURE, render_card, write_card
 from training.metrics import METRICS
 

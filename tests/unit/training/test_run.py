@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from training.checkpoint import load_checkpoint, save_checkpoint
-from training.manifest import SourceClip
 from training.errors import CheckpointError
+from training.manifest import SourceClip
 from training.processes import Processes
 from training.recipe import Recipe
 from training.run import Progress, measure_statistics, restore_run, save_run

@@ -10,8 +10,8 @@ import pytest
 import synth
 
 from training import store
-from training.manifest import SourceClip
 from training.errors import DatasetError
+from training.manifest import SourceClip
 from training.store import ClipStore, open_store
 
 # Half a step of 16 bits and the rounding of the scale.

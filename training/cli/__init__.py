@@ -1,0 +1,32 @@
+"""The command ``minuend-train``: one module for each of its commands.
+
+What takes time to import is imported inside the commands, so that asking for help takes none.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from service.errors import StartupError
+from training.cli import data, evaluate, export, pretrain
+from training.errors import TrainingError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def commands() -> None:
+    """Train, measure and export the difference-aware encoder."""
+
+
+def main() -> None:
+    """Run a command; what we raise on purpose ends it with one line and exit code 1."""
+    try:
+        commands()
+    except (TrainingError, StartupError) as error:
+        click.echo(f"minuend-train: {error}", err=True)
+        sys.exit(1)
+
+
+for module in (pretrain, export, data, evaluate):
+    commands.add_command(module.command)
