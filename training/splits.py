@@ -58,7 +58,7 @@ def background_sides(backgrounds: Sequence[SourceClip]) -> Mapping[str, str]:
     return sides
 
 
-def tested_sources(clips: Sequence[SourceClip], rule: LeaveOutRecipe) -> frozenset[str]:
+def sources_under_test(clips: Sequence[SourceClip], rule: LeaveOutRecipe) -> frozenset[str]:
     """Name the sources of everything that a rule's evaluations test on."""
     tested = [clip for clip in clips if any(matches(clip, columns) for columns in rule.test)]
     backgrounds = [clip for clip in clips if rule.backgrounds and matches(clip, rule.backgrounds)]
@@ -69,7 +69,7 @@ def tested_sources(clips: Sequence[SourceClip], rule: LeaveOutRecipe) -> frozens
 
 def leave_out(clips: Sequence[SourceClip], rule: LeaveOutRecipe) -> list[SourceClip]:
     """Keep the clips that share no source with what is tested on."""
-    tested = tested_sources(clips, rule)
+    tested = sources_under_test(clips, rule)
     return [clip for clip in clips if tested.isdisjoint(sources(clip))]
 
 

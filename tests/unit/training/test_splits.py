@@ -13,7 +13,7 @@ from training.splits import (
     leave_out,
     matches,
     sources,
-    tested_sources,
+    sources_under_test,
     union_of_sources,
 )
 
@@ -89,7 +89,7 @@ def test_a_recording_of_two_kinds_has_one_side() -> None:
     assert Counter(sides.values()) == {"train": 6, "test": 3}
     kept = leave_out(clips, RULE)
     assert len(kept) == 12
-    assert union_of_sources(kept).isdisjoint(tested_sources(clips, RULE))
+    assert union_of_sources(kept).isdisjoint(sources_under_test(clips, RULE))
 
 
 def test_pretraining_leaves_out_before_it_filters(tmp_path: Path) -> None:
