@@ -30,6 +30,8 @@ and what is allowed. Answers are problem details (RFC 9457) with a `code` that s
     │  │  ├─ ModifierUnavailableError     422  modifier_unavailable
     │  │  ├─ QueryIncompleteError         422  query_incomplete
     │  │  └─ WindowInvalidError           422  window_invalid
+    │  ├─ UnauthorizedError               401  unauthorized
+    │  ├─ ForbiddenError                  403  forbidden
     │  ├─ FingerprintMismatchError        409  fingerprint_mismatch
     │  ├─ NotFoundError                   404  not_found
     │  │  ├─ ClipUnknownError             404  clip_unknown
@@ -44,6 +46,8 @@ and what is allowed. Answers are problem details (RFC 9457) with a `code` that s
     ├─ SettingsError
     ├─ BundleError
     ├─ DeviceError
+    ├─ KeysError
+    ├─ BackupError
     └─ LibraryError
 """
 
@@ -216,6 +220,18 @@ class WindowInvalidError(RequestInvalidError):
     code, title = "window_invalid", "The window is invalid"
 
 
+class UnauthorizedError(ClientError):
+    """Keys are asked for, and none or no good one was sent."""
+
+    status, code, title = 401, "unauthorized", "A key is needed"
+
+
+class ForbiddenError(ClientError):
+    """The key may not do this."""
+
+    status, code, title = 403, "forbidden", "This key may not do that"
+
+
 class FingerprintMismatchError(ClientError):
     """Vectors were made by another encoder than the one being served."""
 
@@ -292,6 +308,14 @@ class BundleError(StartupError):
 
 class DeviceError(StartupError):
     """The demanded device is not available."""
+
+
+class KeysError(StartupError):
+    """The file of API keys cannot be read, or is wrong."""
+
+
+class BackupError(StartupError):
+    """A backup cannot be made or restored: it is damaged, or there is something in its way."""
 
 
 class LibraryError(StartupError):

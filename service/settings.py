@@ -30,6 +30,12 @@ class Settings(BaseSettings):
     port: int = Field(
         8000, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one."
     )
+    keys: Path | None = Field(
+        None, description="File of API keys (`minuend key`); without one everybody may do all."
+    )
+    cors_origins: str = Field(
+        "", description="Other sites whose pages may call the service, with commas; none if empty."
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where the encoder runs; cuda fails without a GPU, auto falls back."
     )
