@@ -106,6 +106,7 @@ def test_server_timing_tells_the_phases(client: Client) -> None:
     assert [part.partition(";")[0] for part in timing.split(", ")] == [
         "decode",
         "encode",
+        "compose",
         "search",
         "total",
     ]
