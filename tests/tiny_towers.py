@@ -20,6 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from service import manifest, runtime
+from service.difference import unit
 
 AUDIO_TOWER_FILE = "audio_tower.onnx"
 TEXT_ENCODER_FILE = "text_encoder.onnx"
@@ -55,7 +56,6 @@ def write(
     _save_graph(path / AUDIO_TOWER_FILE, _audio_tower(rng, mean, dim))
     embeddings = np.stack(list(sounds.values()))
     vectors = place(path, embeddings)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     words = dict(zip(sounds, vectors, strict=True))
     vocabulary = [*SPECIAL, *words, *OTHER_WORDS]
     table = rng.normal(0, 0.05, (len(vocabulary), dim)).astype(np.float32)
@@ -151,7 +151,7 @@ def _write_bank(path: Path, words: Mapping[str, np.ndarray]) -> None:
             "phrase": f"a {word} sound",
             "label": word,
             "kind": "background" if word == "noise" else "event",
-            "vector": base64.b64encode(vector.astype("<f4").tobytes()).decode(),
+            "vector": base64.b64encode(unit(vector).astype("<f4").tobytes()).decode(),
         }
         for word, vector in words.items()
     ]
