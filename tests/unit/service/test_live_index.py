@@ -96,6 +96,42 @@ def test_saving_twice_writes_once(tmp_path: Path, library: Library, catalog: Cat
     assert head.read_bytes() != first
 
 
+def test_a_change_that_moves_no_clip_removes_none(
+    tmp_path: Path, library: Library, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = live_index(catalog, tmp_path)
+    before = everything(index)
+    removed: list[int] = []
+    remove = ClipIndex.remove
+    monkeypatch.setattr(
+        ClipIndex, "remove", lambda self, seqs: (removed.extend(seqs), remove(self, seqs))
+    )
+
+    library.put(make_clip("c3", 3, metadata={"of": "no matter"}, stored=False))
+    assert everything(index) == before
+    assert removed == []
+
+    library.put_many([make_clip("c3", 3, stored=False), make_clip("c4", 40, stored=False)])
+    assert sorted(everything(index)[1]) == sorted(before[1])
+    assert removed == [5]
+
+
+def test_shares_of_the_terms_are_told_for_each_clip(
+    tmp_path: Path, library: Library, catalog: Catalog
+) -> None:
+    index = live_index(catalog, tmp_path)
+    one, other = centre(make_embedding(1), MEAN), centre(make_embedding(2), MEAN)
+    query = (one + other) / np.linalg.norm(one + other)
+
+    found = index.search(query, 20, terms={"one": one, "other": other})
+
+    assert found.shares["one"][found.seqs == 2] == pytest.approx(1, abs=1e-6)
+    assert found.shares["other"][found.seqs == 3] == pytest.approx(1, abs=1e-6)
+    total = (found.shares["one"] + found.shares["other"]) / np.linalg.norm(one + other)
+    np.testing.assert_allclose(total, found.scores, atol=1e-6)
+    assert index.search(query, 20).shares == {}
+
+
 def test_a_catch_up_that_breaks_off_leaves_nothing_half_done(
     tmp_path: Path, library: Library, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
