@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 Vector: TypeAlias = "array[float]"
 """An embedding: float32 values; ``numpy.asarray`` takes it without a copy."""
 
-Model = TypeVar("Model", "Hit", "Phrase", "Clip")
+Model = TypeVar("Model", "Hit", "Notice", "Phrase", "Clip")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +64,19 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """Something about an answer that its reader should know; branch on ``code``."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResult:
     """The hits of a search, best first, and notices of what was done to the query."""
 
     hits: tuple[Hit, ...]
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +199,8 @@ def parse_hits(body: Mapping[str, Any]) -> tuple[Hit, ...]:
 
 def parse_search(body: Mapping[str, Any]) -> SearchResult:
     """Read a search answer."""
-    return SearchResult(parse_hits(body), tuple(body.get("notices") or ()))
+    notices = tuple(_pick(Notice, notice) for notice in body.get("notices") or ())
+    return SearchResult(parse_hits(body), notices)
 
 
 def parse_difference(body: Mapping[str, Any]) -> Difference:

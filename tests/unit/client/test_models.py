@@ -34,3 +34,8 @@ def test_a_hit_is_read_and_what_is_newer_than_the_client_is_passed_over() -> Non
 def test_an_answer_that_lacks_what_every_answer_has_is_an_error() -> None:
     with pytest.raises(KeyError):
         models.parse_hits({})
+
+
+def test_notices_are_read() -> None:
+    body = {"hits": [], "notices": [{"code": "modifier_cut", "detail": "too long"}]}
+    assert models.parse_search(body).notices == (models.Notice("modifier_cut", "too long"),)
