@@ -41,7 +41,7 @@ class Pending:
 
 
 class Backlog:
-    """What one encoder has yet to embed; its length is the number of clips without a vector.
+    """What one encoder has yet to embed.
 
     Args:
         catalog: Holds the clips.
@@ -57,19 +57,19 @@ class Backlog:
             with self._db.transaction("write") as db:
                 db.execute(resources.files("service").joinpath("backlog.sql").read_text("utf-8"))
 
-    def __len__(self) -> int:
-        return int(
-            self._db.query(f"SELECT count(*) FROM clips WHERE {_LACKING}", self._fingerprint)[0][0]
-        )
+    def n_lacking(self) -> int:
+        """Count the clips without a vector."""
+        query = f"SELECT count(*) FROM clips WHERE {_LACKING}"
+        return int(self._db.query(query, self._fingerprint)[0][0])
 
     def n_waiting(self) -> int:
-        """Count the clips that await the encoder."""
+        """Count those of them that await the encoder."""
         query = f"SELECT count(*) FROM clips WHERE {_LACKING} AND NOT {_LEFT_OUT}"
         return int(self._db.query(query, self._fingerprint, self._fingerprint)[0][0])
 
     def n_left_out(self) -> int:
-        """Count the clips that the encoder is known not to be able to embed."""
-        return len(self) - self.n_waiting()
+        """Count those of them that the encoder is known not to be able to embed."""
+        return self.n_lacking() - self.n_waiting()
 
     def other_fingerprint(self) -> str | None:
         """Return an encoder that embedded a clip which lacks a vector of ours."""

@@ -278,6 +278,8 @@ class Library:
 
 
 def _check_encoder(path: Path, catalog: Catalog, backlog: Backlog, fingerprint: str) -> None:
+    if not (n_lacking := backlog.n_lacking()):
+        return
     if n_waiting := backlog.n_waiting():
         other = backlog.other_fingerprint()
         n_clips = catalog.count()
@@ -287,9 +289,8 @@ def _check_encoder(path: Path, catalog: Catalog, backlog: Backlog, fingerprint: 
             f" by {fingerprint}, which is the encoder of this bundle. Run `minuend index --reembed`"
             " with this bundle, use the bundle that made the library, or another library"
         )
-    if n_left_out := backlog.n_left_out():
-        _LOGGER.warning(
-            "%d clips of %s are not embedded by this encoder, so that no search finds them",
-            n_left_out,
-            path,
-        )
+    _LOGGER.warning(
+        "%d clips of %s are out of reach of this encoder, so that no search finds them",
+        n_lacking,
+        path,
+    )

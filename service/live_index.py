@@ -108,7 +108,7 @@ class LiveIndex:
     def _catch_up(self, index: ClipIndex) -> ClipIndex:
         is_new = len(index) == 0
         with self._catalog.changes(index.revision) as changes:
-            index.remove(changes.deleted)
+            index.remove(changes.gone)
             for seqs, embeddings in changes.batches:
                 self._put(index, seqs, embeddings, is_new=is_new)
             index.revision = changes.revision

@@ -46,7 +46,7 @@ def reembed_library(settings: Settings, *, as_json: bool, drop_others: bool) -> 
     with (
         open_library(settings, bundle, space, reembedding=True) as library,
         FileReader(open_encoder(bundle, settings), limits=audio_limits(settings)) as reader,
-        tqdm(total=len(library.backlog), unit="clip", disable=None) as bar,
+        tqdm(total=library.backlog.n_lacking(), unit="clip", disable=None) as bar,
     ):
         report = Reembedding(library, reader).run(on_clip=bar.update)
         library.save_snapshot()

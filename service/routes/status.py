@@ -56,7 +56,7 @@ async def get_info(core: CoreDep) -> Response:
         "library": {
             "clips": await core.look_up(core.library.count),
             "revision": await core.look_up(core.library.revision),
-            "not_embedded": await core.look_up(core.library.backlog.n_left_out),
+            "not_embedded": await core.look_up(core.library.backlog.n_lacking),
         },
         "modifier": core.towers is not None,
         "towers": core.towers and _towers_body(core.towers),
