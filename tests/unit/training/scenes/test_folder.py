@@ -51,6 +51,32 @@ def test_another_set_is_refused_and_said_which(tmp_path: Path, pairs: Sequence[P
         write_pairs(tmp_path, {"scene": "rain", "seed": 0}, pairs[:4])
 
 
+def test_a_set_may_become_a_larger_one_that_begins_with_it(
+    tmp_path: Path, pairs: Sequence[Pair]
+) -> None:
+    write_pairs(tmp_path / "grown", {"seed": 0, "n_pairs": 3}, pairs[:3])
+    add_to_about(tmp_path / "grown", commit="a")
+    for folder in ("grown", "whole"):
+        write_pairs(tmp_path / folder, {"seed": 0, "n_pairs": 5}, pairs)
+    grown, whole = (tmp_path / folder / "pairs.jsonl" for folder in ("grown", "whole"))
+    assert grown.read_bytes() == whole.read_bytes()
+    about = json.loads((tmp_path / "grown" / "about.json").read_bytes())
+    assert about == {"seed": 0, "n_pairs": 5, "commit": "a"}
+    with pytest.raises(DatasetError, match="another set"):
+        write_pairs(tmp_path / "grown", {"seed": 0, "n_pairs": 3}, pairs[:3])
+
+
+def test_the_files_of_a_set_that_became_larger_keep_what_they_hold(tmp_path: Path) -> None:
+    begun = EmbeddingFiles(tmp_path, ROWS, 2, DIM)
+    begun.add_pairs(embeddings(4))
+    begun.save()
+    grown = files(tmp_path)
+    assert grown.state.done == 2
+    grown.add_pairs(embeddings(6, first=16))
+    grown.save()
+    assert np.array_equal(np.load(tmp_path / "query.npy"), embeddings(10)[0::2])
+
+
 def test_what_is_found_out_is_added_and_mappings_are_merged(
     tmp_path: Path, pairs: Sequence[Pair]
 ) -> None:

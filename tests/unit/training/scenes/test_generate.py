@@ -112,6 +112,16 @@ def test_a_run_that_was_stopped_goes_on_and_gives_the_same_bytes(
     assert contents(stopped) == contents(tmp_path / "whole")
 
 
+def test_a_set_that_became_larger_is_what_it_would_have_been(
+    pairs: list[Pair], encoder: Encoder, tmp_path: Path
+) -> None:
+    for n_pairs in (3, N_PAIRS):
+        about: dict[str, object] = {"n_pairs": n_pairs}
+        embed_set(material(pairs[:n_pairs], Renderer()), encoder, tmp_path / "grown", about)
+    embed_set(material(pairs, Renderer()), encoder, tmp_path / "whole", about)
+    assert contents(tmp_path / "grown") == contents(tmp_path / "whole")
+
+
 def test_another_encoder_embeds_the_same_pairs_beside_the_first(
     pairs: list[Pair], encoder: Encoder, tmp_path: Path
 ) -> None:
