@@ -1,8 +1,11 @@
 """The recipe of a pair (facts, section 3.3): every draw is a function of four numbers.
 
-What the paper's data leaves open is chosen as follows. One change in ten of sixteen pairs, two in
-the others; the six kinds alike. Where base levels and backgrounds cannot be read off exactly, they
-are uniform over 0 to 12 LU, and over 4 to 12 LU, below which more of a background is hardly heard.
+What can be read off the paper's data is taken as it is: two backgrounds of one kind at the
+reference, in excerpts of their own in each clip; nothing else but what changes; recording, onset
+and duration of an event drawn anew in each clip. What cannot be read off is chosen: six of sixteen
+pairs have two changes, as those that were read; the six kinds are as frequent as another; base
+levels are uniform over 0 to 12 LU and drops over 6 to 12; more of a background has 4 to 12 LU over
+the reference, since at 0 the bed would rise by less than 2.
 """
 
 from __future__ import annotations
