@@ -95,4 +95,8 @@ def write_corpora(folder: Path) -> Path:
     )
     synth.write(folder / "sfx" / "word.wav", synth.tone(900.0, 1.0))
     add("sfx/word.wav", corpus="sfx", label="x", permissive=1, recording="speaker2")
+    # What no recipe of a shipped encoder hears.
+    for i in range(24):
+        synth.write(folder / "noise" / f"n{i}.wav", synth.tone(100.0 + 60.0 * i, 0.5))
+        add(f"noise/n{i}.wav", corpus="noise", label="x", permissive=0)
     return write_table(folder / "manifest.csv", rows)

@@ -36,9 +36,14 @@ class BandEmbedder:
 
     def embed(self, clips: Sequence[np.ndarray]) -> np.ndarray:
         self.embedded += len(clips)
-        powers = [np.abs(np.fft.rfft(clip.astype(np.float64), 16_000)) ** 2 for clip in clips]
-        bands = [power[:8000].reshape(40, 200).mean(axis=1) for power in powers]
-        return np.stack(bands).astype(np.float32)
+        return np.stack([_bands(clip) for clip in clips]).astype(np.float32)
 
     def describe(self) -> dict[str, Any]:
         return {"id": "bands", "kind": "random", "statistics": "none"}
+
+
+def _bands(clip: np.ndarray) -> np.ndarray:
+    seconds = np.pad(clip.astype(np.float64), (0, -clip.size % 16_000)).reshape(-1, 16_000)
+    power = (np.abs(np.fft.rfft(seconds)) ** 2).sum(axis=0)
+    bands: np.ndarray = power[:8000].reshape(40, 200).mean(axis=1)
+    return bands

@@ -15,12 +15,15 @@ from training.evaluation.probe import ProbeSettings
 SETTINGS = ProbeSettings(learning_rate=0.01, epochs=40)
 
 
-def write_clips(folder: Path, n: int, *, folds: int = 0, valid: bool = False) -> list[TaskClip]:
+def write_clips(
+    folder: Path, n: int, *, folds: int = 0, valid: bool = False, noise: float = 0.0
+) -> list[TaskClip]:
     """Write tones of two classes, of another level each."""
     clips = []
     for i in range(n):
         tone = synth.tone(500.0 if i % 2 else 1500.0, 1.0, amplitude=0.1 + 0.02 * (i % 7))
-        path = synth.write(folder / f"{i:02}.wav", tone + synth.noise(i, 1.0, amplitude=0.02))
+        sound = tone + synth.noise(i, 1.0, amplitude=noise)
+        path = synth.write(folder / f"{i:02}.wav", sound, subtype="FLOAT")
         side = ("train", "train", "valid" if valid else "train", "test")[i // 2 % 4]
         known = frozenset({f"clip{i}"})
         clips.append(
@@ -70,7 +73,7 @@ def test_the_validation_clips_of_a_task_are_its_own(tmp_path: Path) -> None:
 
 
 def test_longer_clips_are_cut_at_random_to_train_and_at_the_start_to_test(tmp_path: Path) -> None:
-    clips = write_clips(tmp_path, 16)
+    clips = write_clips(tmp_path, 16, noise=0.02)
     task, whole = LinearTask(clips, 0.25), LinearTask(clips, 1.0)
     starts = set()
     for i, clip in enumerate(clips):
