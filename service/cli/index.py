@@ -104,12 +104,12 @@ def index_folder(
     from service.reading import FileReader
 
     rows = {} if table is None else read_metadata(table)
-    bundle = open_bundle(settings)
+    encoder = open_encoder(open_bundle(settings), settings)
     files, unlisted = find_audio(folder, skip=settings.library)
     there = {file.relative_to(folder).as_posix() for file in files}
     with (
-        open_library(settings, bundle, create=True) as library,
-        FileReader(open_encoder(bundle, settings), limits=audio_limits(settings)) as reader,
+        open_library(settings, encoder, create=True) as library,
+        FileReader(encoder, limits=audio_limits(settings)) as reader,
         tqdm(total=len(files), unit="file", disable=None) as bar,
     ):
         report = Ingest(folder, library, reader, table=rows, copy=copy).run(

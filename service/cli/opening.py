@@ -42,31 +42,34 @@ def open_bundle(settings: Settings) -> Bundle:
 
 
 def open_encoder(bundle: Bundle, settings: Settings) -> Encoder:
-    """Load the encoder of a bundle.
+    """Load the encoder of a bundle in the precision of the settings, and try it.
 
     Raises:
         StartupError: The bundle or the device cannot be used.
     """
-    from service.encoder import Encoder
+    from functools import partial
 
-    return Encoder.open(bundle, device=settings.device, threads=settings.threads)
+    from service.encoder import Encoder
+    from service.precision import open_checked
+
+    opener = partial(Encoder.open, device=settings.device, threads=settings.threads)
+    return open_checked(bundle, settings.precision, opener)
 
 
 @contextmanager
-def open_library(settings: Settings, bundle: Bundle, *, create: bool) -> Iterator[Library]:
-    """Open the library for the encoder of a bundle, and close it in the end.
+def open_library(settings: Settings, encoder: Encoder, *, create: bool) -> Iterator[Library]:
+    """Open the library for an encoder, and close it in the end.
 
     Raises:
         LibraryError: It cannot be opened, or another encoder embedded its clips.
     """
     from service.library import Library
 
-    info = bundle.manifest.encoder
     library = Library.open(
         settings.library,
-        fingerprint=info.fingerprint,
-        mean=bundle.mean,
-        precision=info.precision,
+        fingerprint=encoder.fingerprint,
+        mean=encoder.mean,
+        precision=encoder.precision,
         create=create,
     )
     try:
@@ -92,9 +95,8 @@ def open_searcher(settings: Settings) -> Iterator[Searcher]:
     from service.search import Searcher
     from service.sounds import Listener
 
-    bundle = open_bundle(settings)
-    encoder = open_encoder(bundle, settings)
-    with open_library(settings, bundle, create=False) as library:
+    encoder = open_encoder(open_bundle(settings), settings)
+    with open_library(settings, encoder, create=False) as library:
         listener = Listener(
             encoder,
             library,
