@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import click
 
+from training.cli import evaluation
+
 
 @click.group("evaluate")
 def command() -> None:
     """Measure encoders and towers the way the paper does."""
+
+
+for member in (evaluation.bgknown, evaluation.linear, evaluation.separation, evaluation.report):
+    command.add_command(member)
