@@ -21,12 +21,12 @@ import torch
 from jaxtyping import Float, Float32
 from torch import nn
 
-from training.encoder import CHANNELS, HIDDEN, LOCAL
 from training.graph_editor import GraphEditor
 from training.model import EmbeddingModel
 
 WEIGHT_LEVELS = 63  # of either sign
 ACTIVATION_LEVELS = 255
+BIAS_LEVELS = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +110,15 @@ class _Quantiser:
         """Add the layers from the second convolution on; name the frames [batch frames dim]."""
         add = self._editor.add
         local = self._convolution()
-        flat = add("Reshape", local, self._editor.constant("flat", np.array([-1, LOCAL])))
+        width = self._editor.values["encoder.linear1.weight"].shape[1]
+        flat = add("Reshape", local, self._editor.constant("flat", np.array([-1, width])))
         flat = self._through_int8(flat, "linear1")
         hidden = self._linear(flat, "linear1")
         hidden = self._through_int8(add("Relu", hidden), "linear2")
         # Reshaped before it is rectified: ONNX Runtime would fuse the two in float32 otherwise.
-        output = add("Relu", self._unflatten(self._linear(hidden, "linear2"), HIDDEN))
-        return add("Concat", self._unflatten(flat, LOCAL), output, axis=2)
+        outputs = self._editor.values["encoder.linear2.weight"].shape[0]
+        output = add("Relu", self._unflatten(self._linear(hidden, "linear2"), outputs))
+        return add("Concat", self._unflatten(flat, width), output, axis=2)
 
     def _convolution(self) -> str:
         editor, add = self._editor, self._editor.add
@@ -147,26 +149,21 @@ class _Quantiser:
         bias: Float[np.ndarray, " outputs"],
     ) -> tuple[str, str]:
         """Store a layer's weights as int8 and its bias as int32."""
-        editor = self._editor
-        quantised, scale = quantise_weights(weight)
-        bias_scale = scale * editor.values[self._scales[layer]]
-        parts = (
-            ("weight", quantised, scale, np.zeros(len(scale), np.int8)),
-            (
-                "bias",
-                np.rint(bias / bias_scale).astype(np.int32),
-                bias_scale,
-                np.zeros(len(scale), np.int32),
-            ),
+        steps, scale = quantise_weights(weight)
+        bias_scale = scale * self._editor.values[self._scales[layer]]
+        bias_steps = np.rint(bias / bias_scale).clip(-BIAS_LEVELS, BIAS_LEVELS).astype(np.int32)
+        return (
+            self._stored(f"{layer}_weight", steps, scale),
+            self._stored(f"{layer}_bias", bias_steps, bias_scale),
         )
-        names = []
-        for part, value, scales, zeros in parts:
-            inputs = [
-                editor.constant(f"{layer}_{part}_{kind}", stored)
-                for kind, stored in (("int8", value), ("scale", scales), ("zero", zeros))
-            ]
-            names.append(editor.add("DequantizeLinear", *inputs, axis=0))
-        return names[0], names[1]
+
+    def _stored(self, name: str, steps: np.ndarray, scale: Float32[np.ndarray, " outputs"]) -> str:
+        zeros = np.zeros(len(scale), steps.dtype)
+        inputs = [
+            self._editor.constant(f"{name}_{part}", value)
+            for part, value in (("steps", steps), ("scale", scale), ("zero", zeros))
+        ]
+        return self._editor.add("DequantizeLinear", *inputs, axis=0)
 
     def _through_int8(self, x: str, layer: str) -> str:
         return self._dequantise(self._quantise(x, layer), layer)
@@ -209,6 +206,6 @@ def folded(
         values[f"encoder.{norm}.{part}"]
         for part in ("weight", "bias", "running_mean", "running_var")
     )
-    factor = gain / np.sqrt(variance + nn.BatchNorm2d(CHANNELS).eps)
+    factor = gain / np.sqrt(variance + nn.BatchNorm2d(1).eps)
     weight = values[f"encoder.{conv}.weight"] * factor[:, None, None, None]
     return weight, (values[f"encoder.{conv}.bias"] - mean) * factor + shift

@@ -44,6 +44,13 @@ class Outcome:
     variant: EncoderVariant
     faults: list[str]
 
+    def line(self) -> str:
+        """Say it in a line."""
+        figures = ", ".join(f"{name} {value:g}" for name, value in self.variant.figures.items())
+        verdict = f"not shipped: {'; '.join(self.faults)}" if self.faults else "shipped"
+        speed = f"{self.variant.cpu_speed:g} times the speed of float32"
+        return f"{self.variant.precision}: {verdict} ({speed}; {figures})"
+
 
 def add_variants(
     folder: Path,
@@ -51,6 +58,7 @@ def add_variants(
     held_out: ClipStore,
     seed: int,
     *,
+    kinds: Sequence[Kind] = KINDS,
     scorers: Sequence[Scorer] = (),
 ) -> list[Outcome]:
     """Write int8 and float16 variants into a bundle and keep those that pass the gate.
@@ -60,13 +68,14 @@ def add_variants(
         trained: Clips of the training, to calibrate by.
         held_out: Clips to judge by; with fewer than 10 nothing can be judged, so nothing is added.
         seed: Draws clips and pairs.
+        kinds: Which to make.
         scorers: Further measurements of the gate.
 
     Raises:
         BundleError: The folder holds no bundle of this encoder.
         ExportParityError: The encoder's graph is not as ``write_graph`` writes it.
     """
-    if len(held_out.clips) < FEWEST_HELD_OUT:
+    if not kinds or len(held_out.clips) < FEWEST_HELD_OUT:
         return []
     bundle = load_bundle(folder)
     _replace_variants(bundle, [])
@@ -74,7 +83,7 @@ def add_variants(
     reference = Encoder.open(bundle, device="cpu", threads=1)
     gate = Gate(reference, held_out, seed, scorers)
     outcomes = []
-    for kind in KINDS:
+    for kind in kinds:
         file = bundle.file(f"encoder.{kind}.onnx")
         if kind == "int8":
             ranges = measure_ranges(model, calibration_clips(trained, seed))
