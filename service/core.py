@@ -17,6 +17,7 @@ from service.errors import NotReadyError
 from service.intake import Intake
 from service.library import Library
 from service.metrics import Metrics
+from service.precision import open_checked
 from service.search import Searcher
 from service.settings import Settings
 from service.sounds import Listener
@@ -68,15 +69,18 @@ class Core:
             StartupError: One of them cannot be had.
         """
         bundle = load_bundle(settings.bundle)
-        encoder = Encoder.open(bundle, device=settings.device, threads=settings.threads)
-        encoder.check(bundle)
+        encoder = open_checked(
+            bundle,
+            settings.precision,
+            partial(Encoder.open, device=settings.device, threads=settings.threads),
+        )
         towers = Towers.open(bundle, device=settings.device, threads=settings.threads)
         if towers is not None:
             towers.check(bundle)
         library = Library.open(
             settings.library,
             space=make_space(bundle, towers.audio if towers else None),
-            precision=bundle.manifest.encoder.precision,
+            precision=encoder.precision,
         )
         library.refresh()
         metrics.bundle.labels(bundle.manifest.id, encoder.fingerprint, encoder.provider).set(1)

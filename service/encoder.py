@@ -59,6 +59,7 @@ class Encoder:
         mean: Mean embedding of the training clips, float32 [dim].
         reference_weight: How much of a reference search by difference takes away.
         provider: Execution provider it runs on.
+        precision: Arithmetic it runs in.
     """
 
     def __init__(self, session: Session, bundle: Bundle) -> None:
@@ -72,6 +73,7 @@ class Encoder:
         self.mean = bundle.mean
         self.reference_weight = bundle.manifest.difference.reference_weight
         self.provider = session.provider
+        self.precision = bundle.precision
 
     @classmethod
     def open(cls, bundle: Bundle, *, device: Device = "auto", threads: int = 0) -> Encoder:
@@ -87,9 +89,9 @@ class Encoder:
             DeviceError: A GPU is demanded and missing.
         """
         info = bundle.manifest.encoder
-        session = open_session(bundle.file(info.file), device=device, threads=threads)
+        session = open_session(bundle.encoder_file, device=device, threads=threads)
         if faults := _contract_faults(session, info):
-            raise BundleError(f"{bundle.file(info.file)}: {'; '.join(faults)}")
+            raise BundleError(f"{bundle.encoder_file}: {'; '.join(faults)}")
         return cls(session, bundle)
 
     def embed(
@@ -177,10 +179,10 @@ class Encoder:
         except (OSError, ValueError, KeyError) as error:
             raise BundleError(f"{path} holds no known answer: {error}") from error
         relative = float(deviation / np.abs(expected).max())
-        if not relative <= known.tolerance:
+        if not relative <= bundle.tolerance:
             raise BundleError(
-                f"the encoder's answer to the clip in {path} deviates by {relative:.2g} of its "
-                f"largest value; {known.tolerance:g} is allowed"
+                f"the answer of {bundle.encoder_file.name} to the clip in {path} deviates by "
+                f"{relative:.2g} of its largest value; {bundle.tolerance:g} is allowed"
             )
 
     def _embed_unique(

@@ -39,6 +39,10 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where the encoder runs; cuda fails without a GPU, auto falls back."
     )
+    precision: Literal["auto", "fp32", "int8", "fp16"] = Field(
+        "auto",
+        description="Arithmetic of the encoder; auto takes the fastest that passes its check here.",
+    )
     threads: int = Field(
         0, ge=0, le=1024, description="Threads of one encoder run; 0 takes one per core."
     )

@@ -47,7 +47,7 @@ async def get_info(core: CoreDep) -> Response:
         "encoder": {
             "dim": core.encoder.dim,
             "sample_rate_hz": core.encoder.sample_rate,
-            "precision": manifest.encoder.precision,
+            "precision": core.encoder.precision,
             "reference_weight": core.encoder.reference_weight,
         },
         "training": {"created": manifest.created, **manifest.training.model_dump()},
