@@ -33,6 +33,7 @@ __all__ = [
     "Library",
     "NewClip",
     "ReferencedAudio",
+    "Sample",
     "StoredAudio",
 ]
 
@@ -50,6 +51,23 @@ class Hit:
 
     record: ClipRecord
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Clips with the vectors that searches compare, as of one revision.
+
+    Attributes:
+        revision: Of the library.
+        n_clips: Clips in the library.
+        records: The clips of the sample, oldest first.
+        vectors: Their unit vectors [clips, dim].
+    """
+
+    revision: int
+    n_clips: int
+    records: list[ClipRecord]
+    vectors: Float32[np.ndarray, "clips dim"]
 
 
 class Library:
@@ -238,6 +256,15 @@ class Library:
             if seq in records and records[seq].id not in exclude
         ]
         return hits[:k]
+
+    def sample(self, n: int) -> Sample:
+        """Return at most n clips, evenly spaced from the oldest to the newest."""
+        revision, seqs, vectors = self._index.sample(n)
+        found = self._catalog.records(seqs.tolist())
+        # A clip may be deleted between the two reads.
+        is_there = [seq in found for seq in seqs.tolist()]
+        records = [found[seq] for seq in seqs.tolist() if seq in found]
+        return Sample(revision, self._catalog.count(), records, vectors[is_there])
 
     def count(self) -> int:
         """Number of clips."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -57,12 +59,15 @@ class LiveIndex:
 
         Every write that was acknowledged before the call is seen.
         """
-        revision = self._catalog.revision()
-        while True:
-            with self._lock.shared():
-                if self._index is not None and self._index.revision >= revision:
-                    return self._index.search(query, k, among=among)
-            self.refresh()
+        with self._level() as index:
+            return index.search(query, k, among=among)
+
+    def sample(
+        self, n: int
+    ) -> tuple[int, Int64[np.ndarray, " clips"], Float32[np.ndarray, "clips dim"]]:
+        """Return the revision, and numbers and vectors of clips, see `ClipIndex.sample`."""
+        with self._level() as index:
+            return index.revision, *index.sample(n)
 
     def refresh(self) -> None:
         """Bring the index to the catalogue's revision."""
@@ -79,6 +84,17 @@ class LiveIndex:
             if index is not None and index.revision != self._saved_revision:
                 self._snapshots.save(index)
                 self._saved_revision = index.revision
+
+    @contextmanager
+    def _level(self) -> Iterator[ClipIndex]:
+        """Give the index, at the catalogue's revision or newer, while the context lasts."""
+        revision = self._catalog.revision()
+        while True:
+            with self._lock.shared():
+                if self._index is not None and self._index.revision >= revision:
+                    yield self._index
+                    return
+            self.refresh()
 
     def _load(self) -> ClipIndex:
         index = self._snapshots.load(newest=self._catalog.revision())
