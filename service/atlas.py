@@ -55,7 +55,7 @@ class Atlas:
             return self._kept
 
     def _draw(self) -> Map:
-        sample = self._library.sample(MAX_POINTS)
+        sample = self._library.sampler.take(MAX_POINTS)
         positions, shown = lay_out(sample.vectors)
         farthest = np.abs(positions).max(initial=0)
         if farthest > 0:

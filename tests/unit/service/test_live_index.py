@@ -13,6 +13,7 @@ from service.difference import centre
 from service.index import ClipIndex
 from service.library import Library
 from service.live_index import LiveIndex
+from service.space import CentredSpace
 
 
 @pytest.fixture
@@ -31,12 +32,12 @@ def catalog(tmp_path: Path, library: Library) -> Iterator[Catalog]:
 
 
 def live_index(catalog: Catalog, tmp_path: Path, mean: np.ndarray = MEAN) -> LiveIndex:
-    return LiveIndex(catalog, tmp_path / "index", fingerprint=FINGERPRINT, mean=mean)
+    return LiveIndex(catalog, tmp_path / "index", space=CentredSpace(FINGERPRINT, mean))
 
 
 def everything(index: LiveIndex, seed: int = 0) -> tuple[list[float], list[int]]:
-    scores, seqs = index.search(centre(make_embedding(seed), MEAN), 1000)
-    return scores.tolist(), seqs.tolist()
+    found = index.search(centre(make_embedding(seed), MEAN), 1000)
+    return found.scores.tolist(), found.seqs.tolist()
 
 
 def test_writes_after_the_first_search_are_seen(
@@ -78,7 +79,7 @@ def test_a_snapshot_centred_otherwise_is_not_used(
     live_index(catalog, tmp_path).save()
     other = live_index(catalog, tmp_path, mean=MEAN + 1)
     query = centre(make_embedding(4), MEAN + 1)
-    np.testing.assert_allclose(other.search(query, 1)[0], 1.0, atol=1e-6)
+    np.testing.assert_allclose(other.search(query, 1).scores, 1.0, atol=1e-6)
     assert "foreign" in caplog.text
 
 
