@@ -35,9 +35,9 @@ def lay_out(
 
 
 def _directions(centred: Float32[np.ndarray, "clips dim"]) -> Float32[np.ndarray, "dim 2"]:
-    dim = centred.shape[1]
-    start = np.random.default_rng(0).standard_normal((dim, min(_BLOCK, dim))).astype(np.float32)
-    basis, _ = np.linalg.qr(start)
+    n, dim = centred.shape
+    start = np.random.default_rng(0).standard_normal((dim, min(_BLOCK, dim, n)))
+    basis, _ = np.linalg.qr(start.astype(np.float32))
     before = np.zeros(basis.shape[1], np.float32)
     for _ in range(_MAX_ROUNDS):
         basis, _ = np.linalg.qr(centred.T @ (centred @ basis))
