@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from typing import BinaryIO, ParamSpec, TypeVar
 
@@ -64,6 +65,7 @@ class Gallery:
         self._limits = limits
         self._max_waiting = max_waiting
         self._turn = anyio.CapacityLimiter(1)
+        self._admitted = 0
         self._kept: OrderedDict[str, Picture] = OrderedDict()
         self._lock = Lock()
 
@@ -73,9 +75,14 @@ class Gallery:
         Raises:
             OverloadError: Too many are waiting.
         """
-        if self._turn.statistics().tasks_waiting >= self._max_waiting:
+        if self._admitted > self._max_waiting:
             raise OverloadError(f"{self._max_waiting} pictures are waiting; try again soon")
-        return await anyio.to_thread.run_sync(lambda: function(*args, **kwargs), limiter=self._turn)
+        self._admitted += 1
+        try:
+            bound = partial(function, *args, **kwargs)
+            return await anyio.to_thread.run_sync(bound, limiter=self._turn)
+        finally:
+            self._admitted -= 1
 
     def of_clip(self, record: ClipRecord, columns: int, phases: Phases) -> Picture:
         """Return the picture of a stored clip.
