@@ -130,6 +130,45 @@ class ListAnswer(Answer):
     bundle: BundleIdentity
 
 
+class PeaksAnswer(Answer):
+    """GET /clips/{id}/peaks."""
+
+    duration_s: float
+    minima: list[float] = Field(description="Lowest sample of each column; full scale is -1..1.")
+    maxima: list[float] = Field(description="Highest sample of each column.")
+    bundle: BundleIdentity
+
+
+class PictureAnswer(PeaksAnswer):
+    """POST /pictures."""
+
+    spectrogram: str = Field(
+        description="A greyscale PNG in base64, as GET /clips/{id}/spectrogram gives it.",
+        json_schema_extra={"contentEncoding": "base64", "contentMediaType": "image/png"},
+    )
+
+
+class PointOut(Answer):
+    """A clip on the map."""
+
+    clip_id: str
+    x: float = Field(description="-1..1")
+    y: float = Field(description="-1..1")
+    title: str | None = Field(description="From its metadata: title or else name.")
+    group: str | float | bool | None = Field(description="From its metadata; null if it has none.")
+    audio: str | None = Field(description="Path of its audio; null if there is none.")
+
+
+class MapAnswer(Answer):
+    """GET /map: what sounds alike lies close together, as far as a plane can show it."""
+
+    points: list[PointOut]
+    clips: int = Field(description="Clips in the library; more than points if it is large.")
+    revision: int = Field(description="Of the library.")
+    shown: float = Field(description="Share of the vectors' variance that the axes hold, 0..1.")
+    bundle: BundleIdentity
+
+
 class BulkAnswer(Answer):
     """POST /clips/bulk: all lines are in the library."""
 

@@ -9,11 +9,13 @@ from typing import ParamSpec, TypeVar
 
 import anyio
 
+from service.atlas import Atlas
 from service.audio import AudioLimits
 from service.bulk import BulkReader
 from service.bundle import Bundle, load_bundle
 from service.encoder import Encoder
 from service.errors import NotReadyError
+from service.gallery import Gallery
 from service.intake import Intake
 from service.library import Library
 from service.metrics import Metrics
@@ -49,6 +51,8 @@ class Core:
     listener: Listener
     intake: Intake
     bulk: BulkReader
+    gallery: Gallery
+    atlas: Atlas
     ready: bool = False
     _workers: anyio.CapacityLimiter = field(init=False)
     _lookups: anyio.CapacityLimiter = field(init=False)
@@ -106,6 +110,13 @@ class Core:
                 fingerprint=encoder.fingerprint,
                 max_clips=settings.max_bulk_clips,
             ),
+            gallery=Gallery(
+                library,
+                sample_rate=encoder.sample_rate,
+                limits=limits,
+                max_waiting=settings.max_waiting,
+            ),
+            atlas=Atlas(library),
         )
 
     def close(self) -> None:

@@ -86,6 +86,15 @@ class ClipIndex:
         order = np.lexsort((seqs, -scores))[:k]
         return scores[order], seqs[order]
 
+    def sample(
+        self, n: int
+    ) -> tuple[Int64[np.ndarray, " clips"], Float32[np.ndarray, "clips dim"]]:
+        """Return numbers and vectors of at most n clips, evenly spaced over all, by number."""
+        seqs = np.sort(faiss.vector_to_array(self._faiss.id_map))
+        n_clips = min(n, len(seqs))
+        chosen = seqs[np.arange(n_clips) * len(seqs) // max(n_clips, 1)]
+        return chosen, self.vectors(chosen)[1]
+
     def write(self, path: Path) -> None:
         """Write the vectors to a file.
 

@@ -24,6 +24,7 @@ from service.errors import ClipAudioMissingError, LibraryError
 from service.filters import Filter
 from service.live_index import LiveIndex
 from service.locks import file_lock
+from service.sampler import Sampler
 from service.space import Space
 from service.store import sync_directory
 from service.writer import ClipWriter
@@ -64,6 +65,7 @@ class Library:
     Attributes:
         space: Where it is searched.
         backlog: What its encoder has yet to embed.
+        sampler: Gives the vectors of some of its clips.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Library:
         self._index = LiveIndex(catalog, path / "index", space=space)
         self.space = space
         self.backlog = backlog
+        self.sampler = Sampler(catalog, self._index)
 
     @classmethod
     def open(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,17 +71,20 @@ class LiveIndex:
             among: Search these clips only.
             terms: Vectors of which each hit's shares are wanted, by name.
         """
-        revision = self._catalog.revision()
-        while True:
-            with self._lock.shared():
-                if self._index is not None and self._index.revision >= revision:
-                    scores, seqs = self._index.search(query, k, among=among)
-                    shares = {}
-                    if terms:
-                        _, vectors = self._index.vectors(seqs)
-                        shares = {name: vectors @ term for name, term in terms.items()}
-                    return Found(scores, seqs, shares)
-            self.refresh()
+        with self._level() as index:
+            scores, seqs = index.search(query, k, among=among)
+            shares = {}
+            if terms:
+                _, vectors = index.vectors(seqs)
+                shares = {name: vectors @ term for name, term in terms.items()}
+            return Found(scores, seqs, shares)
+
+    def sample(
+        self, n: int
+    ) -> tuple[int, Int64[np.ndarray, " clips"], Float32[np.ndarray, "clips dim"]]:
+        """Return the revision, and numbers and vectors of clips, see `ClipIndex.sample`."""
+        with self._level() as index:
+            return index.revision, *index.sample(n)
 
     def refresh(self) -> None:
         """Bring the index to the catalogue's revision."""
@@ -97,6 +101,17 @@ class LiveIndex:
             if index is not None and index.revision != self._saved_revision:
                 self._snapshots.save(index)
                 self._saved_revision = index.revision
+
+    @contextmanager
+    def _level(self) -> Iterator[ClipIndex]:
+        """Give the index, at the catalogue's revision or newer, while the context lasts."""
+        revision = self._catalog.revision()
+        while True:
+            with self._lock.shared():
+                if self._index is not None and self._index.revision >= revision:
+                    yield self._index
+                    return
+            self.refresh()
 
     def _load(self) -> ClipIndex:
         index = self._snapshots.load(newest=self._catalog.revision())

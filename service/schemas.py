@@ -35,6 +35,8 @@ from service.vectors import Encoding, parse_vector
 
 DEFAULT_K = 10
 DEFAULT_PAGE = 100
+DEFAULT_COLUMNS = 480
+MAX_COLUMNS = 2048
 
 FIELD_ERRORS: dict[str, type[RequestInvalidError]] = {
     "k": KOutOfRangeError,
@@ -193,6 +195,22 @@ class ListFields(Fields):
     cursor: str | None = Field(None, description="next_cursor of the page before.")
     limit: int = Field(DEFAULT_PAGE, ge=1, le=1000, description="Clips per page.")
     filter: FilterField | None = Field(None, description="Which clips to list.")
+
+
+class PictureFields(Fields):
+    """POST /pictures, GET /clips/{id}/peaks and GET /clips/{id}/spectrogram."""
+
+    columns: int = Field(
+        DEFAULT_COLUMNS, ge=16, le=MAX_COLUMNS, description="Width of the picture."
+    )
+
+
+class MapFields(Fields):
+    """GET /map."""
+
+    group: str = Field(
+        "kind", min_length=1, max_length=64, description="Name in the metadata to group clips by."
+    )
 
 
 class BulkLine(Fields):

@@ -123,3 +123,22 @@ def test_vectors_are_given_back_for_the_numbers_that_are_there() -> None:
     np.testing.assert_array_equal(found, vectors[[4, 0]])
     assert index.vectors(np.array([7]))[1].shape == (0, DIM)
     assert ClipIndex(DIM).vectors(np.array([1]))[0].tolist() == [False]
+
+
+@pytest.mark.parametrize(("n", "expected"), [(3, [1, 4, 7]), (10, list(range(1, 11))), (99, None)])
+def test_a_sample_is_spaced_evenly_by_number(n: int, expected: list[int] | None) -> None:
+    vectors = unit_vectors(10)
+    index = ClipIndex(DIM)
+    order = np.random.default_rng(0).permutation(10)
+    index.add(order + 1, vectors[order])
+
+    seqs, found = index.sample(n)
+
+    assert seqs.tolist() == (expected or list(range(1, 11)))
+    assert np.array_equal(found, vectors[seqs - 1])
+
+
+def test_a_sample_of_nothing_is_empty() -> None:
+    seqs, vectors = ClipIndex(DIM).sample(5)
+
+    assert (len(seqs), vectors.shape) == (0, (0, DIM))
