@@ -89,17 +89,14 @@ def open_searcher(settings: Settings) -> Iterator[Searcher]:
     Raises:
         StartupError: One of them cannot be had.
     """
+    from service.batching import AtOnce
+    from service.hearing import Ear, HearingLimits
     from service.search import Searcher
     from service.sounds import Listener
 
     bundle = open_bundle(settings)
     encoder = open_encoder(bundle, settings)
+    limits = HearingLimits(audio_limits(settings), settings.max_windows)
     with open_library(settings, bundle, create=False) as library:
-        listener = Listener(
-            encoder,
-            library,
-            limits=audio_limits(settings),
-            max_windows=settings.max_windows,
-            on_audio=lambda _: None,
-        )
+        listener = Listener(Ear(encoder, AtOnce(encoder), limits=limits), library)
         yield Searcher(encoder, library, listener, max_k=settings.max_k)

@@ -57,7 +57,7 @@ def test_a_full_service_refuses_audio_but_answers_the_rest(
         release.wait()
 
     with (
-        serving(tiny_bundle_path, tmp_path, workers=1, max_waiting=0) as client,
+        serving(tiny_bundle_path, tmp_path, max_requests=1) as client,
         ThreadPoolExecutor(1) as threads,
     ):
         monkeypatch.setattr(client.app.state.core.listener, "embed_files", slow)

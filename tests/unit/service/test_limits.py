@@ -130,6 +130,11 @@ def test_a_body_that_the_client_holds_back_is_not_waited_for() -> None:
     assert len(exchange.sent) == 2
 
 
+def admitting(app: ASGIApp, **options: Any) -> Admission:
+    bounds = {"max_requests": 100, "max_bytes": 1000, "undeclared_bytes": 600}
+    return Admission(app, **{**bounds, "on_refusal": lambda: None, **options})
+
+
 def test_requests_beyond_the_capacity_are_refused_unread_and_later_ones_let_in() -> None:
     refusals: list[int] = []
     release = anyio.Event()
@@ -138,7 +143,7 @@ def test_requests_beyond_the_capacity_are_refused_unread_and_later_ones_let_in()
         await release.wait()
         await read_all(scope, receive, send)
 
-    app = Admission(slow, capacity=2, on_refusal=lambda: refusals.append(1))
+    app = admitting(slow, max_requests=2, on_refusal=lambda: refusals.append(1))
     first, second, third, reading = (Exchange([b"x"]) for _ in range(4))
     reading.scope["method"] = "GET"
 
@@ -165,7 +170,7 @@ def test_a_failed_request_gives_its_place_back() -> None:
     async def fail(scope: Scope, receive: Receive, send: Send) -> None:
         raise ZeroDivisionError
 
-    app = Admission(fail, capacity=1, on_refusal=lambda: None)
+    app = admitting(fail, max_requests=1)
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
             Exchange().run(app)
