@@ -165,8 +165,10 @@ class Batcher:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
-        for job in self._waiting:
-            job.future.set_exception(NotReadyError("the service is stopping"))
+        while self._waiting:
+            job = self._waiting.popleft()
+            if job.future.set_running_or_notify_cancel():
+                job.future.set_exception(NotReadyError("the service is stopping"))
 
     @property
     def waiting_s(self) -> float:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import BinaryIO
@@ -29,6 +29,8 @@ from service.pieces import Piece
 from service.pooling import Windowing, WindowPool, count_windows
 from service.takes import Embedded, Key, Take, audio_info
 from service.timing import Phases
+
+_Decoded = tuple[Piece, bytes]
 
 AHEAD_S = 40.0
 """Audio of one request that may be on its way through the encoder; two pieces in any case [s]."""
@@ -167,19 +169,24 @@ class _Hearing:
         if self._windowing is not None:
             windows = WindowPool(self._info, self._windowing, max_windows=self._windows_left)
         take = Take(key, self._info, windows)
-        digest = hashlib.sha256()
         try:
-            with open_audio(file, sample_rate=self._info.sample_rate_hz, limits=limits) as reader:
-                blocks = _hashed(reader.blocks(), digest)
-                for piece in self._decoded(take.cutter.cut(blocks)):
+            with closing(self._read(file, take, limits)) as pieces:
+                for piece, digest in self._decoded(pieces):
                     self._count_windows(take.n_samples)
-                    if not (piece.is_whole and digest.digest() in self._by_samples):
+                    if not (piece.is_whole and digest in self._by_samples):
                         self._send(take, piece)
         except SamplesTooManyError as error:
             raise self._too_many_samples() from error
-        self._ear.on_audio(reader.duration_s)
-        take.end(audio_info(reader), digest.digest())
         return self._same(take)
+
+    def _read(self, file: BinaryIO, take: Take, limits: AudioLimits) -> Generator[_Decoded]:
+        """Yield the pieces of a file, each with the digest of all samples so far."""
+        digest = hashlib.sha256()
+        with open_audio(file, sample_rate=self._info.sample_rate_hz, limits=limits) as reader:
+            for piece in take.cutter.cut(_hashed(reader.blocks(), digest)):
+                yield piece, digest.digest()
+        take.end(audio_info(reader), digest.digest())
+        self._ear.on_audio(reader.duration_s)
 
     def _same(self, take: Take) -> Take:
         """Let a file have the embedding of the first one of the request with the same samples."""
@@ -188,7 +195,7 @@ class _Hearing:
             take.same = first
         return take
 
-    def _decoded(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+    def _decoded(self, pieces: Iterator[_Decoded]) -> Iterator[_Decoded]:
         """Yield pieces; only decoding them takes a turn, what is done with them does not."""
         while True:
             with self._ear.decoding(self._phases):
