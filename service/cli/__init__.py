@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from service import __version__
-from service.cli import check, demo, diff, embed, index, search, serve
+from service.cli import check, demo, diff, embed, index, search, serve, tune
 from service.errors import ServiceError, StartupError
 
 
@@ -50,5 +50,5 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-for module in (serve, index, embed, search, diff, demo, check):
+for module in (serve, index, embed, search, diff, demo, check, tune):
     main.add_command(module.command)
