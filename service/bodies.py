@@ -118,7 +118,7 @@ async def spool(stream: AsyncIterator[bytes], files: ExitStack) -> BinaryIO:
         n_bytes += len(chunk)
         if n_bytes > SPOOL_BYTES:
             return await _spool_to_disk(chunks, stream, files)
-    return io.BytesIO(b"".join(chunks))
+    return files.enter_context(io.BytesIO(b"".join(chunks)))
 
 
 async def _spool_to_disk(
