@@ -13,6 +13,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from service import __version__
 from service.access import Access
+from service.clients import ClientWatch
 from service.core import Core
 from service.keys import KeyRing
 from service.limits import Admission, BodyLimit, HeadAsGet
@@ -47,9 +48,12 @@ def create_app(settings: Settings) -> FastAPI:
     install_handlers(app)
     install_schema(app)
     # The last one added is the outermost.
+    app.add_middleware(ClientWatch, deadline_s=settings.deadline_s)
     app.add_middleware(
         Admission,
-        capacity=settings.workers + settings.max_waiting,
+        max_requests=settings.max_requests,
+        max_bytes=settings.max_pending_bytes,
+        undeclared_bytes=settings.max_body_bytes,
         on_refusal=metrics.refused.inc,
     )
     app.add_middleware(

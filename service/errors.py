@@ -40,7 +40,8 @@ and what is allowed. Answers are problem details (RFC 9457) with a `code` that s
     │  └─ MethodNotAllowedError           405  method_not_allowed
     ├─ UnavailableError                   the request may be repeated later
     │  ├─ OverloadError                   503  overloaded
-    │  └─ NotReadyError                   503  not_ready
+    │  ├─ NotReadyError                   503  not_ready
+    │  └─ DeadlineError                   504  deadline_exceeded
     └─ InternalError                      500  internal; its text never leaves the process
     StartupError                          the process ends with exit code 1
     ├─ SettingsError
@@ -284,6 +285,12 @@ class NotReadyError(UnavailableError):
     """The service is starting or stopping."""
 
     code, title = "not_ready", "The service is not ready"
+
+
+class DeadlineError(UnavailableError):
+    """The answer was not ready in time."""
+
+    status, code, title = 504, "deadline_exceeded", "The deadline passed"
 
 
 class InternalError(ServiceError):

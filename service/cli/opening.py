@@ -129,6 +129,8 @@ def open_searcher(settings: Settings) -> Iterator[Searcher]:
     Raises:
         StartupError: One of them cannot be had.
     """
+    from service.batching import AtOnce
+    from service.hearing import Ear, HearingLimits
     from service.search import Searcher
     from service.sounds import Listener
     from service.space import make_space
@@ -137,12 +139,7 @@ def open_searcher(settings: Settings) -> Iterator[Searcher]:
     encoder = open_encoder(bundle, settings)
     towers = open_towers(bundle, settings)
     space = make_space(bundle, towers.audio if towers else None)
+    limits = HearingLimits(audio_limits(settings), settings.max_windows)
     with open_library(settings, encoder, space) as library:
-        listener = Listener(
-            encoder,
-            library,
-            limits=audio_limits(settings),
-            max_windows=settings.max_windows,
-            on_audio=lambda _: None,
-        )
+        listener = Listener(Ear(encoder, AtOnce(encoder), limits=limits), library)
         yield Searcher(encoder, library, listener, towers=towers, max_k=settings.max_k)

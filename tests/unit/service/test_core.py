@@ -76,7 +76,7 @@ def test_lookups_do_not_queue_behind_work(tiny_bundle_path: Path, tmp_path: Path
             anyio.from_thread.run(release.wait)
 
         async with anyio.create_task_group() as tasks:
-            for _ in range(core.settings.workers + 1):
+            for _ in range(core.settings.max_requests + 1):
                 tasks.start_soon(core.work, busy)
             assert await core.look_up(core.library.count) == 0
             release.set()

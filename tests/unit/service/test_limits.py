@@ -130,6 +130,11 @@ def test_a_body_that_the_client_holds_back_is_not_waited_for() -> None:
     assert len(exchange.sent) == 2
 
 
+def admitting(app: ASGIApp, **options: Any) -> Admission:
+    bounds = {"max_requests": 100, "max_bytes": 1000, "undeclared_bytes": 600}
+    return Admission(app, **{**bounds, "on_refusal": lambda: None, **options})
+
+
 def test_requests_beyond_the_capacity_are_refused_unread_and_later_ones_let_in() -> None:
     refusals: list[int] = []
     release = anyio.Event()
@@ -138,7 +143,7 @@ def test_requests_beyond_the_capacity_are_refused_unread_and_later_ones_let_in()
         await release.wait()
         await read_all(scope, receive, send)
 
-    app = Admission(slow, capacity=2, on_refusal=lambda: refusals.append(1))
+    app = admitting(slow, max_requests=2, on_refusal=lambda: refusals.append(1))
     first, second, third, reading = (Exchange([b"x"]) for _ in range(4))
     reading.scope["method"] = "GET"
 
@@ -165,7 +170,7 @@ def test_a_failed_request_gives_its_place_back() -> None:
     async def fail(scope: Scope, receive: Receive, send: Send) -> None:
         raise ZeroDivisionError
 
-    app = Admission(fail, capacity=1, on_refusal=lambda: None)
+    app = admitting(fail, max_requests=1)
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
             Exchange().run(app)
@@ -179,3 +184,38 @@ def test_head_is_get_without_the_body() -> None:
 
     assert dict(exchange.sent[0]["headers"])[b"content-length"] == b"3"
     assert exchange.body == b""
+
+
+def test_the_bytes_of_all_requests_count_together_however_they_are_divided() -> None:
+    release = anyio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await release.wait()
+        await read_all(scope, receive, send)
+
+    app = admitting(slow, max_bytes=1000)
+    many = [Exchange([b"x"], content_length="300") for _ in range(3)]
+    last, too_much = (Exchange([b"x"], content_length=size) for size in ("100", "101"))
+    undeclared = Exchange([b"x"], transfer_encoding="chunked")
+
+    async def scenario() -> None:
+        async with anyio.create_task_group() as tasks:
+            for exchange in many:
+                tasks.start_soon(app, exchange.scope, exchange.receive, exchange.send)
+            await anyio.wait_all_tasks_blocked()
+            for exchange in (too_much, undeclared):
+                await app(exchange.scope, exchange.receive, exchange.send)
+            tasks.start_soon(app, last.scope, last.receive, last.send)
+            await anyio.wait_all_tasks_blocked()
+            release.set()
+
+    anyio.run(scenario)
+    assert [(it.status, it.code) for it in (too_much, undeclared)] == [(503, "overloaded")] * 2
+    assert len(too_much.unread) == 1
+    assert [exchange.status for exchange in [*many, last]] == [200] * 4
+
+
+def test_a_lone_request_is_let_in_whatever_its_size() -> None:
+    exchange = Exchange([b"x"], content_length="5000").run(admitting(read_all, max_bytes=1000))
+
+    assert exchange.status == 200
