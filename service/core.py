@@ -135,8 +135,8 @@ class Core:
             gallery=Gallery(
                 library,
                 sample_rate=encoder.sample_rate,
-                limits=limits,
-                max_waiting=settings.max_waiting,
+                limits=audio,
+                max_waiting=settings.max_requests,
             ),
             atlas=Atlas(library),
         )
