@@ -6,15 +6,19 @@ one: then it is left out. Both hold for the clip as it is; whoever replaces it s
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float16
 
 from service.catalog import Catalog, raise_revision
+from service.errors import LibraryError
 
+_LOGGER = logging.getLogger(__name__)
 _BATCH_VECTORS = 1024
 _LACKING = "NOT EXISTS (SELECT 1 FROM vectors WHERE vectors.seq = clips.seq AND fingerprint = ?)"
 _LEFT_OUT = (
@@ -136,3 +140,27 @@ class Backlog:
             n_dropped += n_batch
             if n_batch < _BATCH_VECTORS:
                 return n_dropped
+
+
+def check_encoder(path: Path, catalog: Catalog, backlog: Backlog, fingerprint: str) -> None:
+    """Do nothing if an encoder has embedded all clips that it can.
+
+    Raises:
+        LibraryError: Clips await it; the catalogue is closed then.
+    """
+    if not (n_lacking := backlog.n_lacking()):
+        return
+    if n_waiting := backlog.n_waiting():
+        other = backlog.other_fingerprint()
+        n_clips = catalog.count()
+        catalog.close()
+        raise LibraryError(
+            f"{n_waiting} of the {n_clips} clips in {path} were embedded by encoder {other} and not"
+            f" by {fingerprint}, which is the encoder of this bundle. Run `minuend index --reembed`"
+            " with this bundle, use the bundle that made the library, or another library"
+        )
+    _LOGGER.warning(
+        "%d clips of %s are out of reach of this encoder, so that no search finds them",
+        n_lacking,
+        path,
+    )

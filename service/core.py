@@ -98,6 +98,7 @@ class Core:
             space=make_space(bundle, towers.audio if towers else None),
             precision=encoder.precision,
         )
+        library.audit.on_recall = metrics.observe_recall
         library.refresh()
         metrics.bundle.labels(bundle.manifest.id, encoder.fingerprint, encoder.provider).set(1)
         batcher = Batcher(

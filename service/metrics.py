@@ -56,6 +56,13 @@ class Metrics:
             "minuend_audio_seconds", "Audio that was embedded.", registry=self._registry
         )
         self.clips = Gauge("minuend_library_clips", "Clips stored.", registry=self._registry)
+        self._recall = Histogram(
+            "minuend_index_recall",
+            "Share of the truly nearest that a sampled live search found, by kind of query.",
+            ["query"],
+            buckets=(0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 1),
+            registry=self._registry,
+        )
         self.bundle = Gauge(
             "minuend_bundle_info",
             "Always 1; the labels name the bundle being served.",
@@ -109,6 +116,10 @@ class Metrics:
         self._run_duration.observe(run.took_s)
         for waited_s in run.waited_s:
             self._waited.observe(waited_s)
+
+    def observe_recall(self, share: float, is_modified: bool) -> None:
+        """Count one live search whose hits were compared with those of an exact one."""
+        self._recall.labels("modified" if is_modified else "plain").observe(share)
 
     def observe_lookup(self, found: bool) -> None:
         """Count one lookup in the cache of embeddings."""
