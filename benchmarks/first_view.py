@@ -40,11 +40,13 @@ WATCH = """
     if (document.documentElement?.hasAttribute("data-ready")) window.readyMs ??= performance.now();
   }).observe(document, { attributes: true, subtree: true, attributeFilter: ["data-ready"] });
 """
-DONE = """window.readyMs !== undefined
-  && performance.getEntriesByName('first-contentful-paint').length > 0"""
-MEASURE = """() => ({
-  paint_ms: performance.getEntriesByName("first-contentful-paint")[0].startTime,
-  ready_ms: window.readyMs,
+MEASURE = """() => new Promise((resolve) => {
+  const look = () => {
+    const [paint] = performance.getEntriesByName("first-contentful-paint");
+    if (paint && window.readyMs) resolve({ paint_ms: paint.startTime, ready_ms: window.readyMs });
+    else setTimeout(look, 10);
+  };
+  look();
 })"""
 
 
@@ -84,7 +86,6 @@ def visit(context: BrowserContext, url: str) -> dict[str, float]:
     page = context.new_page()
     page.add_init_script(WATCH)
     page.goto(url)
-    page.wait_for_function(DONE)
     measured: dict[str, float] = page.evaluate(MEASURE)
     page.close()
     return measured

@@ -17,5 +17,10 @@ export function makeAxis(spanS) {
     tick.style.setProperty("--at", `${(100 * n * step) / spanS}%`);
     return tick;
   });
-  return make("div", { class: "axis", "aria-hidden": "true" }, ...ticks, make("span", { class: "unit" }, "s"));
+  return make(
+    "div",
+    { class: "axis", "aria-hidden": "true" },
+    ...ticks,
+    make("span", { class: "unit" }, "s"),
+  );
 }

@@ -9,7 +9,12 @@ export class Chart {
   constructor(points) {
     this.points = points;
     const [xs, ys] = [points.map((point) => point.x), points.map((point) => point.y)];
-    this.box = { left: Math.min(...xs), right: Math.max(...xs), low: Math.min(...ys), high: Math.max(...ys) };
+    this.box = {
+      left: Math.min(...xs),
+      right: Math.max(...xs),
+      low: Math.min(...ys),
+      high: Math.max(...ys),
+    };
     this.size = { width: 1, height: 1 };
     this.all();
   }
@@ -37,7 +42,10 @@ export class Chart {
 
   /** Move what is seen by a distance on the screen [px]. */
   move(dx, dy) {
-    this.#look(this.centre.x - dx / (this.zoom * this.size.width), this.centre.y - dy / (this.zoom * this.size.height));
+    this.#look(
+      this.centre.x - dx / (this.zoom * this.size.width),
+      this.centre.y - dy / (this.zoom * this.size.height),
+    );
   }
 
   /** Enlarge around a place on the screen [px], which stays where it is. */
@@ -99,7 +107,12 @@ export function groupsOf(points) {
     members.get(point.group).push(point);
   }
   return [...members]
-    .map(([name, members]) => ({ name: String(name), members, x: median(members, "x"), y: median(members, "y") }))
+    .map(([name, members]) => ({
+      name: String(name),
+      members,
+      x: median(members, "x"),
+      y: median(members, "y"),
+    }))
     .sort((a, b) => b.members.length - a.members.length || a.name.localeCompare(b.name));
 }
 

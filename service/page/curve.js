@@ -20,9 +20,16 @@ export function makeCurve(curve, spanS) {
     "figure",
     { class: "curve" },
     make("figcaption", {}, `how far from the reference; the highest is ${most.toFixed(2)}`),
-    svg("svg", { viewBox: `0 0 1000 ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": "Distance over time" }, [
-      svg("polyline", { points: steps.join(" "), "vector-effect": "non-scaling-stroke" }),
-    ]),
+    svg(
+      "svg",
+      {
+        viewBox: `0 0 1000 ${HEIGHT}`,
+        preserveAspectRatio: "none",
+        role: "img",
+        "aria-label": "Distance over time",
+      },
+      [svg("polyline", { points: steps.join(" "), "vector-effect": "non-scaling-stroke" })],
+    ),
   );
 }
 

@@ -48,13 +48,22 @@ async function subtract() {
   results.setAttribute("aria-busy", "true");
   try {
     const sounds = [mixture.sound, reference.sound];
-    if (!sounds.every(Boolean)) throw new Error("Give both: the mixture, and the reference to subtract.");
+    if (!sounds.every(Boolean))
+      throw new Error("Give both: the mixture, and the reference to subtract.");
     const [answer, ...pictures] = await Promise.all([
-      post("/difference", { ...fieldsOf(sounds[0], "mixture"), ...fieldsOf(sounds[1], "reference"), k: K }),
+      post("/difference", {
+        ...fieldsOf(sounds[0], "mixture"),
+        ...fieldsOf(sounds[1], "reference"),
+        k: K,
+      }),
       ...sounds.map((sound) => sound.picture()),
     ]);
     showProblem(byId("difference-problem"), null);
-    results.replaceChildren(verdict(answer), timeline(sounds, pictures, answer), ...nearest(answer));
+    results.replaceChildren(
+      verdict(answer),
+      timeline(sounds, pictures, answer),
+      ...nearest(answer),
+    );
     repaint();
     say(`${likeness(answer.cosine)} Relative norm ${answer.relative_norm.toFixed(2)}.`);
   } catch (error) {
@@ -71,14 +80,28 @@ function verdict(answer) {
   return make(
     "section",
     { class: "verdict", "aria-label": "How different" },
-    make("p", { class: "big" }, answer.relative_norm.toFixed(2), make("span", { class: "unit" }, " relative norm")),
+    make(
+      "p",
+      { class: "big" },
+      answer.relative_norm.toFixed(2),
+      make("span", { class: "unit" }, " relative norm"),
+    ),
     make(
       "div",
       {},
       make("p", { class: "words-of-it" }, likeness(answer.cosine)),
       gauge,
-      make("p", { class: "gauge-ends", "aria-hidden": "true" }, make("span", {}, "0 · identical"), make("span", {}, "1 · as large as the sounds themselves")),
-      make("dl", { class: "measures" }, ...measures(answer).flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)])),
+      make(
+        "p",
+        { class: "gauge-ends", "aria-hidden": "true" },
+        make("span", {}, "0 · identical"),
+        make("span", {}, "1 · as large as the sounds themselves"),
+      ),
+      make(
+        "dl",
+        { class: "measures" },
+        ...measures(answer).flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)]),
+      ),
     ),
   );
 }
@@ -100,7 +123,10 @@ function measures(answer) {
 
 function timeline(sounds, pictures, answer) {
   const spanS = Math.max(...pictures.map((picture) => picture.durationS));
-  const change = make("canvas", { role: "img", "aria-label": "Where the mixture is louder or softer than the reference" });
+  const change = make("canvas", {
+    role: "img",
+    "aria-label": "Where the mixture is louder or softer than the reference",
+  });
   repaint = () => change.isConnected && fit(change) && paintChange(change, ...pictures, spanS);
   const names = ["the mixture", "the reference"];
   const ramps = ["ramp", "ramp-minus"];
@@ -108,12 +134,24 @@ function timeline(sounds, pictures, answer) {
     "section",
     { class: "timeline", "aria-label": "Both on one time axis" },
     ...sounds.map((sound, n) =>
-      make("figure", {}, make("figcaption", {}, `${names[n]}: ${sound.title}`), makeStrip(sound, { ramp: ramps[n], spanS })),
+      make(
+        "figure",
+        {},
+        make("figcaption", {}, `${names[n]}: ${sound.title}`),
+        makeStrip(sound, { ramp: ramps[n], spanS }),
+      ),
     ),
     make(
       "figure",
       {},
-      make("figcaption", {}, make("span", { class: "gain" }, "louder"), " and ", make("span", { class: "loss" }, "softer"), " in the mixture; says something only where both began together"),
+      make(
+        "figcaption",
+        {},
+        make("span", { class: "gain" }, "louder"),
+        " and ",
+        make("span", { class: "loss" }, "softer"),
+        " in the mixture; says something only where both began together",
+      ),
       make("div", { class: "change" }, change),
     ),
     makeCurve(answer.curve, spanS),
@@ -123,7 +161,14 @@ function timeline(sounds, pictures, answer) {
 
 function nearest(answer) {
   const phrases = (answer.phrases ?? []).map((one) =>
-    make("li", {}, one.phrase, typeof one.score === "number" ? make("span", { class: "number" }, ` ${one.score.toFixed(2)}`) : null),
+    make(
+      "li",
+      {},
+      one.phrase,
+      typeof one.score === "number"
+        ? make("span", { class: "number" }, ` ${one.score.toFixed(2)}`)
+        : null,
+    ),
   );
   return [
     phrases.length ? make("h2", {}, "Sounds like") : null,

@@ -1,6 +1,7 @@
 // Filters as people write them: kind=rain|wind year>=1990 place="the garden" licence=none
 
-const TERM = /([A-Za-z0-9_.-]{1,64})\s*(>=|<=|=|>|<)\s*((?:"[^"]*"|[^\s,|"]+)(?:\s*\|\s*(?:"[^"]*"|[^\s,|"]+))*)/y;
+const TERM =
+  /([A-Za-z0-9_.-]{1,64})\s*(>=|<=|=|>|<)\s*((?:"[^"]*"|[^\s,|"]+)(?:\s*\|\s*(?:"[^"]*"|[^\s,|"]+))*)/y;
 const BOUNDS = { ">": "gt", ">=": "gte", "<": "lt", "<=": "lte" };
 
 /**
@@ -25,7 +26,9 @@ function* terms(source) {
     TERM.lastIndex = at;
     const found = TERM.exec(source);
     if (!found) {
-      throw new Error(`The filter cannot be read at “${source.slice(at, at + 24)}”; write name=value.`);
+      throw new Error(
+        `The filter cannot be read at “${source.slice(at, at + 24)}”; write name=value.`,
+      );
     }
     yield [found[1], found[2], found[3].match(/"[^"]*"|[^\s|"]+/g).map(valueOf)];
     at = TERM.lastIndex;
@@ -50,6 +53,7 @@ function parseJson(source) {
 
 /** Write a name and a value so that `parseFilter` reads them back. */
 export function filterText(name, value) {
-  const isPlain = typeof value !== "string" || (/^[^\s,|"]+$/.test(value) && valueOf(value) === value);
+  const isPlain =
+    typeof value !== "string" || (/^[^\s,|"]+$/.test(value) && valueOf(value) === value);
   return `${name}=${isPlain ? value : `"${value}"`}`;
 }

@@ -14,7 +14,11 @@ export function makeHits(hits) {
     "div",
     {},
     list,
-    make("p", { class: "note" }, "↑ ↓ go from clip to clip, Enter plays, ← → skip a second, Esc stops."),
+    make(
+      "p",
+      { class: "note" },
+      "↑ ↓ go from clip to clip, Enter plays, ← → skip a second, Esc stops.",
+    ),
   );
 }
 
@@ -24,11 +28,22 @@ function item(hit, scale) {
     "li",
     { class: "hit", data: { clip: hit.clip_id } },
     makeStrip(soundOfClip(hit)),
-    make("div", { class: "about" }, make("h3", { class: "title" }, name), ...about(hit), links(hit, name)),
+    make(
+      "div",
+      { class: "about" },
+      make("h3", { class: "title" }, name),
+      ...about(hit),
+      links(hit, name),
+    ),
     make(
       "div",
       { class: "scores" },
-      make("p", { class: "score" }, make("span", { class: "hidden" }, "Score "), signed(hit.score, 3).replace("+", "")),
+      make(
+        "p",
+        { class: "score" },
+        make("span", { class: "hidden" }, "Score "),
+        signed(hit.score, 3).replace("+", ""),
+      ),
       contributions(hit.contributions, scale),
     ),
   );
@@ -44,12 +59,14 @@ export function about(clip, technical = [duration(clip.duration_s)], fact = plai
   ];
 }
 
-const plainFact = (name, text) => make("span", {}, `${name} `, make("span", { class: "value" }, text));
+const plainFact = (name, text) =>
+  make("span", {}, `${name} `, make("span", { class: "value" }, text));
 
 /** Where to go from a clip. */
 export function links(clip, name = nameOf(clip)) {
   const id = encodeURIComponent(clip.clip_id);
-  const link = (text, to) => make("a", { class: "action", href: to, "aria-label": `${text}: ${name}` }, text);
+  const link = (text, to) =>
+    make("a", { class: "action", href: to, "aria-label": `${text}: ${name}` }, text);
   return make(
     "p",
     { class: "actions" },

@@ -25,6 +25,7 @@ function open(why) {
   byId("key-text").textContent = why;
   byId("key-input").value = "";
   dialog.returnValue = "cancel";
+  byId("key-cancel").onclick = () => dialog.close("cancel");
   dialog.showModal();
   return new Promise((resolve) => {
     dialog.addEventListener(

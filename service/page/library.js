@@ -100,13 +100,18 @@ function show(page, total, isFiltered) {
   byId("page-number").textContent = `Page ${cursors.length}`;
   const isEmpty = page.clips.length === 0;
   byId("library-count").textContent = isEmpty
-    ? isFiltered ? "No clip passes the filter." : "The library is empty. Add the first sounds above."
+    ? isFiltered
+      ? "No clip passes the filter."
+      : "The library is empty. Add the first sounds above."
     : `${count(total, "clip")} in the library${isFiltered ? "; these pass the filter" : ""}`;
 }
 
 function row(clip) {
   const name = nameOf(clip);
-  const erase = button("Delete", () => ask(clip, name), { class: "danger quiet", "aria-label": `Delete ${name}` });
+  const erase = button("Delete", () => ask(clip, name), {
+    class: "danger quiet",
+    "aria-label": `Delete ${name}`,
+  });
   const actions = links(clip, name);
   actions.append(erase);
   return make(
@@ -131,7 +136,9 @@ function facts(clip) {
       "span",
       {},
       `${name} `,
-      isSimple ? make("a", { class: "value", href: to, title: `Only clips with ${name} ${text}` }, text) : text,
+      isSimple
+        ? make("a", { class: "value", href: to, title: `Only clips with ${name} ${text}` }, text)
+        : text,
     );
   });
 }

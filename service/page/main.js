@@ -12,7 +12,12 @@ import { installStrips } from "./strip.js";
 import { installSwitches } from "./theme.js";
 import { count } from "./words.js";
 
-const VIEWS = { search: showSearch, difference: showDifference, library: showLibrary, map: showMap };
+const VIEWS = {
+  search: showSearch,
+  difference: showDifference,
+  library: showLibrary,
+  map: showMap,
+};
 
 function route(isFirst) {
   const [name, query] = location.hash.slice(1).split("?");

@@ -28,7 +28,15 @@ const place = () => byId("chart");
 const canvas = () => place().querySelector("canvas");
 
 export function installMap() {
-  const listeners = { keydown: onKey, wheel: onWheel, pointerdown: onDown, pointermove: onMove, pointerup: onUp, pointercancel: onUp, pointerleave: onLeave };
+  const listeners = {
+    keydown: onKey,
+    wheel: onWheel,
+    pointerdown: onDown,
+    pointermove: onMove,
+    pointerup: onUp,
+    pointercancel: onUp,
+    pointerleave: onLeave,
+  };
   for (const [event, listener] of Object.entries(listeners)) {
     place().addEventListener(event, listener, { passive: false });
   }
@@ -63,9 +71,19 @@ function draw({ points, clips, shown }) {
   chart = points.length ? new Chart(points) : null;
   groups = groupsOf(points);
   selected = null;
-  byId("chart-card").replaceChildren(make("p", { class: "empty" }, points.length ? "Touch a point to hear it." : "The library is empty."));
-  const part = points.length < clips ? `${count(points.length, "clip")} of ${clips.toLocaleString("en")}` : count(clips, "clip");
-  byId("map-note").textContent = `${part}; the two axes hold ${Math.round(100 * shown)} % of how the clips differ, so neighbours here may still be told apart.`;
+  byId("chart-card").replaceChildren(
+    make(
+      "p",
+      { class: "empty" },
+      points.length ? "Touch a point to hear it." : "The library is empty.",
+    ),
+  );
+  const part =
+    points.length < clips
+      ? `${count(points.length, "clip")} of ${clips.toLocaleString("en")}`
+      : count(clips, "clip");
+  const held = `the two axes hold ${Math.round(100 * shown)} % of how the clips differ`;
+  byId("map-note").textContent = `${part}; ${held}, so neighbours here may still be told apart.`;
   paint();
 }
 

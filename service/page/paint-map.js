@@ -86,7 +86,12 @@ function paintName(context, chart, group, taken) {
   context.fillText(group.name, x, y);
 }
 
-const boxAround = ({ x, y }, half) => ({ left: x - half, right: x + half, top: y - 10, bottom: y + 10 });
+const boxAround = ({ x, y }, half) => ({
+  left: x - half,
+  right: x + half,
+  top: y - 10,
+  bottom: y + 10,
+});
 
 const isInside = ({ left, right, top, bottom }, { width, height }) =>
   left >= 0 && right <= width && top >= 0 && bottom <= height;

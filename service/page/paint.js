@@ -35,7 +35,10 @@ export function paintSound(canvas, picture, { ramp = "ramp", spanS = picture.dur
 
 function coloured({ width, height, values }, colours) {
   const image = new ImageData(width, height);
-  const peak = Math.max(LEAST_PEAK, values.reduce((most, value) => Math.max(most, value), 0));
+  const peak = Math.max(
+    LEAST_PEAK,
+    values.reduce((most, value) => Math.max(most, value), 0),
+  );
   const range = RANGE_DB / DB_PER_SHADE;
   for (let n = 0; n < values.length; n += 1) {
     const share = Math.min(1, Math.max(0, 1 - (peak - values[n]) / range));
@@ -66,12 +69,18 @@ export function paintChange(canvas, mixture, reference, spanS) {
   const image = new ImageData(width, height);
   const [gain, loss] = ["gain", "loss"].map((name) => hex(colour(name)));
   const [ours, theirs] = [mixture, reference].map((picture) => onAxis(picture, width, spanS));
-  const peak = Math.max(LEAST_PEAK, ...[ours, theirs].map((one) => one.reduce((a, b) => Math.max(a, b), 0)));
+  const peak = Math.max(
+    LEAST_PEAK,
+    ...[ours, theirs].map((one) => one.reduce((a, b) => Math.max(a, b), 0)),
+  );
   for (let n = 0; n < ours.length; n += 1) {
     const heard = Math.max(ours[n], theirs[n]) - (peak - RANGE_DB / DB_PER_SHADE);
     const changeDb = (ours[n] - theirs[n]) * DB_PER_SHADE;
     const strength = heard > 0 ? Math.min(1, Math.max(0, (Math.abs(changeDb) - 5) / 25)) : 0;
-    image.data.set([...(changeDb > 0 ? gain : loss).slice(0, 3), Math.round(255 * strength)], 4 * n);
+    image.data.set(
+      [...(changeDb > 0 ? gain : loss).slice(0, 3), Math.round(255 * strength)],
+      4 * n,
+    );
   }
   context.clearRect(0, 0, canvas.width, canvas.height);
   context.drawImage(onCanvas(image), 0, 0, canvas.width, canvas.height);

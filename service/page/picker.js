@@ -29,7 +29,10 @@ async function load() {
     byId("picker-list").append(...page.clips.map(pick));
     byId("picker-more").hidden = cursor === null;
     const isEmpty = byId("picker-list").childElementCount === 0;
-    showProblem(byId("picker-problem"), isEmpty ? new Error("The library has no clips yet.") : null);
+    showProblem(
+      byId("picker-problem"),
+      isEmpty ? new Error("The library has no clips yet.") : null,
+    );
     narrow();
   } catch (error) {
     showProblem(byId("picker-problem"), error);
@@ -39,7 +42,10 @@ async function load() {
 function pick(clip) {
   const facts = [duration(clip.duration_s), ...factsOf(clip).map(([, text]) => text)];
   const choose = button("", () => close(soundOfClip(clip)), { class: "pick" });
-  choose.append(make("strong", {}, nameOf(clip)), make("span", { class: "note" }, facts.join(" · ")));
+  choose.append(
+    make("strong", {}, nameOf(clip)),
+    make("span", { class: "note" }, facts.join(" · ")),
+  );
   return make("li", {}, choose);
 }
 

@@ -44,7 +44,11 @@ async function shadesOf(png) {
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
   const { data } = context.getImageData(0, 0, width, height);
-  return { width, height, values: Uint8Array.from({ length: width * height }, (_, n) => data[4 * n]) };
+  return {
+    width,
+    height,
+    values: Uint8Array.from({ length: width * height }, (_, n) => data[4 * n]),
+  };
 }
 
 function once(key, draw) {
@@ -68,8 +72,10 @@ function inTurn(draw) {
 function next() {
   if (running >= AT_ONCE || waiting.length === 0) return;
   running += 1;
-  waiting.shift()().finally(() => {
-    running -= 1;
-    next();
-  });
+  waiting
+    .shift()()
+    .finally(() => {
+      running -= 1;
+      next();
+    });
 }

@@ -26,7 +26,10 @@ export async function startRecording(onProgress) {
     if (n / context.sampleRate >= MAX_SECONDS) return;
     blocks.push(data);
     n += data.length;
-    onProgress(n / context.sampleRate, data.reduce((most, value) => Math.max(most, Math.abs(value)), 0));
+    onProgress(
+      n / context.sampleRate,
+      data.reduce((most, value) => Math.max(most, Math.abs(value)), 0),
+    );
   };
   context.createMediaStreamSource(stream).connect(node);
   return {
@@ -34,7 +37,9 @@ export async function startRecording(onProgress) {
       const wav = toWav(blocks, context.sampleRate);
       close(stream, context);
       if (n === 0) throw new Error("The microphone gave no sound.");
-      return new File([wav], `recording ${new Date().toLocaleTimeString()}.wav`, { type: wav.type });
+      return new File([wav], `recording ${new Date().toLocaleTimeString()}.wav`, {
+        type: wav.type,
+      });
     },
   };
 }

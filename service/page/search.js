@@ -94,7 +94,7 @@ async function search() {
     if (!audio.sound && !words()) throw new Error(nothingToSearch());
     const answer = await post("/search", query(), { signal: mine.signal });
     showProblem(byId("search-problem"), null);
-    show(answer.hits);
+    show(answer);
   } catch (error) {
     if (error.name === "AbortError") return;
     results.replaceChildren();
@@ -109,18 +109,24 @@ const nothingToSearch = () =>
     ? "Give a sound or words to search with; taking away alone leaves nothing to look for."
     : "Give a sound to search with; taking away alone leaves nothing to look for.";
 
-function show(hits) {
+function show({ hits, notices = [] }) {
   const heading = hits.length ? `${count(hits.length, "clip")} nearest to` : "Nothing found for";
   byId("search-results").replaceChildren(
     make("h2", { class: "equals" }, `${heading} `, ...terms()),
+    ...notices.map(({ detail }) => make("p", { class: "notice" }, detail)),
     hits.length ? makeHits(hits) : make("p", { class: "empty" }, emptyText()),
   );
-  say(hits.length ? `${count(hits.length, "clip")} found, ${hits[0].score.toFixed(2)} the best score` : "Nothing found");
+  say(
+    hits.length
+      ? `${count(hits.length, "clip")} found, ${hits[0].score.toFixed(2)} the best score`
+      : "Nothing found",
+  );
 }
 
 function terms() {
   const plus = audio.sound && make("span", { class: "plus" }, audio.sound.title);
-  const text = words() && `${plus ? " + " : ""}“${words()}” × ${byId("strength-shown").textContent}`;
+  const text =
+    words() && `${plus ? " + " : ""}“${words()}” × ${byId("strength-shown").textContent}`;
   const minus = reference.sound && ` − ${reference.sound.title}`;
   return [
     plus,

@@ -41,6 +41,10 @@ function card(clip) {
     {},
     makeStrip(soundOfClip(clip)),
     make("p", { class: "title" }, name),
-    make("a", { class: "action", href: to, "aria-label": `More like this: ${name}` }, "More like this"),
+    make(
+      "a",
+      { class: "action", href: to, "aria-label": `More like this: ${name}` },
+      "More like this",
+    ),
   );
 }

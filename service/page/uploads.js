@@ -52,10 +52,15 @@ export class Uploads extends EventTarget {
   async #send({ file, metadata, row }) {
     try {
       if (file.size > this.maxBytes) {
-        throw new Error(`The file has ${size(file.size)}; at most ${size(this.maxBytes)} are taken.`);
+        throw new Error(
+          `The file has ${size(file.size)}; at most ${size(this.maxBytes)} are taken.`,
+        );
       }
       const { status, clip } = await store(file, metadata, row);
-      row.finish(status === 201 ? "added" : "was there already; its metadata is now this", "stored");
+      row.finish(
+        status === 201 ? "added" : "was there already; its metadata is now this",
+        "stored",
+      );
       this.counts.stored += 1;
       this.dispatchEvent(new CustomEvent("stored", { detail: clip }));
     } catch (error) {
@@ -103,11 +108,15 @@ async function store(file, metadata, row) {
 function send(file, metadata, row) {
   const body = new FormData();
   body.set("audio", file);
-  body.set("metadata", JSON.stringify({ title: file.name.replace(/\.[^.]+$/, ""), name: file.name, ...metadata }));
+  body.set(
+    "metadata",
+    JSON.stringify({ title: file.name.replace(/\.[^.]+$/, ""), name: file.name, ...metadata }),
+  );
   return new Promise((resolve, reject) => {
     const sender = new XMLHttpRequest();
     sender.open("POST", "/clips");
-    for (const [name, value] of Object.entries(authorization())) sender.setRequestHeader(name, value);
+    for (const [name, value] of Object.entries(authorization()))
+      sender.setRequestHeader(name, value);
     sender.upload.addEventListener("progress", ({ loaded, total }) => row.progress(loaded / total));
     sender.addEventListener("error", () => reject(new Error("The service cannot be reached.")));
     sender.addEventListener("load", () => {

@@ -10,7 +10,8 @@ export function toWav(blocks, sampleRate) {
   let at = HEADER_BYTES;
   for (const block of blocks) {
     for (const sample of block) {
-      view.setInt16(at, Math.round(Math.max(-1, Math.min(1, sample)) * 0x7fff), true);
+      const scaled = Math.round(sample * 0x8000);
+      view.setInt16(at, Math.max(-0x8000, Math.min(0x7fff, scaled)), true);
       at += 2;
     }
   }

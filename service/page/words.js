@@ -47,7 +47,8 @@ const LIKENESS = [
 ];
 
 /** How alike two sounds are, from the cosine of their centred embeddings. */
-export const likeness = (cosine) => LIKENESS.find(([least]) => cosine >= least)?.[1] ?? LIKENESS.at(-1)[1];
+export const likeness = (cosine) =>
+  LIKENESS.find(([least]) => cosine >= least)?.[1] ?? LIKENESS.at(-1)[1];
 
 const TERMS = {
   audio: "sound",

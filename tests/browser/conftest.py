@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import synth
 from server_process import Server, running
-from watched import CHROMIUM, FLAGS, Watched, watch
+from watched import CHROMIUM, FLAGS, Watched, put, watch
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -38,42 +38,45 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def server(towers_bundle_path: Path, tmp_path: Path) -> Iterator[Server]:
-    """The service on the tiny bundle with towers and an empty library."""
-    with running(towers_bundle_path, tmp_path / "library") as server:
+@pytest.fixture(scope="session")
+def filled(towers_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The service on the tiny bundle with towers and the five sounds; not to be written to."""
+    library = tmp_path_factory.mktemp("filled") / "library"
+    with running(towers_bundle_path, library) as server:
+        for title, samples in SOUNDS.items():
+            kind = "tone" if title in ("low hum", "high whistle") else "other"
+            put(server, title.replace(" ", "-"), samples, title=title, kind=kind)
         yield server
 
 
 @pytest.fixture
-def filled(server: Server) -> Server:
-    """The service with the five sounds in its library."""
-    for title, samples in SOUNDS.items():
-        kind = "tone" if title in ("low hum", "high whistle") else "other"
-        metadata = f'{{"title": "{title}", "kind": "{kind}"}}'
-        name = title.replace(" ", "-")
-        files = {"audio": synth.encode(samples)}
-        answer = server.client.put(f"/clips/{name}", files=files, data={"metadata": metadata})
-        assert answer.status_code == 201, answer.text
-    return server
+def server(towers_bundle_path: Path, tmp_path: Path) -> Iterator[Server]:
+    """The same service with an empty library of its own."""
+    with running(towers_bundle_path, tmp_path / "library") as server:
+        yield server
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> dict[str, Path]:
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The five sounds as files."""
+    folder = tmp_path_factory.mktemp("files")
     return {
-        title: synth.write(tmp_path / f"{title}.wav", samples) for title, samples in SOUNDS.items()
+        title: synth.write(folder / f"{title}.wav", samples) for title, samples in SOUNDS.items()
     }
 
 
 @pytest.fixture
-def page(browser: Browser, server: Server, request: pytest.FixtureRequest) -> Iterator[Watched]:
-    """A page of its own in a fresh profile; it fails the test if it complains or calls others.
+def page(browser: Browser, filled: Server, request: pytest.FixtureRequest) -> Iterator[Watched]:
+    """A page on the five sounds; it fails the test if it complains or calls other hosts.
 
     Parametrise indirectly with options of a Playwright context.
     """
-    # High, so that all of a list is in sight: pictures are drawn when they come into it.
-    usual = {"viewport": {"width": 1280, "height": 1600}}
-    options: dict[str, Any] = usual | getattr(request, "param", {})
-    with watch(browser, f"http://127.0.0.1:{server.port}", **options) as page:
+    with watch(browser, filled, **getattr(request, "param", {})) as page:
+        yield page
+
+
+@pytest.fixture
+def own_page(browser: Browser, server: Server) -> Iterator[Watched]:
+    """A page on an empty library of its own, watched as `page` is."""
+    with watch(browser, server) as page:
         yield page

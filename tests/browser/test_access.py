@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from playwright_expect import expect
-from server_process import Server
 from watched import Watched
 
 pytestmark = pytest.mark.browser
@@ -44,9 +43,7 @@ def show(page: Watched, view: str, files: dict[str, Path]) -> None:
     indirect=True,
     ids=["light", "dark", "phone"],
 )
-def test_axe_finds_no_serious_fault(
-    page: Watched, filled: Server, view: str, files: dict[str, Path]
-) -> None:
+def test_axe_finds_no_serious_fault(page: Watched, view: str, files: dict[str, Path]) -> None:
     show(page, view, files)
     page.page.evaluate(AXE.read_text("utf-8"))
 
@@ -62,7 +59,7 @@ def test_axe_finds_no_serious_fault(
 
 
 @pytest.mark.parametrize("dialog", ["picker", "confirm"])
-def test_axe_finds_no_serious_fault_in_dialogs(page: Watched, filled: Server, dialog: str) -> None:
+def test_axe_finds_no_serious_fault_in_dialogs(page: Watched, dialog: str) -> None:
     page.open("library" if dialog == "confirm" else "search")
     opener = {
         "picker": "#search-form [data-name=audio] button:has-text('From the library')",
@@ -80,16 +77,14 @@ def test_axe_finds_no_serious_fault_in_dialogs(page: Watched, filled: Server, di
 @pytest.mark.parametrize("page", [PHONE], indirect=True)
 @pytest.mark.parametrize("view", ["search", "difference", "library", "map"])
 def test_a_phone_scrolls_in_one_direction_only(
-    page: Watched, filled: Server, view: str, files: dict[str, Path]
+    page: Watched, view: str, files: dict[str, Path]
 ) -> None:
     show(page, view, files)
 
     assert page.page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-def test_hits_are_walked_and_played_by_keys_alone(
-    page: Watched, filled: Server, files: dict[str, Path]
-) -> None:
+def test_hits_are_walked_and_played_by_keys_alone(page: Watched, files: dict[str, Path]) -> None:
     show(page, "search", files)
     strips = page.find(".hit .strip")
     strips.first.focus()
@@ -104,7 +99,7 @@ def test_hits_are_walked_and_played_by_keys_alone(
     expect(strips.nth(3)).to_have_attribute("aria-pressed", "false")
 
 
-def test_going_to_a_view_moves_the_focus_to_its_heading(page: Watched, filled: Server) -> None:
+def test_going_to_a_view_moves_the_focus_to_its_heading(page: Watched) -> None:
     page.open()
     page.find("nav a", has_text="Library").press("Enter")
 
@@ -113,9 +108,7 @@ def test_going_to_a_view_moves_the_focus_to_its_heading(page: Watched, filled: S
     assert page.page.title() == "Library · Minuend"
 
 
-def test_hovering_plays_after_the_first_gesture_and_stops_on_leaving(
-    page: Watched, filled: Server
-) -> None:
+def test_hovering_plays_after_the_first_gesture_and_stops_on_leaving(page: Watched) -> None:
     page.open("library")
     expect(page.find("#clips .strip.drawn")).to_have_count(5)
     strip = page.find("#clips .strip").nth(2)
@@ -132,7 +125,7 @@ def test_hovering_plays_after_the_first_gesture_and_stops_on_leaving(
     expect(strip).to_have_attribute("aria-pressed", "false")
 
 
-def test_the_theme_can_be_chosen_and_is_remembered(page: Watched, server: Server) -> None:
+def test_the_theme_can_be_chosen_and_is_remembered(page: Watched) -> None:
     page.open()
     backgrounds = set()
     for _ in range(3):

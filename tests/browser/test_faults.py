@@ -10,7 +10,7 @@ import pytest
 import synth
 from playwright_expect import expect
 from server_process import Server
-from watched import Watched
+from watched import Watched, put
 
 if TYPE_CHECKING:
     from playwright.sync_api import Route
@@ -20,17 +20,17 @@ pytestmark = pytest.mark.browser
 KEY = "the right key"
 
 
-def test_files_that_are_no_audio_are_refused_by_name(page: Watched, tmp_path: Path) -> None:
-    page.expected = ("400 (Bad Request)", "422 (Unprocessable")
+def test_files_that_are_no_audio_are_refused_by_name(own_page: Watched, tmp_path: Path) -> None:
+    own_page.expected = ("400 (Bad Request)", "422 (Unprocessable")
     text = tmp_path / "notes.wav"
     text.write_text("these are notes")
     good = synth.write(tmp_path / "tone.wav", synth.tone(440))
-    page.open("library")
-    page.page.set_input_files("#upload-files", [text, good])
+    own_page.open("library")
+    own_page.page.set_input_files("#upload-files", [text, good])
 
-    expect(page.find("#uploads .refused")).to_contain_text("The file is not readable audio")
-    expect(page.find("#uploads .stored")).to_have_count(1)
-    expect(page.find("#status")).to_have_text("1 clip added, 1 refused")
+    expect(own_page.find("#uploads .refused")).to_contain_text("The file is not readable audio")
+    expect(own_page.find("#uploads .stored")).to_have_count(1)
+    expect(own_page.find("#status")).to_have_text("1 clip added, 1 refused")
 
 
 def test_a_sound_that_cannot_be_read_is_told_where_it_was_given(
@@ -46,14 +46,14 @@ def test_a_sound_that_cannot_be_read_is_told_where_it_was_given(
     expect(problem).to_contain_text("The file is not readable audio")
 
 
-def test_a_search_for_nothing_says_what_is_missing(page: Watched, filled: Server) -> None:
+def test_a_search_for_nothing_says_what_is_missing(page: Watched) -> None:
     page.open()
     page.find("#search-form .primary").click()
 
     expect(page.find("#search-problem")).to_contain_text("Give a sound or words")
 
 
-def test_a_filter_that_cannot_be_read_says_where(page: Watched, filled: Server) -> None:
+def test_a_filter_that_cannot_be_read_says_where(page: Watched) -> None:
     page.open("library")
     page.find("#library-filter").fill("kind=tone and more")
     page.find("#filter-form button", has_text="Filter").click()
@@ -62,18 +62,16 @@ def test_a_filter_that_cannot_be_read_says_where(page: Watched, filled: Server) 
     expect(page.find("#clips .clip")).to_have_count(5)
 
 
-def test_a_service_that_is_gone_is_told(page: Watched, filled: Server) -> None:
-    page.expected = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET")
-    page.open("map")
-    filled.stop()
-    page.find("nav a", has_text="Library").click()
+def test_a_service_that_is_gone_is_told(own_page: Watched, server: Server) -> None:
+    own_page.expected = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET")
+    own_page.open("map")
+    server.stop()
+    own_page.find("nav a", has_text="Library").click()
 
-    expect(page.find("#library-problem")).to_contain_text("cannot be reached")
+    expect(own_page.find("#library-problem")).to_contain_text("cannot be reached")
 
 
-def test_without_towers_words_are_not_offered(
-    page: Watched, tiny_bundle_path: Path, tmp_path: Path
-) -> None:
+def test_without_towers_words_are_not_offered(page: Watched) -> None:
     def without_towers(route: Route) -> None:
         answer = route.fetch()
         route.fulfill(response=answer, json={**answer.json(), "modifier": False, "towers": None})
@@ -105,29 +103,31 @@ def demand_key(route: Route) -> None:
 
 
 def test_a_key_is_asked_for_and_used_for_all_that_is_fetched(
-    page: Watched, filled: Server, tmp_path: Path
+    own_page: Watched, server: Server, tmp_path: Path
 ) -> None:
-    page.expected = ("401 (Unauthorized)",)
-    page.page.route("**/*", demand_key)
-    page.page.goto(page.base + "/#library")
-    page.find("#key-input").fill("a wrong key")
-    page.page.keyboard.press("Enter")
-    expect(page.find("#key-text")).to_contain_text("Authorization")
-    page.find("#key-input").fill(KEY)
-    page.page.keyboard.press("Enter")
-    expect(page.find("#clips .strip.drawn")).to_have_count(5)
-    assert page.page.evaluate("sessionStorage.getItem('minuend-key')") == KEY
-    assert page.page.evaluate("JSON.stringify(localStorage)").count(KEY) == 0
+    put(server, "hiss", synth.noise(0, 1.0), title="hiss")
+    own_page.expected = ("401 (Unauthorized)",)
+    own_page.page.route("**/*", demand_key)
+    own_page.page.goto(own_page.base + "/#library")
+    own_page.find("#key-input").fill("a wrong key")
+    own_page.page.keyboard.press("Enter")
+    expect(own_page.find("#key-text")).to_contain_text("Authorization")
+    own_page.find("#key-input").fill(KEY)
+    own_page.page.keyboard.press("Enter")
+    expect(own_page.find("#clips .strip.drawn")).to_have_count(1)
+    assert own_page.page.evaluate("sessionStorage.getItem('minuend-key')") == KEY
+    assert own_page.page.evaluate("JSON.stringify(localStorage)").count(KEY) == 0
 
-    page.find("#clips .strip").first.press("Enter")
-    page.page.wait_for_function("document.querySelector('.strip[aria-pressed=true]') === null")
-    assert "cannot be played" not in page.find("#status").inner_text()
-    page.page.set_input_files("#upload-files", synth.write(tmp_path / "a.wav", synth.tone(700)))
+    own_page.find("#clips .strip").press("Enter")
+    expect(own_page.find("#clips .strip")).to_have_attribute("aria-pressed", "true")
+    expect(own_page.find(".strip[aria-pressed=true]")).to_have_count(0)
+    assert "cannot be played" not in own_page.find("#status").inner_text()
+    own_page.page.set_input_files("#upload-files", synth.write(tmp_path / "a.wav", synth.tone(700)))
 
-    expect(page.find("#clips .clip")).to_have_count(6)
+    expect(own_page.find("#clips .clip")).to_have_count(2)
 
 
-def test_without_a_key_the_page_says_so(page: Watched, filled: Server) -> None:
+def test_without_a_key_the_page_says_so(page: Watched) -> None:
     page.expected = ("401 (Unauthorized)",)
     page.page.route("**/*", demand_key)
     page.page.goto(page.base + "/")

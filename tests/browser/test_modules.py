@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import soundfile
-from server_process import running
+from server_process import Server
 from watched import Watched, watch
 
 if TYPE_CHECKING:
@@ -22,15 +21,9 @@ POINTS = [{"x": x, "y": y} for x in (-1, 0, 1) for y in (-1, 0, 1)]
 
 
 @pytest.fixture(scope="module")
-def page(
-    browser: Browser, tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Watched]:
+def page(browser: Browser, filled: Server) -> Iterator[Watched]:
     """One open page for all of them; none changes it."""
-    library = tmp_path_factory.mktemp("modules") / "library"
-    with (
-        running(tiny_bundle_path, library) as server,
-        watch(browser, f"http://127.0.0.1:{server.port}") as page,
-    ):
+    with watch(browser, filled) as page:
         page.open()
         yield page
 

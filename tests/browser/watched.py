@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import synth
+from server_process import Server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request
@@ -84,12 +89,22 @@ class Watched:
 
 
 @contextmanager
-def watch(browser: Browser, base: str, **options: Any) -> Iterator[Watched]:
+def watch(browser: Browser, server: Server, **options: Any) -> Iterator[Watched]:
     """Open an empty page in a fresh profile, and check it in the end."""
-    context = browser.new_context(**options)
+    # High, so that all of a list is in sight: pictures are drawn when they come into it.
+    usual = {"viewport": {"width": 1280, "height": 1600}}
+    context = browser.new_context(**usual | options)
     try:
-        watched = Watched(context.new_page(), base)
+        watched = Watched(context.new_page(), f"http://127.0.0.1:{server.port}")
         yield watched
         watched.check()
     finally:
         context.close()
+
+
+def put(server: Server, clip_id: str, samples: np.ndarray, **metadata: str) -> None:
+    """Put a sound into the library of a server."""
+    files = {"audio": synth.encode(samples)}
+    data = {"metadata": json.dumps(metadata)}
+    answer = server.client.put(f"/clips/{clip_id}", files=files, data=data)
+    assert answer.status_code == 201, answer.text

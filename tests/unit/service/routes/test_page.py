@@ -97,6 +97,14 @@ def test_ids_that_the_modules_look_for_are_in_the_document() -> None:
     assert set(re.findall(r'byId\("([^"]+)"\)', modules)) <= ids
 
 
+def test_dark_is_the_same_whether_chosen_or_of_the_system() -> None:
+    tokens = (PAGE / "tokens.css").read_text("utf-8")
+    blocks = re.findall(r'\[data-theme="(?:dark|auto)"\] \{([^}]+)\}', tokens)
+
+    chosen, of_the_system = (re.sub(r"\s+", " ", block) for block in blocks)
+    assert chosen == of_the_system
+
+
 def test_there_are_no_other_files(client: Client) -> None:
     for name in ("__init__.py", "index.htm", "..%2Fapp.py"):
         assert client.get(f"/page/{name}").json()["code"] == "not_found"
