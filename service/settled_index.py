@@ -142,7 +142,7 @@ class SettledVectors:
         if rows is None:
             return self.n_probe
         share = len(rows) / len(self._members)
-        return min(self._ivf.nlist, math.ceil(self.n_probe / share))
+        return min(int(self._ivf.nlist), math.ceil(self.n_probe / share))
 
     def _rank(
         self, query: Float32[np.ndarray, " dim"], seqs: Int64[np.ndarray, " clips"], k: int
