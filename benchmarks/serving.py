@@ -63,6 +63,10 @@ def summarise(turns: list[dict[str, Any]]) -> dict[str, Any]:
             max(it["clips_per_s"] for it in turn["by_clients"]) / fastest(turn, "5 s")
             for turn in turns
         ),
+        "share_of_bare_loop_by_time_of_the_cores": average(
+            cheapest(turn) / min(it["server_cpu_ms_per_clip"] for it in turn["by_clients"])
+            for turn in turns
+        ),
         "share_by_clips": {
             name: average(
                 turn["by_clips"][name]["clips_per_s"] / fastest(turn, name) for turn in turns
@@ -86,6 +90,11 @@ def summarise(turns: list[dict[str, Any]]) -> dict[str, Any]:
 def fastest(turn: dict[str, Any], clips: str) -> float:
     """Return the clips/s of the bare loop in its fastest way."""
     return max(way["clips_per_s"] for way in turn["bare_loop"][clips].values())
+
+
+def cheapest(turn: dict[str, Any]) -> float:
+    """Return what a clip of 5 s takes of the cores in the bare loop [ms]."""
+    return min(way["cpu_ms_per_clip"] for way in turn["bare_loop"]["5 s"].values())
 
 
 def average(values: Any) -> float:

@@ -13,10 +13,11 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from service import __version__
 from service.access import Access
+from service.admission import Admission, AdmissionLimits
 from service.clients import ClientWatch
 from service.core import Core
 from service.keys import KeyRing
-from service.limits import Admission, BodyLimit, HeadAsGet
+from service.limits import BodyLimit, HeadAsGet
 from service.metrics import Metrics
 from service.openapi import install_schema
 from service.problems import METHODS, install_handlers
@@ -49,13 +50,13 @@ def create_app(settings: Settings) -> FastAPI:
     install_schema(app)
     # The last one added is the outermost.
     app.add_middleware(ClientWatch, deadline_s=settings.deadline_s)
-    app.add_middleware(
-        Admission,
+    limits = AdmissionLimits(
         max_requests=settings.max_requests,
         max_bytes=settings.max_pending_bytes,
         undeclared_bytes=settings.max_body_bytes,
-        on_refusal=metrics.refused.inc,
+        max_wait_s=settings.deadline_s / 2,
     )
+    app.add_middleware(Admission, limits=limits, on_refusal=metrics.refused.inc)
     app.add_middleware(
         BodyLimit, max_body_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s
     )

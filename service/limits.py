@@ -1,8 +1,6 @@
-"""What is refused before it costs anything: too large bodies, and work beyond the queue."""
+"""What is bounded of every request: the bytes of its body, and the pauses in it."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import anyio
 from starlette.datastructures import Headers
@@ -12,7 +10,6 @@ from service.errors import (
     BodyTimeoutError,
     BodyTooLargeError,
     ClientError,
-    OverloadError,
     RequestInvalidError,
 )
 from service.problems import problem_response
@@ -126,73 +123,6 @@ class _Body:
 
     def _too_large(self) -> BodyTooLargeError:
         return BodyTooLargeError(f"a request body has at most {self._max_body_bytes} bytes")
-
-
-class Admission:
-    """ASGI layer that bounds the requests with a body in the house: being read, waiting, at work.
-
-    Counted are the requests, and the bytes that they declare, so that many files in one request
-    weigh what they would weigh in as many requests. Beyond either bound a request is refused at
-    once, before its body is read. A lone request is let in whatever its size.
-
-    Args:
-        app: What answers.
-        max_requests: Most requests let in at a time.
-        max_bytes: Most bytes that they declare together.
-        undeclared_bytes: What a body of no declared length counts as [bytes].
-        on_refusal: Called for each one refused.
-    """
-
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        max_requests: int,
-        max_bytes: int,
-        undeclared_bytes: int,
-        on_refusal: Callable[[], None],
-    ) -> None:
-        self._app = app
-        self._max_requests = max_requests
-        self._max_bytes = max_bytes
-        self._undeclared_bytes = undeclared_bytes
-        self._on_refusal = on_refusal
-        self._n_requests = 0
-        self._n_bytes = 0
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http" or scope["method"] not in ("POST", "PUT"):
-            await self._app(scope, receive, send)
-            return
-        n_bytes = self._weigh(Headers(scope=scope))
-        if (refusal := self._refusal(n_bytes)) is not None:
-            self._on_refusal()
-            await problem_response(scope, OverloadError(refusal))(scope, receive, send)
-            return
-        self._n_requests += 1
-        self._n_bytes += n_bytes
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            self._n_requests -= 1
-            self._n_bytes -= n_bytes
-
-    def _weigh(self, headers: Headers) -> int:
-        declared = headers.get("content-length")
-        if declared is not None:
-            return int(declared)
-        return self._undeclared_bytes if "transfer-encoding" in headers else 0
-
-    def _refusal(self, n_bytes: int) -> str | None:
-        if self._n_requests >= self._max_requests:
-            return f"{self._max_requests} requests are being worked on; try again soon"
-        if self._n_requests and self._n_bytes + n_bytes > self._max_bytes:
-            return (
-                f"the requests being worked on have {self._n_bytes} bytes and this one has "
-                f"{n_bytes}; {self._max_bytes} are taken at once; try again soon"
-            )
-        return None
 
 
 class HeadAsGet:

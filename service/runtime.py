@@ -47,7 +47,10 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """How sessions on the CPU run; the defaults are what `minuend tune` measured as best here.
+    """How sessions on the CPU run.
+
+    The defaults are what was fastest where it was measured; the figures that chose each stand in
+    docs/results/tuning.json, and `minuend tune` measures another host.
 
     Attributes:
         spinning: Whether threads wait for work in a loop, which keeps cores busy after each run.

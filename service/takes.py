@@ -78,7 +78,8 @@ class Take:
 
     def add_embedding(self, result: Result) -> None:
         """Take the embedding of a clip that is one piece."""
-        (self._embedding,) = result
+        (embedding,) = result
+        self._embedding = embedding.copy()  # a row alone would keep its whole batch in the cache
 
     def add_partials(self, kept: slice, result: Result) -> None:
         """Take the partials of the next piece; `kept` are those that are not its context."""

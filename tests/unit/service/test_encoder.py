@@ -294,3 +294,22 @@ class TestCheck:
         self._store(tmp_path, waveform=synth.tone(440), embedding=np.ones(5, np.float32))
         with pytest.raises(BundleError, match="holds no known answer"):
             encoder.check(dataclasses.replace(bundle, path=tmp_path))
+
+
+class TestRunning:
+    def test_a_run_gives_each_clip_its_own(self, encoder: Encoder) -> None:
+        clips = [synth.noise(seed, 1 + seed) for seed in range(3)]
+        for clip, (embedding,) in zip(clips, encoder.run(clips, "embedding"), strict=True):
+            _assert_close(embedding, encoder.embed([clip])[0])
+        sums, maxima = encoder.run([clips[2]], "partials")[0]
+        n_frames = encoder.info.count_frames(clips[2].size)
+        _assert_close(sums.sum(axis=0) / n_frames + maxima.max(axis=0), encoder.embed(clips)[2])
+
+    def test_a_run_beside_others_gives_what_a_lone_one_gives(self, bundle: Bundle) -> None:
+        encoder = Encoder.open(bundle, device="cpu", threads=2, runs=2)
+        clip = synth.chirp(100, 5000, 2.5)
+        (alone,), (beside,) = (
+            encoder.run([clip], "embedding", alone=alone)[0] for alone in (True, False)
+        )
+        assert encoder.runs == 2
+        _assert_close(beside, alone)

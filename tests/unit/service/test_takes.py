@@ -37,6 +37,15 @@ def test_one_piece_is_its_embedding(info: EncoderInfo) -> None:
     assert embedded.size_bytes == ENTRY_BYTES + 32
 
 
+def test_an_embedding_does_not_keep_the_batch_it_came_in(info: EncoderInfo) -> None:
+    take = Take(("f", "a", None), info)
+    cut(take, 16_000)
+    take.add_embedding((np.zeros((100, 8), np.float32)[7],))
+    take.end(WAV, b"digest")
+
+    assert take.finish().embedding.base is None
+
+
 def test_partials_of_the_context_are_left_out(info: EncoderInfo) -> None:
     n_samples = 400_000
     take = Take(("f", "a", None), info)
