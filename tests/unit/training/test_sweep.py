@@ -45,7 +45,9 @@ class Pipeline:
 
 
 @pytest.fixture
-def pipeline(tmp_path: Path, tiny_bundle_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+def pipeline(
+    brief: None, tmp_path: Path, tiny_bundle_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Pipeline:
     made = Pipeline(tiny_bundle_path, write_corpora(tmp_path / "corpora"))
     monkeypatch.setattr(sweep, "pretrain", made.pretrain)
     monkeypatch.setattr(sweep, "export", made.export)
@@ -60,13 +62,13 @@ def opened(pipeline: Pipeline, tmp_path: Path, *overrides: str) -> Sweep:
 def test_every_run_gets_one_row_and_nothing_is_done_twice(
     pipeline: Pipeline, tmp_path: Path
 ) -> None:
-    bundles = opened(pipeline, tmp_path).run(["0", "0.5"], [42, 43])
-    names = ["table-0", "table-0-seed43", "table-0.5", "table-0.5-seed43"]
+    bundles = opened(pipeline, tmp_path).run(["0.5"], [42, 43])
+    names = ["table-0.5", "table-0.5-seed43"]
     assert [bundle.name for bundle in bundles] == names
     assert [name for name, *_ in pipeline.trained] == names
     rows = read_rows(tmp_path / "results" / "sweep.json")
-    assert [row["encoder"]["recipe"]["loss"]["lambda"] for row in rows] == [0.0, 0.0, 0.5, 0.5]
-    assert [row["encoder"]["recipe"]["seed"] for row in rows] == [42, 43, 42, 43]
+    assert [row["encoder"]["recipe"]["loss"]["lambda"] for row in rows] == [0.5, 0.5]
+    assert [row["encoder"]["recipe"]["seed"] for row in rows] == [42, 43]
     for row in rows:
         assert row["commit"]
         assert set(row["bgknown"]) == {"mix", "a", "b", "c"}
@@ -74,8 +76,8 @@ def test_every_run_gets_one_row_and_nothing_is_done_twice(
         assert set(row["separation_at_0_db"]) == {"reference_weight", "mixture", "difference"}
     measured = read_rows(tmp_path / "results" / "bgknown.json")
     assert all(row["test_clips_heard"]["heard"] == 0 for row in measured)
-    opened(pipeline, tmp_path).run(["0", "0.5"], [42, 43])
-    assert len(pipeline.trained) == 4
+    opened(pipeline, tmp_path).run(["0.5"], [42, 43])
+    assert len(pipeline.trained) == 2
     assert read_rows(tmp_path / "results" / "bgknown.json") == measured
 
 

@@ -12,7 +12,7 @@ from training.errors import DatasetError
 from training.evaluation.linear import LinearTask, evaluate_linear
 from training.evaluation.probe import ProbeSettings
 
-SETTINGS = ProbeSettings(learning_rate=0.01, epochs=40)
+SETTINGS = ProbeSettings(learning_rate=0.05, epochs=15)
 
 
 def write_clips(

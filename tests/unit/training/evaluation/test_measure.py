@@ -30,7 +30,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def measurement(manifest: Path, tiny_bundle_path: Path, tmp_path: Path) -> Measurement:
+def measurement(brief: None, manifest: Path, tiny_bundle_path: Path, tmp_path: Path) -> Measurement:
     """Of a bundle that has heard the clips of folds 1-4, and nothing else."""
     heard = [clip for clip in read_clips(manifest) if clip.columns["fold"] in ("1", "2", "3", "4")]
     bundle = copy_bundle(tiny_bundle_path, tmp_path / "bundle", heard)
