@@ -7,6 +7,7 @@ TrainingError
 ├─ DivergenceError       a loss is not finite any more
 ├─ CollapseError         the embeddings of different sounds became the same
 ├─ TextEncoderError      the files of the text encoder are missing or not the ones meant
+├─ LicenceError          a clip that was heard does not let the result be shipped
 └─ ExportParityError     the exported graph differs from the torch model
 """
 
@@ -39,6 +40,10 @@ class CollapseError(TrainingError):
 
 class TextEncoderError(TrainingError):
     """The files of the text encoder are missing or not the ones meant."""
+
+
+class LicenceError(TrainingError):
+    """A clip that was heard does not let the result be shipped."""
 
 
 class ExportParityError(TrainingError):

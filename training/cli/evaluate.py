@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import click
 
+from training.cli import towers
+
 
 @click.group("evaluate")
 def command() -> None:
     """Measure encoders and towers the way the paper does."""
+
+
+for member in (towers.retrieval, towers.ablation, towers.page):
+    command.add_command(member)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -56,3 +59,19 @@ def make_bank(vocabulary: Vocabulary, embed: TextVectors) -> list[Phrase]:
         )
         for label, vector in zip(vocabulary.labels, means, strict=True)
     ]
+
+
+def write_bank(path: Path, bank: Sequence[Phrase]) -> None:
+    """Write a bank as the service reads it; a line for each phrase."""
+    lines = [
+        json.dumps(
+            {
+                "phrase": phrase.phrase,
+                "label": phrase.label,
+                "kind": phrase.kind,
+                "vector": base64.b64encode(phrase.vector.astype("<f4").tobytes()).decode(),
+            }
+        )
+        for phrase in bank
+    ]
+    path.write_text('{"phrases": [\n' + ",\n".join(lines) + "\n]}\n", encoding="utf-8")

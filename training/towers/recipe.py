@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -121,6 +121,15 @@ class TowersRecipe(RecipeFile):
     network: NetworkRecipe = NetworkRecipe()
     loss: LossRecipe = LossRecipe()
     optim: OptimRecipe = OptimRecipe()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write the recipe as plain data, without ``text.folder``.
+
+        That is a place on one machine; a checkpoint has the hashes of the files that were there.
+        """
+        content = super().to_dict()
+        content["text"]["folder"] = None
+        return content
 
 
 def load_recipe(name: str, overrides: Sequence[str] = ()) -> TowersRecipe:

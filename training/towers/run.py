@@ -11,7 +11,6 @@ from typing import Any
 from service.bundle import Bundle
 from training.checkpoint import load_checkpoint, save_checkpoint
 from training.errors import CheckpointError
-from training.metrics import METRICS
 from training.provenance import git_commit
 from training.scenes.load import SceneSet, load_scenes
 from training.towers.data import gather
@@ -25,6 +24,7 @@ from training.towers.vocabulary import Vocabulary
 FORMAT = "towers-1"
 CHECKPOINT = "checkpoint.pt"
 ABOUT = "about.json"
+METRICS = "metrics.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +96,9 @@ def describe_run(
     recipe: TowersRecipe, trained: Trained, vocabulary: Vocabulary, scenes: SceneSet
 ) -> dict[str, Any]:
     """Collect what a checkpoint holds of the training itself."""
-    stated = recipe.to_dict()
-    stated["text"]["folder"] = None  # a place on one machine; the hashes say which files they were
     return {
         "format": FORMAT,
-        "recipe": stated,
+        "recipe": recipe.to_dict(),
         "towers": trained.towers.state_dict(),
         "vocabulary": {
             "events": list(vocabulary.events),

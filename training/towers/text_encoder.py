@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float, Float32, Int64
 from numpy import ndarray
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import AutoModel
 from transformers.utils import logging as transformers_logging
 
+from service.text import Tokenizer
 from training.towers.files import TOKENIZER, TextEncoderFiles
 
 BATCH = 128
@@ -47,24 +47,18 @@ def masked_mean(
 
 
 def load_tokenizer(files: TextEncoderFiles, max_tokens: int) -> Tokenizer:
-    """Load the tokeniser so that it pads nothing and cuts at ``max_tokens``."""
-    tokenizer = Tokenizer.from_file(str(files.folder / TOKENIZER))
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(max_tokens)
-    return tokenizer
+    """Load the tokeniser as the service does: it pads nothing and cuts at ``max_tokens``."""
+    return Tokenizer(files.folder / TOKENIZER, max_tokens)
 
 
 def tokenize(
     tokenizer: Tokenizer, texts: Sequence[str]
 ) -> tuple[Int64[Tensor, "batch tokens"], Int64[Tensor, "batch tokens"]]:
     """Turn texts into ``input_ids`` and ``attention_mask``, padded to the longest of them."""
-    ids = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
-    input_ids = torch.zeros(len(ids), max(map(len, ids)), dtype=torch.int64)
-    mask = torch.zeros_like(input_ids)
-    for row, tokens in enumerate(ids):
-        input_ids[row, : len(tokens)] = torch.tensor(tokens)
-        mask[row, : len(tokens)] = 1
-    return input_ids, mask
+    ids = [torch.from_numpy(tokenizer.tokenize(text).ids) for text in texts]
+    input_ids = nn.utils.rnn.pad_sequence(ids, batch_first=True)
+    masks = [torch.ones_like(tokens) for tokens in ids]
+    return input_ids, nn.utils.rnn.pad_sequence(masks, batch_first=True)
 
 
 @torch.inference_mode()
