@@ -19,13 +19,15 @@ class Background:
         path: File of it, as the manifest names it.
         recording: Recording it was cut from.
         kind: Label of it.
-        from_s: Where in the file it starts [s]; it ends `CUT_S` later or with the file.
+        from_s: Where in the file it starts [s].
+        length_s: How long it is before it is repeated [s].
     """
 
     path: str
     recording: str
     kind: str
     from_s: float
+    length_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,8 @@ class Item:
         role: `background`, `event`, or `more` of the background.
         label: Class of the event or kind of the background.
         path: File of it, as the manifest names it.
-        from_s: Where in the file the sound starts that is drawn from [s].
+        from_s: Where in the file the sound starts that the excerpt is of [s].
+        length_s: How long that sound is [s].
         source_time_s: Where in that sound the excerpt starts [s].
         onset_s: Where in the clip it starts [s].
         duration_s: How long it lasts [s].
@@ -47,6 +50,7 @@ class Item:
     label: str
     path: str
     from_s: float
+    length_s: float
     source_time_s: float
     onset_s: float
     duration_s: float
