@@ -17,6 +17,8 @@ import numpy as np
 from training.scenes.changes import CHANGE_KINDS, Change, ChangeKind
 from training.scenes.load import EventRow, SceneSet
 from training.scenes.pair import Background, Clip, Item, Pair, Source
+from training.towers.recipe import TowersRecipe
+from training.towers.text_cache import TextCache
 
 DIM = 48
 EVENTS = ("dog", "rooster", "rain", "siren", "crow", "sheep")
@@ -24,19 +26,29 @@ KINDS = ("rain", "bells")
 PER_CLASS = 4
 
 
-class WordVectors:
+class WordVectors(TextCache):
     """Stands in for the cache of the text encoder: a text is the mean of its words' vectors."""
 
-    dim = 24
-
-    class files:  # noqa: N801 - named like the attribute it stands in for
-        """The hashes that a checkpoint records."""
-
-        sha256 = {"model.safetensors": "0" * 64, "config.json": "1" * 64, "tokenizer.json": "2" * 64}
+    def __init__(self) -> None:
+        self.dim = 24
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         rows = [np.mean([_direction(word, self.dim) for word in text.split()], 0) for text in texts]
         return np.array(rows, np.float32).reshape(-1, self.dim)
+
+
+def recipe(**sections: dict[str, object]) -> TowersRecipe:
+    """Make a recipe of a few epochs with every loss; the sections override, key by key."""
+    content: dict[str, dict[str, object]] = {
+        "text": {"per_pair": 2, "per_label": 2, "max_tokens": 32, "weights_sha256": None},
+        "pairs": {"validation": 0.2, "per_bed": 4, "reversed": 0.5},
+        "network": {"dim": 16, "width": 24, "standardise": True, "unit": "audio"},
+        "loss": {"description": 0.5, "events": 0.5, "difference": 0.5, "learn_temperature": True},
+        "optim": {"epochs": 4, "batch_size": 16, "learning_rate": 3e-3},
+    }
+    for name, values in sections.items():
+        content[name] |= values
+    return TowersRecipe.model_validate({"name": "tiny", "seed": 0} | content)
 
 
 def make(n_beds: int = 6, per_bed: int = 8, seed: int = 0) -> SceneSet:
@@ -80,49 +92,53 @@ def _write_lines(path: Path, rows: Sequence[object]) -> None:
 
 def _pair(index: int, bed: int, rows: Sequence[EventRow], draw: np.random.Generator) -> Pair:
     kind = KINDS[bed % len(KINDS)]
-    backgrounds = tuple(
-        Background(path=f"bg/{bed}-{i}.wav", recording=f"bg:{bed}-{i}", kind=kind, from_s=0.0)
+    first, second = (
+        Background(
+            path=f"bg/{bed}-{i}.wav",
+            recording=f"bg:{bed}-{i}",
+            kind=kind,
+            from_s=0.0,
+            length_s=20.0,
+        )
         for i in range(2)
     )
-    beds = tuple(_item("background", kind, each.path, 0.0) for each in backgrounds)
+    beds = [item("background", kind, each.path, 0.0) for each in (first, second)]
     query, target, sources, changes = [*beds], [*beds], {}, []
     names: list[ChangeKind] = [CHANGE_KINDS[index % len(CHANGE_KINDS)]]
     names += ["add"] if index % 4 == 3 else []
     taken = {kind}
     for name in names:
+        row = int(draw.choice([i for i, each in enumerate(rows) if each.label not in taken]))
+        label, path, role = rows[row].label, rows[row].path, "event"
         if name in ("more", "less"):
-            item = _item("more", kind, backgrounds[0].path, 6.0)
-            (target if name == "more" else query).append(item)
-            changes.append(Change(name, kind))
-            continue
-        row = int(draw.choice([i for i, row in enumerate(rows) if row.label not in taken]))
-        label = rows[row].label
-        taken.add(label)
-        loud, soft = (_item("event", label, rows[row].path, db) for db in (9.0, 0.0))
-        levels = {"add": (None, loud), "remove": (loud, None), "louder": (soft, loud)}
-        before, after = levels.get(name, (loud, soft))
-        query += [before] if before else []
-        target += [after] if after else []
+            label, path, role = kind, first.path, "more"
+        else:
+            taken.add(label)
+            sources[label] = Source(path=path, row=row)
+        loud, soft = (item(role, label, path, level_db) for level_db in (9.0, 0.0))
+        query += {"louder": [soft], "add": [], "more": []}.get(name, [loud])
+        target += {"quieter": [soft], "remove": [], "less": []}.get(name, [loud])
         changes.append(Change(name, label))
-        sources[label] = Source(path=rows[row].path, row=row)
     return Pair(
         index=index,
         bed=bed,
-        backgrounds=backgrounds,  # type: ignore[arg-type]
+        backgrounds=(first, second),
         ref_db=-30.0,
         changes=tuple(changes),
-        query=_clip(query),
-        target=_clip(target),
+        query=clip(query),
+        target=clip(target),
         sources=sources,
     )
 
 
-def _item(role: str, label: str, path: str, snr_db: float) -> Item:
+def item(role: str, label: str, path: str, snr_db: float) -> Item:
+    """Make one sound of a clip."""
     return Item(
         role=role,  # type: ignore[arg-type]
         label=label,
         path=path,
         from_s=0.0,
+        length_s=20.0,
         source_time_s=0.0,
         onset_s=0.0,
         duration_s=5.0,
@@ -130,7 +146,8 @@ def _item(role: str, label: str, path: str, snr_db: float) -> Item:
     )
 
 
-def _clip(items: Sequence[Item]) -> Clip:
+def clip(items: Sequence[Item]) -> Clip:
+    """Make a clip in which some sounds are heard."""
     return Clip(items=tuple(items), labels=tuple(dict.fromkeys(item.label for item in items)))
 
 

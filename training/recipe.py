@@ -23,8 +23,8 @@ class LeaveOutRecipe(Section):
         backgrounds: Rows that serve as backgrounds; the recordings of the test side are left out.
     """
 
-    test: list[Columns] = []
-    backgrounds: Columns = {}
+    test: list[Columns] = Field(default_factory=list)
+    backgrounds: Columns = Field(default_factory=dict)
 
 
 class DataRecipe(Section):
@@ -39,8 +39,8 @@ class DataRecipe(Section):
         max_unreadable: Share of unreadable files above which the run stops.
     """
 
-    where: Columns = {}
-    exclude: Columns = {}
+    where: Columns = Field(default_factory=dict)
+    exclude: Columns = Field(default_factory=dict)
     leave_out: LeaveOutRecipe | None = None
     max_files: Annotated[int, Field(gt=1)] | None = None
     held_out: Share = 0.0

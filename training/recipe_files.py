@@ -67,8 +67,8 @@ def read_recipe(kind: type[R], name: str, overrides: Sequence[str], folder: str 
 def _read(name: str, folder: Traversable) -> dict[str, Any]:
     source = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
     if not source.is_file():
-        files = sorted(item.name for item in folder.iterdir() if item.name.endswith(".yaml"))
-        shipped = ", ".join(file.removesuffix(".yaml") for file in files)
+        files = [item.name for item in folder.iterdir() if item.name.endswith(".yaml")]
+        shipped = ", ".join(sorted(file.removesuffix(".yaml") for file in files))
         raise RecipeError(f"no recipe {name!r}; shipped are {shipped}, or give a path")
     try:
         content = yaml.safe_load(source.read_text(encoding="utf-8"))

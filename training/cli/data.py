@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from training.cli import towers
 from training.cli.options import PLACE
 from training.scenes.scene import SceneName, Side
 
@@ -43,3 +44,7 @@ def scenes(  # noqa: PLR0913, PLR0917 - one parameter an option
     plan = Plan(scene=scene, side=side, n_pairs=n_pairs, seed=seed, permissive=permissive)
     generate(data, plan, bundle, out, cache)
     click.echo(str(out))
+
+
+for member in (towers.mixtures, towers.held_out):
+    command.add_command(member)

@@ -16,7 +16,7 @@ from training.cli.options import PLACE
 @click.option("--scenes", type=PLACE, help="Towers: scenes they were not trained on, to gate with.")
 @click.option("--cache", type=PLACE, default=Path("cache"), show_default=True)
 @click.option("--any-licence", is_flag=True, help="Towers: for experiments that are not shipped.")
-def command(  # noqa: PLR0913, PLR0917 - one parameter an option
+def command(
     checkpoint: Path,
     out: Path,
     data: Path | None,

@@ -16,7 +16,7 @@ from training.cli.options import PLACE
 @click.option("--bundle", type=PLACE, required=True, help="Whose encoder the towers stand on.")
 @click.option("--out", type=PLACE, required=True, help="Folder of the run.")
 @click.option("--cache", type=PLACE, default=Path("cache"), show_default=True)
-def command(  # noqa: PLR0913, PLR0917 - one parameter an option
+def command(
     name: str, overrides: tuple[str, ...], train: Path, bundle: Path, out: Path, cache: Path
 ) -> None:
     """Train the towers that bring sounds and texts into one space, on cached embeddings."""

@@ -17,11 +17,11 @@ from training.towers.bank import make_bank
 from training.towers.data import TowerData, gather
 from training.towers.evaluate import ask
 from training.towers.experiment import summarise
+from training.towers.holdout import without_sources
 from training.towers.phrases import FIRST, rank_of_label
 from training.towers.ranks import measure, unit
 from training.towers.recipe import TowersRecipe, load_recipe
 from training.towers.run import ABOUT
-from training.towers.holdout import without_sources
 from training.towers.text_cache import TextCache
 from training.towers.texts import draw_texts
 from training.towers.train import train_towers

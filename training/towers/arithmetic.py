@@ -12,7 +12,7 @@ from service.difference import centre
 from training.scenes.changes import ChangeKind
 from training.scenes.load import SceneSet
 from training.scenes.pair import Pair
-from training.towers.ranks import measure
+from training.towers.ranks import measure, unit
 
 SIGNS: Mapping[ChangeKind, float] = {
     "add": 1.0,
@@ -60,7 +60,7 @@ def move(
         for change in pair.changes:
             if change.label in centroids:
                 moved[row] += step * SIGNS[change.kind] * centroids[change.label]
-    return moved / np.linalg.norm(moved, axis=1, keepdims=True)
+    return unit(moved)
 
 
 def choose_step(

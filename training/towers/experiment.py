@@ -1,4 +1,4 @@
-"""One experiment: towers of several seeds, measured beside the baselines that tell luck from skill."""
+"""One experiment: towers of several seeds, beside the baselines that tell luck from skill."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def run_experiment(setting: Setting) -> dict[str, Any]:
     train, test = (load_scenes(folder, fingerprint) for folder in (setting.train, setting.test))
     side = prepare(test)
     measured = [_measure_seed(setting, setting.recipe.seed + i, side) for i in range(setting.seeds)]
-    figures = summarise(measured)
+    figures: dict[str, Any] = summarise(measured)
     figures["systems"] |= _baselines(train, side, setting.bundle)
     if setting.mixtures:
         figures["phrases"]["linear_probe"] = _probe(train, test)
@@ -99,7 +99,7 @@ def summarise(values: Sequence[Any]) -> Any:
 
 
 def obtain(setting: Setting, query: Query, seed: int) -> LoadedTowers:
-    """Train towers whose query is made of both terms or of one, or take them from an earlier run."""
+    """Train towers whose query has both terms or one, or take them from an earlier run."""
     network = setting.recipe.network.model_copy(update={"query": query})
     recipe = setting.recipe.model_copy(update={"network": network, "seed": seed})
     folder = setting.runs / f"{query}-{seed}"
@@ -109,7 +109,9 @@ def obtain(setting: Setting, query: Query, seed: int) -> LoadedTowers:
         is_same = found.recipe.sha256() == recipe.sha256() and found.data == about
         if is_same and found.encoder == setting.bundle.manifest.encoder.fingerprint:
             return found
-    return load_towers(train_retrieval(recipe, setting.train, setting.bundle, folder, setting.cache))
+    return load_towers(
+        train_retrieval(recipe, setting.train, setting.bundle, folder, setting.cache)
+    )
 
 
 def _measure_seed(setting: Setting, seed: int, side: TestSide) -> dict[str, Any]:

@@ -36,7 +36,9 @@ class TextModel(nn.Module):
         self.tower = tower
 
     def forward(
-        self, input_ids: Int64[Tensor, "batch tokens"], attention_mask: Int64[Tensor, "batch tokens"]
+        self,
+        input_ids: Int64[Tensor, "batch tokens"],
+        attention_mask: Int64[Tensor, "batch tokens"],
     ) -> Float[Tensor, "batch dim"]:
         """Map tokens into the common space."""
         vector: Tensor = self.tower(self.encoder(input_ids, attention_mask))
@@ -111,9 +113,13 @@ def _is_matrix(tensor: onnx.TensorProto) -> bool:
 def _shrink(graph: onnx.GraphProto, tensor: onnx.TensorProto, precision: str) -> None:
     """Replace a matrix by a smaller one and the nodes that bring its values back."""
     name = tensor.name
-    stored = quantise(onnx.numpy_helper.to_array(tensor)) if precision == "int8" else (
-        onnx.numpy_helper.to_array(tensor).astype(np.float16),
-        None,
+    stored = (
+        quantise(onnx.numpy_helper.to_array(tensor))
+        if precision == "int8"
+        else (
+            onnx.numpy_helper.to_array(tensor).astype(np.float16),
+            None,
+        )
     )
     graph.initializer.remove(tensor)
     values, scale = stored
@@ -153,13 +159,9 @@ def _restore(
         graph.node.insert(0, node)
 
 
-def _bring_back(
-    name: str, result: str, precision: str, *, has_scale: bool
-) -> list[onnx.NodeProto]:
+def _bring_back(name: str, result: str, precision: str, *, has_scale: bool) -> list[onnx.NodeProto]:
     wide = f"{result}.wide" if has_scale else result
-    cast = onnx.helper.make_node(
-        "Cast", [f"{name}.{precision}"], [wide], to=onnx.TensorProto.FLOAT
-    )
+    cast = onnx.helper.make_node("Cast", [f"{name}.{precision}"], [wide], to=onnx.TensorProto.FLOAT)
     if not has_scale:
         return [cast]
     return [cast, onnx.helper.make_node("Mul", [wide, f"{name}.scale"], [result])]

@@ -18,7 +18,7 @@ from training.manifest import read_clips
 from training.scenes.draw import PAIRS_PER_BED, Plan, draw_pairs, list_events
 from training.scenes.generate import MAX_UNREADABLE, Material, embed_set, open_encoder, render_pair
 from training.scenes.load import EventRow, SceneSet
-from training.scenes.pair import Background, Pair, Source
+from training.scenes.pair import Background, Item, Pair, Source
 from training.scenes.pool import Pool, build_pool, scene_clips
 from training.scenes.render import StoredSounds
 from training.scenes.scene import get_scene
@@ -122,7 +122,7 @@ def _renumber(pair: Pair, moved: dict[int, int]) -> Pair:
     return Pair(**{name: getattr(pair, name) for name in Pair.__slots__} | {"sources": sources})
 
 
-def _items(pair: Pair) -> list:
+def _items(pair: Pair) -> list[Item]:
     return [*pair.query.items, *pair.target.items]
 
 

@@ -57,10 +57,10 @@ def probe_top(
         optimiser.zero_grad()
         loss = functional.cross_entropy(inputs @ weights + bias, wanted)
         loss = loss + DECAY * weights.square().sum() / 2
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # by torch
         return loss
 
-    optimiser.step(closure)
+    optimiser.step(closure)  # type: ignore[no-untyped-call]  # by torch
     with torch.inference_mode():
         order = (probes @ weights + bias).argsort(dim=1, descending=True).numpy()
     right = np.array([classes.index(label) for label in test_labels])[:, None]

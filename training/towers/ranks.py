@@ -66,7 +66,9 @@ def by_kind(
 ) -> dict[str, dict[str, float]]:
     """Give the recall over the pairs of each kind of change, and how many there are."""
     return {
-        kind: {"pairs": len(rows)} | recalls(ranks[rows]) for kind, rows in kinds.items() if len(rows)
+        kind: {"pairs": len(rows)} | recalls(ranks[rows])
+        for kind, rows in kinds.items()
+        if len(rows)
     }
 
 

@@ -145,9 +145,7 @@ def _difference(
     return {"difference": loss}
 
 
-def total_loss(
-    losses: dict[str, Float[Tensor, ""]], recipe: TowersRecipe
-) -> Float[Tensor, ""]:
+def total_loss(losses: dict[str, Float[Tensor, ""]], recipe: TowersRecipe) -> Float[Tensor, ""]:
     """Add the losses up, each with its weight; the contrastive one has weight 1."""
     weights = recipe.loss.model_dump() | {"contrastive": 1.0}
     return torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()

@@ -22,7 +22,8 @@ class TextEncoder(nn.Module):
 
     def __init__(self, files: TextEncoderFiles) -> None:
         super().__init__()
-        transformers_logging.disable_progress_bar()
+        # transformers leaves it untyped
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         # Eager attention is plain matrix products, which export to any provider.
         self.bert = AutoModel.from_pretrained(
             files.folder, local_files_only=True, use_safetensors=True, attn_implementation="eager"
@@ -31,7 +32,9 @@ class TextEncoder(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(
-        self, input_ids: Int64[Tensor, "batch tokens"], attention_mask: Int64[Tensor, "batch tokens"]
+        self,
+        input_ids: Int64[Tensor, "batch tokens"],
+        attention_mask: Int64[Tensor, "batch tokens"],
     ) -> Float[Tensor, "batch hidden"]:
         """Encode texts; positions whose mask is 0 do not count, whatever they hold."""
         tokens = self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state

@@ -100,7 +100,9 @@ def _run(
     for epoch in range(optim.epochs):
         _set_rate(optimiser, recipe, epoch)
         line = {"epoch": float(epoch + 1)}
-        line |= _train_epoch(recipe, data, towers, optimiser, _batches(recipe, data, rows[0], draw), draw)
+        line |= _train_epoch(
+            recipe, data, towers, optimiser, _batches(recipe, data, rows[0], draw), draw
+        )
         if len(rows[1]) >= 2:
             line |= _validate(recipe, data, towers, rows[1])
         line["temperature"] = 1.0 / float(towers.scale.detach())
@@ -151,7 +153,7 @@ def _train_epoch(
                 "higher loss.temperature may help"
             )
         optimiser.zero_grad(set_to_none=True)
-        total.backward()
+        total.backward()  # type: ignore[no-untyped-call]  # by torch
         optimiser.step()
         n += 1
         for name, loss in (losses | {"loss": total}).items():

@@ -27,7 +27,9 @@ class TowerVectors:
         self._cache = cache
 
     @torch.inference_mode()
-    def audio(self, embeddings: Float[np.ndarray, "clips inputs"]) -> Float32[np.ndarray, "clips dim"]:
+    def audio(
+        self, embeddings: Float[np.ndarray, "clips inputs"]
+    ) -> Float32[np.ndarray, "clips dim"]:
         """Map raw embeddings of sounds, or of what remains of them."""
         parts = [
             self._towers.audio(torch.from_numpy(np.asarray(embeddings[i : i + ROWS], np.float32)))
@@ -38,4 +40,5 @@ class TowerVectors:
     @torch.inference_mode()
     def text(self, texts: Sequence[str]) -> Float32[np.ndarray, "texts dim"]:
         """Map texts."""
-        return self._towers.text(torch.from_numpy(self._cache.embed(texts))).numpy()
+        vectors: np.ndarray = self._towers.text(torch.from_numpy(self._cache.embed(texts))).numpy()
+        return vectors
