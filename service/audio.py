@@ -133,6 +133,20 @@ def decode(
         return _read(stream, sample_rate, limits)
 
 
+def resample(
+    samples: Float32[np.ndarray, " frames"], source_rate: int, sample_rate: int
+) -> Float32[np.ndarray, " samples"]:
+    """Bring a mono waveform to another rate as `decode` does.
+
+    Args:
+        samples: What to resample.
+        source_rate: Its rate [Hz].
+        sample_rate: Rate of the result [Hz].
+    """
+    resampler = _Resampler(source_rate, sample_rate)
+    return np.concatenate([resampler(samples), resampler.flush()])
+
+
 def _open(source: BinaryIO) -> AbstractContextManager[_Stream]:
     decoder = containers.sniff(source)
     if missing := containers.missing_bytes(source):

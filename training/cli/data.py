@@ -46,5 +46,19 @@ def scenes(  # noqa: PLR0913, PLR0917 - one parameter an option
     click.echo(str(out))
 
 
+@command.command("apwd")
+@click.option("--jams", type=PLACE, required=True, help="Folder of one subset and split.")
+@click.option("--fsd50k", type=PLACE, required=True, help="Folder of FSD50K's audio.")
+@click.option("--esc50", type=PLACE, required=True, help="Folder of ESC-50's audio.")
+@click.option("--bundle", type=PLACE, required=True, help="Bundle whose encoder embeds.")
+@click.option("--out", type=PLACE, required=True, help="Folder of the set; gone on with.")
+def apwd(jams: Path, fsd50k: Path, esc50: Path, bundle: Path, out: Path) -> None:
+    """The official APwD pairs, rendered from their recipes and your copies of the sources."""
+    from training.scenes.apwd_audio import generate_apwd
+
+    generate_apwd(jams, fsd50k, esc50, bundle, out)
+    click.echo(str(out))
+
+
 for member in (towers.mixtures, towers.held_out):
     command.add_command(member)

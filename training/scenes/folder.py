@@ -25,6 +25,8 @@ from training.scenes.load import (
 from training.scenes.pair import Pair
 
 ABOUT_FILE = "about.json"
+# The one thing a set may be another of: a larger one begins with the pairs of a smaller one.
+N_PAIRS = "n_pairs"
 
 
 @dataclass(slots=True)
@@ -57,7 +59,7 @@ class State:
 
 
 def write_pairs(folder: Path, about: Mapping[str, object], pairs: Iterable[Pair]) -> None:
-    """Begin a set, or make sure that the folder is of the same one.
+    """Begin a set, or make sure that the folder is of the same one, which may have been smaller.
 
     Args:
         folder: The folder; made if it is not there.
@@ -70,13 +72,16 @@ def write_pairs(folder: Path, about: Mapping[str, object], pairs: Iterable[Pair]
     folder.mkdir(parents=True, exist_ok=True)
     lines = "".join(f"{_json(asdict(pair))}\n" for pair in pairs).encode()
     path, about_path = folder / PAIRS_FILE, folder / ABOUT_FILE
-    if path.is_file():
+    written = path.read_bytes() if path.is_file() else b""
+    if written:
         found = json.loads(about_path.read_bytes())
         differing = {name: found.get(name) for name in about if found.get(name) != about[name]}
-        if differing or path.read_bytes() != lines:
+        if not lines.startswith(written) or differing.keys() - {N_PAIRS}:
             reason = f"made with {_json(differing)}" if differing else "made by another version"
             raise DatasetError(f"{folder} holds another set of pairs, {reason}; choose another one")
-        return
+        if written == lines:
+            return
+        about = found | about
     _replace(about_path, _pretty(about))
     _replace(path, lines)
 
@@ -131,12 +136,20 @@ class EmbeddingFiles:
 
 
 def _map(path: Path, shape: tuple[int, int], *, begun: bool) -> np.memmap[Any, np.dtype[Any]]:
-    if begun:
-        found = np.lib.format.open_memmap(path, mode="r+")
-        if found.shape != shape:
-            raise DatasetError(f"{path} is {found.shape}, this set needs {shape}")
-        return found
-    return np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
+    """Open an array of embeddings, make it, or make it longer."""
+    if not begun:
+        return np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
+    found = np.lib.format.open_memmap(path, mode="r+")
+    if found.shape[0] < shape[0] and found.shape[1] == shape[1]:
+        longer = path.with_suffix(".tmp")
+        grown = np.lib.format.open_memmap(longer, mode="w+", dtype=np.float16, shape=shape)
+        grown[: len(found)] = found
+        grown.flush()
+        longer.replace(path)
+        return grown
+    if found.shape != shape:
+        raise DatasetError(f"{path} is {found.shape}, this set needs {shape}")
+    return found
 
 
 def _json(content: object) -> str:

@@ -138,6 +138,9 @@ def _embed_events(material: Material, encoder: Encoder, files: EmbeddingFiles) -
 
 def _embed_pairs(material: Material, encoder: Encoder, files: EmbeddingFiles) -> None:
     state = files.state
+    if state.done < len(material.pairs):
+        # A smaller set may have ended within a batch of this one.
+        state.done -= state.done % BATCH_PAIRS
     begun = saved = time.monotonic()
     elapsed_s = state.elapsed_s
     progress = tqdm(total=len(material.pairs), initial=state.done, desc="pairs", unit="pair")

@@ -63,12 +63,13 @@ class SceneSet:
         )
 
 
-def load_scenes(folder: Path, fingerprint: str) -> SceneSet:
-    """Read a finished set; the embeddings are memory-mapped.
+def load_scenes(folder: Path, fingerprint: str, *, finished: bool = True) -> SceneSet:
+    """Read a set; the embeddings are memory-mapped.
 
     Args:
         folder: What `minuend-train data scenes` wrote.
         fingerprint: Of the encoder whose embeddings are wanted.
+        finished: Refuse a set that is not finished; else take the pairs that are there.
 
     Raises:
         DatasetError: The set is missing or unfinished, or was not embedded by this encoder.
@@ -82,15 +83,15 @@ def load_scenes(folder: Path, fingerprint: str) -> SceneSet:
         )
     pairs = _read_lines(folder / PAIRS_FILE, TypeAdapter(Pair))
     done = json.loads((embedded / STATE_FILE).read_bytes())["done"]
-    if done < len(pairs):
+    if finished and done < len(pairs):
         raise DatasetError(
             f"{embedded} is unfinished: {done} of {len(pairs)} pairs; "
             "the command that began it goes on with it"
         )
     return SceneSet(
-        pairs=pairs,
-        query=np.load(embedded / QUERY_FILE, mmap_mode="r"),
-        target=np.load(embedded / TARGET_FILE, mmap_mode="r"),
+        pairs=pairs[:done],
+        query=np.load(embedded / QUERY_FILE, mmap_mode="r")[:done],
+        target=np.load(embedded / TARGET_FILE, mmap_mode="r")[:done],
         events=np.load(embedded / EVENTS_FILE, mmap_mode="r"),
         event_rows=_read_lines(embedded / EVENT_ROWS_FILE, TypeAdapter(EventRow)),
     )

@@ -90,7 +90,7 @@ class Pair:
     Attributes:
         index: Which pair of the set.
         bed: Which pair of backgrounds; pairs of one bed share it.
-        backgrounds: The recordings that both clips hear, in excerpts of their own.
+        backgrounds: The two sounds that both clips lie on, in excerpts of their own.
         ref_db: Loudness of each background [LUFS].
         changes: One or two, never to the same sound.
         query: The first clip.
@@ -100,7 +100,7 @@ class Pair:
 
     index: int
     bed: int
-    backgrounds: tuple[Background, Background]
+    backgrounds: tuple[Background, ...]
     ref_db: float
     changes: tuple[Change, ...]
     query: Clip

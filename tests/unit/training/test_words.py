@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from training import words
 from training.errors import DatasetError
-from training.scenes.changes import BACKGROUND_CHANGES, CHANGE_KINDS, Change
+from training.scenes.changes import CHANGE_KINDS, Change
+from training.scenes.scene import get_scene
 
 # What carries no meaning of its own: articles, pronouns, prepositions, particles, auxiliaries,
 # degrees. Everything else counts as a verb or a noun, adjectives included.
@@ -20,7 +21,14 @@ STOP_WORDS = """
     but is are be being
 """
 ENDINGS = ("ing", "ed", "es", "er", "s", "e")
-ESC_50_CLASSES = 50
+ESC_50_CLASSES = """
+    dog rooster pig cow frog cat hen insects sheep crow rain sea_waves crackling_fire crickets
+    chirping_birds water_drops wind pouring_water toilet_flush thunderstorm crying_baby sneezing
+    clapping breathing coughing footsteps laughing brushing_teeth snoring drinking_sipping
+    door_wood_knock mouse_click keyboard_typing door_wood_creaks can_opening washing_machine
+    vacuum_cleaner clock_alarm clock_tick glass_breaking helicopter chainsaw siren car_horn engine
+    train church_bells airplane fireworks hand_saw
+"""
 
 # Facts, section 3.8: written by others, and not ours to use.
 CAPTIONS = """
@@ -93,7 +101,9 @@ def test_held_out_names_share_no_verb_or_noun_with_the_seen_ones(label: str) -> 
 
 
 def test_every_class_of_esc_50_and_every_kind_of_background_has_a_name() -> None:
-    assert len(words.labels()) > ESC_50_CLASSES
+    classes = ESC_50_CLASSES.split()
+    assert len(classes) == 50
+    assert {*classes, *get_scene("general").kinds} == {*words.labels()}
 
 
 def test_a_sound_without_a_name_is_refused() -> None:
@@ -182,10 +192,3 @@ def test_a_description_names_everything_that_is_heard(heard: list[str], seed: in
     text = words.describe_sound(heard, np.random.default_rng(seed))
     for label in heard:
         assert any(name in text for name in words.names(label))
-
-
-@pytest.mark.parametrize("kind", BACKGROUND_CHANGES)
-def test_what_is_said_of_a_background_says_more_or_less(kind: str) -> None:
-    for seed in range(30):
-        text = words.describe_changes([Change(kind, "rain")], np.random.default_rng(seed))
-        assert "rain" in text
