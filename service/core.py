@@ -20,6 +20,8 @@ from service.metrics import Metrics
 from service.search import Searcher
 from service.settings import Settings
 from service.sounds import Listener
+from service.space import make_space
+from service.towers import Towers
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,12 +35,14 @@ class Core:
     """The parts of one running service.
 
     Attributes:
+        towers: None if the bundle has none.
         ready: Whether new requests are welcome.
     """
 
     settings: Settings
     bundle: Bundle
     encoder: Encoder
+    towers: Towers | None
     library: Library
     searcher: Searcher
     listener: Listener
@@ -54,7 +58,7 @@ class Core:
 
     @classmethod
     def open(cls, settings: Settings, metrics: Metrics) -> Core:
-        """Verify the bundle, open and try the encoder, then open the library.
+        """Verify the bundle, open and try the encoder and the towers, then open the library.
 
         Args:
             settings: Where they are and what they may use.
@@ -66,10 +70,12 @@ class Core:
         bundle = load_bundle(settings.bundle)
         encoder = Encoder.open(bundle, device=settings.device, threads=settings.threads)
         encoder.check(bundle)
+        towers = Towers.open(bundle, device=settings.device, threads=settings.threads)
+        if towers is not None:
+            towers.check(bundle)
         library = Library.open(
             settings.library,
-            fingerprint=encoder.fingerprint,
-            mean=encoder.mean,
+            space=make_space(bundle, towers.audio if towers else None),
             precision=bundle.manifest.encoder.precision,
         )
         library.refresh()
@@ -86,8 +92,9 @@ class Core:
             settings=settings,
             bundle=bundle,
             encoder=encoder,
+            towers=towers,
             library=library,
-            searcher=Searcher(encoder, library, listener, max_k=settings.max_k),
+            searcher=Searcher(encoder, library, listener, towers=towers, max_k=settings.max_k),
             listener=listener,
             intake=Intake(listener, library),
             bulk=BulkReader(

@@ -8,7 +8,7 @@ from typing import Any
 
 import faiss
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Bool, Float32, Int64
 
 
 class ClipIndex:
@@ -41,6 +41,15 @@ class ClipIndex:
         """Remove the vectors of these numbers; numbers that are not there are passed over."""
         if len(seqs) and len(self):
             self._faiss.remove_ids(np.asarray(seqs, np.int64))
+
+    def vectors(
+        self, seqs: Int64[np.ndarray, " clips"]
+    ) -> tuple[Bool[np.ndarray, " clips"], Float32[np.ndarray, "found dim"]]:
+        """Tell which of these numbers are in the index, and return their vectors in this order."""
+        is_there = np.isin(seqs, faiss.vector_to_array(self._faiss.id_map))
+        if not is_there.any():
+            return is_there, np.empty((0, self._dim), np.float32)
+        return is_there, self._faiss.reconstruct_batch(seqs[is_there])
 
     def search(
         self,

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from service.clips import check_id
+from service.composition import DEFAULT_STRENGTH, MAX_STRENGTH, MAX_TEXT_CHARACTERS
 from service.errors import (
     ClipIdInvalidError,
     KOutOfRangeError,
@@ -29,6 +30,7 @@ from service.errors import (
     WindowInvalidError,
 )
 from service.filters import Filter, Metadata, check_metadata, parse_filter
+from service.text_bank import DEFAULT_PHRASES, MAX_PHRASES
 from service.vectors import Encoding, parse_vector
 
 DEFAULT_K = 10
@@ -148,6 +150,9 @@ class DifferenceFields(Fields):
     k: K = DEFAULT_K
     filter: FilterField | None = Field(None, description="Which clips may be hits.")
     reference_weight: Weight | None = None
+    phrases: int = Field(
+        DEFAULT_PHRASES, ge=0, le=MAX_PHRASES, description="Words for the change to return."
+    )
     encoding: Encoding = Field("json", description="The vector as numbers or as base64 float32.")
 
 
@@ -158,8 +163,18 @@ class SearchFields(Fields):
     embedding: Vector | None = Field(None, description="A raw embedding to search like.")
     reference_id: ClipId | None = Field(None, description="A stored clip to subtract.")
     reference_weight: Weight | None = None
-    modifier: str | None = Field(None, description="Text that changes the query.")
-    modifier_strength: float | None = Field(None, allow_inf_nan=False)
+    modifier: str | None = Field(
+        None,
+        max_length=MAX_TEXT_CHARACTERS,
+        description="Text that says what to find or, beside a sound, how it differs from that.",
+    )
+    modifier_strength: float | None = Field(
+        None,
+        ge=0,
+        le=MAX_STRENGTH,
+        allow_inf_nan=False,
+        description=f"Weight of the modifier; {DEFAULT_STRENGTH:g} if absent, 0 for none.",
+    )
     k: K = DEFAULT_K
     filter: FilterField | None = Field(None, description="Which clips may be hits.")
 

@@ -21,19 +21,19 @@ _FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
+class Origin:
     """What a snapshot's vectors depend on beside the clips.
 
     Attributes:
         library: Identity of the library.
         fingerprint: Encoder of the embeddings.
-        mean_sha256: Digest of the mean they were centred with.
+        space: Identity of the space they were placed in.
         dim: Length of a vector.
     """
 
     library: str
     fingerprint: str
-    mean_sha256: str
+    space: str
     dim: int
 
 
@@ -45,15 +45,15 @@ class Snapshots:
 
     Args:
         directory: Made if it is not there.
-        space: A snapshot of anything else is foreign.
+        origin: A snapshot of anything else is foreign.
     """
 
-    def __init__(self, directory: Path, space: Space) -> None:
+    def __init__(self, directory: Path, origin: Origin) -> None:
         directory.mkdir(exist_ok=True)
         self._directory = directory
         self._head = directory / "snapshot.json"
         self._lock = directory / "snapshot.lock"
-        self._space = space
+        self._origin = origin
 
     def load(self, *, newest: int) -> ClipIndex | None:
         """Read the snapshot back; None, and a line in the log, if there is none to be trusted.
@@ -90,7 +90,7 @@ class Snapshots:
 
     def _write(self, index: ClipIndex, target: Path) -> None:
         index.write(target)
-        about = {"format": _FORMAT, "revision": index.revision, **asdict(self._space)}
+        about = {"format": _FORMAT, "revision": index.revision, **asdict(self._origin)}
         head = {"about": about, "file": target.name, "sha256": _digest(about, target)}
         beside = self._head.with_suffix(".tmp")
         beside.write_bytes(orjson.dumps(head, option=orjson.OPT_INDENT_2))
@@ -110,7 +110,7 @@ class Snapshots:
                 pass
             case _:
                 raise ValueError(f"{self._head.name} is not the head of a snapshot")
-        expected = {"format": _FORMAT, "revision": revision, **asdict(self._space)}
+        expected = {"format": _FORMAT, "revision": revision, **asdict(self._origin)}
         if about != expected:
             raise ValueError(f"it is foreign: of {about}, not {expected}")
         if not 0 <= revision <= newest:
@@ -118,7 +118,7 @@ class Snapshots:
         path = self._directory / name
         if _digest(about, path) != digest:
             raise ValueError(f"{name} is damaged: its digest is not the one written down")
-        return ClipIndex.read(path, dim=self._space.dim, revision=revision)
+        return ClipIndex.read(path, dim=self._origin.dim, revision=revision)
 
 
 def _digest(about: dict[str, Any], path: Path) -> str:

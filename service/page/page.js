@@ -14,6 +14,8 @@ function formBody(form) {
   for (const [name, value] of new FormData(form)) {
     if (name === "title") {
       if (value) body.set("metadata", JSON.stringify({ title: value }));
+    } else if (name.startsWith("modifier")) {
+      if (form.elements.modifier.value.trim()) body.set(name, value);
     } else if (!(value instanceof File) || value.name) {
       body.set(name, value);
     }
@@ -24,8 +26,13 @@ function formBody(form) {
 function describe(clip) {
   const metadata = Object.entries(clip.metadata).map(([name, value]) => `${name}: ${value}`);
   const duration = clip.duration_s === null ? [] : [`${clip.duration_s.toFixed(1)} s`];
-  const score = clip.score === undefined ? [] : [`score ${clip.score.toFixed(3)}`];
+  const score = clip.score === undefined ? [] : [describeScore(clip)];
   return [...score, ...duration, ...metadata].join(" · ");
+}
+
+function describeScore(hit) {
+  const terms = Object.entries(hit.contributions).map(([name, share]) => `${name} ${share.toFixed(3)}`);
+  return `score ${hit.score.toFixed(3)}${terms.length > 1 ? ` (${terms.join(" + ")})` : ""}`;
 }
 
 function searchLike(clipId) {
@@ -69,6 +76,22 @@ function show(heading, clips, text = "") {
   element("clips").replaceChildren(...clips.map(listItem));
   element("more").hidden = true;
   note(text || (clips.length ? "" : "Nothing here."));
+  showPhrases([]);
+}
+
+function showPhrases(phrases) {
+  const items = phrases.map(({ phrase, score }) => {
+    const item = document.createElement("li");
+    item.textContent = `${phrase} (${score.toFixed(3)})`;
+    return item;
+  });
+  element("phrases").replaceChildren(...items);
+}
+
+function summary(answer) {
+  if (answer.relative_norm === undefined) return answer.notices.map(({ detail }) => detail).join(" ");
+  const numbers = `Relative norm ${answer.relative_norm.toFixed(3)}, cosine ${answer.cosine.toFixed(3)}.`;
+  return answer.phrases.length ? `${numbers} In words:` : numbers;
 }
 
 async function run(heading, path, options) {
@@ -76,11 +99,8 @@ async function run(heading, path, options) {
   try {
     const answer = await ask(path, options);
     if (answer.clip) return await showLibrary();
-    const text =
-      answer.relative_norm === undefined
-        ? ""
-        : `Relative norm ${answer.relative_norm.toFixed(3)}, cosine ${answer.cosine.toFixed(3)}.`;
-    return show(heading, answer.hits, text);
+    show(heading, answer.hits, summary(answer));
+    return showPhrases(answer.phrases ?? []);
   } catch (error) {
     return note(error.message, true);
   }
@@ -109,7 +129,16 @@ for (const form of document.forms) {
   });
 }
 
+for (const range of document.querySelectorAll("input[type=range]")) {
+  range.addEventListener("input", () => {
+    range.closest("label").querySelector("output").value = range.value;
+  });
+}
+
 const info = await ask("/info");
+for (const words of document.querySelectorAll(".modifier")) {
+  words.disabled = words.hidden = !info.modifier;
+}
 element("bundle").textContent =
   `Bundle ${info.bundle.id} (${info.bundle.fingerprint.slice(0, 12)}), ${info.licence}`;
 await showLibrary();

@@ -110,3 +110,16 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     faiss.write_index(faiss.IndexFlatIP(DIM), str(path))
     with pytest.raises(ValueError, match="no flat index"):
         ClipIndex.read(path, dim=DIM, revision=0)
+
+
+def test_vectors_are_given_back_for_the_numbers_that_are_there() -> None:
+    vectors = unit_vectors(5)
+    index = index_of(vectors)
+    index.remove([2])
+
+    is_there, found = index.vectors(np.array([9, 5, 2, 1]))
+
+    assert is_there.tolist() == [False, True, False, True]
+    np.testing.assert_array_equal(found, vectors[[4, 0]])
+    assert index.vectors(np.array([7]))[1].shape == (0, DIM)
+    assert ClipIndex(DIM).vectors(np.array([1]))[0].tolist() == [False]

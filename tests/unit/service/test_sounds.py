@@ -21,6 +21,7 @@ from service.errors import (
 )
 from service.library import Library
 from service.sounds import File, Listener, Stored, Vector, Windowing
+from service.space import CentredSpace
 from service.timing import Phases
 
 
@@ -35,7 +36,7 @@ def encoder(tiny_bundle_path: Path) -> Encoder:
 
 @pytest.fixture
 def library(encoder: Encoder, tmp_path: Path) -> Iterator[Library]:
-    library = Library.open(tmp_path, fingerprint=encoder.fingerprint, mean=encoder.mean)
+    library = Library.open(tmp_path, space=CentredSpace(encoder.fingerprint, encoder.mean))
     yield library
     library.close()
 

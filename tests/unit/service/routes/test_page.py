@@ -28,7 +28,7 @@ def test_the_forms_of_the_page_name_parts_that_endpoints_take(client: Client) ->
     schema = client.get("/openapi.json").json()
     for path, form in re.findall(r'data-path="([^"]+)"(.*?)</form>', client.get("/").text, re.S):
         body = schema["paths"][path]["post"]["requestBody"]["content"]["multipart/form-data"]
-        files = re.findall(r'type="file" name="([^"]+)"', form)
+        files = re.findall(r'type="(?:file|range)" name="([^"]+)"', form)
         assert set(files) <= set(body["schema"]["properties"])
 
 

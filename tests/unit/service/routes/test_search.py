@@ -65,6 +65,10 @@ def test_a_clip_less_itself_finds_nothing(client: Client) -> None:
     assert hits(client, json={"clip_id": "low", "reference_id": "low"}) == []
 
 
+def test_a_bundle_without_towers_has_nothing_to_tell(client: Client) -> None:
+    assert client.post("/search", json={"clip_id": "low"}).json()["notices"] == []
+
+
 @pytest.mark.parametrize(
     ("query", "code"),
     [
@@ -106,6 +110,7 @@ def test_server_timing_tells_the_phases(client: Client) -> None:
     assert [part.partition(";")[0] for part in timing.split(", ")] == [
         "decode",
         "encode",
+        "compose",
         "search",
         "total",
     ]
