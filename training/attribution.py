@@ -14,7 +14,8 @@ from training.store import ClipStore
 
 TRAINED = "trained"
 HELD_OUT = "held out"
-COLUMNS = ("path", "corpus", "title", "author", "licence", "url", "freesound_id", "role")
+SOURCES = ("freesound_id", "recording", "esc50_src_overlap")  # tell what was heard
+COLUMNS = ("path", "corpus", "title", "author", "licence", "url", *SOURCES, "role")
 NOT_STATED = "not stated"
 STATED_AT_LENGTH = "stated per clip in ATTRIBUTION.csv"
 LONGEST_NAME = 80  # of a licence; longer ones are whole statements

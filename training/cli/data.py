@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from training.cli import towers
+from training.cli import datasets, towers
 from training.cli.options import PLACE
 from training.scenes.scene import SceneName, Side
 
@@ -60,5 +60,5 @@ def apwd(jams: Path, fsd50k: Path, esc50: Path, bundle: Path, out: Path) -> None
     click.echo(str(out))
 
 
-for member in (towers.mixtures, towers.held_out):
+for member in (datasets.bgknown, datasets.prepare, towers.mixtures, towers.held_out):
     command.add_command(member)

@@ -21,8 +21,9 @@ from training.towers.vocabulary import Vocabulary
 
 def test_towers_learn_to_find_what_was_asked_for(bundle: Bundle) -> None:
     """Scenes in which sounds add up, over backgrounds that were never heard in training."""
-    words, trained, tested = tiny_scenes.WordVectors(), *(
-        tiny_scenes.make(n, 10, seed) for n, seed in ((24, 1), (6, 2))
+    words, trained, tested = (
+        tiny_scenes.WordVectors(),
+        *(tiny_scenes.make(n, 10, seed) for n, seed in ((24, 1), (6, 2))),
     )
     recipe = tiny_scenes.recipe(
         optim={"epochs": 20, "batch_size": 60}, network={"dim": 32, "width": 48}
@@ -62,7 +63,9 @@ def test_the_state_with_the_lowest_validation_loss_is_kept(data: TowerData) -> N
     losses = [line["validation"] for line in made.history]
     assert made.loss == min(losses)
     assert made.epoch == 1 + losses.index(min(losses))
-    kept = train_towers(tiny_scenes.recipe(optim={"epochs": made.epoch, "learning_rate": 0.3}), data)
+    kept = train_towers(
+        tiny_scenes.recipe(optim={"epochs": made.epoch, "learning_rate": 0.3}), data
+    )
     for name, value in kept.towers.state_dict().items():
         assert torch.equal(value, made.towers.state_dict()[name]), name
 
