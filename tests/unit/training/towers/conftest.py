@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import tiny_bundle
-import tiny_scenes
+import tiny_pairs
 import tiny_text
 
 from service.bundle import Bundle, load_bundle
@@ -22,19 +22,19 @@ from training.towers.vocabulary import Vocabulary
 @pytest.fixture(scope="session")
 def recipe() -> TowersRecipe:
     """A few epochs with every loss."""
-    return tiny_scenes.recipe()
+    return tiny_pairs.recipe()
 
 
 @pytest.fixture(scope="session")
 def scenes() -> SceneSet:
-    return tiny_scenes.make()
+    return tiny_pairs.make()
 
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A bundle whose encoder has as many values as the scenes; do not write into it."""
     folder = tmp_path_factory.mktemp("towers") / "tiny"
-    return load_bundle(tiny_bundle.write(folder, dim=tiny_scenes.DIM))
+    return load_bundle(tiny_bundle.write(folder, dim=tiny_pairs.DIM))
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +46,7 @@ def vocabulary(scenes: SceneSet) -> Vocabulary:
 def data(
     scenes: SceneSet, vocabulary: Vocabulary, bundle: Bundle, recipe: TowersRecipe
 ) -> TowerData:
-    texts = draw_texts(scenes.pairs, vocabulary, tiny_scenes.WordVectors(), recipe.text, 0)
+    texts = draw_texts(scenes.pairs, vocabulary, tiny_pairs.WordVectors(), recipe.text)
     return gather(scenes, vocabulary, texts, bundle)
 
 
@@ -69,7 +69,7 @@ def scene_folder(
     scenes: SceneSet, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     folder = tmp_path_factory.mktemp("scenes") / "train"
-    return tiny_scenes.write(folder, scenes, bundle.manifest.encoder.fingerprint)
+    return tiny_pairs.write(folder, scenes, bundle.manifest.encoder.fingerprint)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tiny_scenes
+import tiny_pairs
 
 from training.scenes.changes import Change, ChangeKind
 from training.scenes.pair import Clip
@@ -13,16 +13,16 @@ from training.towers.fulfilment import fulfils, level_db, share_fulfilled, tabul
 
 def clip(**levels: float) -> Clip:
     """A clip of labels with their levels."""
-    return tiny_scenes.clip([tiny_scenes.item("event", k, k, v) for k, v in levels.items()])
+    return tiny_pairs.clip([tiny_pairs.item("event", k, k, v) for k, v in levels.items()])
 
 
 def test_the_level_of_a_label_is_that_of_its_loudest_sound() -> None:
     rain = [
-        tiny_scenes.item("background", "rain", "a", 0.0),
-        tiny_scenes.item("more", "rain", "b", 7.0),
+        tiny_pairs.item("background", "rain", "a", 0.0),
+        tiny_pairs.item("more", "rain", "b", 7.0),
     ]
-    assert level_db(tiny_scenes.clip(rain), "rain") == 7
-    assert level_db(tiny_scenes.clip(rain), "dog") is None
+    assert level_db(tiny_pairs.clip(rain), "rain") == 7
+    assert level_db(tiny_pairs.clip(rain), "dog") is None
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_what_fulfils_a_change(
 
 
 def test_every_target_fulfils_the_changes_of_its_own_pair() -> None:
-    table = tabulate(tiny_scenes.make().pairs)
+    table = tabulate(tiny_pairs.make().pairs)
     assert table.diagonal().all()
     assert 0 < table.mean() < 0.5
 

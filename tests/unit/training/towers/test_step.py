@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-import tiny_scenes
+import tiny_pairs
 import torch
 from torch.nn import functional
 
@@ -51,9 +51,9 @@ def test_the_share_that_is_turned_is_the_recipe_s(data: TowerData) -> None:
 
 
 def test_only_losses_with_a_weight_are_measured(data: TowerData, towers: Towers) -> None:
-    full = measure_losses(towers, batch(data), data, tiny_scenes.recipe(), with_events=True)
+    full = measure_losses(towers, batch(data), data, tiny_pairs.recipe(), with_events=True)
     assert set(full) == {"contrastive", "classification", "description", "events", "difference"}
-    bare = tiny_scenes.recipe(
+    bare = tiny_pairs.recipe(
         loss={"description": 0, "events": 0, "difference": 0, "classification": 0}
     )
     assert set(measure_losses(towers, batch(data), data, bare, with_events=True)) == {"contrastive"}
@@ -79,7 +79,7 @@ def test_the_main_loss_is_that_of_the_composed_query(
 def test_a_baseline_does_not_hear_the_other_term(
     data: TowerData, towers: Towers, query: str, unused: str
 ) -> None:
-    recipe = tiny_scenes.recipe(network={"query": query}, loss={"classification": 0})
+    recipe = tiny_pairs.recipe(network={"query": query}, loss={"classification": 0})
     each = batch(data)
     other = dataclasses.replace(each, **{unused: torch.randn_like(getattr(each, unused))})
     found = [measure_losses(towers, b, data, recipe, with_events=False) for b in (each, other)]

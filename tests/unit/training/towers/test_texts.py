@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import tiny_scenes
+import tiny_pairs
 
 from training import words
 from training.scenes.load import SceneSet
@@ -14,7 +14,7 @@ from training.towers.vocabulary import Vocabulary
 RECIPE = TextRecipe(per_pair=3, per_clip=2, per_label=5)
 
 
-class Recorder(tiny_scenes.WordVectors):
+class Recorder(tiny_pairs.WordVectors):
     """Remembers what it was asked to embed."""
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
@@ -24,7 +24,7 @@ class Recorder(tiny_scenes.WordVectors):
 
 def test_every_pair_clip_and_label_has_its_texts(scenes: SceneSet, vocabulary: Vocabulary) -> None:
     cache = Recorder()
-    texts = draw_texts(scenes.pairs, vocabulary, cache, RECIPE, 0)
+    texts = draw_texts(scenes.pairs, vocabulary, cache, RECIPE)
     n = len(scenes.pairs)
     assert texts.changes.shape == texts.back.shape == (n, 3)
     assert texts.queries.shape == texts.targets.shape == (n, 2)
@@ -36,7 +36,7 @@ def test_every_pair_clip_and_label_has_its_texts(scenes: SceneSet, vocabulary: V
 
 def test_a_text_names_what_it_is_about(scenes: SceneSet, vocabulary: Vocabulary) -> None:
     cache = Recorder()
-    texts = draw_texts(scenes.pairs, vocabulary, cache, RECIPE, 0)
+    texts = draw_texts(scenes.pairs, vocabulary, cache, RECIPE)
     for pair, rows in zip(scenes.pairs, texts.changes, strict=True):
         for row in rows:
             for change in pair.changes:
@@ -49,6 +49,6 @@ def test_the_seed_decides(scenes: SceneSet, vocabulary: Vocabulary) -> None:
     told = []
     for seed in (0, 0, 1):
         cache = Recorder()
-        draw_texts(scenes.pairs, vocabulary, cache, RECIPE, seed)
+        draw_texts(scenes.pairs, vocabulary, cache, RECIPE.model_copy(update={"seed": seed}))
         told.append(cache.told)
     assert told[0] == told[1] != told[2]

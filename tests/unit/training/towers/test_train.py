@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-import tiny_scenes
+import tiny_pairs
 import torch
 
 from service.bundle import Bundle
@@ -22,14 +22,14 @@ from training.towers.vocabulary import Vocabulary
 def test_towers_learn_to_find_what_was_asked_for(bundle: Bundle) -> None:
     """Scenes in which sounds add up, over backgrounds that were never heard in training."""
     words, trained, tested = (
-        tiny_scenes.WordVectors(),
-        *(tiny_scenes.make(n, 10, seed) for n, seed in ((24, 1), (6, 2))),
+        tiny_pairs.WordVectors(),
+        *(tiny_pairs.make(n, 10, seed) for n, seed in ((24, 1), (6, 2))),
     )
-    recipe = tiny_scenes.recipe(
+    recipe = tiny_pairs.recipe(
         optim={"epochs": 20, "batch_size": 60}, network={"dim": 32, "width": 48}
     )
     vocabulary = Vocabulary.of(trained)
-    texts = draw_texts(trained.pairs, vocabulary, words, recipe.text, 0)
+    texts = draw_texts(trained.pairs, vocabulary, words, recipe.text)
     made = train_towers(recipe, gather(trained, vocabulary, texts, bundle))
     found = evaluate_towers(prepare(tested), TowerVectors(made.towers, words))["systems"]
     single = max(found[name]["bed_r_at_1"] for name in ("audio_alone", "text_alone"))
@@ -58,20 +58,18 @@ def test_the_global_generators_stay_as_they_are(data: TowerData, recipe: TowersR
 
 def test_the_state_with_the_lowest_validation_loss_is_kept(data: TowerData) -> None:
     # A rate so high that it gets worse at some point.
-    recipe = tiny_scenes.recipe(optim={"epochs": 8, "learning_rate": 0.3})
+    recipe = tiny_pairs.recipe(optim={"epochs": 8, "learning_rate": 0.3})
     made = train_towers(recipe, data)
     losses = [line["validation"] for line in made.history]
     assert made.loss == min(losses)
     assert made.epoch == 1 + losses.index(min(losses))
-    kept = train_towers(
-        tiny_scenes.recipe(optim={"epochs": made.epoch, "learning_rate": 0.3}), data
-    )
+    kept = train_towers(tiny_pairs.recipe(optim={"epochs": made.epoch, "learning_rate": 0.3}), data)
     for name, value in kept.towers.state_dict().items():
         assert torch.equal(value, made.towers.state_dict()[name]), name
 
 
 def test_without_validation_the_last_state_is_kept(data: TowerData) -> None:
-    made = train_towers(tiny_scenes.recipe(pairs={"validation": 0}), data)
+    made = train_towers(tiny_pairs.recipe(pairs={"validation": 0}), data)
     assert made.epoch == 4
     assert math.isnan(made.loss)
     assert all("validation" not in line for line in made.history)
@@ -79,13 +77,13 @@ def test_without_validation_the_last_state_is_kept(data: TowerData) -> None:
 
 def test_the_temperature_moves_only_if_it_is_trained(data: TowerData) -> None:
     for learned in (True, False):
-        made = train_towers(tiny_scenes.recipe(loss={"learn_temperature": learned}), data)
+        made = train_towers(tiny_pairs.recipe(loss={"learn_temperature": learned}), data)
         assert (made.history[-1]["temperature"] == pytest.approx(0.07, rel=1e-5)) is not learned
 
 
 def test_a_cosine_schedule_ends_slower_than_it_began(data: TowerData) -> None:
     constant, cosine = (
-        train_towers(tiny_scenes.recipe(optim={"schedule": name}), data).history
+        train_towers(tiny_pairs.recipe(optim={"schedule": name}), data).history
         for name in ("constant", "cosine")
     )
     assert cosine[0] == constant[0]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import tiny_scenes
+import tiny_pairs
 
 from training.scenes.load import SceneSet
 from training.towers import vectors
@@ -19,7 +19,7 @@ def test_vectors_do_not_depend_on_how_many_go_at_once(
     monkeypatch.setattr(vectors, "ROWS", 5)
     assert np.allclose(made.audio(scenes.query), whole, atol=1e-6)
     assert whole.shape == (len(scenes.pairs), 16)
-    assert scenes.query.shape[1] == tiny_scenes.DIM
+    assert scenes.query.shape[1] == tiny_pairs.DIM
 
 
 def test_a_text_alone_and_in_a_batch_gives_the_same_vector(

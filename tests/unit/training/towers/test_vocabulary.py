@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-import tiny_scenes
+import tiny_pairs
 
 from training.scenes.changes import Change
 from training.scenes.load import SceneSet
@@ -12,7 +12,7 @@ from training.towers.vocabulary import Vocabulary, appearing
 
 def test_the_vocabulary_is_that_of_the_scenes(scenes: SceneSet) -> None:
     vocabulary = Vocabulary.of(scenes)
-    assert vocabulary.events == tuple(sorted(tiny_scenes.EVENTS))
+    assert vocabulary.events == tuple(sorted(tiny_pairs.EVENTS))
     assert vocabulary.backgrounds == ("bells",)  # rain is a class of events already
     assert vocabulary.labels == vocabulary.events + vocabulary.backgrounds
 

@@ -168,3 +168,10 @@ def _sound(path: str, label: str) -> np.ndarray:
 def _direction(name: str, dim: int) -> np.ndarray:
     digest = hashlib.sha256(name.encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:8], "big")).standard_normal(dim)
+
+
+def write_manifest(path: Path, names: Sequence[str], *, closed: Sequence[str] = ()) -> Path:
+    """Write a manifest of clips, CC0 and permissive but for those that are closed."""
+    rows = [f"{name},{name.split('/')[0]},5.0,CC0,{int(name not in closed)}\n" for name in names]
+    path.write_text("path,corpus,seconds,licence,permissive\n" + "".join(rows))
+    return path
