@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from training.recipe_files import RecipeFile, Section, read_recipe
 
@@ -72,6 +72,8 @@ class NetworkRecipe(Section):
         input_dropout: Of the values of an embedding.
         standardise: Bring every value of an input to mean 0 and standard deviation 1, as measured
             on the training pairs; the statistics are buffers of the towers.
+        components: Leading principal components of the standardised audio embeddings that the
+            audio tower sees, each brought to standard deviation 1; None lets it see every value.
         unit: Which towers end on the unit sphere, so that strength 1 weighs both alike.
         query: What the query is made of; ``audio`` and ``text`` train the baselines.
     """
@@ -81,8 +83,15 @@ class NetworkRecipe(Section):
     dropout: Share = 0.0
     input_dropout: Share = 0.0
     standardise: bool = False
+    components: Count | None = None
     unit: Literal["none", "audio", "both"] = "none"
     query: Literal["both", "audio", "text"] = "both"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.components is not None and not self.standardise:
+            raise ValueError("components are those of standardised inputs: set standardise, too")
+        return self
 
 
 class LossRecipe(Section):

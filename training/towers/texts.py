@@ -51,13 +51,15 @@ def draw_texts(
         cache: Embeds the texts.
         recipe: How many to draw, of seen words and phrasings only.
     """
-    draw = np.random.default_rng(recipe.seed)
     tables: list[list[list[str]]] = [[], [], [], [], []]
     for pair in pairs:
+        # Of the pair alone, so that a part of a set reads what the whole set reads.
+        draw = np.random.default_rng([recipe.seed, pair.index])
         tables[0].append(_tell(pair.changes, draw, recipe.per_pair))
         tables[1].append(_tell(pair.reversed.changes, draw, recipe.per_pair))
         tables[2].append(_describe(pair.query.labels, draw, recipe.per_clip))
         tables[3].append(_describe(pair.target.labels, draw, recipe.per_clip))
+    draw = np.random.default_rng(recipe.seed)
     tables[4] = [_describe([label], draw, recipe.per_label) for label in vocabulary.labels]
     told = sorted({text for table in tables for row in table for text in row})
     rows = {text: row for row, text in enumerate(told)}

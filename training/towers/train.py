@@ -77,7 +77,10 @@ def new_towers(
     )
     towers.log_temperature.requires_grad_(recipe.loss.learn_temperature)
     if recipe.network.standardise:
-        towers.audio.standardise(torch.cat([data.query[rows], data.target[rows]]))
+        sounds = torch.cat([data.query[rows], data.target[rows]])
+        towers.audio.standardise(sounds)
+        if recipe.network.components is not None:
+            towers.audio.find_components(sounds)
         spoken = np.unique(np.concatenate([texts.changes[rows], texts.targets[rows]], axis=None))
         towers.text.standardise(torch.from_numpy(texts.embeddings[spoken]))
     return towers

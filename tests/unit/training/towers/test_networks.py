@@ -91,3 +91,28 @@ def test_a_query_is_the_unit_sum_and_strength_0_is_audio_alone() -> None:
 def test_a_query_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="needs audio or text"):
         compose(None, None)
+
+
+def test_components_are_uncorrelated_and_of_deviation_1() -> None:
+    mixing = torch.randn(20, 20, generator=torch.Generator().manual_seed(0))
+    sample = torch.randn(800, 20, generator=torch.Generator().manual_seed(1)) @ mixing + 3
+    torch.manual_seed(0)
+    made = Tower(20, RECIPE, unit=False, components=6)
+    made.standardise(sample)
+    made.find_components(sample)
+    assert made.basis is not None
+    scaled = (sample - made.mean) / made.std
+    seen = scaled @ made.basis.T
+    assert (seen.T @ seen / len(seen) - torch.eye(6)).abs().max() < 1e-3
+    # They are the leading ones: what an exact decomposition finds.
+    leading = torch.linalg.svd(scaled, full_matrices=False).S[:6] / math.sqrt(len(sample))
+    assert torch.allclose(1 / made.basis.norm(dim=1), leading, rtol=1e-3)
+    assert made(sample[:3]).shape == (3, 5)
+
+
+def test_more_components_than_there_are_are_zero() -> None:
+    sample = torch.randn(4, 20)
+    made = Tower(20, RECIPE, unit=False, components=6)
+    made.standardise(sample)
+    made.find_components(sample)
+    assert torch.isfinite(made(sample)).all()

@@ -53,3 +53,8 @@ def test_an_unknown_recipe_is_answered_with_those_of_towers() -> None:
         RecipeError, match=r"no recipe 'cpu'; shipped are retrieval, retrieval-paper"
     ):
         load_recipe("cpu")
+
+
+def test_components_need_standardised_inputs() -> None:
+    with pytest.raises(RecipeError, match="set standardise"):
+        load_recipe("retrieval-paper", ["network.components=64"])

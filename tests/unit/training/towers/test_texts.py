@@ -52,3 +52,13 @@ def test_the_seed_decides(scenes: SceneSet, vocabulary: Vocabulary) -> None:
         draw_texts(scenes.pairs, vocabulary, cache, RECIPE.model_copy(update={"seed": seed}))
         told.append(cache.told)
     assert told[0] == told[1] != told[2]
+
+
+def test_a_part_of_a_set_reads_what_the_whole_set_reads(
+    scenes: SceneSet, vocabulary: Vocabulary
+) -> None:
+    whole, part = Recorder(), Recorder()
+    texts = draw_texts(scenes.pairs, vocabulary, whole, RECIPE)
+    fewer = draw_texts(scenes.pairs[5:9], vocabulary, part, RECIPE)
+    for pair, row in zip(range(5, 9), fewer.changes, strict=True):
+        assert [part.told[i] for i in row] == [whole.told[i] for i in texts.changes[pair]]
