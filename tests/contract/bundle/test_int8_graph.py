@@ -32,11 +32,10 @@ def ranges(model: EmbeddingModel) -> Ranges:
 
 
 @pytest.fixture(scope="module")
-def path(model: EmbeddingModel, ranges: Ranges, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("int8")
-    write_graph(model, folder / "float32.onnx")
-    write_int8(folder / "float32.onnx", folder / "int8.onnx", ranges)
-    return folder / "int8.onnx"
+def path(exported: Bundle, ranges: Ranges, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("int8") / "int8.onnx"
+    write_int8(exported.encoder_file, path, ranges)
+    return path
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -64,6 +66,23 @@ def test_a_library_of_another_bundle_is_refused(tiny_bundle_path: Path, tmp_path
 
     with pytest.raises(LibraryError, match=first.encoder.fingerprint):
         open_core(other, tmp_path / "library")
+
+
+def test_a_stored_vector_says_which_variant_made_it(tmp_path: Path) -> None:
+    bundle = tiny_bundle.write(tmp_path / "bundle")
+    tiny_bundle.add_variant(bundle, "int8", cpu_speed=2.0)
+    sound = synth.write(tmp_path / "tone.wav", synth.tone(440))
+    for precision in ("int8", "fp32"):
+        settings = Settings(
+            bundle=bundle, library=tmp_path / "library", threads=1, precision=precision
+        )
+        core = Core.open(settings, Metrics())
+        with sound.open("rb") as file:
+            core.intake.store(file, clip_id=precision, metadata={}, phases=Phases())
+        core.close()
+    with closing(sqlite3.connect(tmp_path / "library" / "catalog.sqlite")) as db:
+        rows = db.execute("SELECT id, precision FROM vectors JOIN clips USING (seq)").fetchall()
+    assert dict(rows) == {"int8": "int8", "fp32": "float32"}
 
 
 def test_lookups_do_not_queue_behind_work(tiny_bundle_path: Path, tmp_path: Path) -> None:
