@@ -19,20 +19,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import load
 import results
-from services import NPY, service
+from services import NPY, service, tree_cpu_s
 
 from service.demo.server import HOST, choose_port
 
 FOLDER = Path(__file__).parent / "peers"
+OURS = "Minuend"
 CLIENTS = (1, 16, 64)
+TURNS = 2
 START_S = 90.0
 
 
@@ -72,7 +75,7 @@ PEERS = (
     Peer(
         "mosec",
         "mosec",
-        ("python", "mosec_server.py", "--port", "PORT", "--address", HOST),
+        ("python", "mosec_server.py", "--port", "PORT", "--address", HOST, "--timeout", "120000"),
         path="/inference",
     ),
     Peer("BentoML", "bentoml", BENTO, part="audio", variables={"BENTOML_DO_NOT_TRACK": "True"}),
@@ -82,30 +85,38 @@ PEERS = (
 def main() -> None:
     """Measure and write ``docs/results/peers.json``."""
     environments = Path(sys.argv[1]).resolve()
-    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 8.0
-    with service() as server:
-        ours = measure(seconds, port=server.port, headers=NPY)
-    servers: dict[str, Any] = {"Minuend": {"loads": ours}}
-    for peer in PEERS:
-        bin_folder = environments / peer.environment / "bin"
-        if not bin_folder.exists():
-            servers[peer.name] = {"skipped": "its environment is not there"}
-            continue
-        with running(peer, bin_folder) as port:
-            loads = measure(seconds, port=port, path=peer.path, part=peer.part)
-        servers[peer.name] = {"version": version(peer, bin_folder), "loads": loads}
-    results.write("peers", {"servers": servers, "ratios": ratios(servers)})
+    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 5.0
+    peers = [it for it in PEERS if (environments / it.environment / "bin").exists()]
+    turns: list[dict[str, Any]] = []
+    for _ in range(TURNS):
+        with service() as server:
+            turn = {OURS: measure(seconds, server.pid, port=server.port, headers=NPY)}
+        for peer in peers:
+            with running(peer, environments / peer.environment / "bin") as (pid, port):
+                turn[peer.name] = measure(seconds, pid, port=port, path=peer.path, part=peer.part)
+        turns.append(turn)
+    versions = {it.name: version(it, environments / it.environment / "bin") for it in peers}
+    missing = [it.name for it in PEERS if it not in peers]
+    figures = {"versions": versions, "missing": missing, "ratios": ratios(turns), "turns": turns}
+    results.write("peers", figures)
 
 
-def measure(seconds: float, **options: Any) -> list[dict[str, Any]]:
-    """Load a server with one client, with some and with many."""
+def measure(seconds: float, pid: int, **options: Any) -> list[dict[str, Any]]:
+    """Load a server with one client, with some and with many, and add what it took of the cores."""
     load.run(load.Load(seconds=2.0, clients=4, **options))
-    return [load.run(load.Load(seconds=seconds, clients=n, **options)) for n in CLIENTS]
+    loads = []
+    for clients in CLIENTS:
+        before = tree_cpu_s(pid)
+        figures = load.run(load.Load(seconds=seconds, clients=clients, **options))
+        took_s = tree_cpu_s(pid) - before
+        answered = max(1, figures["statuses"].get("200", 0))
+        loads.append({**figures, "server_cpu_ms_per_clip": round(1000 * took_s / answered, 2)})
+    return loads
 
 
 @contextmanager
-def running(peer: Peer, bin_folder: Path) -> Iterator[int]:
-    """Run a peer in a process group of its own and give its port."""
+def running(peer: Peer, bin_folder: Path) -> Iterator[tuple[int, int]]:
+    """Run a peer in a process group of its own and give its process and its port."""
     port = choose_port(0)
     cores = len(os.sched_getaffinity(0))
     names = {"PORT": str(port), "CORES": str(cores)}
@@ -124,7 +135,7 @@ def running(peer: Peer, bin_folder: Path) -> Iterator[int]:
         )
         try:
             wait_listening(port)
-            yield port
+            yield process.pid, port
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
@@ -158,22 +169,43 @@ def version(peer: Peer, bin_folder: Path) -> str:
     return done.stdout.strip()
 
 
-def ratios(servers: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Return how many times the peer's throughput ours is, and its p99 in terms of ours."""
-    ours = servers["Minuend"]["loads"]
+def ratios(turns: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Compare each peer with ours, turn by turn, and return the means.
+
+    `throughput` is ours over the peer's at their best; `p99` is the peer's over ours at equal
+    load; `cores` is what the peer takes of the cores for a clip over what ours takes.
+    """
     found = {}
-    for name, server in servers.items():
-        if name != "Minuend" and "loads" in server:
-            theirs = server["loads"]
-            best = max(it["clips_per_s"] for it in theirs)
-            found[name] = {
-                "throughput": round(max(it["clips_per_s"] for it in ours) / max(best, 1e-9), 3),
-                **{
-                    f"p99 at {mine['clients']} clients": round(it["p99_ms"] / mine["p99_ms"], 3)
-                    for mine, it in zip(ours, theirs, strict=True)
-                },
-            }
+    for name in turns[0]:
+        if name == OURS:
+            continue
+        pairs = [(turn[OURS], turn[name]) for turn in turns]
+        found[name] = {
+            "throughput": average(fastest(ours) / fastest(theirs) for ours, theirs in pairs),
+            "cores": average(cheapest(theirs) / cheapest(ours) for ours, theirs in pairs),
+            **{
+                f"p99 at {clients} clients": average(
+                    theirs[n]["p99_ms"] / ours[n]["p99_ms"] for ours, theirs in pairs
+                )
+                for n, clients in enumerate(CLIENTS)
+            },
+        }
     return found
+
+
+def fastest(loads: list[dict[str, Any]]) -> float:
+    """Return the most clips/s of any load."""
+    return max(1e-9, *(it["clips_per_s"] for it in loads))
+
+
+def cheapest(loads: list[dict[str, Any]]) -> float:
+    """Return the least time of the cores that a clip took [ms]."""
+    return float(min(it["server_cpu_ms_per_clip"] for it in loads))
+
+
+def average(values: Iterable[float]) -> float:
+    """Return the mean, rounded."""
+    return round(mean(values), 3)
 
 
 if __name__ == "__main__":

@@ -81,3 +81,18 @@ def cpu_s(pid: int) -> float:
     """Read how much time of the cores a process took [s]."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def tree_cpu_s(pid: int) -> float:
+    """Read how much time of the cores a process and those it started took [s]."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
+        except OSError:  # it has ended meanwhile
+            continue
+        parents[int(stat.parent.name)] = int(fields[1])
+    tree = {pid}
+    while added := {child for child, parent in parents.items() if parent in tree} - tree:
+        tree |= added
+    return sum(cpu_s(process) for process in tree)
