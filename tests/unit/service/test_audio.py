@@ -14,7 +14,7 @@ import synth
 from jaxtyping import Float32
 
 from service import audio, errors
-from service.audio import Audio, AudioLimits, decode
+from service.audio import Audio, AudioLimits, decode, resample
 
 # Rounding of the streaming resampler against the one that sees the whole clip.
 RESAMPLING_TOLERANCE = 1e-6
@@ -278,3 +278,10 @@ def test_aac_without_its_extra_is_refused_by_name(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "service.aac", None)
     with pytest.raises(errors.MediaUnsupportedError, match="extra `aac`"):
         _decode(b"\x00\x00\x00\x10ftypM4A \x00\x00\x00\x00")
+
+
+def test_resampling_gives_what_decoding_gives(tmp_path: Path) -> None:
+    chirp = synth.chirp(200, 3000, 0.7, sample_rate=44_100)
+    path = synth.write(tmp_path / "chirp.wav", chirp, sample_rate=44_100, subtype="FLOAT")
+    assert np.array_equal(resample(chirp, 44_100, 16_000), decode(path, sample_rate=16_000).samples)
+    assert np.array_equal(resample(chirp, 16_000, 16_000), chirp)
