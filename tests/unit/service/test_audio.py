@@ -14,7 +14,7 @@ import synth
 from jaxtyping import Float32
 
 from service import audio, errors
-from service.audio import Audio, AudioLimits, decode, open_audio
+from service.audio import Audio, AudioLimits, decode, open_audio, resample
 
 # Rounding of the streaming resampler against the one that sees the whole clip.
 RESAMPLING_TOLERANCE = 1e-6
@@ -309,3 +309,10 @@ class TestReading:
                 read.extend(block.size for block in blocks)
 
         assert reader.n_samples <= 10 * 16_000
+
+
+def test_resampling_gives_what_decoding_gives(tmp_path: Path) -> None:
+    chirp = synth.chirp(200, 3000, 0.7, sample_rate=44_100)
+    path = synth.write(tmp_path / "chirp.wav", chirp, sample_rate=44_100, subtype="FLOAT")
+    assert np.array_equal(resample(chirp, 44_100, 16_000), decode(path, sample_rate=16_000).samples)
+    assert np.array_equal(resample(chirp, 16_000, 16_000), chirp)

@@ -37,6 +37,14 @@ def test_the_gain_is_over_the_mean_of_the_baselines() -> None:
     assert "mix +0.0 (paper +0.1)" in said
 
 
+def test_runs_of_unequal_compute_are_not_compared() -> None:
+    longer = bgknown(encoder(0.5, "longer") | {"samples_seen": 500_000}, 60, 50, 45, 40)
+    said = list(bgknown_verdicts([BASE, longer]))[-1]
+    assert said == "λ 0.5: no run of λ 0 of the same recipe and samples to compare with."
+    both = list(bgknown_verdicts([BASE, longer, GOOD]))[-2:]
+    assert sum("a +5.0" in verdict for verdict in both) == 1
+
+
 def test_half_the_rank_is_met_or_not() -> None:
     rows = [
         separation(encoder(0.5, "good"), 20, 10),
