@@ -19,9 +19,9 @@ $(SERVICE)/.ready: pyproject.toml constraints.txt
 	$(SERVICE)/bin/python $(PIP_INSTALL) ".[cpu]"
 	touch $@
 
-$(DEV)/.ready: pyproject.toml constraints.txt
+$(DEV)/.ready: pyproject.toml constraints.txt client/pyproject.toml
 	$(PYTHON) -m venv $(DEV)
-	$(DEV)/bin/python $(PIP_INSTALL) ".[cpu,aac,parquet,training,dev]"
+	$(DEV)/bin/python $(PIP_INSTALL) ".[cpu,aac,parquet,training,dev]" --editable ./client
 	touch $@
 
 demo: $(SERVICE)/.ready  ## the service on rendered sounds, port 8000 or a free one; ONCE=1 ends after the answers

@@ -6,15 +6,19 @@ one: then it is left out. Both hold for the clip as it is; whoever replaces it s
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float16
 
 from service.catalog import Catalog, raise_revision
+from service.errors import LibraryError
 
+_LOGGER = logging.getLogger(__name__)
 _BATCH_VECTORS = 1024
 _LACKING = "NOT EXISTS (SELECT 1 FROM vectors WHERE vectors.seq = clips.seq AND fingerprint = ?)"
 _LEFT_OUT = (
@@ -41,7 +45,7 @@ class Pending:
 
 
 class Backlog:
-    """What one encoder has yet to embed; its length is the number of clips without a vector.
+    """What one encoder has yet to embed.
 
     Args:
         catalog: Holds the clips.
@@ -57,19 +61,19 @@ class Backlog:
             with self._db.transaction("write") as db:
                 db.execute(resources.files("service").joinpath("backlog.sql").read_text("utf-8"))
 
-    def __len__(self) -> int:
-        return int(
-            self._db.query(f"SELECT count(*) FROM clips WHERE {_LACKING}", self._fingerprint)[0][0]
-        )
+    def n_lacking(self) -> int:
+        """Count the clips without a vector."""
+        query = f"SELECT count(*) FROM clips WHERE {_LACKING}"
+        return int(self._db.query(query, self._fingerprint)[0][0])
 
     def n_waiting(self) -> int:
-        """Count the clips that await the encoder."""
+        """Count those of them that await the encoder."""
         query = f"SELECT count(*) FROM clips WHERE {_LACKING} AND NOT {_LEFT_OUT}"
         return int(self._db.query(query, self._fingerprint, self._fingerprint)[0][0])
 
     def n_left_out(self) -> int:
-        """Count the clips that the encoder is known not to be able to embed."""
-        return len(self) - self.n_waiting()
+        """Count those of them that the encoder is known not to be able to embed."""
+        return self.n_lacking() - self.n_waiting()
 
     def other_fingerprint(self) -> str | None:
         """Return an encoder that embedded a clip which lacks a vector of ours."""
@@ -136,3 +140,27 @@ class Backlog:
             n_dropped += n_batch
             if n_batch < _BATCH_VECTORS:
                 return n_dropped
+
+
+def check_encoder(path: Path, catalog: Catalog, backlog: Backlog, fingerprint: str) -> None:
+    """Do nothing if an encoder has embedded all clips that it can.
+
+    Raises:
+        LibraryError: Clips await it; the catalogue is closed then.
+    """
+    if not (n_lacking := backlog.n_lacking()):
+        return
+    if n_waiting := backlog.n_waiting():
+        other = backlog.other_fingerprint()
+        n_clips = catalog.count()
+        catalog.close()
+        raise LibraryError(
+            f"{n_waiting} of the {n_clips} clips in {path} were embedded by encoder {other} and not"
+            f" by {fingerprint}, which is the encoder of this bundle. Run `minuend index --reembed`"
+            " with this bundle, use the bundle that made the library, or another library"
+        )
+    _LOGGER.warning(
+        "%d clips of %s are out of reach of this encoder, so that no search finds them",
+        n_lacking,
+        path,
+    )

@@ -62,12 +62,12 @@ class Changes:
 
     Attributes:
         revision: The revision that these changes lead to.
-        deleted: Numbers of the clips deleted since.
+        gone: Numbers of the clips deleted since, or replaced by one that we have not embedded.
         batches: Numbers [clips] and raw embeddings [clips, dim] of the clips put since.
     """
 
     revision: int
-    deleted: list[int]
+    gone: list[int]
     batches: Iterator[tuple[Int64[np.ndarray, " clips"], Float16[np.ndarray, "clips dim"]]]
 
 
@@ -211,13 +211,18 @@ class Catalog:
         """Give what happened since a revision, as of one moment while the context lasts."""
         with self.database.transaction("read") as db:
             revision = db.execute("SELECT revision FROM meta").fetchone()[0]
-            deleted = db.execute("SELECT seq FROM deletions WHERE revision > ?", (since,))
+            gone = db.execute(
+                "SELECT seq FROM deletions WHERE revision > ?1"
+                " UNION ALL SELECT seq FROM clips WHERE revision > ?1 AND NOT EXISTS"
+                " (SELECT 1 FROM vectors WHERE vectors.seq = clips.seq AND fingerprint = ?2)",
+                (since, self._fingerprint),
+            )
             put = db.execute(
                 "SELECT seq, embedding FROM clips JOIN vectors USING (seq)"
                 " WHERE clips.revision > ? AND fingerprint = ?",
                 (since, self._fingerprint),
             )
-            yield Changes(revision, [row[0] for row in deleted], _batches(put))
+            yield Changes(revision, [row[0] for row in gone], _batches(put))
 
     def _check(self, path: Path) -> str:
         """Return the library's identity if this version reads its schema."""

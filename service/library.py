@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from service.backlog import Backlog
+from service.backlog import Backlog, check_encoder
 from service.catalog import Catalog
 from service.clips import AudioInfo, ClipRecord, NewClip, ReferencedAudio, StoredAudio
 from service.cursor import decode_cursor, encode_cursor
@@ -66,6 +66,7 @@ class Library:
         space: Where it is searched.
         backlog: What its encoder has yet to embed.
         sampler: Gives the vectors of some of its clips.
+        audit: Measures the recall of its searches.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Library:
         self.space = space
         self.backlog = backlog
         self.sampler = Sampler(catalog, self._index)
+        self.audit = self._index.audit
 
     @classmethod
     def open(
@@ -122,7 +124,7 @@ class Library:
                 catalog = Catalog(file, **encoder)
                 backlog = Backlog(catalog, **encoder)
             if not reembedding:
-                _check_encoder(path, catalog, backlog, space.fingerprint)
+                check_encoder(path, catalog, backlog, space.fingerprint)
             writer = ClipWriter(path, catalog, dim=space.embedding_dim)
             library = cls(path, catalog=catalog, writer=writer, space=space, backlog=backlog)
         except OSError as err:
@@ -133,6 +135,7 @@ class Library:
 
     def close(self) -> None:
         """Close the library; no call may be under way or follow."""
+        self._index.close()
         self._writer.close()
         self._catalog.close()
 
@@ -278,21 +281,3 @@ class Library:
     def save_snapshot(self) -> None:
         """Save the search index, so that the next start need not build it."""
         self._index.save()
-
-
-def _check_encoder(path: Path, catalog: Catalog, backlog: Backlog, fingerprint: str) -> None:
-    if n_waiting := backlog.n_waiting():
-        other = backlog.other_fingerprint()
-        n_clips = catalog.count()
-        catalog.close()
-        raise LibraryError(
-            f"{n_waiting} of the {n_clips} clips in {path} were embedded by encoder {other} and not"
-            f" by {fingerprint}, which is the encoder of this bundle. Run `minuend index --reembed`"
-            " with this bundle, use the bundle that made the library, or another library"
-        )
-    if n_left_out := backlog.n_left_out():
-        _LOGGER.warning(
-            "%d clips of %s are not embedded by this encoder, so that no search finds them",
-            n_left_out,
-            path,
-        )

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float16, Float32, Int64
+from jaxtyping import Bool, Float16, Float32, Int64
 
+from service.background import Background
 from service.catalog import Catalog
-from service.index import ClipIndex
+from service.index import EXACT_BELOW, ClipIndex
 from service.locks import SharedLock
+from service.recall import Asked, RecallAudit
+from service.settled_index import build
 from service.snapshot import Origin, Snapshots
 from service.space import Space, items
 
@@ -41,17 +44,31 @@ class LiveIndex:
         catalog: The truth.
         directory: Place of the snapshot.
         space: Where their embeddings lie.
+        exact_below: Clips up to which every search looks at all of them.
+
+    Attributes:
+        audit: Measures the recall of live searches, where the index is not exact.
     """
 
-    def __init__(self, catalog: Catalog, directory: Path, *, space: Space) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        directory: Path,
+        *,
+        space: Space,
+        exact_below: int = EXACT_BELOW,
+    ) -> None:
         self._catalog = catalog
         self._space = space
+        self._exact_below = exact_below
         self._snapshots = Snapshots(
             directory, Origin(catalog.library, space.fingerprint, space.identity, space.dim)
         )
         self._index: ClipIndex | None = None
         self._saved_revision: int | None = None
         self._lock = SharedLock()
+        self._settling = Background()
+        self.audit = RecallAudit(self._search_exactly)
 
     def search(
         self,
@@ -77,7 +94,10 @@ class LiveIndex:
             if terms:
                 _, vectors = index.vectors(seqs)
                 shares = {name: vectors @ term for name, term in terms.items()}
-            return Found(scores, seqs, shares)
+            is_exact = index.is_exact
+        if not is_exact:
+            self.audit.offer(Asked(query, k, among, is_modified=bool(terms)), seqs)
+        return Found(scores, seqs, shares)
 
     def sample(
         self, n: int
@@ -92,6 +112,8 @@ class LiveIndex:
             # Not kept while it changes: a change that broke off must not be searched.
             index, self._index = self._index, None
             self._index = self._catch_up(self._load() if index is None else index)
+            if self._index.wants_settling:
+                self._settling.start(self._settle)
 
     def save(self) -> None:
         """Write a snapshot of the index as of now, unless the one there is as new."""
@@ -101,6 +123,32 @@ class LiveIndex:
             if index is not None and index.revision != self._saved_revision:
                 self._snapshots.save(index)
                 self._saved_revision = index.revision
+
+    def settled(self) -> None:
+        """Wait until nothing is built in the background."""
+        self._settling.wait()
+
+    def close(self) -> None:
+        """Give up what is done in the background; no search is under way or follows."""
+        self._settling.stop()
+        self.audit.stop()
+
+    def _settle(self, is_stopped: Callable[[], bool]) -> None:
+        """Build an inverted file of all vectors beside the searches, then let it take its place."""
+        with self._lock.shared():
+            if self._index is None:
+                return
+            unsettled = self._index.unsettled()
+            index = self._index
+        settled = build(*unsettled.gather(), is_stopped=is_stopped)
+        with self._lock.exclusive():
+            if self._index is index:
+                index.settle(settled)
+                self._saved_revision = None
+
+    def _search_exactly(self, asked: Asked) -> Int64[np.ndarray, " hits"]:
+        with self._level() as index:
+            return index.search(asked.query, asked.k, among=asked.among, exact=True)[1]
 
     @contextmanager
     def _level(self) -> Iterator[ClipIndex]:
@@ -114,16 +162,16 @@ class LiveIndex:
             self.refresh()
 
     def _load(self) -> ClipIndex:
-        index = self._snapshots.load(newest=self._catalog.revision())
+        index = self._snapshots.load(newest=self._catalog.revision(), exact_below=self._exact_below)
         if index is None:
-            return ClipIndex(self._space.dim)
+            return ClipIndex(self._space.dim, exact_below=self._exact_below)
         self._saved_revision = index.revision
         return index
 
     def _catch_up(self, index: ClipIndex) -> ClipIndex:
         is_new = len(index) == 0
         with self._catalog.changes(index.revision) as changes:
-            index.remove(changes.deleted)
+            index.remove(changes.gone)
             for seqs, embeddings in changes.batches:
                 self._put(index, seqs, embeddings, is_new=is_new)
             index.revision = changes.revision
@@ -142,7 +190,15 @@ class LiveIndex:
             # A change of a clip need not move it, and removing costs a pass over the whole index.
             is_there, before = index.vectors(seqs)
             is_placed = is_there.copy()
-            is_placed[is_there] = (vectors[is_there] == before).all(axis=1)
+            is_placed[is_there] = _are_equal(vectors[is_there], before)
             index.remove(seqs[is_there & ~is_placed])
             seqs, vectors = seqs[~is_placed], vectors[~is_placed]
         index.add(seqs, vectors)
+
+
+def _are_equal(
+    a: Float32[np.ndarray, "clips dim"], b: Float32[np.ndarray, "clips dim"]
+) -> Bool[np.ndarray, " clips"]:
+    """Compare vectors row by row in the half precision that an inverted file keeps."""
+    equal: np.ndarray = (a.astype(np.float16) == b.astype(np.float16)).all(axis=1)
+    return equal

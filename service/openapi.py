@@ -36,6 +36,7 @@ BODY: tuple[ErrorClass, ...] = (
     errors.BodyTooLargeError,
     errors.BodyTimeoutError,
     errors.OverloadError,
+    errors.DeadlineError,
 )
 AUDIO: tuple[ErrorClass, ...] = (
     *error_classes(errors.AudioError),

@@ -77,10 +77,10 @@ class Reembedding:
             OSError: The library cannot be written.
         """
         backlog = self._library.backlog
-        n_unchanged = self._library.count() - len(backlog)
+        n_unchanged = self._library.count() - backlog.n_lacking()
         while self._sweep(on_clip):
             pass
-        lacking = set(backlog.page(0, len(backlog)))
+        lacking = set(backlog.page(0, backlog.n_lacking()))
         left_out = [failure for clip, failure in self._failed.items() if clip in lacking]
         return Report(self._n_embedded, n_unchanged, left_out)
 

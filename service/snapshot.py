@@ -12,12 +12,12 @@ from uuid import uuid4
 
 import orjson
 
-from service.index import ClipIndex
+from service.index import EXACT_BELOW, ClipIndex
 from service.locks import file_lock
 from service.store import sync_directory
 
 _LOGGER = logging.getLogger(__name__)
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +55,19 @@ class Snapshots:
         self._lock = directory / "snapshot.lock"
         self._origin = origin
 
-    def load(self, *, newest: int) -> ClipIndex | None:
+    def load(self, *, newest: int, exact_below: int = EXACT_BELOW) -> ClipIndex | None:
         """Read the snapshot back; None, and a line in the log, if there is none to be trusted.
 
         Args:
             newest: Revision of the catalogue; a snapshot beyond it is not of this catalogue.
+            exact_below: See `ClipIndex`.
         """
         with file_lock(self._lock):
             if not self._head.exists():
                 _LOGGER.info("no index snapshot in %s: building the index", self._directory)
                 return None
             try:
-                return self._read(newest)
+                return self._read(newest, exact_below)
             except (OSError, ValueError) as err:
                 _LOGGER.warning(
                     "index snapshot in %s is not used, building the index: %s",
@@ -99,7 +100,7 @@ class Snapshots:
         beside.replace(self._head)
         sync_directory(self._directory)
 
-    def _read(self, newest: int) -> ClipIndex:
+    def _read(self, newest: int, exact_below: int) -> ClipIndex:
         head = orjson.loads(self._head.read_bytes())
         match head:
             case {
@@ -118,7 +119,9 @@ class Snapshots:
         path = self._directory / name
         if _digest(about, path) != digest:
             raise ValueError(f"{name} is damaged: its digest is not the one written down")
-        return ClipIndex.read(path, dim=self._origin.dim, revision=revision)
+        return ClipIndex.read(
+            path, dim=self._origin.dim, revision=revision, exact_below=exact_below
+        )
 
 
 def _digest(about: dict[str, Any], path: Path) -> str:

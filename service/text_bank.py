@@ -54,16 +54,18 @@ class RankedPhrase:
 class TextBank:
     """Phrases with their vectors.
 
+    Attributes:
+        vectors: Of length 1, float32 [phrases, dim].
+
     Args:
         phrases: Each with its label.
-        vectors: Of length 1, float32 [phrases, dim].
     """
 
     def __init__(
         self, phrases: list[tuple[str, str]], vectors: Float32[np.ndarray, "phrases dim"]
     ) -> None:
         self._phrases = phrases
-        self._vectors = vectors
+        self.vectors = vectors
 
     def __len__(self) -> int:
         return len(self._phrases)
@@ -95,7 +97,7 @@ class TextBank:
         """
         if not change.any():
             return []
-        scores = self._vectors @ change
+        scores = self.vectors @ change
         best = np.argsort(-scores, kind="stable")[:n]
         return [
             RankedPhrase(phrase, label, float(scores[row]))

@@ -124,7 +124,7 @@ class TextEncoder:
     def _encode(self, text: str) -> EncodedText | None:
         """Return the vector of a text, None if the text encoder reads nothing in it.
 
-        Each text is run alone: int8 arithmetic chooses its scale by all that it is given at once.
+        Each text is run alone, so that its bits do not depend on what else is asked for.
         """
         tokens = self._tokenizer.tokenize(text)
         if tokens.is_empty:

@@ -60,6 +60,36 @@ def write(path: Path, *, seed: int = 0, dim: int = 8, towers: int | None = None)
     return path
 
 
+def add_variant(
+    path: Path, precision: str, *, cpu_speed: float, gain: float = 1.0, tolerance: float = 1e-3
+) -> None:
+    """Put a variant into a bundle: the same graph, whose answers are `gain` times as large."""
+    model = onnx.load(path / ENCODER_FILE)
+    for name in ("embedding", "sums", "maxima"):
+        (node,) = (node for node in model.graph.node if name in node.output)
+        for taker in model.graph.node:
+            taker.input[:] = [f"{name}_plain" if taken == name else taken for taken in taker.input]
+        node.output[:] = [f"{name}_plain"]
+        model.graph.node.append(helper.make_node("Mul", [f"{name}_plain", "variant"], [name]))
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(gain), "variant"))
+    file = f"encoder.{precision}.onnx"
+    onnx.save(model, path / file)
+    variant = manifest.EncoderVariant.model_validate(
+        {
+            "file": file,
+            "precision": precision,
+            "tolerance": tolerance,
+            "cpu_speed": cpu_speed,
+            "figures": {"pairs": 5.0},
+        }
+    )
+    written = bundle.load_bundle(path).manifest
+    variants = (*written.encoder.variants, variant)
+    encoder = written.encoder.model_copy(update={"variants": variants})
+    files = written.files | {file: bundle.hash_file(path / file)}
+    bundle.write_manifest(path, written.model_copy(update={"encoder": encoder, "files": files}))
+
+
 def _embed(path: Path, waveform: np.ndarray) -> np.ndarray:
     session = runtime.open_session(path / ENCODER_FILE, device="cpu", threads=1)
     inputs = {"waveform": waveform[None], "lengths": np.array([waveform.size])}

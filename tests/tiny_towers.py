@@ -59,7 +59,9 @@ def write(
     words = dict(zip(sounds, vectors, strict=True))
     vocabulary = [*SPECIAL, *words, *OTHER_WORDS]
     table = rng.normal(0, 0.05, (len(vocabulary), dim)).astype(np.float32)
-    table[len(SPECIAL) : len(SPECIAL) + len(words)] = vectors
+    # As long as those of sounds once they are averaged with the two special tokens.
+    length = 3 * np.linalg.norm(vectors, axis=1).mean()
+    table[len(SPECIAL) : len(SPECIAL) + len(words)] = length * unit(vectors)
     _save_graph(path / TEXT_ENCODER_FILE, _text_encoder(rng, table))
     _tokenizer(vocabulary).save(str(path / TOKENIZER_FILE))
     _write_bank(path / TEXT_BANK_FILE, words)

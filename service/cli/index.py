@@ -148,11 +148,12 @@ def index_folder(
 
     rows = {} if table is None else read_metadata(table)
     bundle = open_bundle(settings)
+    encoder = open_encoder(bundle, settings)
     files, unlisted = find_audio(folder, skip=settings.library)
     there = {file.relative_to(folder).as_posix() for file in files}
     with (
-        open_library(settings, bundle, open_space(bundle, settings), create=True) as library,
-        FileReader(open_encoder(bundle, settings), limits=audio_limits(settings)) as reader,
+        open_library(settings, encoder, open_space(bundle, settings), create=True) as library,
+        FileReader(encoder, limits=audio_limits(settings)) as reader,
         tqdm(total=len(files), unit="file", disable=None) as bar,
     ):
         report = Ingest(folder, library, reader, table=rows, copy=copy).run(

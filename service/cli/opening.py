@@ -44,14 +44,18 @@ def open_bundle(settings: Settings) -> Bundle:
 
 
 def open_encoder(bundle: Bundle, settings: Settings) -> Encoder:
-    """Load the encoder of a bundle.
+    """Load the encoder of a bundle in the precision of the settings, and try it.
 
     Raises:
         StartupError: The bundle or the device cannot be used.
     """
-    from service.encoder import Encoder
+    from functools import partial
 
-    return Encoder.open(bundle, device=settings.device, threads=settings.threads)
+    from service.encoder import Encoder
+    from service.precision import open_checked
+
+    opener = partial(Encoder.open, device=settings.device, threads=settings.threads)
+    return open_checked(bundle, settings.precision, opener)
 
 
 def open_towers(bundle: Bundle, settings: Settings) -> Towers | None:
@@ -84,13 +88,13 @@ def open_space(bundle: Bundle, settings: Settings) -> Space:
 @contextmanager
 def open_library(
     settings: Settings,
-    bundle: Bundle,
+    encoder: Encoder,
     space: Space,
     *,
     create: bool = False,
     reembedding: bool = False,
 ) -> Iterator[Library]:
-    """Open the library for the encoder of a bundle, and close it in the end.
+    """Open the library for an encoder, and close it in the end.
 
     Raises:
         LibraryError: It cannot be opened, or clips of it await the encoder; unless they are to be
@@ -101,7 +105,7 @@ def open_library(
     library = Library.open(
         settings.library,
         space=space,
-        precision=bundle.manifest.encoder.precision,
+        precision=encoder.precision,
         create=create,
         reembedding=reembedding,
     )
@@ -125,6 +129,8 @@ def open_searcher(settings: Settings) -> Iterator[Searcher]:
     Raises:
         StartupError: One of them cannot be had.
     """
+    from service.batching import AtOnce
+    from service.hearing import Ear, HearingLimits
     from service.search import Searcher
     from service.sounds import Listener
     from service.space import make_space
@@ -133,12 +139,7 @@ def open_searcher(settings: Settings) -> Iterator[Searcher]:
     encoder = open_encoder(bundle, settings)
     towers = open_towers(bundle, settings)
     space = make_space(bundle, towers.audio if towers else None)
-    with open_library(settings, bundle, space) as library:
-        listener = Listener(
-            encoder,
-            library,
-            limits=audio_limits(settings),
-            max_windows=settings.max_windows,
-            on_audio=lambda _: None,
-        )
+    limits = HearingLimits(audio_limits(settings), settings.max_windows)
+    with open_library(settings, encoder, space) as library:
+        listener = Listener(Ear(encoder, AtOnce(encoder), limits=limits), library)
         yield Searcher(encoder, library, listener, towers=towers, max_k=settings.max_k)

@@ -41,12 +41,13 @@ def reembed_library(settings: Settings, *, as_json: bool, drop_others: bool) -> 
     from service.reembed import Reembedding
 
     bundle = open_bundle(settings)
+    encoder = open_encoder(bundle, settings)
     space = open_space(bundle, settings)
     n_dropped = 0
     with (
-        open_library(settings, bundle, space, reembedding=True) as library,
-        FileReader(open_encoder(bundle, settings), limits=audio_limits(settings)) as reader,
-        tqdm(total=len(library.backlog), unit="clip", disable=None) as bar,
+        open_library(settings, encoder, space, reembedding=True) as library,
+        FileReader(encoder, limits=audio_limits(settings)) as reader,
+        tqdm(total=library.backlog.n_lacking(), unit="clip", disable=None) as bar,
     ):
         report = Reembedding(library, reader).run(on_clip=bar.update)
         library.save_snapshot()

@@ -47,7 +47,7 @@ async def get_info(core: CoreDep) -> Response:
         "encoder": {
             "dim": core.encoder.dim,
             "sample_rate_hz": core.encoder.sample_rate,
-            "precision": manifest.encoder.precision,
+            "precision": core.encoder.precision,
             "reference_weight": core.encoder.reference_weight,
         },
         "training": {"created": manifest.created, **manifest.training.model_dump()},
@@ -56,7 +56,7 @@ async def get_info(core: CoreDep) -> Response:
         "library": {
             "clips": await core.look_up(core.library.count),
             "revision": await core.look_up(core.library.revision),
-            "not_embedded": await core.look_up(core.library.backlog.n_left_out),
+            "not_embedded": await core.look_up(core.library.backlog.n_lacking),
         },
         "modifier": core.towers is not None,
         "towers": core.towers and _towers_body(core.towers),

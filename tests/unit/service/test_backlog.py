@@ -51,12 +51,12 @@ def test_what_the_other_encoder_embedded_is_waiting_page_by_page(backlog: Backlo
     assert ids(first) == ["c0", "c1", "c2"]
     assert ids(backlog.page(first[-1].seq, 3)) == ["c3", "c4"]
     assert [clip.sha256 is None for clip in first] == [True, False, False]
-    assert (len(backlog), backlog.n_waiting(), backlog.n_left_out()) == (5, 5, 0)
+    assert (backlog.n_lacking(), backlog.n_waiting(), backlog.n_left_out()) == (5, 5, 0)
     assert backlog.other_fingerprint() == FINGERPRINT
 
 
 def test_nothing_waits_for_the_encoder_that_made_the_library(old: Library) -> None:
-    assert (len(old.backlog), old.backlog.other_fingerprint()) == (0, None)
+    assert (old.backlog.n_lacking(), old.backlog.other_fingerprint()) == (0, None)
 
 
 def test_added_vectors_stand_beside_the_old_ones(
@@ -67,7 +67,7 @@ def test_added_vectors_stand_beside_the_old_ones(
     assert ids(backlog.page(0, 10)) == ["c2", "c3", "c4"]
     np.testing.assert_array_equal(new.embedding("c1"), np.full(DIM, 2.0))
     np.testing.assert_array_equal(old.embedding("c1"), make_embedding(1))
-    assert len(old.backlog) == 0
+    assert old.backlog.n_lacking() == 0
 
 
 def test_a_vector_of_a_clip_that_was_changed_meanwhile_is_not_taken(
@@ -86,11 +86,11 @@ def test_clips_left_out_do_not_wait_until_they_are_changed(old: Library, backlog
     backlog.add(vectors(others))
     backlog.leave_out([last])
 
-    assert (len(backlog), backlog.n_waiting(), backlog.n_left_out()) == (1, 0, 1)
+    assert (backlog.n_lacking(), backlog.n_waiting(), backlog.n_left_out()) == (1, 0, 1)
 
     old.put(make_clip("c4", 9))
 
-    assert (len(backlog), backlog.n_waiting(), backlog.n_left_out()) == (1, 1, 0)
+    assert (backlog.n_lacking(), backlog.n_waiting(), backlog.n_left_out()) == (1, 1, 0)
 
 
 def test_a_clip_changed_meanwhile_is_not_left_out(old: Library, backlog: Backlog) -> None:
@@ -106,7 +106,7 @@ def test_deleted_clips_leave_nothing_behind(tmp_path: Path, old: Library, backlo
     for seed in range(5):
         old.delete(f"c{seed}")
 
-    assert len(backlog) == 0
+    assert backlog.n_lacking() == 0
     with sqlite3.connect(tmp_path / "catalog.sqlite") as db:
         assert db.execute("SELECT count(*) FROM unembedded").fetchone() == (0,)
     db.close()
@@ -120,7 +120,7 @@ def test_only_vectors_that_have_a_successor_are_dropped(
     assert backlog.drop_others() == 3
     assert backlog.drop_others() == 0
 
-    assert (len(old.backlog), len(backlog)) == (3, 2)
+    assert (old.backlog.n_lacking(), backlog.n_lacking()) == (3, 2)
     np.testing.assert_array_equal(old.embedding("c4"), make_embedding(4))
     np.testing.assert_array_equal(new.embedding("c0"), np.full(DIM, 1.0))
 

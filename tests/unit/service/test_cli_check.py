@@ -75,6 +75,18 @@ def test_another_answer_than_the_known_one_fails(path: Path) -> None:
     assert "deviates" in run("check", path, code=1).stderr
 
 
+def test_every_variant_is_checked(path: Path) -> None:
+    tiny_bundle.add_variant(path, "int8", cpu_speed=2.0)
+    output = run("check", path).stdout
+    assert "ok  encoder.int8.onnx: waveform" in output
+    assert "the known answer in int8, within 0.001" in output
+
+
+def test_a_variant_with_another_answer_fails(path: Path) -> None:
+    tiny_bundle.add_variant(path, "int8", cpu_speed=2.0, gain=1.01)
+    assert "answer of encoder.int8.onnx" in run("check", path, code=1).stderr
+
+
 def test_what_is_no_bundle_fails(tmp_path: Path) -> None:
     assert "is no bundle" in run("check", tmp_path, code=1).stderr
 

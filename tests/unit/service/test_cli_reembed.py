@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import synth
 import tiny_bundle
+from service_client import Client, serving
 from shell import opened, records, run, run_json, write_tones
 
 from service.bundle import load_bundle
@@ -80,6 +81,37 @@ def test_old_embeddings_may_be_dropped_except_the_last_of_a_clip(
     assert "3 of the 4 clips" in result.stderr
 
 
+def test_services_on_both_encoders_share_a_library(
+    library: Path, tiny_bundle_path: Path, new_bundle: Path
+) -> None:
+    def search(client: Client) -> list[dict[str, Any]]:
+        content = synth.encode(synth.tone(300))
+        hits: list[dict[str, Any]] = client.post("/search", content=content).json()["hits"]
+        return hits
+
+    def not_embedded(client: Client) -> int:
+        return int(client.get("/info").json()["library"]["not_embedded"])
+
+    with serving(tiny_bundle_path, library) as before:
+        found = search(before)
+        run("index", "--reembed", "--library", library, "--bundle", new_bundle)
+        assert search(before) == found
+        with serving(new_bundle, library) as after:
+            assert len(search(after)) == 3
+            assert (not_embedded(before), not_embedded(after)) == (0, 0)
+
+            late = before.put("/clips/late", content=synth.encode(synth.noise(1)))
+
+            assert late.status_code == 201
+            assert (len(search(before)), len(search(after))) == (4, 3)
+            assert not_embedded(after) == 1
+            answer = after.post("/search", json={"clip_id": "late"})
+            assert (answer.status_code, answer.json()["code"]) == (409, "fingerprint_mismatch")
+
+            run("index", "--reembed", "--library", library, "--bundle", new_bundle)
+            assert len(search(after)) == 4
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -136,7 +168,7 @@ def wait_until_begun(library: Path, bundle: Path, process: subprocess.Popen[byte
     found = Library.open(library, space=space, reembedding=True)
     try:
         while process.poll() is None:
-            if (n_left := len(found.backlog)) < N_CLIPS:
+            if (n_left := found.backlog.n_lacking()) < N_CLIPS:
                 return n_left
             time.sleep(0.002)
     finally:

@@ -129,13 +129,20 @@ def test_what_is_not_there_is_told(sounds: list[Path], places: list[Any], tmp_pa
     assert "no library" in told("--audio", sounds[0], "--library", tmp_path / "none", *places[2:])
 
 
-@pytest.fixture
-def words(tmp_path: Path, towers_bundle_path: Path) -> list[Any]:
-    """A library of a bundle with towers, with a clip for each of its words."""
-    places = ["--library", tmp_path / "words", "--bundle", towers_bundle_path]
+@pytest.fixture(scope="module")
+def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file for each word of the towers."""
+    folder = tmp_path_factory.mktemp("spoken")
     for word, samples in tiny_bundle.SOUNDS.items():
-        synth.write(tmp_path / "spoken" / f"{word}.wav", samples)
-    run("index", tmp_path / "spoken", *places)
+        synth.write(folder / f"{word}.wav", samples)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def words(spoken: Path, towers_bundle_path: Path) -> list[Any]:
+    """A library of them, of a bundle with towers."""
+    places = ["--library", spoken / "library", "--bundle", towers_bundle_path]
+    run("index", spoken, *places)
     return places
 
 
@@ -147,8 +154,8 @@ def test_a_text_finds_what_it_says(words: list[Any]) -> None:
         assert body["notices"] == []
 
 
-def test_a_modifier_changes_what_a_sound_finds(words: list[Any], tmp_path: Path) -> None:
-    query = ["search", "--audio", tmp_path / "spoken" / "low.wav", *words]
+def test_a_modifier_changes_what_a_sound_finds(words: list[Any], spoken: Path) -> None:
+    query = ["search", "--audio", spoken / "low.wav", *words]
 
     hits = run_json(*query, "--modifier", "high", "--strength", 4)["hits"]
     weightless = run_json(*query, "--modifier", "high", "--strength", 0)
@@ -159,8 +166,8 @@ def test_a_modifier_changes_what_a_sound_finds(words: list[Any], tmp_path: Path)
     assert weightless == plain
 
 
-def test_people_are_told_what_each_term_gave_and_of_a_cut(words: list[Any], tmp_path: Path) -> None:
-    query = ["search", "--audio", tmp_path / "spoken" / "low.wav", *words]
+def test_people_are_told_what_each_term_gave_and_of_a_cut(words: list[Any], spoken: Path) -> None:
+    query = ["search", "--audio", spoken / "low.wav", *words]
 
     result = run(*query, "--modifier", "high " * 9)
 

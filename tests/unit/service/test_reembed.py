@@ -159,7 +159,7 @@ def test_what_the_old_service_puts_meanwhile_is_caught_up(world: World) -> None:
         report = world.reembed(library, on_clip=interfere)
 
         assert report.left_out == []
-        assert len(library.backlog) == 0
+        assert library.backlog.n_lacking() == 0
         for name, sound in [("fresh", samples[0]), (replaced, samples[2])]:
             expected = world.embed(world.new, sound)
             np.testing.assert_allclose(library.embedding(name), expected, atol=ROUNDING)
@@ -220,7 +220,7 @@ def test_a_clip_left_out_is_found_again_where_its_folder_was_moved_to(world: Wor
             assert ingest.run([world.library.parent / "moved.wav"]).added == 1
 
         assert library.get(name).metadata == {"n": 1, "name": "moved.wav", "folder": "."}
-        assert len(library.backlog) == 0
+        assert library.backlog.n_lacking() == 0
 
 
 def test_a_clip_the_old_service_adds_later_is_told_at_the_next_start(world: World) -> None:
@@ -246,7 +246,7 @@ def test_a_library_whose_towers_alone_changed_is_indexed_anew(tmp_path: Path) ->
         library.save_snapshot()
 
     with opened(tmp_path / "library", bundles[1]) as library:
-        assert len(library.backlog) == 0
+        assert library.backlog.n_lacking() == 0
         for n in range(20):
             (vector,) = items(library.space, library.embedding(f"c{n}")[np.newaxis])
             (hit,) = library.search(vector, 1)

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import synth
 import tiny_bundle
-from service_client import Client
+from service_client import Client, serving
 
 LOW = synth.encode(synth.tone(300))
 MIXTURE = synth.encode(synth.tone(300) + synth.tone(2700))
@@ -109,13 +111,15 @@ def test_a_bundle_without_towers_has_no_words(client: Client) -> None:
     assert difference(client, files={"mixture": MIXTURE, "reference": LOW})["phrases"] == []
 
 
-@pytest.fixture
-def towers(towers_client: Client) -> Client:
-    """The service on a bundle with towers, with three clips."""
-    for name in ("low", "high", "noise"):
-        content = synth.encode(tiny_bundle.SOUNDS[name])
-        towers_client.put(f"/clips/{name}", files={"audio": content})
-    return towers_client
+@pytest.fixture(scope="module")
+def towers(towers_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """One service on a bundle with towers for all of this module, with three clips."""
+    library = tmp_path_factory.mktemp("difference") / "library"
+    with serving(towers_bundle_path, library) as client:
+        for name in ("low", "high", "noise"):
+            content = synth.encode(tiny_bundle.SOUNDS[name])
+            client.put(f"/clips/{name}", files={"audio": content})
+        yield client
 
 
 def test_what_was_added_is_told_in_words_and_found(towers: Client) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import synth
 import tiny_bundle
-from service_client import Client
+from service_client import Client, serving
 
 from service.composition import MAX_TEXT_CHARACTERS
 
@@ -15,12 +17,14 @@ LOW = synth.encode(synth.tone(300))
 MIXTURE = synth.encode(synth.tone(300) + synth.tone(2700))
 
 
-@pytest.fixture
-def client(towers_client: Client) -> Client:
-    """The service with a clip for each word."""
-    for name, samples in tiny_bundle.SOUNDS.items():
-        towers_client.put(f"/clips/{name}", files={"audio": synth.encode(samples)})
-    return towers_client
+@pytest.fixture(scope="module")
+def client(towers_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """One service for all of this module, with a clip for each word."""
+    library = tmp_path_factory.mktemp("modifier") / "library"
+    with serving(towers_bundle_path, library) as client:
+        for name, samples in tiny_bundle.SOUNDS.items():
+            client.put(f"/clips/{name}", files={"audio": synth.encode(samples)})
+        yield client
 
 
 def search(client: Client, **options: Any) -> dict[str, Any]:
