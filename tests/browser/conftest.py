@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import synth
 from server_process import Server, running
-from watched import CHROMIUM, FLAGS, Watched, put, watch
+from watched import CHROMIUM, FLAGS, Watched, drained, put, watch
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -42,7 +42,7 @@ def browser() -> Iterator[Browser]:
 def filled(towers_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The service on the tiny bundle with towers and the five sounds; not to be written to."""
     library = tmp_path_factory.mktemp("filled") / "library"
-    with running(towers_bundle_path, library) as server:
+    with running(towers_bundle_path, library) as server, drained(server):
         for title, samples in SOUNDS.items():
             kind = "tone" if title in ("low hum", "high whistle") else "other"
             put(server, title.replace(" ", "-"), samples, title=title, kind=kind)
@@ -52,7 +52,7 @@ def filled(towers_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture
 def server(towers_bundle_path: Path, tmp_path: Path) -> Iterator[Server]:
     """The same service with an empty library of its own."""
-    with running(towers_bundle_path, tmp_path / "library") as server:
+    with running(towers_bundle_path, tmp_path / "library") as server, drained(server):
         yield server
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,3 +109,16 @@ def put(server: Server, clip_id: str, samples: np.ndarray, **metadata: str) -> N
     data = {"metadata": json.dumps(metadata)}
     answer = server.client.put(f"/clips/{clip_id}", files=files, data=data)
     assert answer.status_code == 201, answer.text
+
+
+@contextmanager
+def drained(server: Server) -> Iterator[None]:
+    """Read what a server logs: one whose pipe is full would wait for ever."""
+    assert server.process.stderr is not None
+    reader = Thread(target=lambda lines: [None for _ in lines], args=[server.process.stderr])
+    reader.start()
+    try:
+        yield
+    finally:
+        server.process.kill()
+        reader.join()
