@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -11,25 +13,30 @@ from torch import Tensor
 
 from service.bundle import Bundle
 from training.scenes.load import SceneSet
+from training.towers.networks import Tower
 from training.towers.texts import Texts
 from training.towers.vocabulary import Vocabulary, appearing
 
 NOTHING = -1
+SOUNDS = ("query", "target", "events", "mean")
 
 
 @dataclass(frozen=True, slots=True)
 class TowerData:
     """Pairs as tensors. In the tables of two columns the second is of the pair turned round.
 
+    Sounds are raw embeddings, or what a tower sees of them (`seen_by`), which is all that its
+    training needs.
+
     Attributes:
-        query: Raw embeddings, float32 [pairs inputs].
-        target: Raw embeddings, float32 [pairs inputs].
+        query: Sounds, float32 [pairs inputs].
+        target: Sounds, float32 [pairs inputs].
         heard_query: Labels heard, float32 [pairs labels].
         heard_target: Labels heard, float32 [pairs labels].
         beds: Of each pair, int64 [pairs].
         appears: The one label that is in the target only, or -1; int64 [pairs 2].
         event: The clean event behind it, a row of ``events``, or -1; int64 [pairs 2].
-        events: Raw embeddings of clean events, float32 [events inputs].
+        events: Clean events, float32 [events inputs].
         event_labels: Label of each, int64 [events].
         mean: The bundle's mean embedding, float32 [inputs].
         reference_weight: How much of a reference is taken away.
@@ -48,6 +55,15 @@ class TowerData:
     mean: Float32[Tensor, " inputs"]
     reference_weight: float
     texts: Texts
+
+    @torch.no_grad()
+    def seen_by(self, tower: Tower) -> Self:
+        """Give what a tower sees of the sounds.
+
+        Seeing is affine, so a difference can be taken before or after it.
+        """
+        sounds = {name: tower.see(getattr(self, name)) for name in SOUNDS}
+        return dataclasses.replace(self, **sounds)
 
 
 def gather(scenes: SceneSet, vocabulary: Vocabulary, texts: Texts, bundle: Bundle) -> TowerData:

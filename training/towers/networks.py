@@ -51,9 +51,15 @@ class Tower(nn.Module):
 
     def forward(self, embedding: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch dim"]:
         """Map embeddings, each row on its own."""
+        return self.place(self.see(embedding))
+
+    def see(self, embedding: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch seen"]:
+        """Standardise embeddings and take their components: all that is not trained, and affine."""
         seen = (embedding - self.mean) / self.std
-        if self.basis is not None:
-            seen = seen @ self.basis.T
+        return seen if self.basis is None else seen @ self.basis.T
+
+    def place(self, seen: Float[Tensor, "batch seen"]) -> Float[Tensor, "batch dim"]:
+        """Map what is seen of embeddings into the common space."""
         entered = self.entry(self.input_dropout(seen))
         residual = self.dropout(self.residual(functional.gelu(entered)))
         vector: Tensor = self.exit(self.norm(entered + residual))

@@ -23,8 +23,8 @@ class Batch:
     """Pairs as a step sees them, some of them turned round.
 
     Attributes:
-        query: Raw embeddings, float32 [batch inputs].
-        target: Raw embeddings, float32 [batch inputs].
+        query: Sounds, float32 [batch inputs].
+        target: Sounds, float32 [batch inputs].
         heard_query: Labels heard, float32 [batch labels].
         heard_target: Labels heard, float32 [batch labels].
         change: Embedded text of the change, float32 [batch hidden].
@@ -94,13 +94,13 @@ def measure_losses(
 
     Args:
         towers: In training or in evaluation mode.
-        batch: Of pairs.
-        data: Holds the clean events and how differences are taken.
+        batch: Of pairs, as the audio tower sees them.
+        data: The same; holds the clean events and how differences are taken.
         recipe: Of the training.
         with_events: Take the loss on clean events, which are no pairs, too.
     """
     weights, scale = recipe.loss, towers.scale
-    heard, found = towers.audio(batch.query), towers.audio(batch.target)
+    heard, found = towers.audio.place(batch.query), towers.audio.place(batch.target)
     query = compose(
         heard if recipe.network.query != "text" else None,
         towers.text(batch.change) if recipe.network.query != "audio" else None,
@@ -117,7 +117,7 @@ def measure_losses(
     if weights.events or weights.difference:
         words = compose(None, towers.text(batch.words))
         if weights.events and with_events:
-            clean = compose(towers.audio(data.events[batch.events]), None)
+            clean = compose(towers.audio.place(data.events[batch.events]), None)
             labels = data.event_labels[batch.events]
             losses["events"] = by_words(clean, words, labels, scale)
         if weights.difference:
@@ -133,12 +133,12 @@ def _difference(
     if has_label.sum() < 2:
         return {}
     kept = batch.target - data.reference_weight * (batch.query - data.mean)
-    remains = compose(towers.audio(kept[has_label]), None)
+    remains = compose(towers.audio.place(kept[has_label]), None)
     labels, source = batch.appears[has_label], batch.source[has_label]
     loss = by_words(remains, words, labels, towers.scale)
     has_event = source != NOTHING
     if has_event.sum() >= 2:
-        clean = compose(towers.audio(data.events[source[has_event]]), None)
+        clean = compose(towers.audio.place(data.events[source[has_event]]), None)
         labels = labels[has_event]
         alike = labels[:, None] == labels[None, :]
         loss = (loss + contrastive(remains[has_event], clean, towers.scale, alike)) / 2
@@ -153,4 +153,6 @@ def total_loss(losses: dict[str, Float[Tensor, ""]], recipe: TowersRecipe) -> Fl
 
 def _alike(heard: Float32[Tensor, "batch labels"]) -> Bool[Tensor, "batch batch"]:
     """Tell which clips have the same labels, so that one's description fits the other."""
-    return (heard[:, None] == heard[None, :]).all(dim=-1)
+    n = heard.sum(dim=1)
+    common = heard @ heard.T
+    return (common == n[:, None]) & (common == n[None, :])

@@ -60,7 +60,7 @@ def train_towers(recipe: TowersRecipe, data: TowerData) -> Trained:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         towers = new_towers(recipe, data, trained)
-        return _run(recipe, data, towers, (trained, validated))
+        return _run(recipe, data.seen_by(towers.audio), towers, (trained, validated))
 
 
 def new_towers(

@@ -6,6 +6,8 @@ import torch
 from service.bundle import Bundle
 from training.scenes.load import SceneSet
 from training.towers.data import NOTHING, TowerData
+from training.towers.networks import Tower
+from training.towers.recipe import TowersRecipe
 from training.towers.vocabulary import Vocabulary, appearing
 
 
@@ -35,3 +37,17 @@ def test_what_appears_is_known_in_both_directions(
                 assert scenes.event_rows[event].label == label
                 assert scenes.event_rows[event].path == pair.sources[str(label)].path
     assert seen > 10
+
+
+def test_a_difference_may_be_taken_before_or_after_it_is_seen(
+    data: TowerData, recipe: TowersRecipe
+) -> None:
+    network = recipe.network.model_copy(update={"components": 9})
+    tower = Tower(data.query.shape[1], network, unit=False, components=9)
+    tower.standardise(data.query)
+    tower.find_components(data.query)
+    seen, weight = data.seen_by(tower), data.reference_weight
+    before = tower.see(data.target - weight * (data.query - data.mean))
+    after = seen.target - weight * (seen.query - seen.mean)
+    assert seen.query.shape == (len(data.beds), 9)
+    assert torch.allclose(before, after, atol=1e-4)

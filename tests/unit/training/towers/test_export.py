@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from training.cli import export as command
 from training.errors import CheckpointError, ExportParityError, LicenceError
 from training.scenes.load import SceneSet
 from training.towers import export as module
+from training.towers import graphs
 from training.towers.export import ExportInputs, export_towers
 from training.towers.fingerprint import fingerprint
 from training.towers.run import LoadedTowers
@@ -27,6 +29,26 @@ from training.towers.text_cache import TextCache
 from training.towers.vectors import TowerVectors
 
 ROUNDING = 1e-4
+
+
+@pytest.fixture(scope="module", autouse=True)
+def graphs_once() -> Iterator[None]:
+    """Exporting graphs takes seconds, and every test here exports the same ones."""
+    made: dict[str, bytes] = {}
+
+    def once(write: Callable[..., None]) -> Callable[..., None]:
+        def write_once(model: torch.nn.Module, path: Path, *rest: int) -> None:
+            if write.__name__ not in made:
+                write(model, path, *rest)
+                made[write.__name__] = path.read_bytes()
+            path.write_bytes(made[write.__name__])
+
+        return write_once
+
+    with pytest.MonkeyPatch.context() as patch:
+        for write in (graphs.write_audio_graph, graphs.write_text_graph):
+            patch.setattr(module, write.__name__, once(write))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +181,7 @@ def test_a_graph_that_differs_leaves_the_bundle_as_it_was(
         with torch.no_grad():
             torch.nn.utils.vector_to_parameters(changed / 1.1, tower.parameters())
 
-    write = module.write_audio_graph
+    write = graphs.write_audio_graph
     monkeypatch.setattr(module, "write_audio_graph", write_another)
     shutil.copytree(bundle.path, tmp_path / "tiny")
     with pytest.raises(ExportParityError, match="audio tower deviates"):

@@ -68,8 +68,8 @@ def test_the_main_loss_is_that_of_the_composed_query(
     data: TowerData, towers: Towers, recipe: TowersRecipe
 ) -> None:
     each = batch(data)
-    query = towers.audio(each.query) + towers.text(each.change)
-    items = functional.normalize(towers.audio(each.target), dim=-1)
+    query = towers.audio.place(each.query) + towers.text(each.change)
+    items = functional.normalize(towers.audio.place(each.target), dim=-1)
     expected = contrastive(functional.normalize(query, dim=-1), items, towers.scale)
     found = measure_losses(towers, each, data, recipe, with_events=False)["contrastive"]
     assert float(found.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
@@ -89,9 +89,10 @@ def test_a_baseline_does_not_hear_the_other_term(
 def test_the_difference_is_taken_as_the_service_takes_it(
     data: TowerData, towers: Towers, recipe: TowersRecipe
 ) -> None:
-    each = batch(data)
+    each = batch(data.seen_by(towers.audio))
     rows = torch.nonzero(each.appears != NOTHING)[:, 0]
-    sounds = (each.target[rows].numpy(), each.query[rows].numpy())
+    pairs = torch.from_numpy(ROWS)[rows]
+    sounds = (data.target[pairs].numpy(), data.query[pairs].numpy())
     kept = torch.from_numpy(remainder(*sounds, data.mean.numpy(), data.reference_weight))
     remains = functional.normalize(towers.audio(kept), dim=-1)
     words = functional.normalize(towers.text(each.words), dim=-1)
@@ -101,5 +102,6 @@ def test_the_difference_is_taken_as_the_service_takes_it(
     labels = each.appears[rows][heard]
     alike = labels[:, None] == labels[None, :]
     expected = (expected + contrastive(remains[heard], clean, towers.scale, alike)) / 2
-    found = measure_losses(towers, each, data, recipe, with_events=False)["difference"]
+    seen = data.seen_by(towers.audio)
+    found = measure_losses(towers, each, seen, recipe, with_events=False)["difference"]
     assert float(found.detach()) == pytest.approx(float(expected.detach()), rel=1e-4)

@@ -32,9 +32,10 @@ def test_towers_learn_to_find_what_was_asked_for(bundle: Bundle) -> None:
     texts = draw_texts(trained.pairs, vocabulary, words, recipe.text)
     made = train_towers(recipe, gather(trained, vocabulary, texts, bundle))
     found = evaluate_towers(prepare(tested), TowerVectors(made.towers, words))["systems"]
-    single = max(found[name]["bed_r_at_1"] for name in ("audio_alone", "text_alone"))
-    assert found["audio_and_text"]["r_at_10"] > found["audio_alone"]["r_at_10"]
-    assert found["audio_and_text"]["bed_r_at_1"] >= single > 0.1
+    both = found["audio_and_text"]
+    for name in ("audio_alone", "text_alone"):
+        assert both["r_at_1"] > found[name]["r_at_1"]
+        assert both["r_at_10"] > found[name]["r_at_10"]
     assert made.history[-1]["loss"] < 0.7 * made.history[0]["loss"]
 
 
