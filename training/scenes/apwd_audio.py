@@ -14,10 +14,10 @@ from service.audio import AUDIO_SUFFIXES, AudioLimits, decode, resample
 from service.errors import AudioError
 from training.errors import DatasetError
 from training.frontend import SAMPLE_RATE
+from training.scenes.activity import active_part
 from training.scenes.apwd import Release, read_release
 from training.scenes.generate import Material, embed_set, open_encoder
 from training.scenes.load import EventRow
-from training.scenes.loudness import active_part
 from training.scenes.pair import Clip, Item, Pair
 from training.scenes.render import faded_event, render, repeated
 from training.scenes.scene import CLIP_S

@@ -10,7 +10,7 @@ from training.errors import DatasetError
 from training.frontend import SAMPLE_RATE
 from training.manifest import SourceClip
 from training.recipe import Columns
-from training.scenes.loudness import active_part
+from training.scenes.activity import active_part
 from training.scenes.pair import Background
 from training.scenes.scene import Scene, Side
 from training.splits import background_sides, matches, sources, union_of_sources

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from training.frontend import SAMPLE_RATE
-from training.scenes.loudness import fade, gain
+from training.loudness import fade, gain
 from training.scenes.pair import Clip, Item
 from training.scenes.pool import CUT_S
 from training.scenes.scene import CLIP_S

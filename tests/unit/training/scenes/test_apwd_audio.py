@@ -9,11 +9,11 @@ import tiny_apwd
 
 from service.encoder import Encoder
 from training.errors import DatasetError
+from training.loudness import loudness
 from training.scenes.apwd import Release, read_release
 from training.scenes.apwd_audio import ApwdSounds, generate_apwd
 from training.scenes.generate import open_encoder
 from training.scenes.load import load_scenes
-from training.scenes.loudness import loudness
 from training.scenes.pair import Clip
 
 # A tone below 8 kHz loses nothing to the resampling but its fades, which are not measured.
