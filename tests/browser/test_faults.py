@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import synth
 from playwright_expect import expect
-from server_process import Server
-from watched import Watched, put
+from server_process import Server, running
+from watched import Watched, drained, put, watch
+
+from service.keys import make_key, write_keys
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Route
+    from playwright.sync_api import Browser, Route
 
 pytestmark = pytest.mark.browser
-
-KEY = "the right key"
 
 
 def test_files_that_are_no_audio_are_refused_by_name(own_page: Watched, tmp_path: Path) -> None:
@@ -83,54 +83,80 @@ def test_without_towers_words_are_not_offered(page: Watched) -> None:
     expect(page.find("#modifier-note")).to_contain_text("takes no words")
 
 
-def demand_key(route: Route) -> None:
-    """Answer as a service with keys does; the page itself needs none."""
-    path = route.request.url.split("/", 3)[3].split("?")[0]
-    is_open = path == "" or path.startswith("page/")
-    if is_open or route.request.headers.get("authorization") == f"Bearer {KEY}":
-        route.continue_()
-        return
-    problem = {
-        "type": "urn:minuend:problem:unauthorized",
-        "title": "A key is needed",
-        "status": 401,
-        "detail": "send it as 'Authorization: Bearer KEY'",
-        "instance": "/",
-        "code": "unauthorized",
-        "request_id": "0",
-    }
-    route.fulfill(status=401, content_type="application/problem+json", body=json.dumps(problem))
+@pytest.fixture
+def keys(tmp_path: Path) -> dict[str, str]:
+    """The secrets of a key to write and of one to read, which the locked service knows."""
+    made = {scope: make_key(scope, scope) for scope in ("write", "read")}
+    write_keys(tmp_path / "keys", [key for _, key in made.values()])
+    return {scope: secret for scope, (secret, _) in made.items()}
+
+
+@pytest.fixture
+def locked_page(
+    browser: Browser, towers_bundle_path: Path, tmp_path: Path, keys: dict[str, str]
+) -> Iterator[Watched]:
+    """A page of a service that asks for keys, with one clip in its library."""
+    library = tmp_path / "library"
+    with (
+        running(towers_bundle_path, library, keys=tmp_path / "keys") as server,
+        drained(server),
+        watch(browser, server) as page,
+    ):
+        server.client.headers["authorization"] = f"Bearer {keys['write']}"
+        put(server, "hiss", synth.noise(0, 1.0), title="hiss")
+        # Browsers log every answer that is an error.
+        page.expected = ("401 (Unauthorized)", "403 (Forbidden)")
+        yield page
+
+
+def unlock(page: Watched, key: str) -> None:
+    """Give a key to the page that asks for it."""
+    expect(page.find("#key")).to_be_visible()
+    page.find("#key-input").fill(key)
+    page.page.keyboard.press("Enter")
 
 
 def test_a_key_is_asked_for_and_used_for_all_that_is_fetched(
-    own_page: Watched, server: Server, tmp_path: Path
+    locked_page: Watched, keys: dict[str, str], tmp_path: Path
 ) -> None:
-    put(server, "hiss", synth.noise(0, 1.0), title="hiss")
-    own_page.expected = ("401 (Unauthorized)",)
-    own_page.page.route("**/*", demand_key)
-    own_page.page.goto(own_page.base + "/#library")
-    own_page.find("#key-input").fill("a wrong key")
-    own_page.page.keyboard.press("Enter")
-    expect(own_page.find("#key-text")).to_contain_text("Authorization")
-    own_page.find("#key-input").fill(KEY)
-    own_page.page.keyboard.press("Enter")
-    expect(own_page.find("#clips .strip.drawn")).to_have_count(1)
-    assert own_page.page.evaluate("sessionStorage.getItem('minuend-key')") == KEY
-    assert own_page.page.evaluate("JSON.stringify(localStorage)").count(KEY) == 0
+    page = locked_page
+    page.page.goto(page.base + "/#library")
+    unlock(page, "a wrong key")
+    expect(page.find("#key-text")).to_contain_text("not known")
+    unlock(page, keys["write"])
+    strip = page.find("#clips .strip.drawn")
+    expect(strip).to_have_count(1)
+    assert page.page.evaluate("sessionStorage.getItem('minuend-key')") == keys["write"]
+    assert keys["write"] not in page.page.evaluate("JSON.stringify(localStorage)")
 
-    own_page.find("#clips .strip").press("Enter")
-    expect(own_page.find("#clips .strip")).to_have_attribute("aria-pressed", "true")
-    expect(own_page.find(".strip[aria-pressed=true]")).to_have_count(0)
-    assert "cannot be played" not in own_page.find("#status").inner_text()
-    own_page.page.set_input_files("#upload-files", synth.write(tmp_path / "a.wav", synth.tone(700)))
+    strip.press("Enter")
+    expect(strip).to_have_attribute("aria-pressed", "true")
+    expect(page.find(".strip[aria-pressed=true]")).to_have_count(0)
+    assert "cannot be played" not in page.find("#status").inner_text()
+    page.page.set_input_files("#upload-files", synth.write(tmp_path / "a.wav", synth.tone(700)))
 
-    expect(own_page.find("#clips .clip")).to_have_count(2)
+    expect(page.find("#clips .clip")).to_have_count(2)
 
 
-def test_without_a_key_the_page_says_so(page: Watched) -> None:
-    page.expected = ("401 (Unauthorized)",)
-    page.page.route("**/*", demand_key)
+def test_a_key_to_read_searches_and_is_refused_a_deletion(
+    locked_page: Watched, keys: dict[str, str]
+) -> None:
+    page = locked_page
+    page.page.goto(page.base + "/#library")
+    unlock(page, keys["read"])
+    page.find("button[aria-label='Delete hiss']").click()
+    page.find("#confirm-yes").click()
+
+    expect(page.find("#library-problem")).to_contain_text("may read")
+    page.find("#modifier").evaluate("() => { location.hash = '#search'; }")
+    page.find("#modifier").fill("noise")
+    page.find("#search-form .primary").click()
+    expect(page.find(".hit")).to_have_count(1)
+
+
+def test_without_a_key_the_page_says_so(locked_page: Watched) -> None:
+    page = locked_page
     page.page.goto(page.base + "/")
-    page.find("#key button", has_text="Cancel").click()
+    page.find("#key-cancel").click()
 
     expect(page.find("main > .problem")).to_contain_text("A key is needed")

@@ -148,6 +148,6 @@ def test_the_map_is_wandered_by_keys(page: Watched) -> None:
 
     page.page.keyboard.press("Enter")
 
-    assert len(page.playing()) == 1
+    expect(page.find("#chart-card .strip")).to_have_attribute("aria-pressed", "true")
     page.page.keyboard.press("Escape")
-    assert page.playing() == []
+    expect(page.find("#chart-card .strip")).to_have_attribute("aria-pressed", "false")

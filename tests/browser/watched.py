@@ -75,11 +75,6 @@ class Watched:
         self.page.set_input_files(f"{slot} input[type=file]", file)
         self.page.wait_for_selector(f"{slot} .strip.drawn")
 
-    def playing(self) -> list[str]:
-        """Return the names of the strips that are playing."""
-        strips = self.find(".strip[aria-pressed=true]").all()
-        return [str(strip.get_attribute("aria-label")) for strip in strips]
-
     def check(self) -> None:
         """Fail if the page complained or called another host."""
         unexpected = [
