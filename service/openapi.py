@@ -31,7 +31,12 @@ def error_classes(root: ErrorClass = errors.ServiceError) -> list[ErrorClass]:
     return list(dict.fromkeys(found))
 
 
-ALWAYS: tuple[ErrorClass, ...] = (errors.InternalError, errors.RequestInvalidError)
+ALWAYS: tuple[ErrorClass, ...] = (
+    errors.InternalError,
+    errors.RequestInvalidError,
+    errors.UnauthorizedError,
+    errors.ForbiddenError,
+)
 BODY: tuple[ErrorClass, ...] = (
     errors.BodyTooLargeError,
     errors.BodyTimeoutError,

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 @click.command(
     "index",
-    epilog="Examples: minuend index ~/Recordings --metadata notes.csv;"
-    " minuend index --reembed --bundle models/new",
+    epilog="Example: minuend index ~/Recordings --metadata notes.csv. Another encoder for what is"
+    " there: minuend index --reembed --bundle models/new",
 )
 @click.argument("folder", metavar="DIR", required=False, type=FOLDER)
 @click.option("--copy", is_flag=True, help="Keep the audio in the library, not only its path.")

@@ -37,7 +37,7 @@ def code(response: httpx.Response) -> tuple[int, str]:
     return response.status_code, response.json()["code"]
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/page/page.css"])
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/page/main.js"])
 def test_probes_and_the_page_need_no_key(client: Client, path: str) -> None:
     assert client.get(path).status_code == 200
 

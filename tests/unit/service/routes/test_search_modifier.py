@@ -156,7 +156,10 @@ def test_queries_that_make_no_sense_are_refused(
 
 
 def test_server_timing_tells_what_the_text_took(client: Client) -> None:
-    answer = client.post("/search", files={"audio": LOW}, data={"modifier": "high"})
+    new = synth.encode(synth.tone(321))
+    answer = client.post("/search", files={"audio": new}, data={"modifier": "high"})
 
     phases = [part.partition(";")[0] for part in answer.headers["server-timing"].split(", ")]
-    assert phases == ["text", "decode", "encode", "compose", "search", "total"]
+    assert phases[0] == "text"
+    assert {"decode", "encode"} <= set(phases)
+    assert phases[-3:] == ["compose", "search", "total"]
