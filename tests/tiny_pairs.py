@@ -40,8 +40,8 @@ class WordVectors(TextCache):
 def recipe(**sections: dict[str, object]) -> TowersRecipe:
     """Make a recipe of a few epochs with every loss; the sections override, key by key."""
     content: dict[str, dict[str, object]] = {
-        "text": {"per_pair": 2, "per_label": 2, "max_tokens": 32, "weights_sha256": None},
-        "pairs": {"validation": 0.2, "per_bed": 4, "reversed": 0.5},
+        "text": {"per_change": 2, "per_label": 2, "max_tokens": 32, "weights_sha256": None},
+        "pairs": {"validation": 0.2, "per_bed": 4, "reversed": 0.5, "crossed": 2},
         "network": {"dim": 16, "width": 24, "standardise": True, "unit": "audio"},
         "loss": {"description": 0.5, "events": 0.5, "difference": 0.5, "learn_temperature": True},
         "optim": {"epochs": 4, "batch_size": 16, "learning_rate": 3e-3},

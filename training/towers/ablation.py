@@ -23,7 +23,6 @@ from training.towers.ranks import measure, unit
 from training.towers.recipe import TowersRecipe, load_recipe
 from training.towers.run import ABOUT
 from training.towers.text_cache import TextCache
-from training.towers.texts import draw_texts
 from training.towers.train import train_towers
 from training.towers.vectors import TowerVectors
 from training.towers.vocabulary import Vocabulary
@@ -32,6 +31,7 @@ VARIANTS: Mapping[str, Sequence[str]] = {
     "as shipped": (),
     "fixed temperature 0.07": ("loss.learn_temperature=false",),
     "batches at random": ("pairs.per_bed=1",),
+    "no pairs across": ("pairs.crossed=0",),
     "no reversed pairs": ("pairs.reversed=0",),
     "no difference loss": ("loss.difference=0",),
     "no description loss": ("loss.description=0",),
@@ -43,7 +43,8 @@ VARIANTS: Mapping[str, Sequence[str]] = {
         "loss.description=0",
         "loss.events=0",
     ),
-    "inputs not standardised": ("network.standardise=false",),
+    "every value of an embedding": ("network.components=null",),
+    "inputs not standardised": ("network.components=null", "network.standardise=false"),
     "no unit sphere": ("network.unit=none",),
     "both towers on the unit sphere": ("network.unit=both",),
     "no dropout": ("network.dropout=0", "network.input_dropout=0"),
@@ -147,11 +148,12 @@ class _Data:
 
     def of(self, recipe: TowersRecipe) -> TowerData:
         """Make the data of a recipe, or take what is there."""
-        key = recipe.text.model_dump_json()
+        key = f"{recipe.text.model_dump_json()} {recipe.pairs.crossed}"
         if key not in self._made:
-            pairs, setting = self._scenes.pairs, self._setting
-            texts = draw_texts(pairs, self.vocabulary, setting.cache, recipe.text)
-            self._made[key] = gather(self._scenes, self.vocabulary, texts, setting.bundle)
+            setting = self._setting
+            self._made[key] = gather(
+                self._scenes, self.vocabulary, setting.cache, recipe, setting.bundle
+            )
         return self._made[key]
 
 

@@ -1,4 +1,4 @@
-"""What the towers are trained on: cached embeddings of pairs, and what is known of them."""
+"""What the towers are trained on: cached embeddings of clips, and what is known of them."""
 
 from __future__ import annotations
 
@@ -13,29 +13,31 @@ from torch import Tensor
 
 from service.bundle import Bundle
 from training.scenes.load import SceneSet
+from training.towers.links import clip_of, list_links
 from training.towers.networks import Tower
-from training.towers.texts import Texts
+from training.towers.recipe import TowersRecipe
+from training.towers.text_cache import TextCache
+from training.towers.texts import Texts, draw_texts
 from training.towers.vocabulary import Vocabulary, appearing
 
 NOTHING = -1
-SOUNDS = ("query", "target", "events", "mean")
+SOUNDS = ("clips", "events", "mean")
 
 
 @dataclass(frozen=True, slots=True)
 class TowerData:
-    """Pairs as tensors. In the tables of two columns the second is of the pair turned round.
+    """Clips and the links between them, as tensors.
 
     Sounds are raw embeddings, or what a tower sees of them (`seen_by`), which is all that its
-    training needs.
+    training needs. In the tables of two columns the second is of the link turned round.
 
     Attributes:
-        query: Sounds, float32 [pairs inputs].
-        target: Sounds, float32 [pairs inputs].
-        heard_query: Labels heard, float32 [pairs labels].
-        heard_target: Labels heard, float32 [pairs labels].
-        beds: Of each pair, int64 [pairs].
-        appears: The one label that is in the target only, or -1; int64 [pairs 2].
-        event: The clean event behind it, a row of ``events``, or -1; int64 [pairs 2].
+        clips: Sounds, float32 [clips inputs].
+        heard: Labels heard in each clip, float32 [clips labels].
+        ends: Rows of query and target, int64 [links 2].
+        beds: Of each link, int64 [links].
+        appears: The one label that is in the target only, or -1; int64 [links 2].
+        event: The clean event behind it, a row of ``events``, or -1; int64 [links 2].
         events: Clean events, float32 [events inputs].
         event_labels: Label of each, int64 [events].
         mean: The bundle's mean embedding, float32 [inputs].
@@ -43,13 +45,12 @@ class TowerData:
         texts: What is read.
     """
 
-    query: Float32[Tensor, "pairs inputs"]
-    target: Float32[Tensor, "pairs inputs"]
-    heard_query: Float32[Tensor, "pairs labels"]
-    heard_target: Float32[Tensor, "pairs labels"]
-    beds: Int64[np.ndarray, " pairs"]
-    appears: Int64[Tensor, "pairs 2"]
-    event: Int64[Tensor, "pairs 2"]
+    clips: Float32[Tensor, "clips inputs"]
+    heard: Float32[Tensor, "clips labels"]
+    ends: Int64[Tensor, "links 2"]
+    beds: Int64[np.ndarray, " links"]
+    appears: Int64[Tensor, "links 2"]
+    event: Int64[Tensor, "links 2"]
     events: Float32[Tensor, "events inputs"]
     event_labels: Int64[Tensor, " events"]
     mean: Float32[Tensor, " inputs"]
@@ -66,38 +67,43 @@ class TowerData:
         return dataclasses.replace(self, **sounds)
 
 
-def gather(scenes: SceneSet, vocabulary: Vocabulary, texts: Texts, bundle: Bundle) -> TowerData:
-    """Turn scenes and their texts into tensors.
+def gather(
+    scenes: SceneSet, vocabulary: Vocabulary, cache: TextCache, recipe: TowersRecipe, bundle: Bundle
+) -> TowerData:
+    """Link the clips of scenes, draw their texts, and turn all into tensors.
 
     Args:
         scenes: Embedded by the bundle's encoder.
         vocabulary: The labels.
-        texts: Drawn for these scenes.
+        cache: Embeds the texts.
+        recipe: Which links and how many texts.
         bundle: Says how differences are taken.
     """
+    links = list_links(scenes, recipe.pairs.crossed, recipe.text.seed)
+    clips = [clip_of(scenes, row) for row in range(2 * len(scenes.pairs))]
     column = {label: i for i, label in enumerate(vocabulary.labels)}
-    appears = torch.full((len(scenes.pairs), 2), NOTHING)
-    event = torch.full((len(scenes.pairs), 2), NOTHING)
-    for row, pair in enumerate(scenes.pairs):
-        for way, each in enumerate((pair, pair.reversed)):
-            label = appearing(each)
+    appears = torch.full((len(links), 2), NOTHING)
+    event = torch.full((len(links), 2), NOTHING)
+    for row, link in enumerate(links):
+        for way, each in enumerate((link, link.reversed)):
+            label = appearing(each.changes)
             if label is not None:
                 appears[row, way] = column[label]
-                source = pair.sources.get(label)
+                source = link.sources.get(label)
                 event[row, way] = NOTHING if source is None else source.row
+    sounds = np.stack([scenes.query, scenes.target], axis=1).reshape(len(clips), -1)
     return TowerData(
-        query=_float32(scenes.query),
-        target=_float32(scenes.target),
-        heard_query=torch.from_numpy(vocabulary.heard([p.query.labels for p in scenes.pairs])),
-        heard_target=torch.from_numpy(vocabulary.heard([p.target.labels for p in scenes.pairs])),
-        beds=np.array([pair.bed for pair in scenes.pairs]),
+        clips=_float32(sounds),
+        heard=torch.from_numpy(vocabulary.heard([clip.labels for clip in clips])),
+        ends=torch.tensor([[link.query, link.target] for link in links]),
+        beds=np.array([link.bed for link in links]),
         appears=appears,
         event=event,
         events=_float32(scenes.events),
         event_labels=torch.tensor([column[row.label] for row in scenes.event_rows]),
         mean=torch.from_numpy(bundle.mean),
         reference_weight=bundle.manifest.difference.reference_weight,
-        texts=texts,
+        texts=draw_texts(links, clips, vocabulary, cache, recipe.text),
     )
 
 

@@ -30,8 +30,9 @@ class TextRecipe(Section):
         max_tokens: Longest text, special tokens included.
         seed: Draws the texts. It is not the seed of the training: encoding texts takes longer than
             training towers, so trainings of several seeds read the same ones.
-        per_pair: Texts drawn for each pair and each direction; a step reads one of them.
-        per_clip: Descriptions drawn for each clip.
+        per_change: Texts drawn for each single change; a step reads one of them.
+        per_two_changes: Texts drawn for each two changes that come together.
+        per_clip: Descriptions drawn for each set of labels that is heard in a clip.
         per_label: Descriptions drawn for each label.
     """
 
@@ -39,7 +40,8 @@ class TextRecipe(Section):
     weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = MINILM_SHA256
     max_tokens: Annotated[int, Field(ge=4, le=512)] = 128
     seed: Annotated[int, Field(ge=0)] = 0
-    per_pair: Count = 2
+    per_change: Count = 16
+    per_two_changes: Count = 2
     per_clip: Count = 1
     per_label: Count = 8
 
@@ -53,12 +55,15 @@ class PairsRecipe(Section):
             pair of a validation bed was trained on.
         per_bed: Pairs of one bed that stand together in a batch, each a hard negative of the
             others; 1 draws batches at random.
+        crossed: Most pairs made of any two clips of a bed that differ by one sound, for each pair
+            that was rendered there (see ``training.towers.links``).
         reversed: Share of the pairs of a batch that are turned round, target to query.
     """
 
     validation: Share = 0.1
     validate_by: Literal["pair", "bed"] = "bed"
     per_bed: Count = 1
+    crossed: Annotated[int, Field(ge=0)] = 0
     reversed: Share = 0.0
 
 

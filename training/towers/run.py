@@ -17,7 +17,6 @@ from training.towers.data import gather
 from training.towers.networks import Towers
 from training.towers.recipe import TowersRecipe
 from training.towers.text_cache import TextCache
-from training.towers.texts import draw_texts
 from training.towers.train import Trained, train_towers
 from training.towers.vocabulary import Vocabulary
 
@@ -76,8 +75,7 @@ def train_retrieval(
     """
     loaded = load_scenes(scenes, bundle.manifest.encoder.fingerprint)
     vocabulary = Vocabulary.of(loaded)
-    texts = draw_texts(loaded.pairs, vocabulary, cache, recipe.text)
-    trained = train_towers(recipe, gather(loaded, vocabulary, texts, bundle))
+    trained = train_towers(recipe, gather(loaded, vocabulary, cache, recipe, bundle))
     out.mkdir(parents=True, exist_ok=True)
     lines = ({"step": int(line["epoch"])} | line for line in trained.history)
     (out / METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")

@@ -14,6 +14,7 @@ from training.towers.data import NOTHING, TowerData
 from training.towers.losses import by_words, contrastive, multi_label
 from training.towers.networks import Towers, compose
 from training.towers.recipe import TowersRecipe
+from training.towers.texts import Texts
 
 EVENTS = 128  # clean events of one step
 
@@ -27,6 +28,7 @@ class Batch:
         target: Sounds, float32 [batch inputs].
         heard_query: Labels heard, float32 [batch labels].
         heard_target: Labels heard, float32 [batch labels].
+        clip: Row of the target among the clips, int64 [batch].
         change: Embedded text of the change, float32 [batch hidden].
         description: Embedded description of the target, float32 [batch hidden].
         appears: The one label that is in the target only, or -1; int64 [batch].
@@ -39,6 +41,7 @@ class Batch:
     target: Float32[Tensor, "batch inputs"]
     heard_query: Float32[Tensor, "batch labels"]
     heard_target: Float32[Tensor, "batch labels"]
+    clip: Int64[Tensor, " batch"]
     change: Float32[Tensor, "batch hidden"]
     description: Float32[Tensor, "batch hidden"]
     appears: Int64[Tensor, " batch"]
@@ -50,39 +53,30 @@ class Batch:
 def draw_batch(
     data: TowerData, rows: Int64[np.ndarray, " batch"], turned: float, draw: np.random.Generator
 ) -> Batch:
-    """Draw what a step sees of some pairs: their direction, their texts, and clean events.
+    """Draw what a step sees of some links: their direction, their texts, and clean events.
 
     Args:
         data: Of the training.
-        rows: Pairs of the batch.
+        rows: Links of the batch.
         turned: Share of them to turn round, target to query.
         draw: Draws.
     """
     texts = data.texts
     is_turned = draw.random(len(rows)) < turned
-    way = torch.from_numpy(is_turned.astype(np.int64))
-    pick = torch.from_numpy(rows)
-    back = torch.from_numpy(is_turned)[:, None]
-
-    def choose(forth: Tensor, turned_round: Tensor) -> Tensor:
-        return torch.where(back, turned_round[pick], forth[pick])
-
-    def read(forth: np.ndarray, turned_round: np.ndarray) -> Tensor:
-        variant = draw.integers(forth.shape[1], size=len(rows))
-        chosen = np.where(is_turned, turned_round[rows, variant], forth[rows, variant])
-        return torch.from_numpy(texts.embeddings[chosen])
-
-    spoken = draw.integers(texts.labels.shape[1], size=len(texts.labels))
+    way, pick = torch.from_numpy(is_turned.astype(np.int64)), torch.from_numpy(rows)
+    query, target = data.ends[pick, way], data.ends[pick, 1 - way]
+    told = np.where(is_turned[:, None], texts.back[rows], texts.changes[rows])
     return Batch(
-        query=choose(data.query, data.target),
-        target=choose(data.target, data.query),
-        heard_query=choose(data.heard_query, data.heard_target),
-        heard_target=choose(data.heard_target, data.heard_query),
-        change=read(texts.changes, texts.back),
-        description=read(texts.targets, texts.queries),
+        query=data.clips[query],
+        target=data.clips[target],
+        heard_query=data.heard[query],
+        heard_target=data.heard[target],
+        clip=target,
+        change=_read(texts, told, draw),
+        description=_read(texts, texts.clips[target.numpy()], draw),
         appears=data.appears[pick, way],
         source=data.event[pick, way],
-        words=torch.from_numpy(texts.embeddings[texts.labels[np.arange(len(spoken)), spoken]]),
+        words=_read(texts, texts.labels, draw),
         events=torch.from_numpy(draw.permutation(len(data.events))[:EVENTS]),
     )
 
@@ -106,7 +100,8 @@ def measure_losses(
         towers.text(batch.change) if recipe.network.query != "audio" else None,
     )
     items = functional.normalize(found, dim=-1)
-    losses = {"contrastive": contrastive(query, items, scale)}
+    is_same = batch.clip[:, None] == batch.clip[None, :]
+    losses = {"contrastive": contrastive(query, items, scale, is_same)}
     if weights.classification:
         logits = towers.labels(torch.cat([heard, found]))
         marks = torch.cat([batch.heard_query, batch.heard_target])
@@ -143,6 +138,14 @@ def _difference(
         alike = labels[:, None] == labels[None, :]
         loss = (loss + contrastive(remains[has_event], clean, towers.scale, alike)) / 2
     return {"difference": loss}
+
+
+def _read(
+    texts: Texts, told: Int64[np.ndarray, "rows variants"], draw: np.random.Generator
+) -> Float32[Tensor, "rows hidden"]:
+    """Draw one text of each row."""
+    variant = draw.integers(told.shape[1], size=len(told))
+    return torch.from_numpy(texts.embeddings[told[np.arange(len(told)), variant]])
 
 
 def total_loss(losses: dict[str, Float[Tensor, ""]], recipe: TowersRecipe) -> Float[Tensor, ""]:

@@ -69,19 +69,22 @@ def new_towers(
     """Make untrained towers, with the statistics of the pairs they will be trained on."""
     texts = data.texts
     towers = Towers(
-        data.query.shape[1],
+        data.clips.shape[1],
         texts.embeddings.shape[1],
-        data.heard_query.shape[1],
+        data.heard.shape[1],
         recipe.network,
         recipe.loss.temperature,
     )
     towers.log_temperature.requires_grad_(recipe.loss.learn_temperature)
     if recipe.network.standardise:
-        sounds = torch.cat([data.query[rows], data.target[rows]])
+        heard = data.ends[torch.from_numpy(rows)].unique()
+        sounds = data.clips[heard]
         towers.audio.standardise(sounds)
         if recipe.network.components is not None:
             towers.audio.find_components(sounds)
-        spoken = np.unique(np.concatenate([texts.changes[rows], texts.targets[rows]], axis=None))
+        spoken = np.unique(
+            np.concatenate([texts.changes[rows], texts.clips[heard.numpy()]], axis=None)
+        )
         towers.text.standardise(torch.from_numpy(texts.embeddings[spoken]))
     return towers
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
+from training.scenes.changes import Change
 from training.scenes.load import SceneSet
-from training.scenes.pair import Pair
 
 APPEARS = ("add", "more")
 """Kinds of change by which something is in the target that was not in the query."""
@@ -48,7 +48,7 @@ class Vocabulary:
         return marks
 
 
-def appearing(pair: Pair) -> str | None:
+def appearing(changes: Iterable[Change]) -> str | None:
     """Name the one label that the target has and the query has not, if it is one."""
-    labels = [change.label for change in pair.changes if change.kind in APPEARS]
+    labels = [change.label for change in changes if change.kind in APPEARS]
     return labels[0] if len(labels) == 1 else None

@@ -15,7 +15,6 @@ from training.towers.data import TowerData, gather
 from training.towers.recipe import TowersRecipe
 from training.towers.run import LoadedTowers, load_towers, train_retrieval
 from training.towers.text_cache import TextCache
-from training.towers.texts import draw_texts
 from training.towers.vocabulary import Vocabulary
 
 
@@ -46,8 +45,7 @@ def vocabulary(scenes: SceneSet) -> Vocabulary:
 def data(
     scenes: SceneSet, vocabulary: Vocabulary, bundle: Bundle, recipe: TowersRecipe
 ) -> TowerData:
-    texts = draw_texts(scenes.pairs, vocabulary, tiny_pairs.WordVectors(), recipe.text)
-    return gather(scenes, vocabulary, texts, bundle)
+    return gather(scenes, vocabulary, tiny_pairs.WordVectors(), recipe, bundle)
 
 
 @pytest.fixture(scope="session")

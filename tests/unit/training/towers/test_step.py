@@ -29,25 +29,39 @@ def batch(data: TowerData, turned: float = 0.0) -> Batch:
     return draw_batch(data, ROWS, turned, np.random.default_rng(0))
 
 
-def test_a_pair_turned_round_changes_places_in_everything(data: TowerData) -> None:
+def test_a_link_turned_round_changes_places_in_everything(data: TowerData) -> None:
     forth, back = batch(data), batch(data, turned=1.0)
     assert torch.equal(back.query, forth.target)
     assert torch.equal(back.target, forth.query)
     assert torch.equal(back.heard_query, forth.heard_target)
     assert torch.equal(back.appears, data.appears[ROWS, 1])
+    assert torch.equal(back.clip, data.ends[ROWS, 0])
     texts = data.texts
     for row in ROWS:
         told = texts.embeddings[texts.back[row]]
         assert any(np.array_equal(back.change[row].numpy(), each) for each in told)
-        described = texts.embeddings[texts.queries[row]]
+        described = texts.embeddings[texts.clips[data.ends[row, 0]]]
         assert any(np.array_equal(back.description[row].numpy(), each) for each in described)
 
 
 def test_the_share_that_is_turned_is_the_recipe_s(data: TowerData) -> None:
     draw = np.random.default_rng(1)
     drawn = [draw_batch(data, ROWS, 0.25, draw) for _ in range(40)]
-    turned = [(each.query == data.target[ROWS]).all(dim=1).float().mean() for each in drawn]
+    turned = [(each.clip == data.ends[ROWS, 0]).float().mean() for each in drawn]
     assert 0.2 < float(torch.stack(turned).mean()) < 0.3
+
+
+def test_links_to_one_clip_are_not_each_other_s_negatives(
+    data: TowerData, towers: Towers, recipe: TowersRecipe
+) -> None:
+    """A clip that is the target of two links is right for both."""
+    ends = data.ends.tolist()
+    twice = next(
+        (i, j) for i, x in enumerate(ends) for j, y in enumerate(ends) if i < j and x[1] == y[1]
+    )
+    each = draw_batch(data, np.array(twice), 0.0, np.random.default_rng(0))
+    found = measure_losses(towers, each, data, recipe, with_events=False)["contrastive"]
+    assert float(found.detach()) == pytest.approx(0.0, abs=1e-6)
 
 
 def test_only_losses_with_a_weight_are_measured(data: TowerData, towers: Towers) -> None:
@@ -91,8 +105,8 @@ def test_the_difference_is_taken_as_the_service_takes_it(
 ) -> None:
     each = batch(data.seen_by(towers.audio))
     rows = torch.nonzero(each.appears != NOTHING)[:, 0]
-    pairs = torch.from_numpy(ROWS)[rows]
-    sounds = (data.target[pairs].numpy(), data.query[pairs].numpy())
+    ends = data.ends[torch.from_numpy(ROWS)[rows]]
+    sounds = (data.clips[ends[:, 1]].numpy(), data.clips[ends[:, 0]].numpy())
     kept = torch.from_numpy(remainder(*sounds, data.mean.numpy(), data.reference_weight))
     remains = functional.normalize(towers.audio(kept), dim=-1)
     words = functional.normalize(towers.text(each.words), dim=-1)

@@ -13,7 +13,6 @@ from training.errors import DatasetError, DivergenceError
 from training.towers.data import TowerData, gather
 from training.towers.evaluate import evaluate_towers, prepare
 from training.towers.recipe import TowersRecipe
-from training.towers.texts import draw_texts
 from training.towers.train import train_towers
 from training.towers.vectors import TowerVectors
 from training.towers.vocabulary import Vocabulary
@@ -29,8 +28,7 @@ def test_towers_learn_to_find_what_was_asked_for(bundle: Bundle) -> None:
         optim={"epochs": 20, "batch_size": 60}, network={"dim": 32, "width": 48}
     )
     vocabulary = Vocabulary.of(trained)
-    texts = draw_texts(trained.pairs, vocabulary, words, recipe.text)
-    made = train_towers(recipe, gather(trained, vocabulary, texts, bundle))
+    made = train_towers(recipe, gather(trained, vocabulary, words, recipe, bundle))
     found = evaluate_towers(prepare(tested), TowerVectors(made.towers, words))["systems"]
     both = found["audio_and_text"]
     for name in ("audio_alone", "text_alone"):
@@ -98,6 +96,6 @@ def test_too_few_pairs_are_refused(data: TowerData, recipe: TowersRecipe) -> Non
 
 
 def test_a_training_that_diverges_says_so(data: TowerData, recipe: TowersRecipe) -> None:
-    broken = dataclasses.replace(data, target=torch.full_like(data.target, torch.nan))
+    broken = dataclasses.replace(data, clips=torch.full_like(data.clips, torch.nan))
     with pytest.raises(DivergenceError, match=r"optim\.learning_rate"):
         train_towers(recipe, broken)
