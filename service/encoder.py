@@ -15,6 +15,7 @@ from jaxtyping import Float32, Float64
 
 from service.bundle import Bundle
 from service.errors import BundleError, WindowInvalidError
+from service.gpu import CPU_PROVIDER, bucket
 from service.manifest import EncoderInfo
 from service.runtime import Device, Session, open_session
 
@@ -197,7 +198,7 @@ class Encoder:
             else:
                 embeddings[row] = self._embed_long(clip)
         for rows in _batches(short, self.sample_rate):
-            batch, lengths = _pad([clips[row] for row in rows])
+            batch, lengths = self._pad([clips[row] for row in rows])
             inputs = {"waveform": batch, "lengths": lengths}
             (embeddings[rows],) = self._session.run(inputs, ["embedding"])
         return embeddings
@@ -219,12 +220,23 @@ class Encoder:
             # One partial of context on either side is more than a frame depends on.
             start = max(first - 1, 0)
             stop = clip.size if last == n_partials else (last + 1) * self._partial_samples
-            batch, lengths = _pad([clip[start * self._partial_samples : stop]])
+            batch, lengths = self._pad([clip[start * self._partial_samples : stop]])
             sums, maxima = self._session.run(
                 {"waveform": batch, "lengths": lengths}, ["sums", "maxima"]
             )
             kept = slice(first - start, last - start)
             yield _Partials(sums[0, kept], maxima[0, kept])
+
+    def _pad(
+        self, clips: Sequence[Float32[np.ndarray, " samples"]]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        lengths = np.array([clip.size for clip in clips], np.int64)
+        longest = int(lengths.max())
+        samples = longest if self.provider == CPU_PROVIDER else bucket(longest)
+        batch = np.zeros((len(clips), samples), np.float32)
+        for row, clip in zip(batch, clips, strict=True):
+            row[: clip.size] = clip
+        return batch, lengths
 
     def _n_frames(self, n_samples: int) -> int:
         """Count the encoder frames of a clip; its halvings round down."""
@@ -272,13 +284,3 @@ def _batches(sizes: dict[int, int], sample_rate: int) -> Iterator[list[int]]:
         batch.append(row)
     if batch:
         yield batch
-
-
-def _pad(
-    clips: Sequence[Float32[np.ndarray, " samples"]],
-) -> tuple[np.ndarray, np.ndarray]:
-    lengths = np.array([clip.size for clip in clips], np.int64)
-    batch = np.zeros((len(clips), int(lengths.max())), np.float32)
-    for row, clip in zip(batch, clips, strict=True):
-        row[: clip.size] = clip
-    return batch, lengths

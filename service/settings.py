@@ -30,8 +30,9 @@ class Settings(BaseSettings):
     port: int = Field(
         8000, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one."
     )
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="Where the encoder runs; cuda fails without a GPU, auto falls back."
+    device: Literal["auto", "cpu", "cuda", "tensorrt"] = Field(
+        "auto",
+        description="Where the encoder runs; cuda and tensorrt fail without, auto falls back.",
     )
     precision: Literal["auto", "fp32", "int8", "fp16"] = Field(
         "auto",

@@ -14,7 +14,8 @@ import synth
 import tiny_bundle
 
 from service.errors import BundleError, DeviceError
-from service.runtime import CPU_PROVIDER, CUDA_PROVIDER, open_session
+from service.gpu import CPU_PROVIDER, CUDA_PROVIDER
+from service.runtime import open_session
 
 has_no_cuda = CUDA_PROVIDER not in onnxruntime.get_available_providers()
 
