@@ -14,10 +14,11 @@ from jaxtyping import Float32
 
 from service.bundle import Bundle
 from service.errors import BundleError
+from service.gpu import CPU_PROVIDER, bucket
 from service.manifest import EncoderInfo
 from service.pieces import Cutter, Piece
 from service.pooling import Pool, Windowing, WindowPool, Windows
-from service.runtime import CPU_PROVIDER, Device, Session, Tuning, n_cores, open_session
+from service.runtime import Device, Session, Tuning, n_cores, open_session
 
 BATCH_S = 40.0
 # The graph works on at least this much internally, so shorter clips cost as much [s].
@@ -104,7 +105,7 @@ class Encoder:
         Returns:
             Of each clip its embedding, or its sums and maxima; partials beyond its end included.
         """
-        batch, lengths = _pad(clips)
+        batch, lengths = self._pad(clips)
         session = self._session if alone else self._narrow
         outputs = session.run({"waveform": batch, "lengths": lengths}, OUTPUTS[kind])
         return list(zip(*outputs, strict=True))
@@ -201,6 +202,17 @@ class Encoder:
             ((sums, maxima),) = self.run([piece.samples], "partials")
             yield sums[piece.kept], maxima[piece.kept]
 
+    def _pad(
+        self, clips: Sequence[Float32[np.ndarray, " samples"]]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        lengths = np.array([clip.size for clip in clips], np.int64)
+        longest = int(lengths.max())
+        samples = longest if self.provider == CPU_PROVIDER else bucket(longest)
+        batch = np.zeros((len(clips), samples), np.float32)
+        for row, clip in zip(batch, clips, strict=True):
+            row[: clip.size] = clip
+        return batch, lengths
+
 
 def _contract_faults(session: Session, info: EncoderInfo) -> list[str]:
     expected = {
@@ -242,13 +254,3 @@ def _batches(sizes: dict[int, int], sample_rate: int) -> Iterator[list[int]]:
         batch.append(row)
     if batch:
         yield batch
-
-
-def _pad(
-    clips: Sequence[Float32[np.ndarray, " samples"]],
-) -> tuple[np.ndarray, np.ndarray]:
-    lengths = np.array([clip.size for clip in clips], np.int64)
-    batch = np.zeros((len(clips), int(lengths.max())), np.float32)
-    for row, clip in zip(batch, clips, strict=True):
-        row[: clip.size] = clip
-    return batch, lengths

@@ -14,8 +14,8 @@ from typing import Literal
 from service.bundle import Bundle
 from service.encoder import Encoder
 from service.errors import BundleError
+from service.gpu import CPU_PROVIDER
 from service.manifest import EncoderVariant
-from service.runtime import CPU_PROVIDER
 
 Choice = Literal["auto", "fp32", "int8", "fp16"]
 Opener = Callable[[Bundle], Encoder]

@@ -12,7 +12,8 @@ from typing import Literal
 
 import numpy as np
 
-from service.errors import BundleError, DeviceError
+from service.errors import BundleError
+from service.gpu import CPU_PROVIDER, Provider, check_started, choose_providers, make_caches
 
 # Read at the import: without it, newer versions keep a database in the home directory and report
 # to their maker over the network.
@@ -21,11 +22,8 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
-Device = Literal["auto", "cpu", "cuda"]
+Device = Literal["auto", "cpu", "cuda", "tensorrt"]
 TensorSpec = tuple[str, tuple[int | str | None, ...]]
-
-CPU_PROVIDER = "CPUExecutionProvider"
-CUDA_PROVIDER = "CUDAExecutionProvider"
 
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
@@ -105,7 +103,7 @@ def open_session(
 
     Args:
         path: The ONNX file.
-        device: "cuda" demands a GPU, "auto" prefers one and says so in the log if there is none.
+        device: See `service.gpu.choose_providers`; "auto" says so in the log if there is no GPU.
         threads: Threads of one run; 0 for one per core.
         tuning: How to run on the CPU; the defaults of `Tuning` if not given.
 
@@ -113,29 +111,19 @@ def open_session(
         DeviceError: A GPU is demanded and missing.
         BundleError: The file is no graph that this version of ONNX Runtime runs.
     """
-    has_cuda = CUDA_PROVIDER in available_providers()
-    if device == "cuda" and not has_cuda:
-        raise DeviceError(
-            "device cuda is demanded, but the installed ONNX Runtime has no CUDA provider; "
-            "install the extra `gpu`, or use auto or cpu"
-        )
-    wants_cuda = has_cuda and device != "cpu"
-    if wants_cuda:
+    providers = choose_providers(device, available_providers())
+    if len(providers) > 1:
+        make_caches(providers)
         # Finds the CUDA libraries of pip packages; without it only system-wide ones are seen.
         onnxruntime.preload_dlls()
-    providers = [CUDA_PROVIDER, CPU_PROVIDER] if wants_cuda else [CPU_PROVIDER]
     session = _load(path, providers, threads or n_cores(), tuning or Tuning())
-    if device == "cuda" and session.provider != CUDA_PROVIDER:
-        raise DeviceError(
-            "device cuda is demanded, but no GPU could be used; "
-            "check the driver, or use auto or cpu"
-        )
-    if device == "auto" and session.provider != CUDA_PROVIDER:
+    check_started(device, session.provider)
+    if device == "auto" and session.provider == CPU_PROVIDER:
         _logger.info("no GPU is available; %s runs on the CPU", path.name)
     return session
 
 
-def _load(path: Path, providers: list[str], threads: int, tuning: Tuning) -> Session:
+def _load(path: Path, providers: list[Provider], threads: int, tuning: Tuning) -> Session:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -36,8 +36,9 @@ class Settings(BaseSettings):
     cors_origins: str = Field(
         "", description="Other sites whose pages may call the service, with commas; none if empty."
     )
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="Where the encoder runs; cuda fails without a GPU, auto falls back."
+    device: Literal["auto", "cpu", "cuda", "tensorrt"] = Field(
+        "auto",
+        description="Where the encoder runs; cuda and tensorrt fail without, auto falls back.",
     )
     precision: Literal["auto", "fp32", "int8", "fp16"] = Field(
         "auto",

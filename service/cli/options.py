@@ -29,7 +29,7 @@ _SETTINGS = {
     ),
     "device": click.option(
         "--device",
-        type=click.Choice(["auto", "cpu", "cuda"]),
+        type=click.Choice(["auto", "cpu", "cuda", "tensorrt"]),
         help="Where the encoder runs  [MINUEND_DEVICE; auto]",
     ),
 }

@@ -15,7 +15,8 @@ import tiny_bundle
 
 from service import runtime
 from service.errors import BundleError, DeviceError
-from service.runtime import CPU_PROVIDER, CUDA_PROVIDER, Tuning, open_session
+from service.gpu import CPU_PROVIDER, CUDA_PROVIDER
+from service.runtime import Tuning, open_session
 
 has_no_cuda = CUDA_PROVIDER not in onnxruntime.get_available_providers()
 
