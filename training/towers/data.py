@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -63,7 +63,7 @@ class TowerData:
 
         Seeing is affine, so a difference can be taken before or after it.
         """
-        sounds = {name: tower.see(getattr(self, name)) for name in SOUNDS}
+        sounds: dict[str, Any] = {name: tower.see(getattr(self, name)) for name in SOUNDS}
         return dataclasses.replace(self, **sounds)
 
 

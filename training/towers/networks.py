@@ -20,13 +20,16 @@ SPARE = 16  # components beyond those asked for, which make these more exact
 class Tower(nn.Module):
     """From the output of a frozen encoder into the common space.
 
-    Adapter: ``h = W1 x``, ``LayerNorm(h + Dropout(W2 GELU(h)))``; then a linear layer.
+    Adapter: ``h = W1 x``, ``LayerNorm(h + Dropout(W2 GELU(h)))``; then a linear layer. With a
+    skip the components themselves lie in the common space, and what the adapter gives, which
+    begins at nothing, is added to them.
 
     Args:
         n_inputs: Length of an embedding.
         recipe: Shape of the towers.
         unit: Whether the output has length 1.
         components: Principal components that are seen of the input; None for all of it.
+        skip: Whether there is a skip; then ``components`` is the length of the output.
     """
 
     mean: Tensor
@@ -34,7 +37,13 @@ class Tower(nn.Module):
     basis: Tensor | None
 
     def __init__(
-        self, n_inputs: int, recipe: NetworkRecipe, *, unit: bool, components: int | None = None
+        self,
+        n_inputs: int,
+        recipe: NetworkRecipe,
+        *,
+        unit: bool,
+        components: int | None = None,
+        skip: bool = False,
     ) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(n_inputs))
@@ -48,6 +57,11 @@ class Tower(nn.Module):
         self.norm = nn.LayerNorm(recipe.width)
         self.exit = nn.Linear(recipe.width, recipe.dim)
         self.unit = unit
+        self.skip = skip
+        self.whiten = recipe.whiten
+        if skip:
+            nn.init.zeros_(self.exit.weight)
+            nn.init.zeros_(self.exit.bias)
 
     def forward(self, embedding: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch dim"]:
         """Map embeddings, each row on its own."""
@@ -63,6 +77,8 @@ class Tower(nn.Module):
         entered = self.entry(self.input_dropout(seen))
         residual = self.dropout(self.residual(functional.gelu(entered)))
         vector: Tensor = self.exit(self.norm(entered + residual))
+        if self.skip:
+            vector = seen / math.sqrt(seen.shape[-1]) + vector
         return functional.normalize(vector, dim=-1) if self.unit else vector
 
     @torch.no_grad()
@@ -75,7 +91,8 @@ class Tower(nn.Module):
     def find_components(self, sample: Float32[Tensor, "samples inputs"]) -> None:
         """Take the basis from the principal components of a standardised sample.
 
-        Up to 2,000 rows are looked at; each component gets standard deviation 1 over them.
+        Up to 2,000 rows are looked at. Each component is divided by its standard deviation to the
+        power of ``whiten``, and all of them brought to a mean square of 1 together.
         """
         assert self.basis is not None
         rows = torch.linspace(0, len(sample) - 1, min(len(sample), MOST_ROWS)).long()
@@ -84,7 +101,9 @@ class Tower(nn.Module):
         _, spread, directions = torch.svd_lowrank(scaled, q=min(n + SPARE, *scaled.shape), niter=4)
         std = (spread[:n] / math.sqrt(len(scaled))).clamp(min=SMALLEST_STD)
         self.basis.zero_()
-        self.basis[: len(std)] = (directions[:, :n] / std).T
+        kept = std ** (1.0 - self.whiten)
+        scale = 1.0 / kept.square().mean().sqrt()
+        self.basis[: len(std)] = (scale * directions[:, :n] / std**self.whiten).T
 
 
 class Towers(nn.Module):
@@ -103,9 +122,18 @@ class Towers(nn.Module):
     ) -> None:
         super().__init__()
         self.audio = Tower(
-            n_audio, recipe, unit=recipe.unit != "none", components=recipe.components
+            n_audio,
+            recipe,
+            unit=recipe.unit != "none",
+            components=recipe.components,
+            skip=recipe.skip,
         )
         self.text = Tower(n_text, recipe, unit=recipe.unit == "both")
+        if recipe.unit == "audio":
+            # A text begins as long as a sound: one far longer is all that a query ever hears.
+            with torch.no_grad():
+                self.text.exit.weight.mul_(math.sqrt(3.0 / recipe.dim))
+                self.text.exit.bias.zero_()
         self.labels = nn.Linear(recipe.dim, n_labels)
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
 

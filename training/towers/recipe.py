@@ -78,7 +78,9 @@ class NetworkRecipe(Section):
         standardise: Bring every value of an input to mean 0 and standard deviation 1, as measured
             on the training pairs; the statistics are buffers of the towers.
         components: Leading principal components of the standardised audio embeddings that the
-            audio tower sees, each brought to standard deviation 1; None lets it see every value.
+            audio tower sees; None lets it see every value.
+        whiten: How far the components are brought to one standard deviation, 0 (as they are) to 1.
+        skip: Let the components themselves be the audio tower's vector, to which the adapter adds.
         unit: Which towers end on the unit sphere, so that strength 1 weighs both alike.
         query: What the query is made of; ``audio`` and ``text`` train the baselines.
     """
@@ -89,6 +91,8 @@ class NetworkRecipe(Section):
     input_dropout: Share = 0.0
     standardise: bool = False
     components: Count | None = None
+    whiten: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
+    skip: bool = False
     unit: Literal["none", "audio", "both"] = "none"
     query: Literal["both", "audio", "text"] = "both"
 
@@ -96,6 +100,8 @@ class NetworkRecipe(Section):
     def _check(self) -> Self:
         if self.components is not None and not self.standardise:
             raise ValueError("components are those of standardised inputs: set standardise, too")
+        if self.skip and self.components != self.dim:
+            raise ValueError("with skip, components must be dim: they are the vector")
         return self
 
 

@@ -77,14 +77,13 @@ def new_towers(
     )
     towers.log_temperature.requires_grad_(recipe.loss.learn_temperature)
     if recipe.network.standardise:
-        heard = data.ends[torch.from_numpy(rows)].unique()
+        heard = torch.unique(data.ends[torch.from_numpy(rows)])
         sounds = data.clips[heard]
         towers.audio.standardise(sounds)
         if recipe.network.components is not None:
             towers.audio.find_components(sounds)
-        spoken = np.unique(
-            np.concatenate([texts.changes[rows], texts.clips[heard.numpy()]], axis=None)
-        )
+        read = np.concatenate([texts.changes[rows], texts.clips[heard.numpy()]], axis=None)
+        spoken: np.ndarray = np.array(sorted(set(read.tolist())))
         towers.text.standardise(torch.from_numpy(texts.embeddings[spoken]))
     return towers
 
