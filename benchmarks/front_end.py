@@ -61,7 +61,7 @@ def cut_front_end(graph: Path, out: Path) -> str:
     editor = GraphEditor(onnx.load(str(graph)))
     masked = editor.consumer("encoder.conv1.weight", "Conv").input[0]
     log_mel: str = editor.producer(masked, "Where").input[1]
-    onnx.utils.extract_model(str(graph), str(out), INPUTS[:1], [log_mel], check_model=False)
+    onnx.utils.extract_model(str(graph), str(out), INPUTS, [log_mel], check_model=False)
     return log_mel
 
 

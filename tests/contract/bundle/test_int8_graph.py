@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from service.runtime import Session, open_session
+from training.gate import BATCH_TOLERANCE
 from training.model import EmbeddingModel
 from training.quantise import (
     ACTIVATION_LEVELS,
@@ -110,7 +111,7 @@ def test_a_clip_does_not_depend_on_its_batch_nor_on_what_pads_it(session: Sessio
     together = embed(session, SOUNDS)
     for clip, embedding in zip(SOUNDS, together, strict=True):
         alone = embed(session, [clip])[0]
-        np.testing.assert_allclose(embedding, alone, rtol=0, atol=1e-6 * alone.max())
+        np.testing.assert_allclose(embedding, alone, rtol=0, atol=BATCH_TOLERANCE * alone.max())
 
 
 def test_the_large_weights_are_stored_in_a_byte_each_and_no_more(path: Path) -> None:

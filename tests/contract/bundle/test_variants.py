@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import synth
+import tiny_bundle
 import torch
 
 from service.bundle import Bundle, load_bundle
@@ -52,10 +53,10 @@ def test_a_variant_that_passes_is_in_the_bundle(
     assert 0 < np.abs(found - expected).max() < 0.1 * expected.max()
 
 
-def test_a_variant_that_fails_is_not_and_leaves_nothing(
+def test_a_variant_that_fails_is_not_and_leaves_nothing_not_even_an_older_one(
     copy: Path, stores: tuple[ClipStore, ClipStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add_variants(copy, *stores, 0, kinds=["int8"])
+    tiny_bundle.add_variant(copy, "int8", cpu_speed=2.0)
     monkeypatch.setattr(gate, "MEDIAN_COSINE", 1.01)
     (outcome,) = add_variants(copy, *stores, 0, kinds=["int8"])
     assert "int8: not shipped: difference_cosine_median" in outcome.line()
