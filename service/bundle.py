@@ -16,17 +16,45 @@ from jaxtyping import Float32
 from pydantic import ValidationError
 
 from service.errors import BundleError
-from service.manifest import BundleManifest, FileEntry, decode_mean
+from service.manifest import (
+    BundleManifest,
+    EncoderVariant,
+    FileEntry,
+    Precision,
+    decode_mean,
+)
 
 MANIFEST_FILE = "bundle.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A directory whose files are what its manifest says."""
+    """A directory whose files are what its manifest says.
+
+    Attributes:
+        path: The directory.
+        manifest: What it says.
+        variant: The encoder that is to run; None is the float32 one.
+    """
 
     path: Path
     manifest: BundleManifest
+    variant: EncoderVariant | None = None
+
+    @property
+    def encoder_file(self) -> Path:
+        """The graph that is to run."""
+        return self.file((self.variant or self.manifest.encoder).file)
+
+    @property
+    def precision(self) -> Precision:
+        """The arithmetic of that graph."""
+        return (self.variant or self.manifest.encoder).precision
+
+    @property
+    def tolerance(self) -> float:
+        """How far it may deviate from the known answer, relative to the answer's largest value."""
+        return (self.variant or self.manifest.known_answer).tolerance
 
     @property
     def mean(self) -> Float32[np.ndarray, " dim"]:

@@ -16,6 +16,7 @@ ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
 PositiveInt = Annotated[int, Field(gt=0)]
+Precision = Literal["float32", "int8", "float16"]
 
 
 class _Record(BaseModel):
@@ -36,6 +37,24 @@ class ResamplerInfo(_Record):
     quality: str
 
 
+class EncoderVariant(_Record):
+    """The same encoder in other arithmetic; it passed the gate of `training.gate`.
+
+    Attributes:
+        file: Name of the ONNX file, with the inputs and outputs of the encoder's.
+        precision: Arithmetic of the graph.
+        tolerance: Largest deviation from the known answer, relative to the largest magnitude in it.
+        cpu_speed: Clips per CPU second, as a multiple of float32's, measured at export.
+        figures: What the gate measured.
+    """
+
+    file: FileName
+    precision: Literal["int8", "float16"]
+    tolerance: Annotated[float, Field(gt=0)]
+    cpu_speed: Annotated[float, Field(gt=0)]
+    figures: dict[str, float]
+
+
 class EncoderInfo(_Record):
     """The encoder graph and the numbers that running it takes.
 
@@ -51,6 +70,7 @@ class EncoderInfo(_Record):
         partial_frames: Frames of one partial sum and maximum.
         resampler: The resampler it was trained with.
         precision: Arithmetic of the graph.
+        variants: The same in other arithmetic; they share the fingerprint.
     """
 
     file: FileName
@@ -64,6 +84,7 @@ class EncoderInfo(_Record):
     partial_frames: PositiveInt
     resampler: ResamplerInfo
     precision: Literal["float32"]
+    variants: tuple[EncoderVariant, ...] = ()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -76,7 +97,18 @@ class EncoderInfo(_Record):
             raise ValueError("frame_rate_hz * block_samples must be sample_rate_hz")
         if self.context_frames > self.partial_frames:
             raise ValueError("context_frames must not exceed partial_frames")
+        precisions = [variant.precision for variant in self.variants]
+        if len(set(precisions)) < len(precisions):
+            raise ValueError(f"one variant of each precision is allowed, not {precisions}")
         return self
+
+    def count_frames(self, n_samples: int) -> int:
+        """Count the encoder frames of a clip; its halvings round down."""
+        return (1 + max(n_samples, self.min_samples) // (self.block_samples // 4)) // 4
+
+    def count_partials(self, n_samples: int) -> int:
+        """Count the partials of a clip; the last one may have fewer frames."""
+        return -(-self.count_frames(n_samples) // self.partial_frames)
 
 
 class DifferenceInfo(_Record):
@@ -202,7 +234,8 @@ class BundleManifest(_Record):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        used = (self.encoder.file, self.known_answer.file)
+        variants = tuple(variant.file for variant in self.encoder.variants)
+        used = (self.encoder.file, *variants, self.known_answer.file)
         for name in used + (self.towers.files if self.towers else ()):
             if name not in self.files:
                 raise ValueError(f"{name} is used but not listed in files")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnx
 import synth
+import tiny_towers
 from onnx import TensorProto, helper, numpy_helper
 
 from service import bundle, manifest, runtime
@@ -24,16 +25,69 @@ BLOCK = 640
 PARTIAL_FRAMES = 5
 
 
-def write(path: Path, *, seed: int = 0, dim: int = 8) -> Path:
-    """Write a valid bundle into the directory `path` and return it; `seed` moves the bands."""
+SOUNDS = {
+    "low": synth.tone(300),
+    "middle": synth.tone(900),
+    "high": synth.tone(2700),
+    "noise": synth.noise(0),
+    "clicks": synth.impulses(20),
+}
+"""What the words of the towers mean."""
+
+
+def write(path: Path, *, seed: int = 0, dim: int = 8, towers: int | None = None) -> Path:
+    """Write a valid bundle into the directory `path` and return it.
+
+    Args:
+        path: Made if it is not there.
+        seed: Moves the bands of the encoder.
+        dim: Length of an embedding.
+        towers: The bundle has towers, of this seed.
+    """
     path.mkdir(parents=True, exist_ok=True)
     onnx.save(_graph(seed, dim), path / ENCODER_FILE)
     waveform = synth.chirp(200, 3000, 1.3)
     np.savez(path / KNOWN_ANSWER_FILE, waveform=waveform, embedding=_embed(path, waveform))
-    sounds = [synth.tone(f) for f in (300, 900, 2700)] + [synth.noise(0), synth.impulses(20)]
-    mean = np.stack([_embed(path, sound) for sound in sounds]).mean(axis=0)
-    bundle.write_manifest(path, _manifest(path, seed, mean))
+    sounds = {word: _embed(path, samples) for word, samples in SOUNDS.items()}
+    mean = np.stack(list(sounds.values())).mean(axis=0)
+    about = _manifest(path, seed, mean)
+    if towers is not None:
+        encoder = about.encoder.fingerprint
+        info = tiny_towers.write(path, sounds, mean, encoder=encoder, seed=towers)
+        files = about.files | {name: bundle.hash_file(path / name) for name in info.files}
+        about = about.model_copy(update={"towers": info, "files": files})
+    bundle.write_manifest(path, about)
     return path
+
+
+def add_variant(
+    path: Path, precision: str, *, cpu_speed: float, gain: float = 1.0, tolerance: float = 1e-3
+) -> None:
+    """Put a variant into a bundle: the same graph, whose answers are `gain` times as large."""
+    model = onnx.load(path / ENCODER_FILE)
+    for name in ("embedding", "sums", "maxima"):
+        (node,) = (node for node in model.graph.node if name in node.output)
+        for taker in model.graph.node:
+            taker.input[:] = [f"{name}_plain" if taken == name else taken for taken in taker.input]
+        node.output[:] = [f"{name}_plain"]
+        model.graph.node.append(helper.make_node("Mul", [f"{name}_plain", "variant"], [name]))
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(gain), "variant"))
+    file = f"encoder.{precision}.onnx"
+    onnx.save(model, path / file)
+    variant = manifest.EncoderVariant.model_validate(
+        {
+            "file": file,
+            "precision": precision,
+            "tolerance": tolerance,
+            "cpu_speed": cpu_speed,
+            "figures": {"pairs": 5.0},
+        }
+    )
+    written = bundle.load_bundle(path).manifest
+    variants = (*written.encoder.variants, variant)
+    encoder = written.encoder.model_copy(update={"variants": variants})
+    files = written.files | {file: bundle.hash_file(path / file)}
+    bundle.write_manifest(path, written.model_copy(update={"encoder": encoder, "files": files}))
 
 
 def _embed(path: Path, waveform: np.ndarray) -> np.ndarray:

@@ -101,7 +101,7 @@ def pool_partials(
     """
     batch, length, dim = frames.shape
     valid = frame_mask(n_frames, length).unsqueeze(2)
-    frames = torch.where(valid, frames, torch.zeros_like(frames))
+    frames = torch.where(valid, frames, 0.0)
     padded = nn.functional.pad(frames, (0, 0, 0, PARTIAL_FRAMES - 1))
     partials = (length + PARTIAL_FRAMES - 1) // PARTIAL_FRAMES
     groups = padded[:, : partials * PARTIAL_FRAMES].reshape(batch, partials, PARTIAL_FRAMES, dim)
@@ -119,7 +119,7 @@ def _keep(
     if n_frames is None:
         return x
     mask = frame_mask(n_frames, x.shape[2])[:, None, :, None]
-    return torch.where(mask, x, torch.zeros_like(x))
+    return torch.where(mask, x, 0.0)
 
 
 def _pool(

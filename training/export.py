@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from training.pretrain import PARENT_ATTRIBUTION, Source
 from training.recipe import Recipe
 from training.run import Progress, restore_statistics
 from training.store import ClipStore
+from training.variants import FEWEST_HELD_OUT, KINDS, Kind, add_variants
 
 LICENCE = "Apache-2.0"
 GRAPH = "encoder.onnx"
@@ -48,10 +50,15 @@ KNOWN_ANSWER = "known_answer.npz"
 CONTEXT_FRAMES = 2  # an encoder frame depends on less than this many neighbours on either side
 MEAN_CLIPS = 1_000  # clips that the mean embedding is taken over
 DEFAULT_WEIGHT = 0.5  # of the reference, where nothing was held out to choose it by
-FEWEST_HELD_OUT = 10
 
 
-def export(checkpoint: Path, out: Path) -> Path:
+def export(
+    checkpoint: Path,
+    out: Path,
+    *,
+    kinds: Sequence[Kind] = KINDS,
+    tell: Callable[[str], object] = lambda _: None,
+) -> Path:
     """Write the bundle of a checkpoint's online encoder.
 
     The bundle appears under its name only when it is complete and its graph gives what the torch
@@ -60,6 +67,8 @@ def export(checkpoint: Path, out: Path) -> Path:
     Args:
         checkpoint: Of a run; the run's data must still be where it was.
         out: Folder of the bundle, replaced if there is one; its name is the bundle's id.
+        kinds: Variants to make, see ``training.variants``.
+        tell: Is told in a line what became of each variant.
 
     Returns:
         The folder of the bundle.
@@ -94,12 +103,16 @@ def export(checkpoint: Path, out: Path) -> Path:
     difference = DifferenceInfo(mean=encode_mean(mean), reference_weight=weight)
     scores = _scores(choice) | {"parity_with_torch": parity}
     manifest = manifest.model_copy(update={"difference": difference, "scores": scores})
+    write_manifest(staged, manifest)
+    for outcome in add_variants(staged, trained, held_out, recipe.seed, kinds=kinds):
+        tell(outcome.line())
 
+    manifest = load_bundle(staged).manifest
     shutil.copy(checkpoint.parent / METRICS, staged / METRICS)
     write_card(staged, manifest)
     roles = {TRAINED: trained.clips, HELD_OUT: held_out.clips}
     write_attribution(staged / "ATTRIBUTION.csv", roles, checkpoint.parent / PARENT_ATTRIBUTION)
-    write_manifest(staged, _with_files(staged, manifest))
+    write_manifest(staged, with_files(staged, manifest))
     finished = load_bundle(staged)
     Encoder.open(finished, device="cpu").check(finished)
     shutil.rmtree(out, ignore_errors=True)
@@ -206,6 +219,7 @@ def _scores(choice: WeightChoice | None) -> dict[str, float | int | str]:
     return scores
 
 
-def _with_files(staged: Path, manifest: BundleManifest) -> BundleManifest:
+def with_files(staged: Path, manifest: BundleManifest) -> BundleManifest:
+    """Return the manifest with every file of the folder listed."""
     names = sorted(p.name for p in staged.iterdir() if p.name != MANIFEST_FILE)
     return manifest.model_copy(update={"files": {name: hash_file(staged / name) for name in names}})

@@ -78,6 +78,6 @@ def fit(
     """Zero what lies beyond each length and extend the batch to at least 15,200 samples."""
     samples = waveform.shape[1]
     valid = frame_mask(lengths, samples)
-    waveform = torch.where(valid, waveform, torch.zeros_like(waveform))
+    waveform = torch.where(valid, waveform, 0.0)
     extended = nn.functional.pad(waveform, (0, CROP_SAMPLES))
     return extended[:, : torch.sym_max(samples, CROP_SAMPLES)]

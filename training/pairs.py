@@ -77,13 +77,20 @@ def draw_pairs(
 
 
 def mix(
-    a: Float32[np.ndarray, " a_samples"], b: Float32[np.ndarray, " b_samples"]
+    a: Float32[np.ndarray, " a_samples"], b: Float32[np.ndarray, " b_samples"], snr_db: float = 0.0
 ) -> Float32[np.ndarray, " samples"]:
-    """Add a sound to another at equal power; the shorter one is followed by silence."""
+    """Add a sound to another, which stays as it is; the shorter one is followed by silence.
+
+    Args:
+        a: What is added, at whatever level.
+        b: What it is added to.
+        snr_db: Power of ``a`` over that of ``b`` in the mixture [dB].
+    """
     mixture = np.zeros(max(a.size, b.size), np.float32)
     mixture[: b.size] += b
     power_a, power_b = float(np.square(a).mean()), float(np.square(b).mean())
-    mixture[: a.size] += a * np.float32(np.sqrt(power_b / power_a) if power_a > 0 else 0.0)
+    wanted = power_b * 10.0 ** (snr_db / 10.0)
+    mixture[: a.size] += a * np.float32(np.sqrt(wanted / power_a) if power_a > 0 else 0.0)
     return mixture
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,18 +12,20 @@ from service.cli.options import settings_options
 
 if TYPE_CHECKING:
     from service.settings import Settings
+    from service.towers import Towers
 
 
 @click.command("check", epilog="Example: minuend check models/default")
 @click.argument("bundle", required=False, type=click.Path(path_type=Path))
 @settings_options("device")
 def command(*, bundle: Path | None, settings: Settings) -> None:
-    """Verify a bundle: its files, its graph, and its answer to a known clip.
+    """Verify a bundle: its files, its graphs, and their answers to a known clip and text.
 
     Without an argument, the bundle of the settings (MINUEND_BUNDLE; models/default). Exit code 1
     says that it must not be used; the reason is told on standard error.
     """
-    from service.cli.opening import open_bundle, open_encoder
+    from service.cli.opening import open_bundle, open_towers
+    from service.encoder import Encoder
 
     if bundle is not None:
         settings = settings.model_copy(update={"bundle": bundle})
@@ -32,14 +35,41 @@ def command(*, bundle: Path | None, settings: Settings) -> None:
     click.echo(f"bundle {manifest.id} of {manifest.created} in {opened.path}")
     for name, entry in manifest.files.items():
         click.echo(f"ok  {name}: {entry.size_bytes} bytes, sha256 {entry.sha256}")
-    encoder = open_encoder(opened, settings)
-    click.echo(
-        f"ok  {info.file}: waveform [batch, samples] at {info.sample_rate_hz} Hz and lengths"
-        f" [batch] to embedding [batch, {info.dim}],"
-        f" sums and maxima [batch, partials, {info.dim}]; runs on {encoder.provider}"
-    )
-    encoder.check(opened)
-    click.echo(
-        f"ok  {known.file}: the known answer, within {known.tolerance:g} of its largest value"
-    )
+    for checked in (opened, *(replace(opened, variant=v) for v in info.variants)):
+        encoder = Encoder.open(checked, device=settings.device, threads=settings.threads)
+        click.echo(
+            f"ok  {checked.encoder_file.name}: waveform [batch, samples] at"
+            f" {info.sample_rate_hz} Hz and lengths [batch] to embedding [batch, {info.dim}],"
+            f" sums and maxima [batch, partials, {info.dim}]; runs on {encoder.provider}"
+        )
+        encoder.check(checked)
+        click.echo(
+            f"ok  {known.file}: the known answer in {checked.precision}, within"
+            f" {checked.tolerance:g} of its largest value"
+        )
+    towers = open_towers(opened, settings)
+    if towers is not None:
+        towers.check(opened)
+        _tell_towers(towers, info.dim)
     click.echo(f"encoder {info.fingerprint}")
+    if towers is not None:
+        click.echo(f"towers  {towers.info.fingerprint}")
+
+
+def _tell_towers(towers: Towers, embedding_dim: int) -> None:
+    info, dim = towers.info, towers.info.dim
+    click.echo(
+        f"ok  {info.audio_tower}: embedding [batch, {embedding_dim}] to vector [batch, {dim}];"
+        f" runs on {towers.audio.provider}"
+    )
+    click.echo(
+        f"ok  {info.text_encoder}: input_ids and attention_mask [batch, tokens] to vector"
+        f" [batch, {dim}]; weights in {info.text_precision}"
+    )
+    click.echo(f"ok  {info.tokenizer}: texts of up to {info.max_tokens} tokens")
+    click.echo(f"ok  {info.text_bank}: {len(towers.bank)} phrases")
+    tolerance = info.known_answer.tolerance
+    click.echo(
+        f"ok  {info.known_answer.file}: the known answers, within {tolerance:g} of their largest"
+        " value"
+    )

@@ -41,7 +41,7 @@ def checkpoint(export_folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def exported(checkpoint: Path, export_folder: Path) -> Bundle:
-    return bundle.load_bundle(export(checkpoint, export_folder / "models" / "tiny"))
+    return bundle.load_bundle(export(checkpoint, export_folder / "models" / "tiny", kinds=()))
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,14 @@ import tiny_bundle
 from service.bundle import MANIFEST_FILE, hash_file, load_bundle, write_manifest
 from service.errors import BundleError
 from service.manifest import decode_mean, encode_mean
+
+VARIANT = {
+    "file": "encoder.int8.onnx",
+    "precision": "int8",
+    "tolerance": 0.01,
+    "cpu_speed": 1.5,
+    "figures": {},
+}
 
 
 @pytest.fixture
@@ -33,6 +42,16 @@ def test_a_whole_bundle_loads(tiny_bundle_path: Path) -> None:
     assert bundle.mean.shape == (bundle.manifest.encoder.dim,)
     assert bundle.mean.dtype == np.float32
     assert bundle.file(tiny_bundle.ENCODER_FILE) == tiny_bundle_path / tiny_bundle.ENCODER_FILE
+
+
+def test_a_variant_runs_another_graph_within_its_own_tolerance(copy: Path) -> None:
+    tiny_bundle.add_variant(copy, "int8", cpu_speed=2.0, tolerance=0.02)
+    plain = load_bundle(copy)
+    assert (plain.encoder_file.name, plain.precision) == (tiny_bundle.ENCODER_FILE, "float32")
+    assert plain.tolerance == plain.manifest.known_answer.tolerance
+    chosen = replace(plain, variant=plain.manifest.encoder.variants[0])
+    assert (chosen.encoder_file.name, chosen.precision) == ("encoder.int8.onnx", "int8")
+    assert chosen.tolerance == 0.02
 
 
 def test_writing_a_manifest_again_changes_nothing(copy: Path) -> None:
@@ -89,6 +108,15 @@ def test_a_manifest_that_is_not_one_is_refused(copy: Path, text: str) -> None:
         (lambda m: m["encoder"].update(file="other.onnx"), r"other\.onnx is used but not listed"),
         (lambda m: m["encoder"]["resampler"].update(name="sinc"), "trained with resampler sinc HQ"),
         (lambda m: m["encoder"]["resampler"].update(quality="QQ"), "this version has soxr HQ only"),
+        (
+            lambda m: m["encoder"].update(variants=[VARIANT]),
+            r"encoder\.int8\.onnx is used but not listed",
+        ),
+        (lambda m: m["encoder"].update(variants=[VARIANT] * 2), "one variant of each precision"),
+        (
+            lambda m: m["encoder"].update(variants=[VARIANT | {"precision": "int4"}]),
+            r"variants\.0\.precision",
+        ),
         (lambda m: m["difference"].update(mean="####"), r"difference\.mean"),
         (lambda m: m["difference"].update(mean=encode_mean(np.full(8, np.nan))), "finite"),
         (lambda m: m["difference"].update(reference_weight=1.5), "reference_weight"),

@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import anyio
+import numpy as np
 import pytest
 import synth
 import tiny_bundle
+import tiny_towers
 
+from service.bundle import hash_file, write_manifest
 from service.core import Core
 from service.errors import BundleError, LibraryError, NotReadyError
+from service.manifest import BundleManifest
 from service.metrics import Metrics
 from service.settings import Settings
 from service.timing import Phases
@@ -62,6 +68,23 @@ def test_a_library_of_another_bundle_is_refused(tiny_bundle_path: Path, tmp_path
         open_core(other, tmp_path / "library")
 
 
+def test_a_stored_vector_says_which_variant_made_it(tmp_path: Path) -> None:
+    bundle = tiny_bundle.write(tmp_path / "bundle")
+    tiny_bundle.add_variant(bundle, "int8", cpu_speed=2.0)
+    sound = synth.write(tmp_path / "tone.wav", synth.tone(440))
+    for precision in ("int8", "fp32"):
+        settings = Settings(
+            bundle=bundle, library=tmp_path / "library", threads=1, precision=precision
+        )
+        core = Core.open(settings, Metrics())
+        with sound.open("rb") as file:
+            core.intake.store(file, clip_id=precision, metadata={}, phases=Phases())
+        core.close()
+    with closing(sqlite3.connect(tmp_path / "library" / "catalog.sqlite")) as db:
+        rows = db.execute("SELECT id, precision FROM vectors JOIN clips USING (seq)").fetchall()
+    assert dict(rows) == {"int8": "int8", "fp32": "float32"}
+
+
 def test_lookups_do_not_queue_behind_work(tiny_bundle_path: Path, tmp_path: Path) -> None:
     core = open_core(tiny_bundle_path, tmp_path)
 
@@ -72,10 +95,28 @@ def test_lookups_do_not_queue_behind_work(tiny_bundle_path: Path, tmp_path: Path
             anyio.from_thread.run(release.wait)
 
         async with anyio.create_task_group() as tasks:
-            for _ in range(core.settings.workers + 1):
+            for _ in range(core.settings.max_requests + 1):
                 tasks.start_soon(core.work, busy)
             assert await core.look_up(core.library.count) == 0
             release.set()
 
     anyio.run(scenario)
     core.close()
+
+
+def test_towers_are_tried_before_the_service_starts(tmp_path: Path) -> None:
+    bundle = tiny_bundle.write(tmp_path / "bundle", towers=0)
+    with np.load(bundle / tiny_towers.KNOWN_ANSWER_FILE) as stored:
+        arrays = dict(stored)
+    np.savez(bundle / tiny_towers.KNOWN_ANSWER_FILE, **{**arrays, "text": np.array("a high")})
+    about = read_manifest(bundle)
+    files = {name: hash_file(bundle / name) for name in about.files}
+    write_manifest(bundle, about.model_copy(update={"files": files}))
+
+    with pytest.raises(BundleError, match="text vector of the known answer"):
+        open_core(bundle, tmp_path / "library")
+    assert not (tmp_path / "library").exists()
+
+
+def read_manifest(bundle: Path) -> BundleManifest:
+    return BundleManifest.model_validate_json((bundle / "bundle.json").read_bytes())

@@ -1,0 +1,87 @@
+"""What share of the encoder's time does the log-mel take?
+
+    python benchmarks/front_end.py [BUNDLE]
+
+The front end is cut out of the bundle's own graph and run beside the whole graph, one after the
+other in turn, in one thread. Times are of the processor, since the machine may be busy.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import onnx
+import onnx.utils
+import results
+
+from service.bundle import load_bundle
+from service.runtime import Session, open_session
+from training.graph_editor import GraphEditor
+
+SECONDS = 5
+ROUNDS = 40
+INPUTS = ["waveform", "lengths"]
+
+
+def main() -> None:
+    """Measure and write ``docs/results/front_end.json``."""
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else results.ROOT / "models" / "default"
+    bundle = load_bundle(path)
+    with TemporaryDirectory() as folder:
+        front_end = Path(folder) / "front_end.onnx"
+        output = cut_front_end(bundle.encoder_file, front_end)
+        times = measure(
+            {
+                "front_end": (open_session(front_end, device="cpu", threads=1), output),
+                "whole": (open_session(bundle.encoder_file, device="cpu", threads=1), "embedding"),
+            }
+        )
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    encoder = medians["whole"] - medians["front_end"]
+    results.write(
+        "front_end",
+        {
+            "bundle": bundle.manifest.id,
+            "fingerprint": bundle.manifest.encoder.fingerprint,
+            "encoder_sha256": bundle.manifest.files[bundle.encoder_file.name].sha256,
+            "clip_s": SECONDS,
+            "processor_ms": {name: round(1e3 * value, 2) for name, value in medians.items()},
+            "front_end_of_the_rest": round(medians["front_end"] / encoder, 3),
+        },
+    )
+
+
+def cut_front_end(graph: Path, out: Path) -> str:
+    """Write the part of a graph up to what the first convolution hears, and name its output."""
+    editor = GraphEditor(onnx.load(str(graph)))
+    masked = editor.consumer("encoder.conv1.weight", "Conv").input[0]
+    log_mel: str = editor.producer(masked, "Where").input[1]
+    onnx.utils.extract_model(str(graph), str(out), INPUTS[:1], [log_mel], check_model=False)
+    return log_mel
+
+
+def measure(sessions: dict[str, tuple[Session, str]]) -> dict[str, list[float]]:
+    """Run each in turn and give the processor time of every run [s]."""
+    waveform = np.random.default_rng(0).uniform(-0.1, 0.1, (1, SECONDS * 16_000))
+    values = {
+        "waveform": waveform.astype(np.float32),
+        "lengths": np.array([SECONDS * 16_000]),
+    }
+    times: dict[str, list[float]] = {name: [] for name in sessions}
+    for round_ in range(ROUNDS + 2):
+        for name, (session, output) in sessions.items():
+            inputs = {key: values[key] for key in session.inputs}
+            start = time.process_time()
+            session.run(inputs, [output])
+            if round_ >= 2:
+                times[name].append(time.process_time() - start)
+    return times
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""How fast are the variants of the encoder, beside float32 and in the same run?
+
+    python benchmarks/precision.py [BUNDLE]
+
+Every variant encodes the same clips one after the other in turn, in one thread. Times are of the
+processor, since the machine may be busy. What the gate measured at export stands beside them.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import results
+
+from service.bundle import load_bundle
+from service.encoder import Encoder
+
+ROUNDS = 20
+BATCHES = {"one clip of 5 s": (1, 5.0), "four clips of 5 s": (4, 5.0), "one clip of 1 s": (1, 1.0)}
+
+
+def main() -> None:
+    """Measure and write ``docs/results/precision.json``."""
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else results.ROOT / "models" / "default"
+    bundle = load_bundle(path)
+    variants = bundle.manifest.encoder.variants
+    encoders = {
+        opened.precision: Encoder.open(opened, device="cpu", threads=1)
+        for opened in (bundle, *(replace(bundle, variant=variant) for variant in variants))
+    }
+    figures = {name: measure(encoders, *batch) for name, batch in BATCHES.items()}
+    results.write(
+        "precision",
+        {
+            "bundle": bundle.manifest.id,
+            "fingerprint": bundle.manifest.encoder.fingerprint,
+            "file_mb": {
+                opened.precision: round(opened.encoder_file.stat().st_size / 1e6, 1)
+                for opened in (bundle, *(replace(bundle, variant=v) for v in variants))
+            },
+            "times_as_fast_as_float32": figures,
+            "gate": {variant.precision: variant.figures for variant in variants},
+        },
+    )
+
+
+def measure(encoders: dict[str, Encoder], n_clips: int, clip_s: float) -> dict[str, object]:
+    """Give the processor time of each encoder and its median ratio to float32's, round by round."""
+    random = np.random.default_rng(0)
+    clips = [
+        random.uniform(-0.1, 0.1, int(clip_s * 16_000)).astype(np.float32) for _ in range(n_clips)
+    ]
+    times: dict[str, list[float]] = {name: [] for name in encoders}
+    for round_ in range(ROUNDS + 2):
+        for name, encoder in encoders.items():
+            start = time.process_time()
+            encoder.embed(clips)
+            if round_ >= 2:
+                times[name].append(time.process_time() - start)
+    reference = times["float32"]
+    return {
+        name: {
+            "processor_ms": round(1e3 * statistics.median(values), 2),
+            "ratio": round(
+                statistics.median(r / v for r, v in zip(reference, values, strict=True)), 2
+            ),
+        }
+        for name, values in times.items()
+    }
+
+
+if __name__ == "__main__":
+    main()

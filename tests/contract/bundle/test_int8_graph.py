@@ -1,0 +1,126 @@
+"""The int8 graph of a real export, against the same arithmetic in float64."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import synth
+import torch
+from torch import nn
+
+from service.runtime import Session, open_session
+from training.model import EmbeddingModel
+from training.quantise import (
+    ACTIVATION_LEVELS,
+    Ranges,
+    folded,
+    measure_ranges,
+    quantise_weights,
+    scale_of,
+    write_int8,
+)
+
+SOUNDS = [synth.chirp(100, 7000, 1.3), synth.noise(0, 1.0), synth.tone(440, 1.1), synth.silence()]
+
+
+@pytest.fixture(scope="module")
+def ranges(model: EmbeddingModel) -> Ranges:
+    return measure_ranges(model, SOUNDS)
+
+
+@pytest.fixture(scope="module")
+def path(exported: Bundle, ranges: Ranges, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("int8") / "int8.onnx"
+    write_int8(exported.encoder_file, path, ranges)
+    return path
+
+
+@pytest.fixture(scope="module")
+def session(path: Path) -> Session:
+    return open_session(path, device="cpu", threads=1)
+
+
+def embed(session: Session, clips: list[np.ndarray]) -> np.ndarray:
+    lengths = np.array([clip.size for clip in clips])
+    batch = np.full((len(clips), lengths.max()), np.nan, np.float32)
+    for row, clip in zip(batch, clips, strict=True):
+        row[: clip.size] = clip
+    embeddings: np.ndarray = session.run({"waveform": batch, "lengths": lengths}, ["embedding"])[0]
+    return embeddings
+
+
+def naive(model: EmbeddingModel, ranges: Ranges, clip: np.ndarray) -> np.ndarray:
+    """What int8 arithmetic that never saturates gives, in float64."""
+
+    def rounded(x: torch.Tensor, largest: float) -> torch.Tensor:
+        step = float(scale_of(largest))
+        return (x / step).round().clamp(0, ACTIVATION_LEVELS) * step
+
+    def weights(weight: torch.Tensor) -> torch.Tensor:
+        steps, scale = quantise_weights(weight.numpy())
+        shape = (-1, *[1] * (weight.ndim - 1))
+        return torch.from_numpy(steps.astype(np.float64) * scale.astype(np.float64).reshape(shape))
+
+    encoder = model.encoder
+    values = {f"encoder.{name}": value.numpy() for name, value in encoder.state_dict().items()}
+    weight, bias = (torch.from_numpy(part) for part in folded(values, "conv2", "norm2"))
+    with torch.no_grad():
+        x = model.log_mel(torch.from_numpy(clip)[None]).transpose(1, 2).unsqueeze(1)
+        x = nn.functional.max_pool2d(encoder.norm1(encoder.conv1(x)), 2).relu().double()
+        x = nn.functional.conv2d(
+            rounded(x, ranges.conv2), weights(weight), bias.double(), padding=1
+        )
+        x = nn.functional.max_pool2d(rounded(x, ranges.linear1), 2)
+        local = x.permute(0, 2, 3, 1).flatten(2)
+        hidden = nn.functional.linear(
+            local, weights(encoder.linear1.weight), encoder.linear1.bias.double()
+        )
+        output = nn.functional.linear(
+            rounded(hidden, ranges.linear2),
+            weights(encoder.linear2.weight),
+            encoder.linear2.bias.double(),
+        )
+        frames = torch.cat([local, output.relu()], dim=2)
+        embedding: np.ndarray = (frames.mean(dim=1) + frames.amax(dim=1))[0].numpy()
+    return embedding
+
+
+@pytest.mark.parametrize("sound", SOUNDS[:3], ids=["chirp", "noise", "tone"])
+def test_the_graph_computes_what_int8_without_saturation_gives(
+    session: Session, model: EmbeddingModel, ranges: Ranges, sound: np.ndarray
+) -> None:
+    """Single steps may round the other way; saturated products would be far off."""
+    found, expected = embed(session, [sound])[0], naive(model, ranges, sound)
+    assert np.abs(found - expected).max() <= 0.01 * expected.max()
+
+
+def test_it_is_close_to_float32_but_not_the_same(session: Session, model: EmbeddingModel) -> None:
+    found = embed(session, SOUNDS[:1])[0]
+    with torch.no_grad():
+        inputs = torch.from_numpy(SOUNDS[0])[None], torch.tensor([SOUNDS[0].size])
+        expected = model(*inputs).embedding[0].numpy()
+    deviation = np.abs(found - expected).max() / expected.max()
+    assert 1e-5 < deviation < 0.05
+
+
+def test_a_clip_does_not_depend_on_its_batch_nor_on_what_pads_it(session: Session) -> None:
+    together = embed(session, SOUNDS)
+    for clip, embedding in zip(SOUNDS, together, strict=True):
+        alone = embed(session, [clip])[0]
+        np.testing.assert_allclose(embedding, alone, rtol=0, atol=1e-6 * alone.max())
+
+
+def test_the_large_weights_are_stored_in_a_byte_each_and_no_more(path: Path) -> None:
+    kinds = {
+        value.name: (value.data_type, tuple(value.dims))
+        for value in onnx.load(str(path)).graph.initializer
+    }
+    for name in ("conv2_weight_steps", "linear1_weight_steps", "linear2_weight_steps"):
+        assert kinds[name][0] == onnx.TensorProto.INT8
+    assert "encoder.linear1.weight" not in kinds
+    assert "encoder.norm2.weight" not in kinds
+    # The first convolution is as it was.
+    assert kinds["encoder.conv1.weight"] == (onnx.TensorProto.FLOAT, (64, 1, 3, 3))

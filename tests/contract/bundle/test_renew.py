@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import synth
+import torch
+
+from service import bundle
+from service.bundle import Bundle, load_bundle
+from service.encoder import Encoder
+from service.errors import BundleError
+from training import renew as module
+from training.model import EmbeddingModel
+from training.pretrain import Source
+from training.renew import renew, rewrite_graph
+
+
+@pytest.fixture
+def copy(exported: Bundle, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(exported.path, tmp_path / "copy"))
+
+
+def test_a_bundle_gets_its_variants_and_stays_the_same_otherwise(
+    copy: Path, exported: Bundle, checkpoint: Path
+) -> None:
+    origin = torch.load(checkpoint, weights_only=True)["origin"]
+    outcomes = renew(copy, Source(Path(origin["data"]), Path(origin["cache"])))
+    renewed = load_bundle(copy)
+    shipped = {outcome.variant.precision for outcome in outcomes if not outcome.faults}
+    assert shipped == {"int8", "float16"}
+    assert {variant.precision for variant in renewed.manifest.encoder.variants} == shipped
+    assert renewed.manifest.difference == exported.manifest.difference
+    assert renewed.encoder_file.read_bytes() == exported.encoder_file.read_bytes()
+    card = renewed.file("MODEL_CARD.md").read_text()
+    assert "| int8 | " in card
+    assert "| float16 | " in card
+    assert not copy.with_name("copy.partial").exists()
+
+
+def test_a_rewritten_graph_gives_what_the_old_one_gave(
+    copy: Path, exported: Bundle, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the exporter: here one that names the graph's parts otherwise."""
+
+    def write_renamed(_: EmbeddingModel, path: Path) -> None:
+        graph = onnx.load(str(exported.encoder_file))
+        for node in graph.graph.node:
+            node.name = f"renamed_{node.name}"
+        onnx.save(graph, str(path))
+
+    monkeypatch.setattr(module, "write_graph", write_renamed)
+    rewrite_graph(copy)
+    rewritten = load_bundle(copy)
+    assert rewritten.encoder_file.read_bytes() != exported.encoder_file.read_bytes()
+    assert rewritten.manifest.encoder == exported.manifest.encoder
+    sound = [synth.chirp(100, 7000, 1.5)]
+    found = Encoder.open(rewritten, device="cpu").embed(sound)
+    np.testing.assert_allclose(found, encoder.embed(sound), rtol=0, atol=1e-5)
+
+
+def test_weights_of_another_fingerprint_are_refused(copy: Path, exported: Bundle) -> None:
+    encoder = exported.manifest.encoder.model_copy(update={"fingerprint": "0" * 64})
+    bundle.write_manifest(copy, exported.manifest.model_copy(update={"encoder": encoder}))
+    with pytest.raises(BundleError, match="the same weights have another fingerprint here"):
+        rewrite_graph(copy)

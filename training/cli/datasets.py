@@ -1,0 +1,62 @@
+"""``minuend-train data bgknown`` and ``data prepare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from training.cli.options import PLACE
+
+
+@click.command("bgknown")
+@click.option(
+    "--events", type=PLACE, required=True, help="ESC-50's folder, or a manifest that has it."
+)
+@click.option(
+    "--backgrounds",
+    type=PLACE,
+    required=True,
+    help="Folder of recordings, or a manifest (corpora ambience and traffic of it).",
+)
+@click.option(
+    "--test-backgrounds",
+    type=PLACE,
+    help="Folder of those to test with, as FSD50K.eval_audio beside FSD50K.dev_audio in the "
+    "paper; without it the recordings are divided.",
+)
+@click.option("--out", type=PLACE, required=True, help="Folder of the data set; must be new.")
+@click.option("--seed", default=42, show_default=True)
+def bgknown(
+    events: Path, backgrounds: Path, test_backgrounds: Path | None, out: Path, seed: int
+) -> None:
+    """Make Background-known ESC-50 (paper, section 5.2): a function of the sources and a seed.
+
+    Needs about 1.3 GB. Recordings of 10 s or more serve as backgrounds.
+    """
+    from training.datasets.bgknown import make_bgknown, read_summary
+    from training.datasets.sides import find_sides
+
+    made = make_bgknown(find_sides(events, backgrounds, test_backgrounds), out, seed)
+    for side, figures in read_summary(made)["sides"].items():
+        click.echo(
+            f"{side}: {figures['events']} events in {figures['background_files']} files of "
+            f"{figures['background_recordings']} background recordings"
+        )
+
+
+@click.command("prepare")
+@click.argument("task")
+@click.argument("source", type=PLACE)
+@click.option("--out", type=PLACE, required=True, help="CSV to write.")
+@click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Rows of a manifest to take.")
+def prepare(task: str, source: Path, out: Path, where: tuple[str, ...]) -> None:
+    """Write the metadata of a task for 'evaluate linear'.
+
+    TASK is esc50, us8k, spcv2, vc1, voxforge, cremad, gtzan, nsynth or surge, with the folder the
+    data set unpacks to as SOURCE; or folder, for a folder with a folder for each class; or
+    manifest, for a CSV with the columns path, label, and split or fold.
+    """
+    from training.datasets.prepare import prepare_task
+
+    click.echo(prepare_task(task, source, out, where))

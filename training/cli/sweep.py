@@ -1,0 +1,45 @@
+"""``minuend-train sweep``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from training.cli.evaluation import numbers
+from training.cli.options import PLACE
+
+
+@click.command("sweep")
+@click.argument("recipe")
+@click.option("--lambdas", default="0,0.1,0.2,0.5,0.8", show_default=True)
+@click.option("--seeds", help="Of pre-training, such as 42,43; the recipe's own if not given.")
+@click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Override a setting.")
+@click.option("--data", type=PLACE, required=True, help="CSV manifest with ESC-50 in it.")
+@click.option("--out", type=PLACE, required=True, help="Folder of runs, bundles and data sets.")
+@click.option("--results", type=PLACE, default=Path("docs/results"), show_default=True)
+@click.option("--cache", type=PLACE, default=Path("cache"), show_default=True)
+def command(  # noqa: PLR0913, PLR0917 - one parameter an option
+    recipe: str,
+    lambdas: str,
+    seeds: str | None,
+    overrides: tuple[str, ...],
+    data: Path,
+    out: Path,
+    results: Path,
+    cache: Path,
+) -> None:
+    """Train RECIPE with every lambda, export, and measure: table 1, ESC-50 and separation.
+
+    Resumable: what is there is not done again. A run lies in OUT/RECIPE-LAMBDA (with -seedN for
+    another seed than the recipe's), its bundle in OUT/bundles. One row of sweep.json a run.
+    """
+    from training.pretrain import Source
+    from training.sweep import Sweep, describe_plan
+
+    sweep = Sweep(recipe, overrides, Source(data, cache), out, results)
+    weights = [word.strip() for word in lambdas.split(",")]
+    chosen = numbers(seeds) if seeds else ()
+    click.echo(describe_plan(sweep, weights, chosen))
+    for bundle in sweep.run(weights, chosen):
+        click.echo(str(bundle))

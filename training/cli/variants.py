@@ -1,0 +1,29 @@
+"""``minuend-train variants``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from training.cli.options import PLACE
+
+
+@click.command("variants")
+@click.argument("bundle", type=PLACE)
+@click.option("--data", type=PLACE, required=True, help="What the encoder was trained on.")
+@click.option("--cache", type=PLACE, default=Path("cache"), show_default=True)
+@click.option("--bgknown", type=PLACE, help="Data set of 'data bgknown', to gate with too.")
+@click.option("--graph", is_flag=True, help="Write the float32 graph anew too.")
+def command(bundle: Path, data: Path, cache: Path, bgknown: Path | None, graph: bool) -> None:
+    """Give a bundle its int8 and float16 variants, those that pass the gate.
+
+    They are calibrated on clips the encoder was trained on and judged by those that were held out.
+    """
+    from training.pretrain import Source
+    from training.renew import renew
+    from training.scorers import bgknown_scorer
+
+    scorers = [] if bgknown is None else [bgknown_scorer(bgknown)]
+    for outcome in renew(bundle, Source(data, cache), graph=graph, scorers=scorers):
+        click.echo(outcome.line())

@@ -1,0 +1,1 @@
+"""Data sets that evaluations need, made from what a user has on disk."""

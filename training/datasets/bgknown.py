@@ -1,0 +1,182 @@
+"""Background-known ESC-50: events in a background, and three references of it (paper, 5.2).
+
+Decisions B1-B15 of the reproduction: those of the mixture stand in ``excerpts``, those of the
+sides in ``sides``, and the following here. Backgrounds are drawn without replacement while there
+are enough of 10 s or more, otherwise in rounds, each as often as any other (B5, bent). Everything
+is mixed at the lowest rate of any source, at most 44.1 kHz, and then brought to 16 kHz (B8, bent).
+As in Scaper an event below the gate of -70 LUFS counts as being at it, which bounds its gain.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from service.audio import resample
+from training.datasets.excerpts import EXCERPT_S, REFERENCE_LUFS, draw_excerpts, mix
+from training.datasets.metadata import join_sources
+from training.datasets.pairing import QUIETEST_LUFS, Pairing, decode_source, pair_up
+from training.datasets.sides import TEST, TRAIN, Sides
+from training.errors import DatasetError
+from training.frontend import SAMPLE_RATE
+from training.loudness import FLOOR_LUFS, loudness
+from training.splits import sources
+from training.wav import quantise, write_wav
+
+MANIFEST, SUMMARY = "manifest.csv", "dataset.json"
+PARTS = ("mixture", "a", "b", "c")
+HIGHEST_RATE = 44_100  # [Hz]
+SNR_LU = (0.0, 3.0)
+TRIES = 50  # of drawing an audible excerpt of one recording
+KEPT = 128  # decoded backgrounds
+
+
+def make_bgknown(sides: Sides, out: Path, seed: int) -> Path:
+    """Write the data set: ``mixture/ a/ b/ c/``, ``manifest.csv`` and ``dataset.json``.
+
+    The folder appears under its name only when it is complete. It is a function of the sources
+    and the seed.
+
+    Args:
+        sides: Events and backgrounds.
+        out: Folder of the data set; nothing may be there.
+        seed: Of every draw.
+
+    Returns:
+        The folder.
+
+    Raises:
+        DatasetError: Something is there already, a file cannot be read, or no background is long
+            and loud enough.
+    """
+    if out.exists():
+        raise DatasetError(f"{out} is there already; choose another folder")
+    pairings = {
+        side: pair_up(sides.events[side], sides.backgrounds[side], [seed, number])
+        for number, side in enumerate((TRAIN, TEST))
+    }
+    lowest = min(pairing.lowest_rate for pairing in pairings.values())
+    rate = max(SAMPLE_RATE, min(HIGHEST_RATE, lowest))
+    staged = out.with_name(out.name + ".partial")
+    shutil.rmtree(staged, ignore_errors=True)
+    for part in PARTS:
+        (staged / part).mkdir(parents=True)
+    rows = list(_render_all(sides, pairings, staged, rate, seed))
+    _write_manifest(staged / MANIFEST, rows)
+    summary = _summarise(sides, pairings, rate, seed)
+    at_gate = [row["event"] for row in rows if row["event_lufs"] == f"{FLOOR_LUFS:.4f}"]
+    summary["events_at_the_gate"] = at_gate
+    summary["manifest_sha256"] = hashlib.sha256((staged / MANIFEST).read_bytes()).hexdigest()
+    (staged / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    staged.rename(out)
+    return out
+
+
+def read_rows(folder: Path) -> list[dict[str, str]]:
+    """Read the manifest of a data set.
+
+    Raises:
+        DatasetError: It is not there.
+    """
+    if not (folder / MANIFEST).is_file():
+        raise DatasetError(f"{folder} holds no {MANIFEST}; 'data bgknown' makes the data set")
+    with (folder / MANIFEST).open(newline="", encoding="utf-8") as lines:
+        return list(csv.DictReader(lines))
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """Read what a data set says of itself."""
+    summary: dict[str, Any] = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    return summary
+
+
+def _render_all(
+    sides: Sides, pairings: Mapping[str, Pairing], folder: Path, rate: int, seed: int
+) -> Iterator[dict[str, object]]:
+    load = lru_cache(KEPT)(lambda path: decode_source(path, rate).samples)
+    pairs = [
+        (side, event, background)
+        for side, pairing in pairings.items()
+        for event, background in zip(sides.events[side], pairing.backgrounds, strict=True)
+    ]
+    for number, (side, event, background) in enumerate(tqdm(pairs, desc="mixing")):
+        name, random = f"{number:04d}", np.random.default_rng([seed, 2, number])
+        sounds = decode_source(event.path, rate).samples, load(background.path)
+        draws = _render(folder, name, sounds, rate, random)
+        both = sources(event) | sources(background) | {event.name, background.name}
+        yield {
+            "name": name,
+            "side": side,
+            "label": event.columns["label"],
+            "fold": event.columns["fold"],
+            "event": event.name,
+            "background": background.name,
+            **draws,
+            "sources": join_sources(both),
+        }
+
+
+def _render(
+    folder: Path,
+    name: str,
+    sounds: tuple[np.ndarray, np.ndarray],
+    rate: int,
+    random: np.random.Generator,
+) -> dict[str, object]:
+    """Draw, mix and write one row's files; return its draws."""
+    excerpt = round(EXCERPT_S * rate)
+    event = np.pad(sounds[0][:excerpt], (0, max(0, excerpt - sounds[0].size)))
+    for _ in range(TRIES):
+        starts = draw_excerpts(sounds[1].size, excerpt, random)
+        if loudness(sounds[1][starts.a : starts.a + excerpt], rate) >= QUIETEST_LUFS:
+            break
+    else:
+        raise DatasetError(f"{TRIES} excerpts of the background of {name} were all silent")
+    snr_lu = float(random.uniform(*SNR_LU))
+    mixed = mix(event, sounds[1], starts, snr_lu, rate)
+    digest = hashlib.sha256()
+    for part, samples in {"mixture": mixed.mixture, **mixed.references}.items():
+        written = quantise(resample(samples, rate, SAMPLE_RATE))
+        write_wav(folder / part / f"{name}.wav", written, SAMPLE_RATE)
+        digest.update(written.tobytes())
+    draws: dict[str, object] = {f"start_{part}": start for part, start in asdict(starts).items()}
+    levels = {key: f"{value:.4f}" for key, value in mixed.levels.items()}
+    return draws | {"snr_lu": f"{snr_lu:.4f}"} | levels | {"samples_sha256": digest.hexdigest()}
+
+
+def _summarise(
+    sides: Sides, pairings: Mapping[str, Pairing], rate: int, seed: int
+) -> dict[str, Any]:
+    return {
+        "seed": seed,
+        "mixed_at_hz": rate,
+        "reference_lufs": REFERENCE_LUFS,
+        "snr_lu": list(SNR_LU),
+        "backgrounds_dropped": sides.dropped,
+        "sides": {
+            side: {
+                "events": len(sides.events[side]),
+                "background_files": pairing.files,
+                "background_recordings": pairing.recordings,
+                "with_replacement": pairing.with_replacement,
+            }
+            for side, pairing in pairings.items()
+        },
+    }
+
+
+def _write_manifest(path: Path, rows: Sequence[dict[str, object]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as lines:
+        table = csv.DictWriter(lines, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)

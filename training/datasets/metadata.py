@@ -1,0 +1,115 @@
+"""The one form of metadata that linear evaluation reads, whatever data set it is of.
+
+A CSV with the columns ``path`` (relative to the CSV), ``label``, ``split`` (train, valid, test) or
+``fold`` (a number), and ``sources``: where the clip is known to come from, if it is.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.errors import DatasetError
+
+COLUMNS = ("path", "label", "split", "fold", "sources")
+SPLITS = ("train", "valid", "test")
+SEPARATOR = "|"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskClip:
+    """One clip of a task.
+
+    Attributes:
+        path: Where it is.
+        label: Its class.
+        split: ``train``, ``valid`` or ``test``; empty where the task has folds.
+        fold: Its fold; None where the task has splits.
+        sources: What it is known to come from, its name in the manifest among them; empty where
+            nothing is known.
+    """
+
+    path: Path
+    label: str
+    split: str = ""
+    fold: int | None = None
+    sources: frozenset[str] = frozenset()
+
+
+def write_metadata(path: Path, clips: Sequence[TaskClip]) -> None:
+    """Write the metadata of a task, in the order of the paths.
+
+    Raises:
+        DatasetError: There are no clips, or some are not there.
+    """
+    missing = [clip.path for clip in clips if not clip.path.is_file()]
+    if not clips or missing:
+        named = f"; {len(missing)} of them are missing, such as {missing[0]}" if missing else ""
+        raise DatasetError(f"the data set names {len(clips)} clips{named}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = path.parent.resolve()
+    with path.open("w", newline="", encoding="utf-8") as lines:
+        table = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
+        table.writeheader()
+        for clip in sorted(clips, key=lambda clip: str(clip.path)):
+            relative = Path(os.path.relpath(clip.path.resolve(), folder)).as_posix()
+            row = {"path": relative, "label": clip.label, "split": clip.split}
+            row["fold"] = "" if clip.fold is None else str(clip.fold)
+            row["sources"] = join_sources(clip.sources)
+            table.writerow(row)
+
+
+def read_metadata(path: Path) -> list[TaskClip]:
+    """Read the metadata of a task.
+
+    Raises:
+        DatasetError: It is not there or has not the form; the message says what is wrong.
+    """
+    if not path.is_file():
+        raise DatasetError(f"there is no metadata {path}; 'data prepare' makes it")
+    with path.open(newline="", encoding="utf-8") as lines:
+        rows = csv.DictReader(lines)
+        if absent := set(COLUMNS[:2]) - set(rows.fieldnames or []):
+            raise DatasetError(f"{path} has no column {', '.join(sorted(absent))}")
+        clips = [_read_row(path, row) for row in rows]
+    _check_sides(path, clips)
+    return clips
+
+
+def join_sources(names: Iterable[str]) -> str:
+    """Write sources into one cell."""
+    return SEPARATOR.join(sorted(names))
+
+
+def split_sources(cell: str) -> frozenset[str]:
+    """Read sources from one cell."""
+    return frozenset(filter(None, cell.split(SEPARATOR)))
+
+
+def _read_row(path: Path, row: dict[str, str]) -> TaskClip:
+    split, fold = row.get("split") or "", row.get("fold") or ""
+    if split not in ("", *SPLITS) or not (fold or "0").isdigit() or bool(split) == bool(fold):
+        raise DatasetError(
+            f"{path}, {row['path']}: split is {split!r} and fold {fold!r}; either a split of "
+            f"{', '.join(SPLITS)} or the number of a fold must stand there"
+        )
+    return TaskClip(
+        path=path.parent / row["path"],
+        label=row["label"],
+        split=split,
+        fold=int(fold) if fold else None,
+        sources=split_sources(row.get("sources") or ""),
+    )
+
+
+def _check_sides(path: Path, clips: Sequence[TaskClip]) -> None:
+    folds, splits = {clip.fold for clip in clips}, {clip.split for clip in clips}
+    if None in folds and len(folds) > 1:
+        raise DatasetError(f"{path} has folds for some clips and splits for others")
+    if folds == {None} and not {"train", "test"} <= splits:
+        raise DatasetError(f"{path} needs clips of the splits train and test; it has {splits}")
+    if None not in folds and len(folds) < 2:
+        raise DatasetError(f"{path} has {len(folds)} fold; at least two are needed")

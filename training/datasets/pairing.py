@@ -1,0 +1,96 @@
+"""Which background each event is mixed with (decisions B5, B8 and B9)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+from tqdm import tqdm
+
+from service.audio import Audio, decode
+from service.errors import ClientError
+from training.datasets.excerpts import EXCERPT_S
+from training.errors import DatasetError
+from training.frontend import SAMPLE_RATE
+from training.loudness import loudness
+from training.manifest import SourceClip
+
+SHORTEST_S = 10.0
+QUIETEST_LUFS = -60.0  # a quieter excerpt is drawn again (B9)
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """Which background each event of a side is mixed with.
+
+    Attributes:
+        backgrounds: One for each event, in their order.
+        files: How many different files.
+        recordings: How many different recordings.
+        lowest_rate: Of any source file of the side [Hz].
+        with_replacement: Whether there were fewer than events.
+    """
+
+    backgrounds: list[SourceClip]
+    files: int
+    recordings: int
+    lowest_rate: int
+    with_replacement: bool
+
+
+def pair_up(
+    events: Sequence[SourceClip], candidates: Sequence[SourceClip], seed: Sequence[int]
+) -> Pairing:
+    """Draw a background for every event, surveying only as many files as that takes (B5)."""
+    random = np.random.default_rng(seed)
+    rates = [
+        decode_source(clip.path, SAMPLE_RATE).source_rate_hz for clip in tqdm(events, desc="events")
+    ]
+    chosen: list[SourceClip] = []
+    with tqdm(total=len(events), desc="backgrounds") as bar:
+        for i in random.permutation(len(candidates)):
+            if len(chosen) == len(events):
+                break
+            survey = decode_source(candidates[i].path, SAMPLE_RATE)
+            if survey.duration_s >= SHORTEST_S and _is_audible(survey.samples):
+                chosen.append(candidates[i])
+                rates.append(survey.source_rate_hz)
+                bar.update()
+    if not chosen:
+        raise DatasetError(f"none of {len(candidates)} backgrounds has {SHORTEST_S:g} s of sound")
+    rounds = [chosen]
+    while sum(map(len, rounds)) < len(events):
+        rounds.append([chosen[i] for i in random.permutation(len(chosen))])
+    return Pairing(
+        list(itertools.chain(*rounds))[: len(events)],
+        files=len(chosen),
+        recordings=len({clip.recording for clip in chosen}),
+        lowest_rate=min(rates),
+        with_replacement=len(chosen) < len(events),
+    )
+
+
+def decode_source(path: Path, rate: int) -> Audio:
+    """Decode a file to a rate [Hz].
+
+    Raises:
+        DatasetError: It cannot be read.
+    """
+    try:
+        return decode(path, sample_rate=rate)
+    except (ClientError, OSError) as error:
+        raise DatasetError(f"{path} cannot be read: {error}") from error
+
+
+def _is_audible(samples: Float32[np.ndarray, " samples"]) -> bool:
+    """Tell whether a third of a recording's 5 s stretches could be mixed."""
+    step = round(EXCERPT_S * SAMPLE_RATE)
+    levels = [
+        loudness(samples[first : first + step], SAMPLE_RATE)
+        for first in range(0, samples.size - step + 1, step)
+    ]
+    return 3 * sum(level >= QUIETEST_LUFS for level in levels) >= len(levels)

@@ -1,0 +1,81 @@
+"""Rows of results files, named and chosen for the tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+Row = dict[str, Any]
+
+
+def weight(row: Row) -> float | None:
+    """Give lambda of the encoder of a row; None for what was never trained."""
+    recipe = row["encoder"].get("recipe")
+    return float(recipe["loss"]["lambda"]) if recipe else None
+
+
+def samples(row: Row) -> int:
+    """Give the samples the encoder of a row has heard."""
+    return int(row["encoder"].get("samples_seen", 0))
+
+
+def plan(row: Row) -> str:
+    """Name what runs of equal compute share: samples, and the recipe but for lambda and seed."""
+    recipe = row["encoder"]["recipe"]
+    kept = {key: value for key, value in recipe.items() if key not in ("name", "seed")}
+    kept["loss"] = {key: value for key, value in recipe["loss"].items() if key != "lambda"}
+    return json.dumps([samples(row), kept], sort_keys=True)
+
+
+def is_clean(row: Row) -> bool:
+    """Tell whether an encoder is known to have heard nothing that is tested on."""
+    heard = row.get("test_clips_heard")
+    return heard is not None and heard["heard"] == 0
+
+
+def trained_cleanly(rows: Iterable[Row], value: float) -> list[Row]:
+    """Choose the rows of trained encoders of one lambda that heard nothing tested on."""
+    return [row for row in rows if weight(row) == value and is_clean(row)]
+
+
+def others(rows: Iterable[Row]) -> list[Row]:
+    """Choose what is compared with: untrained encoders first, then those that heard test clips."""
+    untrained = [row for row in rows if weight(row) is None]
+    heard = [row for row in rows if weight(row) is not None and not is_clean(row)]
+    return sorted(untrained, key=name) + sorted(heard, key=name)
+
+
+def name(row: Row) -> str:
+    """Name the encoder of a row for a table, with what a reader must know of it."""
+    encoder = row["encoder"]
+    if encoder["kind"] == "log-mel":
+        return "log-mel, mean and standard deviation"
+    if encoder["kind"] == "random":
+        return f"random initialisation, seed {encoder['id'].partition(':')[2] or 0}"
+    said = [f"λ {weight(row):g}", f"{samples(row):,} samples", f"seed {encoder['recipe']['seed']}"]
+    if encoder["statistics"] == "dataset":
+        said.append("statistics of the data set")
+    if not is_clean(row):
+        said.append(heard_note(row))
+    return f"`{encoder['id']}` ({', '.join(said)})"
+
+
+def heard_note(row: Row) -> str:
+    """Say how much of what is tested on was heard in pre-training."""
+    heard = row.get("test_clips_heard")
+    if heard is None:
+        return "not known whether test clips were heard in pre-training"
+    share = heard["heard"] / heard["tested"]
+    return f"{share:.0%} of the test clips heard in pre-training, without labels"
+
+
+def accuracy(figures: dict[str, Any]) -> str:
+    """Write an accuracy with its interval."""
+    return f"{figures['mean']:.2f} ± {figures['interval_95']:.2f}"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Write a table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,73 @@
+"""What the results say of the paper's claims, in sentences that only figures decide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from statistics import fmean
+
+from training.evaluation import paper
+from training.evaluation.rows import Row, plan, trained_cleanly, weight
+
+ORDER = ("a", "b", "c", "mix")
+BASELINE = 0.0
+
+
+def bgknown_verdicts(rows: Sequence[Row]) -> Iterator[str]:
+    """Judge the order of the references, and the gain over lambda 0 at each of them."""
+    trained = [value for value in paper.LAMBDAS if trained_cleanly(rows, value)]
+    missing = [f"{value:g}" for value in paper.LAMBDAS if value not in trained]
+    if missing:
+        yield f"Table 1 is not complete: λ {', '.join(missing)} not yet trained."
+    for value in trained:
+        means = {s: mean_accuracy(trained_cleanly(rows, value), s) for s in ORDER}
+        holds = all(means[x] > means[y] for x, y in pairwise(ORDER))
+        shown = (
+            " > ".join(f"{means[s]:.1f}" for s in ORDER)
+            if holds
+            else ", ".join(
+                f"({s}) {means[s]:.1f}" if s != "mix" else f"Mix {means[s]:.1f}" for s in ORDER
+            )
+        )
+        said = "holds" if holds else "does not hold"
+        yield f"λ {value:g}: the order (a) > (b) > (c) > Mix {said}: {shown}."
+    for value in trained:
+        if value != BASELINE:
+            yield from _gains(rows, value)
+
+
+def separation_verdict(rows: Sequence[Row]) -> str:
+    """Judge whether subtraction at the bundle's weight halves the median rank at 0 dB."""
+    said = []
+    for row in rows:
+        if weight(row) is None:
+            continue
+        at_0 = row["by_snr_db_and_weight"]["0"]
+        before = at_0["0"]["median_rank"]
+        after = at_0[f"{row['reference_weight']:g}"]["median_rank"]
+        met = "met" if 2 * after <= before else "not met"
+        said.append(f"`{row['encoder']['id']}` {before:g} to {after:g}, {met}")
+    found = "; ".join(said) or "not yet measured"
+    return f"Subtraction halves the median rank of A at 0 dB on unheard clips: {found}."
+
+
+def mean_accuracy(rows: Sequence[Row], setting: str) -> float:
+    """Average one accuracy over encoders [%]."""
+    return fmean(row["accuracy"][setting]["mean"] for row in rows)
+
+
+def _gains(rows: Sequence[Row], value: float) -> Iterator[str]:
+    """Compare runs of equal compute: those that differ in nothing but lambda and seed."""
+    for shared in sorted({plan(row) for row in trained_cleanly(rows, value)}):
+        ours, base = (
+            [row for row in trained_cleanly(rows, each) if plan(row) == shared]
+            for each in (value, BASELINE)
+        )
+        if not base:
+            yield f"λ {value:g}: no run of λ 0 of the same recipe and samples to compare with."
+            continue
+        gains = {s: mean_accuracy(ours, s) - mean_accuracy(base, s) for s in ORDER}
+        theirs = {s: paper.BGKNOWN[value][s] - paper.BGKNOWN[BASELINE][s] for s in ORDER}
+        shown = ", ".join(f"{s} {gains[s]:+.1f} (paper {theirs[s]:+.1f})" for s in ORDER)
+        seeds = f"{len(ours)} and {len(base)} runs of pre-training"
+        yield f"λ {value:g} over λ 0, in points, {seeds}: {shown}."

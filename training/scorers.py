@@ -1,0 +1,58 @@
+"""Evaluations that the gate of the variants may run beside its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from jaxtyping import Float32
+
+from service.encoder import Encoder
+from training.datasets.sides import TEST, TRAIN
+from training.evaluation.bgknown import SEEDS, BgKnown
+from training.evaluation.division import divide
+from training.evaluation.embeddings import embed_cached
+from training.evaluation.encoders import BundleEmbedder
+from training.evaluation.measure import BGKNOWN_RATE
+from training.evaluation.probe import ProbeSettings, run_probe
+from training.gate import Scorer
+
+
+def bgknown_scorer(folder: Path) -> Scorer:
+    """Make the scorer of Background-known ESC-50 with the background itself as the reference.
+
+    That is column (a) of the paper's table 1: events classified by the difference of mixture and
+    background.
+
+    Args:
+        folder: The data set that ``data bgknown`` made.
+
+    Raises:
+        DatasetError: It is not there.
+    """
+    data = BgKnown.open(folder)
+    labels = np.unique([row["label"] for row in data.rows], return_inverse=True)[1]
+    settings = ProbeSettings(learning_rate=BGKNOWN_RATE)
+
+    def score(encoder: Encoder) -> dict[str, float]:
+        features = _differences(encoder, data)
+        accuracies = []
+        for seed in SEEDS:
+            rows = divide(data.side(TRAIN), data.side(TEST), labels, seed)
+            accuracies.append(run_probe(features, labels, rows, settings, seed))
+        return {"bgknown_a": float(np.mean(accuracies))}
+
+    return score
+
+
+def _differences(encoder: Encoder, data: BgKnown) -> Float32[np.ndarray, "rows dim"]:
+    embedder = BundleEmbedder(encoder, None)
+    # Caches go by the fingerprint, which variants share.
+    with TemporaryDirectory() as cache:
+        mixtures, references = (
+            np.array(embed_cached(embedder, data.loader(part), len(data.rows), part, Path(cache)))
+            for part in ("mixture", "a")
+        )
+    differences: np.ndarray = mixtures - references
+    return differences

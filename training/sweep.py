@@ -1,0 +1,168 @@
+"""The sweep: the same data, seed and samples for every lambda; train, export, measure.
+
+Every step is skipped where its outcome is there already, so a sweep that was stopped goes on where
+it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from service.bundle import MANIFEST_FILE, load_bundle
+from training.datasets.bgknown import make_bgknown
+from training.datasets.prepare import MANIFEST, prepare_task
+from training.datasets.sides import find_sides
+from training.errors import CheckpointError, DatasetError
+from training.evaluation.measure import (
+    BGKNOWN,
+    LINEAR,
+    SEPARATION,
+    Measurement,
+    measure_bgknown,
+    measure_linear,
+    measure_separate,
+)
+from training.export import export
+from training.manifest import read_clips
+from training.pretrain import CHECKPOINT, Source, pretrain
+from training.recipe import Recipe, load_recipe
+from training.results import put_row, read_rows
+
+SWEEP = "sweep.json"
+TRAIN_FOLDS = "1,2,3"
+PAIRS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A sweep over lambda and seeds of pre-training.
+
+    Attributes:
+        recipe: Name of a shipped recipe or path of one.
+        overrides: Settings that hold for all runs.
+        source: Manifest of the audio, with ESC-50 and backgrounds in it, and cache.
+        out: Folder of runs, bundles and data sets.
+        results: Folder of the results files.
+    """
+
+    recipe: str
+    overrides: Sequence[str]
+    source: Source
+    out: Path
+    results: Path
+
+    def run(self, lambdas: Iterable[str], seeds: Sequence[int]) -> list[Path]:
+        """Bring every run of the sweep to its row in ``sweep.json``.
+
+        Args:
+            lambdas: Weights of the difference loss, as they are written in names of runs.
+            seeds: Of pre-training; empty takes the recipe's own.
+
+        Returns:
+            The bundles.
+
+        Raises:
+            TrainingError: What went wrong in a run, which stops the sweep.
+        """
+        if not self.source.data.is_file():
+            raise DatasetError(f"a sweep needs a manifest, and {self.source.data} is none")
+        runs = [(weight, seed) for weight in lambdas for seed in seeds or (None,)]
+        recipes = [self.load(weight, seed) for weight, seed in runs]
+        bundles = []
+        for recipe in recipes:
+            bundle = self.make(recipe)
+            self.measure(bundle)
+            bundles.append(bundle)
+        return bundles
+
+    def load(self, weight: str, seed: int | None) -> Recipe:
+        """Read the recipe of one run."""
+        settings = [*self.overrides, f"loss.lambda={weight}"]
+        return load_recipe(self.recipe, settings + ([f"seed={seed}"] if seed is not None else []))
+
+    def name(self, recipe: Recipe) -> str:
+        """Name a run: the recipe, lambda, and the seed where it is not the recipe's own."""
+        own = load_recipe(self.recipe, list(self.overrides)).seed
+        seed = "" if recipe.seed == own else f"-seed{recipe.seed}"
+        return f"{recipe.name}-{recipe.loss.lambda_:g}{seed}"
+
+    def make(self, recipe: Recipe) -> Path:
+        """Train a run to its end and export it."""
+        name = self.name(recipe)
+        run, bundle = self.out / name, self.out / "bundles" / name
+        if (bundle / MANIFEST_FILE).is_file():
+            found = load_bundle(bundle).manifest.training.recipe_sha256
+            if found != recipe.sha256():
+                raise CheckpointError(f"{bundle} is of another recipe; choose another --out")
+            return bundle
+        resume = (run / CHECKPOINT).is_file()
+        checkpoint = pretrain(recipe, self.source, run, resume=resume)
+        bundle.parent.mkdir(parents=True, exist_ok=True)
+        return export(checkpoint, bundle)
+
+    def measure(self, bundle: Path) -> None:
+        """Measure a bundle in the three ways and join what came out to a row."""
+        manifest = load_bundle(bundle).manifest
+        fingerprint = manifest.encoder.fingerprint
+        measurement = Measurement(str(bundle), "bundle", self.results, self.source.cache)
+        data = self.source.data
+        if not self.rows(BGKNOWN, fingerprint):
+            measure_bgknown(self.bgknown(), measurement)
+        if not self.rows(LINEAR, fingerprint, "esc50"):
+            measure_linear("esc50", self.esc50(), measurement, train_folds=TRAIN_FOLDS)
+        if not self.rows(SEPARATION, fingerprint):
+            drawn = Measurement(str(bundle), "bundle", self.results, self.source.cache, (42,))
+            measure_separate(data, drawn, PAIRS, None)
+        (bgknown,) = self.rows(BGKNOWN, fingerprint)[-1:]
+        (linear,) = self.rows(LINEAR, fingerprint, "esc50")[-1:]
+        (separation,) = self.rows(SEPARATION, fingerprint)[-1:]
+        weight = f"{separation['reference_weight']:g}"
+        put_row(
+            self.results / SWEEP,
+            {"encoder": fingerprint},
+            {
+                "encoder": bgknown["encoder"],
+                "bgknown": bgknown["accuracy"],
+                "esc50_folds_1_3_to_4_5": linear["accuracy"],
+                "separation_at_0_db": {
+                    "reference_weight": separation["reference_weight"],
+                    "mixture": separation["by_snr_db_and_weight"]["0"]["0"],
+                    "difference": separation["by_snr_db_and_weight"]["0"][weight],
+                },
+            },
+        )
+
+    def rows(self, file: str, fingerprint: str, task: str | None = None) -> list[dict[str, Any]]:
+        """Find what was measured of an encoder in one way, as the sweep does it."""
+        return [
+            row
+            for row in read_rows(self.results / file)
+            if row["key"]["encoder"] == fingerprint
+            and row["key"]["statistics"] == "bundle"
+            and row.get("task") == task
+            and row.get("train_folds") in (None, [1, 2, 3])
+            and row["key"].get("coefficient", 1.0) == 1.0
+        ]
+
+    def bgknown(self) -> Path:
+        """Make Background-known ESC-50 from the manifest, once."""
+        folder = self.out / "bgknown"
+        if not folder.is_dir():
+            make_bgknown(find_sides(self.source.data, self.source.data), folder, seed=42)
+        return folder
+
+    def esc50(self) -> Path:
+        """Prepare ESC-50 from the manifest, once."""
+        metadata = self.out / "esc50.csv"
+        if not metadata.is_file():
+            prepare_task(MANIFEST, self.source.data, metadata, ["corpus=esc50"])
+        return metadata
+
+
+def describe_plan(sweep: Sweep, lambdas: Iterable[str], seeds: Sequence[int]) -> str:
+    """Say which runs a sweep has and how long the data is, before it starts."""
+    names = [sweep.name(sweep.load(w, seed)) for w in lambdas for seed in seeds or (None,)]
+    return f"{len(names)} runs on {len(read_clips(sweep.source.data))} clips: {', '.join(names)}"
