@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from training.first_block import first_block, is_faster_for
+
 CHANNELS = 64
 HIDDEN = 2048
 LOCAL = 1024  # 16 frequency bands of 64 channels, per frame
@@ -61,8 +63,11 @@ class AudioEncoder(nn.Module):
                 convolutions pad with, so a clip does not depend on its batch. None: all.
             generator: Source of the dropout in training mode.
         """
-        x = log_mel.transpose(1, 2).unsqueeze(1)
-        x = _pool(self.norm1(self.conv1(_keep(x, n_frames))))
+        x = log_mel.transpose(1, 2)
+        if self.training and n_frames is None and is_faster_for(x):
+            x = first_block(x, self.conv1, self.norm1)
+        else:
+            x = _pool(self.norm1(self.conv1(_keep(x.unsqueeze(1), n_frames))))
         n_frames = None if n_frames is None else n_frames // 2
         x = _pool(self.norm2(self.conv2(_keep(x, n_frames))))
         local = x.permute(0, 2, 3, 1).flatten(2)
