@@ -34,7 +34,7 @@ def first_block(
         _follow(norm, mean, variance, x.numel())
         scale = norm.weight * (variance + norm.eps).rsqrt()
         shift = norm.bias + (conv.bias - mean) * scale
-        pooled: Tensor = PooledConvolution.apply(padded, kernel * scale, shift)  # type: ignore[no-untyped-call]  # by torch
+        pooled: Tensor = PooledConvolution.apply(padded, kernel * scale, shift)
     return pooled.permute(0, 3, 1, 2)
 
 

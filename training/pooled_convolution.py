@@ -54,7 +54,7 @@ class PooledConvolution(torch.autograd.Function):
         return pooled
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]  # by torch
+    @once_differentiable
     def backward(
         ctx: Any, gradient: Float[Tensor, "batch half_frames half_mels channels"]
     ) -> tuple[None, Float[Tensor, "9 channels"], Float[Tensor, " channels"]]:
