@@ -25,7 +25,7 @@ def test_towers_learn_to_find_what_was_asked_for(bundle: Bundle) -> None:
         *(tiny_pairs.make(n, 10, seed) for n, seed in ((24, 1), (6, 2))),
     )
     recipe = tiny_pairs.recipe(
-        optim={"epochs": 20, "batch_size": 60}, network={"dim": 32, "width": 48}
+        optim={"epochs": 40, "batch_size": 60}, network={"dim": 32, "width": 48}
     )
     vocabulary = Vocabulary.of(trained)
     made = train_towers(recipe, gather(trained, vocabulary, words, recipe, bundle))
