@@ -17,6 +17,8 @@ PAGE = """# What was measured
 Made by `make bench` and `make bundle` from the files beside this page; each names its command, its
 commit and the machine. The machines are small and shared: read ratios, not absolute times.
 
+More: [searches with text](retrieval.md), [the paper's experiments](paper.md).
+
 ## Differences find what was added
 
 Over all {pairs} ordered pairs A, B of the {clips} demo clips ({kinds} kinds), the mixture A + B is
