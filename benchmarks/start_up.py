@@ -13,20 +13,19 @@ import importlib.util
 import io
 import statistics
 import sys
-import tempfile
 import time
 import wave
 from pathlib import Path
 
 import numpy as np
 import results
+from services import BUNDLE, resident_mb, service
 
 from service.audio import decode
 from service.bundle import load_bundle
-from service.demo.server import HOST, Server, choose_port
+from service.demo.server import HOST
 from service.encoder import Encoder
 
-BUNDLE = results.ROOT / "models" / "default"
 STARTS = 5
 REQUESTS = 30
 
@@ -36,19 +35,11 @@ def main() -> None:
     clip = make_clip()
     ready_s, memory_mb, request_ms = [], [], []
     for _ in range(STARTS):
-        with tempfile.TemporaryDirectory() as folder:
-            start = time.perf_counter()
-            with Server(
-                port=choose_port(0),
-                bundle=BUNDLE,
-                library=Path(folder) / "library",
-                device="cpu",
-                log=Path(folder) / "log",
-            ) as server:
-                server.wait_ready()
-                ready_s.append(time.perf_counter() - start)
-                memory_mb.append(resident_mb(server.pid))
-                request_ms += [post(server.port, clip) for _ in range(REQUESTS)]
+        start = time.perf_counter()
+        with service() as server:
+            ready_s.append(time.perf_counter() - start)
+            memory_mb.append(resident_mb(server.pid))
+            request_ms += [post(server.port, clip) for _ in range(REQUESTS)]
     results.write(
         "service",
         {
@@ -101,13 +92,6 @@ def time_in_process(clip: bytes) -> list[float]:
         encoder.embed([decode(io.BytesIO(clip), sample_rate=encoder.sample_rate).samples])
         times.append(1000 * (time.perf_counter() - start))
     return times
-
-
-def resident_mb(pid: int) -> float:
-    """Read the resident memory of a process [MB]."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) * 1024 / 1e6
 
 
 def files_of(folder: str) -> list[Path]:

@@ -2,22 +2,32 @@
 
     python benchmarks/training_step.py
 
-Steps of ``cpu.yaml`` at batch 256, with the one-sided and the symmetric difference loss, beside
-the matrix products of the same machine in the same run: those bound what a step can reach.
+Steps of ``cpu.yaml`` at batch 256, with the one-sided and the symmetric difference loss, each
+followed in the same run by the matrix products that it consists of, with their shapes and as often
+as they occur: that is the arithmetic limit. The second convolution counts as the product of its
+unfolded input with its weights, and so does its gradient, which is a convolution too. The first
+one, whose product would be bound by memory, and the log-mel count as nothing.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
 import results
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from training import encoder, heads
 from training.compute import choose_precision, keep_freed_memory
+from training.encoder import CHANNELS, DIM, LOCAL, TIME_STRIDE
+from training.frontend import HOP_LENGTH, N_MELS
+from training.heads import PROJECTION
 from training.manifest import SourceClip
 from training.model import CROP_SAMPLES
 from training.pretrain import step_generator
@@ -29,9 +39,47 @@ from training.step import train_step
 from training.store import ClipStore
 
 CPU = torch.device("cpu")
-STEPS = 3
+CROP_FRAMES = 1 + CROP_SAMPLES // HOP_LENGTH
+STEPS = 5
 PHASES = ("data", "augmentation", "forward", "backward", "optimiser")
-GFLOP_PER_SAMPLE = {"one-sided": 5.0, "symmetric": 6.3}
+
+
+class Layer(NamedTuple):
+    """Matrix products of a layer in a step.
+
+    Attributes:
+        rows: For each sample.
+        inputs: Columns of what is multiplied.
+        outputs: Columns of the product.
+        forward: Times that a batch goes through the layer.
+        backward: Times that a gradient comes back.
+    """
+
+    rows: int
+    inputs: int
+    outputs: int
+    forward: int
+    backward: int
+
+    def gflop(self) -> float:
+        """Count the operations for each sample; back, there are two products."""
+        return 2e-9 * self.rows * self.inputs * self.outputs * (self.forward + 2 * self.backward)
+
+
+def layers(*, symmetric: bool) -> list[Layer]:
+    """List the layers of the encoder and the heads, and how often a step uses them."""
+    online = 4 if symmetric else 3  # two views, and a mixture for each direction
+    both = online + 2  # and the target's two views
+    frames = CROP_FRAMES // TIME_STRIDE
+    convolved = (CROP_FRAMES // 2) * (N_MELS // 2)
+    return [
+        Layer(convolved, 9 * CHANNELS, CHANNELS, both, online),
+        Layer(frames, LOCAL, encoder.HIDDEN, both, online),
+        Layer(frames, encoder.HIDDEN, DIM - LOCAL, both, online),
+        Layer(1, DIM, heads.HIDDEN, both, online),
+        Layer(1, heads.HIDDEN, PROJECTION, both + online, 2 * online),
+        Layer(1, PROJECTION, heads.HIDDEN, online, online),
+    ]
 
 
 def main() -> None:
@@ -42,17 +90,17 @@ def main() -> None:
         store = make_store(Path(folder))
         for name, symmetric in (("one-sided", False), ("symmetric", True)):
             overrides = [f"loss.symmetric={str(symmetric).lower()}", "optim.batch_size=256"]
-            recipe = load_recipe("cpu", overrides)
-            limit = matrix_gflops(choose_precision(recipe.compute.precision, CPU))
-            figures[name] = measure(recipe, store, limit, GFLOP_PER_SAMPLE[name])
+            figures[name] = measure(load_recipe("cpu", overrides), store)
     results.write("training_step", figures)
 
 
-def measure(recipe: Recipe, store: ClipStore, limit: float, gflop: float) -> dict[str, object]:
-    """Time some steps after one to warm up."""
-    state = new_state(recipe, CPU, Processes())
-    sampler = CropSampler(store, recipe.optim.batch_size, recipe.seed)
+def measure(recipe: Recipe, store: ClipStore) -> dict[str, object]:
+    """Time steps and their products in turn, after one of each to warm up."""
+    batch = recipe.optim.batch_size
     precision = choose_precision(recipe.compute.precision, CPU)
+    state = new_state(recipe, CPU, Processes())
+    sampler = CropSampler(store, batch, recipe.seed)
+    used = layers(symmetric=recipe.loss.symmetric)
 
     def step(number: int) -> None:
         with record_function("data"):
@@ -61,31 +109,42 @@ def measure(recipe: Recipe, store: ClipStore, limit: float, gflop: float) -> dic
         train_step(state, crops, generator, recipe=recipe, precision=precision)
 
     step(0)
-    start = time.perf_counter()
+    seconds, limits = [], []
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
         for number in range(1, 1 + STEPS):
-            step(number)
-    seconds = time.perf_counter() - start
+            seconds.append(time_of(lambda number=number: step(number)))
+            limits.append(sum(time_of_products(layer, batch, precision) for layer in used))
     spent = {e.key: e.cpu_time_total / 1e6 for e in profiler.key_averages() if e.key in PHASES}
-    rate = STEPS * recipe.optim.batch_size / seconds
+    gflop = batch * sum(layer.gflop() for layer in used)
     return {
         "precision": str(precision).removeprefix("torch."),
-        "samples_per_s": round(rate, 1),
+        "samples_per_s": round(batch / median(seconds), 1),
         "share_of_time": {name: round(spent[name] / sum(spent.values()), 3) for name in PHASES},
-        "matrix_product_gflops": round(limit, 1),
-        "share_of_arithmetic_limit": round(rate * gflop / limit, 2),
+        "gflop_per_sample": round(gflop / batch, 2),
+        "matrix_product_gflops": round(gflop / median(limits), 1),
+        "share_of_arithmetic_limit": round(
+            median(limit / taken for limit, taken in zip(limits, seconds, strict=True)), 2
+        ),
     }
 
 
-def matrix_gflops(precision: torch.dtype) -> float:
-    """Measure the product of the encoder's second per-frame layer [GFLOP/s]."""
-    frames = torch.randn(128 * 24, 2048, dtype=precision)
-    weights = torch.randn(2048, 2048, dtype=precision)
-    torch.mm(frames, weights)
+def time_of_products(layer: Layer, batch: int, precision: torch.dtype) -> float:
+    """Time the products of a layer, as often as a step needs them [s]."""
+    x = torch.randn(batch * layer.rows, layer.inputs, dtype=precision)
+    weights = torch.randn(layer.outputs, layer.inputs, dtype=precision)
+    y = torch.mm(x, weights.T)
+    # What goes back through a convolution is one with as many taps for each output.
+    is_convolution = layer.inputs == 9 * layer.outputs
+    to_input = (lambda: x @ weights.T) if is_convolution else (lambda: y @ weights)
+    forward, back = time_of(lambda: x @ weights.T), time_of(to_input)
+    return layer.forward * forward + layer.backward * (back + time_of(lambda: y.T @ x))
+
+
+def time_of(action: Callable[[], object]) -> float:
+    """Time one call [s]."""
     start = time.perf_counter()
-    for _ in range(8):
-        torch.mm(frames, weights)
-    return 8 * 2 * frames.shape[0] * 2048 * 2048 / (time.perf_counter() - start) / 1e9
+    action()
+    return time.perf_counter() - start
 
 
 def make_store(folder: Path) -> ClipStore:

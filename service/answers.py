@@ -53,19 +53,38 @@ class HitOut(Answer):
     """A clip of the library that was found."""
 
     clip_id: str
-    score: float = Field(description="Cosine of centred vectors, -1..1; higher is nearer.")
-    contributions: dict[str, float] = Field(description="What the score is made of.")
+    score: float = Field(description="Inner product of unit vectors, -1..1; higher is nearer.")
+    contributions: dict[str, float] = Field(
+        description="What each term of the query gave: `audio` or `difference`, and `modifier`."
+        " They add up to the score."
+    )
     metadata: dict[str, Any]
     duration_s: float | None
     media_type: str | None
     audio: str | None = Field(description="Path of its audio; null if there is none.")
 
 
+class NoticeOut(Answer):
+    """Something that should be known about an answer."""
+
+    code: Literal["modifier_cut", "modifier_empty"] = Field(description="Stable.")
+    detail: str
+
+
 class SearchAnswer(Answer):
     """POST /search; best first."""
 
     hits: list[HitOut]
+    notices: list[NoticeOut] = Field(description="Such as that the modifier was cut.")
     bundle: BundleIdentity
+
+
+class PhraseOut(Answer):
+    """Words for a change."""
+
+    phrase: str = Field(description="For people: `dog barking`.")
+    label: str = Field(description="For programs: `dog`.")
+    score: float = Field(description="Inner product of unit vectors, -1..1; higher is nearer.")
 
 
 class DifferenceAnswer(Answer):
@@ -74,6 +93,7 @@ class DifferenceAnswer(Answer):
     embedding: VectorOut = Field(description="f(mixture) - f(reference).")
     relative_norm: float = Field(description="|d| / sqrt(|f(mixture)| |f(reference)|), 0..")
     cosine: float = Field(description="Of the centred mixture and reference, -1..1.")
+    phrases: list[PhraseOut] = Field(description="Words for what was added, best first.")
     hits: list[HitOut] = Field(description="Clips nearest to the difference, best first.")
     bundle: BundleIdentity
 
@@ -110,6 +130,45 @@ class ListAnswer(Answer):
     bundle: BundleIdentity
 
 
+class PeaksAnswer(Answer):
+    """GET /clips/{id}/peaks."""
+
+    duration_s: float
+    minima: list[float] = Field(description="Lowest sample of each column; full scale is -1..1.")
+    maxima: list[float] = Field(description="Highest sample of each column.")
+    bundle: BundleIdentity
+
+
+class PictureAnswer(PeaksAnswer):
+    """POST /pictures."""
+
+    spectrogram: str = Field(
+        description="A greyscale PNG in base64, as GET /clips/{id}/spectrogram gives it.",
+        json_schema_extra={"contentEncoding": "base64", "contentMediaType": "image/png"},
+    )
+
+
+class PointOut(Answer):
+    """A clip on the map."""
+
+    clip_id: str
+    x: float = Field(description="-1..1")
+    y: float = Field(description="-1..1")
+    title: str | None = Field(description="From its metadata: title or else name.")
+    group: str | float | bool | None = Field(description="From its metadata; null if it has none.")
+    audio: str | None = Field(description="Path of its audio; null if there is none.")
+
+
+class MapAnswer(Answer):
+    """GET /map: what sounds alike lies close together, as far as a plane can show it."""
+
+    points: list[PointOut]
+    clips: int = Field(description="Clips in the library; more than points if it is large.")
+    revision: int = Field(description="Of the library.")
+    shown: float = Field(description="Share of the vectors' variance that the axes hold, 0..1.")
+    bundle: BundleIdentity
+
+
 class BulkAnswer(Answer):
     """POST /clips/bulk: all lines are in the library."""
 
@@ -136,6 +195,7 @@ class InfoAnswer(Answer):
     licence: str
     library: dict[str, Any]
     modifier: bool = Field(description="Whether this bundle takes text modifiers.")
+    towers: dict[str, Any] | None = Field(description="What takes them; null without.")
     limits: dict[str, float]
 
 

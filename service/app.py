@@ -9,13 +9,18 @@ from contextlib import asynccontextmanager
 
 import anyio
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from service import __version__
+from service.access import Access
+from service.admission import Admission, AdmissionLimits
+from service.clients import ClientWatch
 from service.core import Core
-from service.limits import Admission, BodyLimit, HeadAsGet
+from service.keys import KeyRing
+from service.limits import BodyLimit, HeadAsGet
 from service.metrics import Metrics
 from service.openapi import install_schema
-from service.problems import install_handlers
+from service.problems import METHODS, install_handlers
 from service.routes import make_router
 from service.settings import Settings
 from service.telemetry import Telemetry
@@ -44,15 +49,24 @@ def create_app(settings: Settings) -> FastAPI:
     install_handlers(app)
     install_schema(app)
     # The last one added is the outermost.
-    app.add_middleware(
-        Admission,
-        capacity=settings.workers + settings.max_waiting,
-        on_refusal=metrics.refused.inc,
+    app.add_middleware(ClientWatch, deadline_s=settings.deadline_s)
+    limits = AdmissionLimits(
+        max_requests=settings.max_requests,
+        max_bytes=settings.max_pending_bytes,
+        undeclared_bytes=settings.max_body_bytes,
+        max_wait_s=settings.deadline_s / 2,
     )
+    app.add_middleware(Admission, limits=limits, on_refusal=metrics.refused.inc)
     app.add_middleware(
         BodyLimit, max_body_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s
     )
     app.add_middleware(HeadAsGet)
+    if settings.keys is not None:
+        app.add_middleware(Access, keys=KeyRing(settings.keys))
+    if origins := [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=origins, allow_methods=METHODS, allow_headers=["*"]
+        )
     app.add_middleware(Telemetry, metrics=metrics, provenance=lambda: _provenance(app))
     return app
 

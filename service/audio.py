@@ -7,28 +7,27 @@ as a limit is passed. Training and service decode with this module, so that both
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import numpy as np
-import soundfile
 import soxr
 from jaxtyping import Float32
 
-from service import containers, mpeg
+from service import containers
 from service.errors import (
     AudioEmptyError,
     AudioNotFiniteError,
     AudioTooLongError,
     AudioTruncatedError,
-    AudioUndecodableError,
     ChannelsUnsupportedError,
     MediaUnsupportedError,
     SampleRateUnsupportedError,
     SamplesTooManyError,
 )
+from service.soundfiles import SoundFileStream
 
 RESAMPLER = "soxr"
 RESAMPLER_QUALITY = "HQ"
@@ -37,30 +36,12 @@ MAX_SAMPLE_RATE_HZ = 384_000
 MAX_CHANNELS = 8
 # Full scale is 1; beyond this a float file holds something else than sound.
 MAX_AMPLITUDE = 1_000.0
-BLOCK_FRAMES = 65_536
 
 # What folder walkers take for audio; the content decides, not the name.
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".wave", ".w64", ".rf64", ".aif", ".aiff", ".aifc", ".au", ".caf"}
     | {".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac"}
 )
-
-_MEDIA_TYPES = {
-    "AIFF": "audio/aiff",
-    "AU": "audio/basic",
-    "CAF": "audio/x-caf",
-    "FLAC": "audio/flac",
-    "MP3": "audio/mpeg",
-    "OGG": "audio/ogg",
-    "RF64": "audio/wav",
-    "W64": "audio/x-w64",
-    "WAV": "audio/wav",
-    "WAVEX": "audio/wav",
-}
-# Formats whose count of frames is stated in the file; an MP3's may be a guess from its size, and
-# a FLAC written to a pipe states none.
-_COUNTED = frozenset({"AIFF", "AU", "CAF", "FLAC", "RF64", "W64", "WAV", "WAVEX"})
-_MAX_COUNT = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +88,67 @@ class _Stream(Protocol):
     def close(self) -> None: ...
 
 
+class AudioReader:
+    """A file that is being decoded.
+
+    Attributes:
+        source_rate_hz: Sample rate of the source [Hz].
+        source_channels: Channels of the source.
+        media_type: What the source is, e.g. "audio/flac".
+        duration_s: Length of the source as far as it was read [s].
+        n_samples: Samples that were given.
+    """
+
+    def __init__(self, stream: _Stream, sample_rate: int, limits: AudioLimits) -> None:
+        self._stream = stream
+        self._sample_rate = sample_rate
+        self._limits = limits
+        self.source_rate_hz = stream.sample_rate_hz
+        self.source_channels = stream.channels
+        self.media_type = stream.media_type
+        self.duration_s = 0.0
+        self.n_samples = 0
+
+    def blocks(self) -> Iterator[Float32[np.ndarray, " samples"]]:
+        """Yield the mono waveform in blocks; together they are what `decode` returns.
+
+        Raises:
+            AudioError: The file does not become audio; the subclass says why.
+        """
+        resample = _Resampler(self.source_rate_hz, self._sample_rate)
+        mono = np.zeros(0, np.float32)
+        for block in self._source_blocks():
+            mono = _mix_down(block)
+            yield self._counted(resample(mono))
+        if self.duration_s == 0:
+            raise AudioEmptyError("the file is valid but holds no samples; at least one is needed")
+        yield self._counted(resample.flush())
+        if self.n_samples == 0:
+            # So few frames that they round to no sample still make one: clips have any length.
+            yield self._counted(mono.mean(keepdims=True))
+
+    def _source_blocks(self) -> Iterator[Float32[np.ndarray, "frames channels"]]:
+        n_frames = 0
+        for block in self._stream.blocks():
+            n_frames += len(block)
+            self.duration_s = n_frames / self.source_rate_hz
+            if n_frames > self._limits.max_seconds * self.source_rate_hz:
+                raise AudioTooLongError(
+                    f"the audio is longer than {self._limits.max_seconds:g} s, "
+                    "the most that is allowed"
+                )
+            yield block
+
+    def _counted(self, samples: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, " samples"]:
+        self.n_samples += samples.size
+        if self.n_samples > self._limits.max_samples:
+            raise SamplesTooManyError(
+                f"there are more than {self._limits.max_samples} samples at "
+                f"{self._sample_rate} Hz, the most that is allowed"
+            )
+        return samples
+
+
 def decode(
     source: BinaryIO | Path, *, sample_rate: int, limits: AudioLimits | None = None
 ) -> Audio:
@@ -124,13 +166,32 @@ def decode(
         AudioError: The file does not become audio; the subclass says why.
         OSError: The path cannot be opened.
     """
-    limits = limits or AudioLimits()
     if isinstance(source, Path):
         with source.open("rb") as file:
             return decode(file, sample_rate=sample_rate, limits=limits)
+    with open_audio(source, sample_rate=sample_rate, limits=limits) as reader:
+        blocks = list(reader.blocks())
+        return Audio(
+            samples=np.concatenate(blocks),
+            duration_s=reader.duration_s,
+            source_rate_hz=reader.source_rate_hz,
+            source_channels=reader.source_channels,
+            media_type=reader.media_type,
+        )
+
+
+@contextmanager
+def open_audio(
+    source: BinaryIO, *, sample_rate: int, limits: AudioLimits | None = None
+) -> Iterator[AudioReader]:
+    """Open a file to decode it block by block; see `decode`.
+
+    Raises:
+        AudioError: The file is none that can be decoded; `AudioReader.blocks` finds out the rest.
+    """
     with _open(source) as stream:
         _check_format(stream)
-        return _read(stream, sample_rate, limits)
+        yield AudioReader(stream, sample_rate, limits or AudioLimits())
 
 
 def resample(
@@ -153,7 +214,7 @@ def _open(source: BinaryIO) -> AbstractContextManager[_Stream]:
         raise AudioTruncatedError(f"the file declares {missing} bytes more than it has")
     source.seek(0)
     if decoder == "soundfile":
-        return closing(_SoundFileStream(source))
+        return closing(SoundFileStream(source))
     try:
         # PyAV is the optional extra `aac`.
         from service.aac import AacStream
@@ -174,44 +235,6 @@ def _check_format(stream: _Stream) -> None:
     if not 1 <= stream.channels <= MAX_CHANNELS:
         raise ChannelsUnsupportedError(
             f"there are {stream.channels} channels; 1 to {MAX_CHANNELS} are allowed"
-        )
-
-
-def _read(stream: _Stream, sample_rate: int, limits: AudioLimits) -> Audio:
-    resample = _Resampler(stream.sample_rate_hz, sample_rate)
-    chunks: list[np.ndarray] = []
-    n_frames = n_samples = 0
-    mono = np.zeros(0, np.float32)
-    for block in stream.blocks():
-        n_frames += len(block)
-        if n_frames > limits.max_seconds * stream.sample_rate_hz:
-            raise AudioTooLongError(
-                f"the audio is longer than {limits.max_seconds:g} s, the most that is allowed"
-            )
-        mono = _mix_down(block)
-        chunks.append(resample(mono))
-        n_samples += len(chunks[-1])
-        _check_count(n_samples, sample_rate, limits)
-    if n_frames == 0:
-        raise AudioEmptyError("the file is valid but holds no samples; at least one is needed")
-    chunks.append(resample.flush())
-    _check_count(n_samples + len(chunks[-1]), sample_rate, limits)
-    samples = np.concatenate(chunks)
-    return Audio(
-        # So few frames that they round to no sample at all still make one: clips have any length.
-        samples=samples if samples.size else mono.mean(keepdims=True),
-        duration_s=n_frames / stream.sample_rate_hz,
-        source_rate_hz=stream.sample_rate_hz,
-        source_channels=stream.channels,
-        media_type=stream.media_type,
-    )
-
-
-def _check_count(n_samples: int, sample_rate: int, limits: AudioLimits) -> None:
-    if n_samples > limits.max_samples:
-        raise SamplesTooManyError(
-            f"there are more than {limits.max_samples} samples at {sample_rate} Hz, "
-            "the most that is allowed"
         )
 
 
@@ -243,54 +266,3 @@ class _Resampler:
         """Return what the filter still holds at the end of the clip."""
         rest = np.zeros(0, np.float32)
         return rest if self._stream is None else self._stream.resample_chunk(rest, last=True)
-
-
-class _ForwardSoundFile(soundfile.SoundFile):  # type: ignore[misc]  # untyped
-    """Reads forward only: seeking after each read fails in files that do not state their length."""
-
-    def seekable(self) -> bool:
-        return False
-
-
-class _SoundFileStream:
-    """A source that libsndfile reads."""
-
-    def __init__(self, source: BinaryIO) -> None:
-        header, skipped = mpeg.length_header(source)
-        view = containers.View(source, header=header, skipped=skipped)
-        try:
-            self._file = _ForwardSoundFile(view)
-        except soundfile.LibsndfileError as error:
-            raise AudioUndecodableError(
-                "the file starts like audio but cannot be decoded"
-            ) from error
-        self.media_type = _MEDIA_TYPES.get(self._file.format, "")
-        if not self.media_type:
-            name = self._file.format_info
-            self._file.close()
-            raise MediaUnsupportedError(f"{name} is not supported; send wav, flac, ogg or mp3")
-        self.sample_rate_hz = int(self._file.samplerate)
-        self.channels = int(self._file.channels)
-
-    def blocks(self) -> Iterator[Float32[np.ndarray, "frames channels"]]:
-        declared = self._file.frames if self._file.format in _COUNTED else _MAX_COUNT
-        n_read = 0
-        error: Exception | None = None
-        while True:
-            try:
-                block = self._file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)
-            except soundfile.LibsndfileError as failure:
-                error = failure
-                break
-            if len(block) == 0:
-                break
-            n_read += len(block)
-            yield block
-        if error or n_read < declared < _MAX_COUNT:
-            raise AudioTruncatedError(
-                f"decoding ended after {n_read} frames though the file declares more: "
-                "it is cut short or damaged"
-            ) from error
-
-    def close(self) -> None:
-        self._file.close()

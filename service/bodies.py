@@ -5,6 +5,7 @@ Nothing here knows which names an endpoint takes; `service.forms` checks that.
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
@@ -109,9 +110,22 @@ async def read_json(request: Request) -> Parts:
 
 
 async def spool(stream: AsyncIterator[bytes], files: ExitStack) -> BinaryIO:
-    """Write a stream to a temporary file, open at its start and closed with `files`."""
-    file = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - closed by `files`
-    files.callback(file.close)
+    """Gather a stream into a file, open at its start and closed with `files`."""
+    chunks: list[bytes] = []
+    n_bytes = 0
+    async for chunk in stream:
+        chunks.append(chunk)
+        n_bytes += len(chunk)
+        if n_bytes > SPOOL_BYTES:
+            return await _spool_to_disk(chunks, stream, files)
+    return files.enter_context(io.BytesIO(b"".join(chunks)))
+
+
+async def _spool_to_disk(
+    chunks: list[bytes], stream: AsyncIterator[bytes], files: ExitStack
+) -> BinaryIO:
+    file = files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed by `files`
+    file.writelines(chunks)
     async for chunk in stream:
         file.write(chunk)
     file.seek(0)

@@ -62,12 +62,12 @@ class Changes:
 
     Attributes:
         revision: The revision that these changes lead to.
-        deleted: Numbers of the clips deleted since.
+        gone: Numbers of the clips deleted since, or replaced by one that we have not embedded.
         batches: Numbers [clips] and raw embeddings [clips, dim] of the clips put since.
     """
 
     revision: int
-    deleted: list[int]
+    gone: list[int]
     batches: Iterator[tuple[Int64[np.ndarray, " clips"], Float16[np.ndarray, "clips dim"]]]
 
 
@@ -81,6 +81,7 @@ class Catalog:
 
     Attributes:
         library: Identity of the library, made with the catalogue.
+        database: Where it is kept.
 
     Raises:
         LibraryError: The file is no catalogue, or of a newer version.
@@ -91,17 +92,17 @@ class Catalog:
         self._precision = precision
         schema = resources.files("service").joinpath("catalog.sql").read_text("utf-8")
         identity = f"INSERT INTO meta VALUES ({SCHEMA_VERSION}, '{uuid4().hex}', 0);"
-        self._db = Database(path, schema=schema + identity)
+        self.database = Database(path, schema=schema + identity)
         self.library = self._check(path)
 
     def close(self) -> None:
         """Close the database; no call may be under way or follow."""
-        self._db.close()
+        self.database.close()
 
     def put(self, entries: Sequence[Entry]) -> list[Written]:
         """Add clips or replace those of the same id, all or none, durably."""
-        with self._db.transaction("write") as db:
-            revision = _raise_revision(db)
+        with self.database.transaction("write") as db:
+            revision = raise_revision(db)
             return [self._put(db, revision, entry) for entry in entries]
 
     def delete(self, clip_id: str) -> ClipRecord:
@@ -110,22 +111,22 @@ class Catalog:
         Raises:
             ClipUnknownError: There is none of this id.
         """
-        with self._db.transaction("write") as db:
+        with self.database.transaction("write") as db:
             row = db.execute(
                 f"DELETE FROM clips WHERE id = ? RETURNING seq, {_COLUMNS}", (clip_id,)
             ).fetchone()
             if row is None:
                 raise _unknown(clip_id)
-            db.execute("INSERT INTO deletions VALUES (?, ?)", (_raise_revision(db), row[0]))
+            db.execute("INSERT INTO deletions VALUES (?, ?)", (raise_revision(db), row[0]))
             return _record(row[1:])
 
     def revision(self) -> int:
         """Number of writes so far."""
-        return int(self._db.query("SELECT revision FROM meta")[0][0])
+        return int(self.database.query("SELECT revision FROM meta")[0][0])
 
     def count(self) -> int:
         """Number of clips."""
-        return int(self._db.query("SELECT count(*) FROM clips")[0][0])
+        return int(self.database.query("SELECT count(*) FROM clips")[0][0])
 
     def get(self, clip_id: str) -> ClipRecord:
         """Return the record of a clip.
@@ -133,7 +134,7 @@ class Catalog:
         Raises:
             ClipUnknownError: There is none of this id.
         """
-        rows = self._db.query(f"SELECT {_COLUMNS} FROM clips WHERE id = ?", clip_id)
+        rows = self.database.query(f"SELECT {_COLUMNS} FROM clips WHERE id = ?", clip_id)
         if not rows:
             raise _unknown(clip_id)
         return _record(rows[0])
@@ -145,7 +146,7 @@ class Catalog:
             ClipUnknownError: There is none of this id.
             FingerprintMismatchError: Only other encoders have embedded it.
         """
-        rows = self._db.query(
+        rows = self.database.query(
             "SELECT embedding FROM clips LEFT JOIN vectors"
             " ON vectors.seq = clips.seq AND fingerprint = ? WHERE id = ?",
             self._fingerprint,
@@ -162,7 +163,7 @@ class Catalog:
     def page(self, after: int, limit: int, where: Filter | None) -> list[tuple[int, ClipRecord]]:
         """Return clips of a number above `after` in their order, with their numbers."""
         where = where or _ALL
-        rows = self._db.query(
+        rows = self.database.query(
             f"SELECT seq, {_COLUMNS} FROM clips WHERE seq > ? AND {where.where}"
             " ORDER BY seq LIMIT ?",
             *(after, *where.parameters, limit),
@@ -171,64 +172,66 @@ class Catalog:
 
     def matching(self, where: Filter) -> Int64[np.ndarray, " clips"]:
         """Return the numbers of the clips that pass a filter."""
-        rows = self._db.query(f"SELECT seq FROM clips WHERE {where.where}", *where.parameters)
+        rows = self.database.query(f"SELECT seq FROM clips WHERE {where.where}", *where.parameters)
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
     def records(self, seqs: Iterable[int]) -> dict[int, ClipRecord]:
         """Return the records of clips by number; those that are gone are left out."""
-        rows = self._db.query(
+        rows = self.database.query(
             f"SELECT seq, {_COLUMNS} FROM clips WHERE seq IN (SELECT value FROM json_each(?))",
             _json(list(seqs)),
         )
         return {row[0]: _record(row[1:]) for row in rows}
 
     def ids_by_content(self, sha256: str) -> tuple[str, ...]:
-        """Return the ids of the clips whose audio has this digest, oldest first."""
-        rows = self._db.query("SELECT id FROM clips WHERE sha256 = ? ORDER BY seq", sha256)
+        """Return the ids of our encoder's clips whose audio has this digest, oldest first."""
+        rows = self.database.query(
+            "SELECT id FROM clips JOIN vectors USING (seq)"
+            " WHERE sha256 = ? AND fingerprint = ? ORDER BY seq",
+            *(sha256, self._fingerprint),
+        )
         return tuple(row[0] for row in rows)
 
     def stored_paths(self) -> set[str]:
         """Return the names of all audio files that the library keeps."""
-        return {row[0] for row in self._db.query("SELECT path FROM clips WHERE source = 'stored'")}
+        return {
+            row[0] for row in self.database.query("SELECT path FROM clips WHERE source = 'stored'")
+        }
 
     def is_stored(self, path: str) -> bool:
         """Tell whether a clip needs this audio file of the library."""
         return bool(
-            self._db.query(
+            self.database.query(
                 "SELECT EXISTS (SELECT 1 FROM clips WHERE source = 'stored' AND path = ?)", path
             )[0][0]
         )
 
-    def other_fingerprint(self) -> str | None:
-        """Return the encoder of a clip that ours has not embedded, or None if there is none."""
-        rows = self._db.query(
-            "SELECT fingerprint FROM vectors WHERE seq NOT IN"
-            " (SELECT seq FROM vectors WHERE fingerprint = ?) LIMIT 1",
-            self._fingerprint,
-        )
-        return rows[0][0] if rows else None
-
     @contextmanager
     def changes(self, since: int) -> Iterator[Changes]:
         """Give what happened since a revision, as of one moment while the context lasts."""
-        with self._db.transaction("read") as db:
+        with self.database.transaction("read") as db:
             revision = db.execute("SELECT revision FROM meta").fetchone()[0]
-            deleted = db.execute("SELECT seq FROM deletions WHERE revision > ?", (since,))
+            gone = db.execute(
+                "SELECT seq FROM deletions WHERE revision > ?1"
+                " UNION ALL SELECT seq FROM clips WHERE revision > ?1 AND NOT EXISTS"
+                " (SELECT 1 FROM vectors WHERE vectors.seq = clips.seq AND fingerprint = ?2)",
+                (since, self._fingerprint),
+            )
             put = db.execute(
                 "SELECT seq, embedding FROM clips JOIN vectors USING (seq)"
                 " WHERE clips.revision > ? AND fingerprint = ?",
                 (since, self._fingerprint),
             )
-            yield Changes(revision, [row[0] for row in deleted], _batches(put))
+            yield Changes(revision, [row[0] for row in gone], _batches(put))
 
     def _check(self, path: Path) -> str:
         """Return the library's identity if this version reads its schema."""
-        if not self._db.query("SELECT 1 FROM sqlite_schema WHERE name = 'meta'"):
-            self._db.close()
+        if not self.database.query("SELECT 1 FROM sqlite_schema WHERE name = 'meta'"):
+            self.database.close()
             raise LibraryError(f"{path} is a database but no catalogue of this service")
-        version, library = self._db.query("SELECT schema_version, library FROM meta")[0]
+        version, library = self.database.query("SELECT schema_version, library FROM meta")[0]
         if version > SCHEMA_VERSION:
-            self._db.close()
+            self.database.close()
             raise LibraryError(
                 f"{path} has schema {version}, made by a newer version; this one reads up to "
                 f"schema {SCHEMA_VERSION}"
@@ -254,7 +257,8 @@ class Catalog:
         return Written(record, previous)
 
 
-def _raise_revision(db: Connection) -> int:
+def raise_revision(db: Connection) -> int:
+    """Count a write, inside its transaction, and return its revision."""
     row = db.execute("UPDATE meta SET revision = revision + 1 RETURNING revision").fetchone()
     return int(row[0])
 

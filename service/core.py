@@ -9,22 +9,31 @@ from typing import ParamSpec, TypeVar
 
 import anyio
 
+from service.atlas import Atlas
 from service.audio import AudioLimits
+from service.batching import Batcher
 from service.bulk import BulkReader
 from service.bundle import Bundle, load_bundle
+from service.cache import EmbeddingCache
 from service.encoder import Encoder
 from service.errors import NotReadyError
+from service.gallery import Gallery
+from service.hearing import Ear, HearingLimits
 from service.intake import Intake
 from service.library import Library
 from service.metrics import Metrics
 from service.precision import open_checked
+from service.runtime import Tuning, n_cores
 from service.search import Searcher
 from service.settings import Settings
 from service.sounds import Listener
+from service.space import make_space
+from service.towers import Towers
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+MAX_DEFAULT_RUNS = 4
 LOOKUPS = 16
 """Reads of the catalogue under way at once; they do not queue behind requests with audio."""
 
@@ -34,28 +43,33 @@ class Core:
     """The parts of one running service.
 
     Attributes:
+        towers: None if the bundle has none.
         ready: Whether new requests are welcome.
     """
 
     settings: Settings
     bundle: Bundle
     encoder: Encoder
+    towers: Towers | None
+    batcher: Batcher
     library: Library
     searcher: Searcher
     listener: Listener
     intake: Intake
     bulk: BulkReader
+    gallery: Gallery
+    atlas: Atlas
     ready: bool = False
     _workers: anyio.CapacityLimiter = field(init=False)
     _lookups: anyio.CapacityLimiter = field(init=False)
 
     def __post_init__(self) -> None:
-        self._workers = anyio.CapacityLimiter(self.settings.workers)
+        self._workers = anyio.CapacityLimiter(self.settings.max_requests)
         self._lookups = anyio.CapacityLimiter(LOOKUPS)
 
     @classmethod
     def open(cls, settings: Settings, metrics: Metrics) -> Core:
-        """Verify the bundle, open and try the encoder, then open the library.
+        """Verify the bundle, open and try the encoder and the towers, then open the library.
 
         Args:
             settings: Where they are and what they may use.
@@ -68,30 +82,50 @@ class Core:
         encoder = open_checked(
             bundle,
             settings.precision,
-            partial(Encoder.open, device=settings.device, threads=settings.threads),
+            partial(
+                Encoder.open,
+                device=settings.device,
+                threads=settings.threads,
+                runs=settings.runs or min(n_cores(), MAX_DEFAULT_RUNS),
+                tuning=Tuning(spinning=settings.spinning, arena=settings.arena),
+            ),
         )
+        towers = Towers.open(bundle, device=settings.device, threads=settings.threads)
+        if towers is not None:
+            towers.check(bundle)
         library = Library.open(
             settings.library,
-            fingerprint=encoder.fingerprint,
-            mean=encoder.mean,
+            space=make_space(bundle, towers.audio if towers else None),
             precision=encoder.precision,
         )
+        library.audit.on_recall = metrics.observe_recall
         library.refresh()
         metrics.bundle.labels(bundle.manifest.id, encoder.fingerprint, encoder.provider).set(1)
-        limits = AudioLimits(max_seconds=settings.max_seconds, max_samples=settings.max_samples)
-        listener = Listener(
+        batcher = Batcher(
             encoder,
-            library,
-            limits=limits,
-            max_windows=settings.max_windows,
+            runs=encoder.runs,
+            batch_s=settings.batch_s,
+            on_run=metrics.observe_run,
+        )
+        metrics.queued_s.set_function(lambda: batcher.waiting_s)
+        audio = AudioLimits(max_seconds=settings.max_seconds, max_samples=settings.max_samples)
+        ear = Ear(
+            encoder,
+            batcher,
+            limits=HearingLimits(audio, settings.max_windows),
+            decoders=settings.decoders,
+            cache=EmbeddingCache(settings.cache_bytes, on_lookup=metrics.observe_lookup),
             on_audio=metrics.audio_s.inc,
         )
+        listener = Listener(ear, library)
         return cls(
             settings=settings,
             bundle=bundle,
             encoder=encoder,
+            towers=towers,
+            batcher=batcher,
             library=library,
-            searcher=Searcher(encoder, library, listener, max_k=settings.max_k),
+            searcher=Searcher(encoder, library, listener, towers=towers, max_k=settings.max_k),
             listener=listener,
             intake=Intake(listener, library),
             bulk=BulkReader(
@@ -99,11 +133,19 @@ class Core:
                 fingerprint=encoder.fingerprint,
                 max_clips=settings.max_bulk_clips,
             ),
+            gallery=Gallery(
+                library,
+                sample_rate=encoder.sample_rate,
+                limits=audio,
+                max_waiting=settings.max_requests,
+            ),
+            atlas=Atlas(library),
         )
 
     def close(self) -> None:
-        """Save the library's snapshot and close it."""
+        """Stop encoding, save the library's snapshot and close it."""
         self.ready = False
+        self.batcher.close()
         try:
             self.library.save_snapshot()
         finally:
@@ -124,7 +166,10 @@ class Core:
             raise NotReadyError("the service is starting or stopping")
 
     async def work(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run blocking work with audio in a thread, at most `workers` at once."""
+        """Run blocking work in a thread of its own, one for each request that is let in.
+
+        Most of these threads wait most of the time: decoding takes turns, and so does the encoder.
+        """
         return await anyio.to_thread.run_sync(
             partial(function, *args, **kwargs), limiter=self._workers
         )

@@ -60,6 +60,16 @@ class Database:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
 
+    def copy_to(self, path: Path) -> None:
+        """Copy the database, as it is at one moment, into a new file that is whole by itself."""
+        with self._connection() as db:
+            target = sqlite3.connect(path)
+            try:
+                db.backup(target)
+                target.execute("PRAGMA journal_mode = DELETE")
+            finally:
+                target.close()
+
     def close(self) -> None:
         """Close all connections; no call may be under way or follow."""
         while self._idle:

@@ -15,11 +15,18 @@ from jaxtyping import Float32
 _SMALLEST_NORM = 1e-12
 
 
+def unit(vector: Float32[np.ndarray, "*clips dim"]) -> Float32[np.ndarray, "*clips dim"]:
+    """Return each vector at length 1; zero stays zero."""
+    norm = np.linalg.norm(vector, axis=-1, keepdims=True)
+    scaled: np.ndarray = np.divide(vector, norm, out=np.zeros_like(vector), where=norm > 0)
+    return scaled
+
+
 def centre(
     embedding: Float32[np.ndarray, "*clips dim"], mean: Float32[np.ndarray, " dim"]
 ) -> Float32[np.ndarray, "*clips dim"]:
     """Return the unit vector of each embedding as seen from `mean`; zero stays zero."""
-    return _unit(embedding - mean)
+    return unit(embedding - mean)
 
 
 def remainder(
@@ -43,6 +50,16 @@ def remainder(
     return kept
 
 
+def centred_remainder(
+    mixture: Float32[np.ndarray, " dim"],
+    reference: Float32[np.ndarray, " dim"],
+    mean: Float32[np.ndarray, " dim"],
+    weight: float,
+) -> Float32[np.ndarray, " dim"]:
+    """Return what remains of a mixture as seen from `mean`; at weight 1 that is the difference."""
+    return (mixture - weight * reference) - (1.0 - weight) * mean
+
+
 def difference_query(
     mixture: Float32[np.ndarray, " dim"],
     reference: Float32[np.ndarray, " dim"],
@@ -61,7 +78,7 @@ def difference_query(
     """
     if np.array_equal(mixture, reference):
         return np.zeros_like(mixture)
-    return _unit((mixture - weight * reference) - (1.0 - weight) * mean)
+    return unit(centred_remainder(mixture, reference, mean, weight))
 
 
 def relative_norm(
@@ -84,9 +101,3 @@ def centred_cosine(
     if np.array_equal(a, b):
         return 1.0
     return float(np.clip(centre(a, mean) @ centre(b, mean), -1.0, 1.0))
-
-
-def _unit(vector: Float32[np.ndarray, "*clips dim"]) -> Float32[np.ndarray, "*clips dim"]:
-    norm = np.linalg.norm(vector, axis=-1, keepdims=True)
-    unit: np.ndarray = np.divide(vector, norm, out=np.zeros_like(vector), where=norm > 0)
-    return unit

@@ -1,53 +1,32 @@
 """From waveforms to embeddings: any number of clips of any length, in flat memory.
 
-Short clips run in batches of similar length. A long clip runs in chunks; each chunk hears a
-little of its neighbours, so that pooling the chunks gives what one run would have given.
+Short clips run in batches of similar length. A long clip runs in pieces, whose partials are pooled.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32
 
 from service.bundle import Bundle
-from service.errors import BundleError, WindowInvalidError
+from service.errors import BundleError
 from service.gpu import CPU_PROVIDER, bucket
 from service.manifest import EncoderInfo
-from service.runtime import Device, Session, open_session
+from service.pieces import Cutter, Piece
+from service.pooling import Pool, Windowing, WindowPool, Windows
+from service.runtime import Device, Session, Tuning, n_cores, open_session
 
-CHUNK_S = 30.0
 BATCH_S = 40.0
 # The graph works on at least this much internally, so shorter clips cost as much [s].
-_FLOOR_S = 0.95
+FLOOR_S = 0.95
 
-
-@dataclass(frozen=True, slots=True)
-class Windows:
-    """A clip's embeddings over time.
-
-    Attributes:
-        whole: Embedding of the whole clip, float32 [dim].
-        embeddings: One per window, float32 [windows dim].
-        starts_s: Where each window starts, float64 [windows] [s].
-        ends_s: Where each window ends, float64 [windows] [s]; the last is the clip's end.
-    """
-
-    whole: np.ndarray
-    embeddings: np.ndarray
-    starts_s: np.ndarray
-    ends_s: np.ndarray
-
-
-@dataclass(frozen=True, slots=True)
-class _Partials:
-    """Consecutive partials: sum and maximum [partials dim] over the frames of each."""
-
-    sums: np.ndarray
-    maxima: np.ndarray
+Kind = Literal["embedding", "partials"]
+"""What a run gives of each clip: its embedding [dim], or the sums and maxima [partials dim]."""
+OUTPUTS: dict[Kind, tuple[str, ...]] = {"embedding": ("embedding",), "partials": ("sums", "maxima")}
 
 
 class Encoder:
@@ -61,13 +40,15 @@ class Encoder:
         reference_weight: How much of a reference search by difference takes away.
         provider: Execution provider it runs on.
         precision: Arithmetic it runs in.
+        runs: Runs at once that it is made for.
     """
 
-    def __init__(self, session: Session, bundle: Bundle) -> None:
+    def __init__(
+        self, session: Session, bundle: Bundle, *, narrow: Session | None = None, runs: int = 1
+    ) -> None:
         self._session = session
-        self._info = info = bundle.manifest.encoder
-        self._partial_samples = info.partial_frames * info.block_samples
-        self._chunk_partials = int(CHUNK_S * info.sample_rate_hz) // self._partial_samples
+        self._narrow = narrow or session
+        self.info = info = bundle.manifest.encoder
         self.dim = info.dim
         self.sample_rate = info.sample_rate_hz
         self.fingerprint = info.fingerprint
@@ -75,25 +56,59 @@ class Encoder:
         self.reference_weight = bundle.manifest.difference.reference_weight
         self.provider = session.provider
         self.precision = bundle.precision
+        self.runs = runs
 
     @classmethod
-    def open(cls, bundle: Bundle, *, device: Device = "auto", threads: int = 0) -> Encoder:
+    def open(
+        cls,
+        bundle: Bundle,
+        *,
+        device: Device = "auto",
+        threads: int = 0,
+        runs: int = 1,
+        tuning: Tuning | None = None,
+    ) -> Encoder:
         """Load the encoder of a bundle.
 
         Args:
             bundle: A verified bundle.
             device: Where to run; see `open_session`.
-            threads: Threads of one run; 0 for one per physical core.
+            threads: Threads of one run; 0 for one per core.
+            runs: Runs that share these threads when there is more than one at a time.
+            tuning: How to run; the defaults of `Tuning` if not given.
 
         Raises:
             BundleError: The graph is not the one the bundle's manifest describes.
             DeviceError: A GPU is demanded and missing.
         """
         info = bundle.manifest.encoder
-        session = open_session(bundle.encoder_file, device=device, threads=threads)
+        path = bundle.encoder_file
+        session = open_session(path, device=device, threads=threads, tuning=tuning)
         if faults := _contract_faults(session, info):
-            raise BundleError(f"{bundle.encoder_file}: {'; '.join(faults)}")
-        return cls(session, bundle)
+            raise BundleError(f"{path}: {'; '.join(faults)}")
+        narrow = None
+        if runs > 1 and session.provider == CPU_PROVIDER:
+            each = max(1, (threads or n_cores()) // runs)
+            narrow = open_session(path, device="cpu", threads=each, tuning=tuning)
+        return cls(session, bundle, narrow=narrow, runs=runs if narrow else 1)
+
+    def run(
+        self, clips: Sequence[Float32[np.ndarray, " samples"]], kind: Kind, *, alone: bool = True
+    ) -> list[tuple[np.ndarray, ...]]:
+        """Encode clips in one run, padded to the longest.
+
+        Args:
+            clips: Mono waveforms at `sample_rate`, each of at least one sample.
+            kind: What to give of each.
+            alone: Whether nothing else runs, so that the run may have all threads.
+
+        Returns:
+            Of each clip its embedding, or its sums and maxima; partials beyond its end included.
+        """
+        batch, lengths = self._pad(clips)
+        session = self._session if alone else self._narrow
+        outputs = session.run({"waveform": batch, "lengths": lengths}, OUTPUTS[kind])
+        return list(zip(*outputs, strict=True))
 
     def embed(
         self, clips: Sequence[Float32[np.ndarray, " samples"]]
@@ -132,38 +147,13 @@ class Encoder:
             ValueError: The clip is empty or not a float32 vector.
         """
         _check_clip(clip)
-        partial_s = self._partial_samples / self.sample_rate
-        if not partial_s <= hop_s <= window_s < np.inf:
-            raise WindowInvalidError(
-                f"window_s is {window_s:g} and hop_s is {hop_s:g}; hop_s must be at least "
-                f"{partial_s:g} s and at most window_s"
-            )
-        runs = list(self._run_partials(clip))
-        partials = _Partials(
-            np.concatenate([run.sums for run in runs]),
-            np.concatenate([run.maxima for run in runs]),
-        )
-        n_partials, n_frames = len(partials.sums), self._n_frames(clip.size)
-        window = min(round(window_s / partial_s), n_partials)
-        hop = min(round(hop_s / partial_s), n_partials)
-        # The first window that reaches the end is the last one.
-        starts = np.arange(0, n_partials - window + hop, hop)
-        ends = np.minimum(starts + window, n_partials)
-        per_partial = self._info.partial_frames
-        counts = np.minimum(ends * per_partial, n_frames) - starts * per_partial
-        bounds = [(0, n_partials, n_frames), *zip(starts, ends, counts, strict=True)]
-        whole, *embeddings = (
-            partials.sums[start:end].sum(axis=0) / count + partials.maxima[start:end].max(axis=0)
-            for start, end, count in bounds
-        )
-        ends_s = ends * partial_s
-        ends_s[-1] = clip.size / self.sample_rate
-        return Windows(
-            whole.astype(np.float32),
-            np.stack(embeddings).astype(np.float32),
-            starts * partial_s,
-            ends_s,
-        )
+        cutter, whole = Cutter(self.info), Pool(self.dim)
+        windows = WindowPool(self.info, Windowing(window_s, hop_s), max_windows=clip.size)
+        for sums, maxima in self._run_pieces(cutter.cut([clip])):
+            whole.add(sums, maxima)
+            windows.add(sums, maxima)
+        n_frames = cutter.n_frames
+        return windows.finish(whole.embedding(n_frames), clip.size, n_frames)
 
     def check(self, bundle: Bundle) -> None:
         """Encode the bundle's stored clip and compare with its stored embedding.
@@ -190,42 +180,27 @@ class Encoder:
         self, clips: Sequence[Float32[np.ndarray, " samples"]]
     ) -> Float32[np.ndarray, "clips dim"]:
         embeddings = np.zeros((len(clips), self.dim), np.float32)
-        chunk_samples = self._chunk_partials * self._partial_samples
         short: dict[int, int] = {}
         for row, clip in enumerate(clips):
-            if clip.size <= chunk_samples:
+            cutter = Cutter(self.info)
+            first, *others = cutter.cut([clip])
+            if first.is_whole:
                 short[row] = clip.size
-            else:
-                embeddings[row] = self._embed_long(clip)
+                continue
+            pool = Pool(self.dim)
+            for sums, maxima in self._run_pieces([first, *others]):
+                pool.add(sums, maxima)
+            embeddings[row] = pool.embedding(cutter.n_frames)
         for rows in _batches(short, self.sample_rate):
-            batch, lengths = self._pad([clips[row] for row in rows])
-            inputs = {"waveform": batch, "lengths": lengths}
-            (embeddings[rows],) = self._session.run(inputs, ["embedding"])
+            runs = self.run([clips[row] for row in rows], "embedding")
+            embeddings[rows] = [embedding for (embedding,) in runs]
         return embeddings
 
-    def _embed_long(self, clip: Float32[np.ndarray, " samples"]) -> Float64[np.ndarray, " dim"]:
-        total = np.zeros(self.dim)
-        peak = np.full(self.dim, -np.inf)
-        for partials in self._run_partials(clip):
-            total += partials.sums.sum(axis=0, dtype=np.float64)
-            peak = np.maximum(peak, partials.maxima.max(axis=0))
-        pooled: np.ndarray = total / self._n_frames(clip.size) + peak
-        return pooled
-
-    def _run_partials(self, clip: Float32[np.ndarray, " samples"]) -> Iterator[_Partials]:
-        """Yield the partials of a clip in order, a chunk of them at a time."""
-        n_partials = -(-self._n_frames(clip.size) // self._info.partial_frames)
-        for first in range(0, n_partials, self._chunk_partials):
-            last = min(first + self._chunk_partials, n_partials)
-            # One partial of context on either side is more than a frame depends on.
-            start = max(first - 1, 0)
-            stop = clip.size if last == n_partials else (last + 1) * self._partial_samples
-            batch, lengths = self._pad([clip[start * self._partial_samples : stop]])
-            sums, maxima = self._session.run(
-                {"waveform": batch, "lengths": lengths}, ["sums", "maxima"]
-            )
-            kept = slice(first - start, last - start)
-            yield _Partials(sums[0, kept], maxima[0, kept])
+    def _run_pieces(self, pieces: Iterable[Piece]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the sums and maxima of each piece, without those of its context."""
+        for piece in pieces:
+            ((sums, maxima),) = self.run([piece.samples], "partials")
+            yield sums[piece.kept], maxima[piece.kept]
 
     def _pad(
         self, clips: Sequence[Float32[np.ndarray, " samples"]]
@@ -237,11 +212,6 @@ class Encoder:
         for row, clip in zip(batch, clips, strict=True):
             row[: clip.size] = clip
         return batch, lengths
-
-    def _n_frames(self, n_samples: int) -> int:
-        """Count the encoder frames of a clip; its halvings round down."""
-        quarter = self._info.block_samples // 4
-        return (1 + max(n_samples, self._info.min_samples) // quarter) // 4
 
 
 def _contract_faults(session: Session, info: EncoderInfo) -> list[str]:
@@ -271,7 +241,7 @@ def _check_clip(clip: Float32[np.ndarray, " samples"]) -> None:
 
 def _batches(sizes: dict[int, int], sample_rate: int) -> Iterator[list[int]]:
     """Group rows of similar size so that a padded batch stays within `BATCH_S` of audio."""
-    floor, budget = int(_FLOOR_S * sample_rate), int(BATCH_S * sample_rate)
+    floor, budget = int(FLOOR_S * sample_rate), int(BATCH_S * sample_rate)
     batch: list[int] = []
     longest = 0
     for row in sorted(sizes, key=lambda row: -sizes[row]):

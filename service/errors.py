@@ -30,6 +30,8 @@ and what is allowed. Answers are problem details (RFC 9457) with a `code` that s
     │  │  ├─ ModifierUnavailableError     422  modifier_unavailable
     │  │  ├─ QueryIncompleteError         422  query_incomplete
     │  │  └─ WindowInvalidError           422  window_invalid
+    │  ├─ UnauthorizedError               401  unauthorized
+    │  ├─ ForbiddenError                  403  forbidden
     │  ├─ FingerprintMismatchError        409  fingerprint_mismatch
     │  ├─ NotFoundError                   404  not_found
     │  │  ├─ ClipUnknownError             404  clip_unknown
@@ -38,12 +40,15 @@ and what is allowed. Answers are problem details (RFC 9457) with a `code` that s
     │  └─ MethodNotAllowedError           405  method_not_allowed
     ├─ UnavailableError                   the request may be repeated later
     │  ├─ OverloadError                   503  overloaded
-    │  └─ NotReadyError                   503  not_ready
+    │  ├─ NotReadyError                   503  not_ready
+    │  └─ DeadlineError                   504  deadline_exceeded
     └─ InternalError                      500  internal; its text never leaves the process
     StartupError                          the process ends with exit code 1
     ├─ SettingsError
     ├─ BundleError
     ├─ DeviceError
+    ├─ KeysError
+    ├─ BackupError
     └─ LibraryError
 """
 
@@ -216,6 +221,18 @@ class WindowInvalidError(RequestInvalidError):
     code, title = "window_invalid", "The window is invalid"
 
 
+class UnauthorizedError(ClientError):
+    """Keys are asked for, and none or no good one was sent."""
+
+    status, code, title = 401, "unauthorized", "A key is needed"
+
+
+class ForbiddenError(ClientError):
+    """The key may not do this."""
+
+    status, code, title = 403, "forbidden", "This key may not do that"
+
+
 class FingerprintMismatchError(ClientError):
     """Vectors were made by another encoder than the one being served."""
 
@@ -270,6 +287,12 @@ class NotReadyError(UnavailableError):
     code, title = "not_ready", "The service is not ready"
 
 
+class DeadlineError(UnavailableError):
+    """The answer was not ready in time."""
+
+    status, code, title = 504, "deadline_exceeded", "The deadline passed"
+
+
 class InternalError(ServiceError):
     """A fault of ours; the detail is for the log only."""
 
@@ -292,6 +315,14 @@ class BundleError(StartupError):
 
 class DeviceError(StartupError):
     """The demanded device is not available."""
+
+
+class KeysError(StartupError):
+    """The file of API keys cannot be read, or is wrong."""
+
+
+class BackupError(StartupError):
+    """A backup cannot be made or restored: it is damaged, or there is something in its way."""
 
 
 class LibraryError(StartupError):

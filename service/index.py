@@ -1,14 +1,59 @@
-"""The nearest-neighbour index: unit vectors by clip number, searched exactly."""
+"""The nearest-neighbour index: unit vectors by clip number, exact while there are few.
+
+What was written lately is searched exactly. When that grows, everything is built into an inverted
+file beside the searches, which then takes its place (`service.settling`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import faiss
 import numpy as np
-from jaxtyping import Float32, Int64
+import orjson
+from jaxtyping import Bool, Float16, Float32, Int64
+
+from service.exact_index import ExactVectors
+from service.settled_index import SettledVectors
+
+EXACT_BELOW = 50_000
+"""Vectors that are searched exactly; docs/results/index.json says what that costs."""
+GONE_SHARE = 0.2
+"""Share of vectors that are no longer good, above which the inverted file is built anew."""
+
+
+_BATCH = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """What an index held at one moment, to be gathered while it goes on changing.
+
+    Attributes:
+        recent: Numbers and vectors that were searched exactly.
+        settled: The inverted file there was, if any; its vectors do not change.
+        settled_seqs: The numbers in it that were good.
+    """
+
+    recent: tuple[Int64[np.ndarray, " clips"], Float32[np.ndarray, "clips dim"]]
+    settled: SettledVectors | None
+    settled_seqs: Int64[np.ndarray, " settled"]
+
+    def gather(self) -> tuple[Int64[np.ndarray, " all"], Float16[np.ndarray, "all dim"]]:
+        """Return all numbers, ascending, and their vectors in half precision."""
+        recent_seqs, recent = self.recent
+        seqs = np.append(self.settled_seqs, recent_seqs)
+        vectors = np.empty((len(seqs), recent.shape[1]), np.float16)
+        n_settled = len(self.settled_seqs)
+        for first in range(0, n_settled, _BATCH):
+            assert self.settled is not None
+            batch = slice(first, min(first + _BATCH, n_settled))
+            vectors[batch] = self.settled.kept(self.settled_seqs[batch])
+        vectors[n_settled:] = recent
+        order = np.argsort(seqs)
+        return seqs[order], vectors[order]
 
 
 class ClipIndex:
@@ -18,29 +63,63 @@ class ClipIndex:
 
     Args:
         dim: Length of a vector.
+        exact_below: Vectors that are searched exactly before they are settled.
 
     Attributes:
         revision: Revision of the catalogue that the vectors stand for.
     """
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, *, exact_below: int = EXACT_BELOW) -> None:
         self.revision = 0
         self._dim = dim
-        self._faiss: Any = faiss.IndexIDMap2(faiss.IndexFlatIP(dim))
+        self._exact_below = exact_below
+        self._recent = ExactVectors(dim)
+        self._settled: SettledVectors | None = None
+        # Numbers put or removed since `unsettled` was asked; None when nothing is being settled.
+        self._touched: set[int] | None = None
 
     def __len__(self) -> int:
-        return int(self._faiss.ntotal)
+        return len(self._recent) + (len(self._settled) if self._settled else 0)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every search looks at every vector."""
+        return self._settled is None
+
+    @property
+    def wants_settling(self) -> bool:
+        """Whether too many vectors are searched exactly, or too many are no longer good."""
+        if len(self._recent) > self._exact_below:
+            return True
+        return self._settled is not None and self._settled.n_gone > GONE_SHARE * len(self._settled)
 
     def add(
         self, seqs: Int64[np.ndarray, " clips"], vectors: Float32[np.ndarray, "clips dim"]
     ) -> None:
         """Add vectors under numbers that are not in the index."""
-        self._faiss.add_with_ids(np.ascontiguousarray(vectors, np.float32), seqs)
+        self._recent.add(seqs, vectors)
+        self._touch(seqs)
 
     def remove(self, seqs: Sequence[int] | Int64[np.ndarray, " clips"]) -> None:
         """Remove the vectors of these numbers; numbers that are not there are passed over."""
-        if len(seqs) and len(self):
-            self._faiss.remove_ids(np.asarray(seqs, np.int64))
+        numbers = np.asarray(seqs, np.int64)
+        self._recent.remove(numbers)
+        if self._settled is not None and len(numbers):
+            self._settled.remove(numbers)
+        self._touch(numbers)
+
+    def vectors(
+        self, seqs: Int64[np.ndarray, " clips"]
+    ) -> tuple[Bool[np.ndarray, " clips"], Float32[np.ndarray, "found dim"]]:
+        """Tell which of these numbers are in the index, and return their vectors in this order."""
+        is_recent, recent = self._recent.vectors(seqs)
+        if self._settled is None:
+            return is_recent, recent
+        is_settled, settled = self._settled.vectors(seqs)
+        found = np.empty((len(seqs), self._dim), np.float32)
+        found[is_recent], found[is_settled] = recent, settled
+        is_there = is_recent | is_settled
+        return is_there, found[is_there]
 
     def search(
         self,
@@ -48,34 +127,51 @@ class ClipIndex:
         k: int,
         *,
         among: Int64[np.ndarray, " clips"] | None = None,
+        exact: bool = False,
     ) -> tuple[Float32[np.ndarray, " hits"], Int64[np.ndarray, " hits"]]:
         """Return the inner products and numbers of the nearest clips, best first.
 
-        Equal scores are ordered by number, also where only some of them fit into k: the answer
-        depends on what the index holds and not on how it came to hold it.
+        Equal scores are ordered by number, also where only some of them fit into k: while the
+        index is exact, the answer depends on what it holds and not on how it came to hold it.
 
         Args:
             query: Unit vector.
-            k: Most hits; fewer come only where fewer clips are searched.
+            k: Most hits.
             among: Search these clips only.
+            exact: Look at every vector, whatever it costs.
         """
-        parameters = faiss.SearchParameters()
-        if among is not None:
-            selector = faiss.IDSelectorBatch(among)
-            parameters.sel = selector
         # One query cannot be shared out, and on busy cores a team of threads takes milliseconds to
         # meet; the setting is the calling thread's own.
         faiss.omp_set_num_threads(1)
-        queries = np.ascontiguousarray(query, np.float32)[np.newaxis]
-        n_asked = k + 1
-        while True:
-            found, numbers = self._faiss.search(queries, n_asked, params=parameters)
-            scores, seqs = found[0][numbers[0] >= 0], numbers[0][numbers[0] >= 0]
-            if len(seqs) < n_asked or scores[k - 1] > scores[-1]:
-                break
-            n_asked *= 2
+        scores, seqs = self._recent.search(query, k, among=among)
+        if self._settled is not None:
+            more_scores, more_seqs = self._settled.search(query, k, among=among, exact=exact)
+            scores, seqs = np.append(scores, more_scores), np.append(seqs, more_seqs)
         order = np.lexsort((seqs, -scores))[:k]
         return scores[order], seqs[order]
+
+    def sample(
+        self, n: int
+    ) -> tuple[Int64[np.ndarray, " clips"], Float32[np.ndarray, "clips dim"]]:
+        """Return numbers and vectors of at most n clips, evenly spaced over all, by number."""
+        seqs = np.sort(self._seqs())
+        n_clips = min(n, len(seqs))
+        chosen = seqs[np.arange(n_clips) * len(seqs) // max(n_clips, 1)]
+        return chosen, self.vectors(chosen)[1]
+
+    def unsettled(self) -> Unsettled:
+        """Tell what there is to be built into an inverted file, and note changes from now on."""
+        self._touched = set()
+        seqs = self._recent.seqs
+        settled_seqs = self._settled.seqs if self._settled else np.empty(0, np.int64)
+        return Unsettled((seqs, self._recent.vectors(seqs)[1]), self._settled, settled_seqs)
+
+    def settle(self, settled: SettledVectors) -> None:
+        """Take what was built of the last `unsettled`; what changed meanwhile keeps its change."""
+        touched = np.array(sorted(self._touched or ()), np.int64)
+        settled.remove(touched)
+        self._recent.remove(settled.seqs)
+        self._settled, self._touched = settled, None
 
     def write(self, path: Path) -> None:
         """Write the vectors to a file.
@@ -83,24 +179,46 @@ class ClipIndex:
         Raises:
             OSError: They cannot be written there.
         """
+        head = {
+            "n_probe": self._settled.n_probe if self._settled else None,
+            "gone": self._settled.gone if self._settled else [],
+        }
         try:
-            faiss.write_index(self._faiss, str(path))
-        except RuntimeError as err:
+            with path.open("wb") as file:
+                file.write(orjson.dumps(head) + b"\n")
+                self._recent.write(file)
+                if self._settled is not None:
+                    self._settled.write(file)
+        except (RuntimeError, OSError) as err:
             raise OSError(f"the index cannot be written to {path}: {err}") from err
 
     @classmethod
-    def read(cls, path: Path, *, dim: int, revision: int) -> ClipIndex:
+    def read(
+        cls, path: Path, *, dim: int, revision: int, exact_below: int = EXACT_BELOW
+    ) -> ClipIndex:
         """Read vectors back from a file that `write` made; hash it first, FAISS trusts its input.
 
         Raises:
             ValueError: The file is no index of this length of vector.
+            OSError: It cannot be read.
         """
-        index = cls(dim)
+        index = cls(dim, exact_below=exact_below)
         try:
-            index._faiss = faiss.read_index(str(path))
-        except RuntimeError as err:
-            raise ValueError(f"FAISS cannot read it: {err}") from err
-        if not isinstance(index._faiss, faiss.IndexIDMap2) or index._faiss.d != dim:
-            raise ValueError(f"it is no flat index of {dim} dimensions")
+            with path.open("rb") as file:
+                head = orjson.loads(file.readline())
+                index._recent = ExactVectors.read(file, dim)
+                if head["n_probe"] is not None:
+                    index._settled = SettledVectors.read(file, dim, head["n_probe"], head["gone"])
+        except (RuntimeError, KeyError, TypeError, orjson.JSONDecodeError) as err:
+            raise ValueError(f"it cannot be read: {err}") from err
         index.revision = revision
         return index
+
+    def _seqs(self) -> Int64[np.ndarray, " clips"]:
+        if self._settled is None:
+            return self._recent.seqs
+        return np.append(self._settled.seqs, self._recent.seqs)
+
+    def _touch(self, seqs: Int64[np.ndarray, " clips"]) -> None:
+        if self._touched is not None:
+            self._touched.update(seqs.tolist())

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from service.clips import AudioInfo, ClipRecord, NewClip, ReferencedAudio, StoredAudio
-from service.errors import ClientError
+from service.errors import ClientError, ClipUnknownError
 from service.filters import Metadata
 from service.intake import EXTENSIONS, ID_DIGITS
 from service.library import Library
@@ -124,10 +124,17 @@ class Ingest:
                     embedding=item.embedding,
                     audio=self._audio(file, item.info, copy=self._copy),
                     info=item.info,
-                    metadata=self._metadata(file.path),
+                    metadata=self._kept(file.sha256[:ID_DIGITS]) | self._metadata(file.path),
                 )
                 clips.append((file, clip))
         self._report.added += self._put(clips)
+
+    def _kept(self, clip_id: str) -> Metadata:
+        """Return the metadata of a clip that is there but was not embedded by this encoder."""
+        try:
+            return self._library.get(clip_id).metadata
+        except ClipUnknownError:
+            return {}
 
     def _renew(self, file: Hashed, ids: Sequence[str]) -> None:
         """Bring a clip that is there up to date: where its audio is, and its metadata."""

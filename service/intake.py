@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import BinaryIO
 
-from service.audio import Audio
-from service.clips import AudioInfo, ClipRecord, NewClip, StoredAudio
+from service.cache import content_digest
+from service.clips import ClipRecord, NewClip, StoredAudio
 from service.filters import Metadata
 from service.library import Library
 from service.sounds import Listener
@@ -14,7 +13,6 @@ from service.timing import Phases
 
 ID_DIGITS = 32
 """A clip without a name of its own is named by this many digits of its content's SHA-256."""
-CHUNK_BYTES = 1024 * 1024
 
 EXTENSIONS = {
     "audio/aac": ".aac",
@@ -59,33 +57,14 @@ class Intake:
         Raises:
             AudioError: The file does not become audio, or is over a limit.
         """
-        sha256 = _digest(content)
+        sha256 = content_digest(content)
         (embedded,) = self._listener.embed_files([content], phases)
-        audio = embedded.audio
         clip = NewClip(
             id=clip_id or sha256[:ID_DIGITS],
             embedding=embedded.embedding,
-            audio=StoredAudio(content, sha256, EXTENSIONS.get(audio.media_type, "")),
-            info=audio_info(audio),
+            audio=StoredAudio(content, sha256, EXTENSIONS.get(embedded.info.media_type or "", "")),
+            info=embedded.info,
             metadata=metadata,
         )
         with phases.measure("store"):
             return self._library.put(clip)
-
-
-def audio_info(audio: Audio) -> AudioInfo:
-    """Return what the library keeps of a decoded clip beside its embedding."""
-    return AudioInfo(
-        media_type=audio.media_type,
-        duration_s=audio.duration_s,
-        sample_rate_hz=audio.source_rate_hz,
-        channels=audio.source_channels,
-    )
-
-
-def _digest(content: BinaryIO) -> str:
-    content.seek(0)
-    digest = hashlib.sha256()
-    while chunk := content.read(CHUNK_BYTES):
-        digest.update(chunk)
-    return digest.hexdigest()

@@ -9,13 +9,14 @@ library.lock      held by whoever changes which audio files there are
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
 
+from service.backlog import Backlog, check_encoder
 from service.catalog import Catalog
 from service.clips import AudioInfo, ClipRecord, NewClip, ReferencedAudio, StoredAudio
 from service.cursor import decode_cursor, encode_cursor
@@ -23,6 +24,8 @@ from service.errors import ClipAudioMissingError, LibraryError
 from service.filters import Filter
 from service.live_index import LiveIndex
 from service.locks import file_lock
+from service.sampler import Sampler
+from service.space import Space
 from service.store import sync_directory
 from service.writer import ClipWriter
 
@@ -45,17 +48,25 @@ class Hit:
 
     Attributes:
         record: The clip.
-        score: Inner product of the query and the clip's centred unit embedding, -1 to 1.
+        score: Inner product of the query and the clip's unit vector, -1 to 1.
+        shares: Inner product of each term of the query with it, by the term's name.
     """
 
     record: ClipRecord
     score: float
+    shares: dict[str, float] = field(default_factory=dict)
 
 
 class Library:
     """One open library, for any number of threads; other processes may have it open too.
 
     Use `Library.open`.
+
+    Attributes:
+        space: Where it is searched.
+        backlog: What its encoder has yet to embed.
+        sampler: Gives the vectors of some of its clips.
+        audit: Measures the recall of its searches.
     """
 
     def __init__(
@@ -64,35 +75,41 @@ class Library:
         *,
         catalog: Catalog,
         writer: ClipWriter,
-        index: LiveIndex,
+        space: Space,
+        backlog: Backlog,
     ) -> None:
         self._path = path
         self._catalog = catalog
         self._writer = writer
-        self._index = index
+        self._index = LiveIndex(catalog, path / "index", space=space)
+        self.space = space
+        self.backlog = backlog
+        self.sampler = Sampler(catalog, self._index)
+        self.audit = self._index.audit
 
     @classmethod
     def open(
         cls,
         path: Path,
         *,
-        fingerprint: str,
-        mean: Float32[np.ndarray, " dim"],
+        space: Space,
         precision: str = "float32",
         create: bool = True,
+        reembedding: bool = False,
     ) -> Library:
         """Open a library, after sweeping up what a crash may have left in it.
 
         Args:
             path: Directory of the library.
-            fingerprint: Encoder whose embeddings it holds.
-            mean: Mean embedding of that encoder's training clips [dim].
+            space: Where it is searched; of the encoder whose embeddings it holds.
             precision: Variant of the encoder that makes the embeddings put here.
             create: Make the library if there is none.
+            reembedding: Open it though clips await this encoder.
 
         Raises:
             LibraryError: There is none and none is to be made, it cannot be read or written, or
-                it holds clips that another encoder embedded.
+                it holds clips that only another encoder embedded; those apart that are known to be
+                out of this one's reach, which searches do not find.
         """
         path = path.absolute()
         file = path / "catalog.sqlite"
@@ -103,18 +120,22 @@ class Library:
                 path.mkdir(parents=True, exist_ok=True)
                 sync_directory(path.parent)
             with file_lock(path / "library.lock"):
-                catalog = Catalog(file, fingerprint=fingerprint, precision=precision)
-            _check_encoder(path, catalog, fingerprint)
-            writer = ClipWriter(path, catalog, dim=len(mean))
-            index = LiveIndex(catalog, path / "index", fingerprint=fingerprint, mean=mean)
+                encoder = {"fingerprint": space.fingerprint, "precision": precision}
+                catalog = Catalog(file, **encoder)
+                backlog = Backlog(catalog, **encoder)
+            if not reembedding:
+                check_encoder(path, catalog, backlog, space.fingerprint)
+            writer = ClipWriter(path, catalog, dim=space.embedding_dim)
+            library = cls(path, catalog=catalog, writer=writer, space=space, backlog=backlog)
         except OSError as err:
             raise LibraryError(f"{path} cannot be used as a library: {err}") from err
         if writer.n_swept:
             _LOGGER.info("swept %d unfinished audio files from %s", writer.n_swept, path)
-        return cls(path, catalog=catalog, writer=writer, index=index)
+        return library
 
     def close(self) -> None:
         """Close the library; no call may be under way or follow."""
+        self._index.close()
         self._writer.close()
         self._catalog.close()
 
@@ -180,7 +201,7 @@ class Library:
         return path
 
     def has_content(self, sha256: str) -> tuple[str, ...]:
-        """Return the ids of the clips whose audio has this digest, oldest first."""
+        """Return the ids of the embedded clips whose audio has this digest, oldest first."""
         return self._catalog.ids_by_content(sha256)
 
     def page(
@@ -215,6 +236,7 @@ class Library:
         *,
         filter: Filter | None = None,
         exclude: frozenset[str] = frozenset(),
+        terms: Mapping[str, Float32[np.ndarray, " dim"]] | None = None,
     ) -> list[Hit]:
         """Return the clips nearest to a query, best first; the older clip first among equals.
 
@@ -222,19 +244,24 @@ class Library:
         deleted while the search runs may be missing from it.
 
         Args:
-            query: Unit vector, compared with centred embeddings; zero is near to nothing.
+            query: Unit vector, compared with those of the clips; zero is near to nothing.
             k: Most hits, at least 1.
             filter: Only clips whose metadata passes; k of them if there are as many.
             exclude: Ids of clips to leave out.
+            terms: Vectors of which each hit's shares are wanted, by name.
         """
         if not query.any():
             return []
         among = None if filter is None else self._catalog.matching(filter)
-        scores, seqs = self._index.search(query, k + len(exclude), among=among)
-        records = self._catalog.records(seqs.tolist())
+        found = self._index.search(query, k + len(exclude), among=among, terms=terms)
+        records = self._catalog.records(found.seqs.tolist())
         hits = [
-            Hit(records[seq], score)
-            for seq, score in zip(seqs.tolist(), scores.tolist(), strict=True)
+            Hit(
+                records[seq],
+                float(found.scores[rank]),
+                {name: float(shares[rank]) for name, shares in found.shares.items()},
+            )
+            for rank, seq in enumerate(found.seqs.tolist())
             if seq in records and records[seq].id not in exclude
         ]
         return hits[:k]
@@ -254,13 +281,3 @@ class Library:
     def save_snapshot(self) -> None:
         """Save the search index, so that the next start need not build it."""
         self._index.save()
-
-
-def _check_encoder(path: Path, catalog: Catalog, fingerprint: str) -> None:
-    other = catalog.other_fingerprint()
-    if other is not None:
-        catalog.close()
-        raise LibraryError(
-            f"{path} holds clips embedded by encoder {other}; the encoder of this bundle is "
-            f"{fingerprint}. Use the bundle that made the library, or another library"
-        )

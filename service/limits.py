@@ -1,8 +1,6 @@
-"""What is refused before it costs anything: too large bodies, and work beyond the queue."""
+"""What is bounded of every request: the bytes of its body, and the pauses in it."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import anyio
 from starlette.datastructures import Headers
@@ -12,7 +10,6 @@ from service.errors import (
     BodyTimeoutError,
     BodyTooLargeError,
     ClientError,
-    OverloadError,
     RequestInvalidError,
 )
 from service.problems import problem_response
@@ -126,40 +123,6 @@ class _Body:
 
     def _too_large(self) -> BodyTooLargeError:
         return BodyTooLargeError(f"a request body has at most {self._max_body_bytes} bytes")
-
-
-class Admission:
-    """ASGI layer that bounds the requests with work in them: those at work and those waiting.
-
-    Beyond `capacity` a request is refused at once, before its body is read.
-
-    Args:
-        app: What answers.
-        capacity: Most requests let in at a time.
-        on_refusal: Called for each one refused.
-    """
-
-    def __init__(self, app: ASGIApp, *, capacity: int, on_refusal: Callable[[], None]) -> None:
-        self._app = app
-        self._capacity = capacity
-        self._on_refusal = on_refusal
-        self._admitted = 0
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http" or scope["method"] not in ("POST", "PUT"):
-            await self._app(scope, receive, send)
-            return
-        if self._admitted >= self._capacity:
-            self._on_refusal()
-            error = OverloadError(f"{self._capacity} requests are being worked on; try again soon")
-            await problem_response(scope, error)(scope, receive, send)
-            return
-        self._admitted += 1
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            self._admitted -= 1
 
 
 class HeadAsGet:

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Bool, Float16, Float32, Int64
 
+from service.background import Background
 from service.catalog import Catalog
-from service.difference import centre
-from service.index import ClipIndex
+from service.index import EXACT_BELOW, ClipIndex
 from service.locks import SharedLock
-from service.snapshot import Snapshots, Space
+from service.recall import Asked, RecallAudit
+from service.settled_index import build
+from service.snapshot import Origin, Snapshots
+from service.space import Space, items
+
+
+class Found(NamedTuple):
+    """The nearest clips, best first.
+
+    Attributes:
+        scores: Their inner products with the query, float32 [hits].
+        seqs: Their numbers, int64 [hits].
+        shares: Their inner products with each term of the query, by its name, float32 [hits].
+    """
+
+    scores: np.ndarray
+    seqs: np.ndarray
+    shares: dict[str, np.ndarray]
 
 
 class LiveIndex:
-    """Searches the clips of a catalogue by their centred embeddings.
+    """Searches the clips of a catalogue by where they lie in a space.
 
     The vectors are a cache of the catalogue: read from a snapshot if there is a good one, brought
     up to the catalogue's revision before every search, and rebuilt if that fails half way.
@@ -24,8 +43,11 @@ class LiveIndex:
     Args:
         catalog: The truth.
         directory: Place of the snapshot.
-        fingerprint: Encoder of the embeddings.
-        mean: Training mean that is subtracted from them [dim].
+        space: Where their embeddings lie.
+        exact_below: Clips up to which every search looks at all of them.
+
+    Attributes:
+        audit: Measures the recall of live searches, where the index is not exact.
     """
 
     def __init__(
@@ -33,18 +55,20 @@ class LiveIndex:
         catalog: Catalog,
         directory: Path,
         *,
-        fingerprint: str,
-        mean: Float32[np.ndarray, " dim"],
+        space: Space,
+        exact_below: int = EXACT_BELOW,
     ) -> None:
         self._catalog = catalog
-        self._mean = mean
-        mean_sha256 = hashlib.sha256(mean.astype("<f4").tobytes()).hexdigest()
+        self._space = space
+        self._exact_below = exact_below
         self._snapshots = Snapshots(
-            directory, Space(catalog.library, fingerprint, mean_sha256, len(mean))
+            directory, Origin(catalog.library, space.fingerprint, space.identity, space.dim)
         )
         self._index: ClipIndex | None = None
         self._saved_revision: int | None = None
         self._lock = SharedLock()
+        self._settling = Background()
+        self.audit = RecallAudit(self._search_exactly)
 
     def search(
         self,
@@ -52,17 +76,35 @@ class LiveIndex:
         k: int,
         *,
         among: Int64[np.ndarray, " clips"] | None = None,
-    ) -> tuple[Float32[np.ndarray, " hits"], Int64[np.ndarray, " hits"]]:
-        """Return scores and numbers of the nearest clips, see `ClipIndex.search`.
+        terms: Mapping[str, Float32[np.ndarray, " dim"]] | None = None,
+    ) -> Found:
+        """Return the nearest clips, see `ClipIndex.search`.
 
         Every write that was acknowledged before the call is seen.
+
+        Args:
+            query: Unit vector.
+            k: Most hits.
+            among: Search these clips only.
+            terms: Vectors of which each hit's shares are wanted, by name.
         """
-        revision = self._catalog.revision()
-        while True:
-            with self._lock.shared():
-                if self._index is not None and self._index.revision >= revision:
-                    return self._index.search(query, k, among=among)
-            self.refresh()
+        with self._level() as index:
+            scores, seqs = index.search(query, k, among=among)
+            shares = {}
+            if terms:
+                _, vectors = index.vectors(seqs)
+                shares = {name: vectors @ term for name, term in terms.items()}
+            is_exact = index.is_exact
+        if not is_exact:
+            self.audit.offer(Asked(query, k, among, is_modified=bool(terms)), seqs)
+        return Found(scores, seqs, shares)
+
+    def sample(
+        self, n: int
+    ) -> tuple[int, Int64[np.ndarray, " clips"], Float32[np.ndarray, "clips dim"]]:
+        """Return the revision, and numbers and vectors of clips, see `ClipIndex.sample`."""
+        with self._level() as index:
+            return index.revision, *index.sample(n)
 
     def refresh(self) -> None:
         """Bring the index to the catalogue's revision."""
@@ -70,6 +112,8 @@ class LiveIndex:
             # Not kept while it changes: a change that broke off must not be searched.
             index, self._index = self._index, None
             self._index = self._catch_up(self._load() if index is None else index)
+            if self._index.wants_settling:
+                self._settling.start(self._settle)
 
     def save(self) -> None:
         """Write a snapshot of the index as of now, unless the one there is as new."""
@@ -80,20 +124,81 @@ class LiveIndex:
                 self._snapshots.save(index)
                 self._saved_revision = index.revision
 
+    def settled(self) -> None:
+        """Wait until nothing is built in the background."""
+        self._settling.wait()
+
+    def close(self) -> None:
+        """Give up what is done in the background; no search is under way or follows."""
+        self._settling.stop()
+        self.audit.stop()
+
+    def _settle(self, is_stopped: Callable[[], bool]) -> None:
+        """Build an inverted file of all vectors beside the searches, then let it take its place."""
+        with self._lock.shared():
+            if self._index is None:
+                return
+            unsettled = self._index.unsettled()
+            index = self._index
+        settled = build(*unsettled.gather(), is_stopped=is_stopped)
+        with self._lock.exclusive():
+            if self._index is index:
+                index.settle(settled)
+                self._saved_revision = None
+
+    def _search_exactly(self, asked: Asked) -> Int64[np.ndarray, " hits"]:
+        with self._level() as index:
+            return index.search(asked.query, asked.k, among=asked.among, exact=True)[1]
+
+    @contextmanager
+    def _level(self) -> Iterator[ClipIndex]:
+        """Give the index, at the catalogue's revision or newer, while the context lasts."""
+        revision = self._catalog.revision()
+        while True:
+            with self._lock.shared():
+                if self._index is not None and self._index.revision >= revision:
+                    yield self._index
+                    return
+            self.refresh()
+
     def _load(self) -> ClipIndex:
-        index = self._snapshots.load(newest=self._catalog.revision())
+        index = self._snapshots.load(newest=self._catalog.revision(), exact_below=self._exact_below)
         if index is None:
-            return ClipIndex(len(self._mean))
+            return ClipIndex(self._space.dim, exact_below=self._exact_below)
         self._saved_revision = index.revision
         return index
 
     def _catch_up(self, index: ClipIndex) -> ClipIndex:
         is_new = len(index) == 0
         with self._catalog.changes(index.revision) as changes:
-            index.remove(changes.deleted)
+            index.remove(changes.gone)
             for seqs, embeddings in changes.batches:
-                if not is_new:
-                    index.remove(seqs)
-                index.add(seqs, centre(embeddings.astype(np.float32), self._mean))
+                self._put(index, seqs, embeddings, is_new=is_new)
             index.revision = changes.revision
         return index
+
+    def _put(
+        self,
+        index: ClipIndex,
+        seqs: Int64[np.ndarray, " clips"],
+        embeddings: Float16[np.ndarray, "clips embedding_dim"],
+        *,
+        is_new: bool,
+    ) -> None:
+        vectors = items(self._space, embeddings.astype(np.float32))
+        if not is_new:
+            # A change of a clip need not move it, and removing costs a pass over the whole index.
+            is_there, before = index.vectors(seqs)
+            is_placed = is_there.copy()
+            is_placed[is_there] = _are_equal(vectors[is_there], before)
+            index.remove(seqs[is_there & ~is_placed])
+            seqs, vectors = seqs[~is_placed], vectors[~is_placed]
+        index.add(seqs, vectors)
+
+
+def _are_equal(
+    a: Float32[np.ndarray, "clips dim"], b: Float32[np.ndarray, "clips dim"]
+) -> Bool[np.ndarray, " clips"]:
+    """Compare vectors row by row in the half precision that an inverted file keeps."""
+    equal: np.ndarray = (a.astype(np.float16) == b.astype(np.float16)).all(axis=1)
+    return equal

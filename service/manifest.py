@@ -102,6 +102,14 @@ class EncoderInfo(_Record):
             raise ValueError(f"one variant of each precision is allowed, not {precisions}")
         return self
 
+    def count_frames(self, n_samples: int) -> int:
+        """Count the encoder frames of a clip; its halvings round down."""
+        return (1 + max(n_samples, self.min_samples) // (self.block_samples // 4)) // 4
+
+    def count_partials(self, n_samples: int) -> int:
+        """Count the partials of a clip; the last one may have fewer frames."""
+        return -(-self.count_frames(n_samples) // self.partial_frames)
+
 
 class DifferenceInfo(_Record):
     """What search by difference needs.

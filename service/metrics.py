@@ -11,6 +11,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from service.batching import Run
 from service.timing import Phases
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -44,6 +45,7 @@ class Metrics:
             buckets=BUCKETS_S,
             registry=self._registry,
         )
+        self._add_engine()
         self.in_flight = Gauge(
             "minuend_requests_in_flight", "Requests being answered.", registry=self._registry
         )
@@ -54,6 +56,13 @@ class Metrics:
             "minuend_audio_seconds", "Audio that was embedded.", registry=self._registry
         )
         self.clips = Gauge("minuend_library_clips", "Clips stored.", registry=self._registry)
+        self._recall = Histogram(
+            "minuend_index_recall",
+            "Share of the truly nearest that a sampled live search found, by kind of query.",
+            ["query"],
+            buckets=(0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 1),
+            registry=self._registry,
+        )
         self.bundle = Gauge(
             "minuend_bundle_info",
             "Always 1; the labels name the bundle being served.",
@@ -61,6 +70,60 @@ class Metrics:
             registry=self._registry,
         )
         ProcessCollector(registry=self._registry)
+
+    def _add_engine(self) -> None:
+        """Add what is counted between decoding and the embedding."""
+        self._run_clips = Histogram(
+            "minuend_run_clips",
+            "Clips, or pieces of long ones, in one run of the encoder.",
+            buckets=(1, 2, 4, 8, 16, 32),
+            registry=self._registry,
+        )
+        self._run_audio = Histogram(
+            "minuend_run_audio_seconds",
+            "Audio in one run of the encoder.",
+            buckets=(1, 2, 5, 10, 20, 40),
+            registry=self._registry,
+        )
+        self._run_duration = Histogram(
+            "minuend_run_seconds",
+            "Time of one run of the encoder.",
+            buckets=BUCKETS_S,
+            registry=self._registry,
+        )
+        self._waited = Histogram(
+            "minuend_clip_queue_seconds",
+            "From a decoded clip, or piece of one, to the start of its run.",
+            buckets=BUCKETS_S,
+            registry=self._registry,
+        )
+        self._lookups = Counter(
+            "minuend_cache_lookups",
+            "Files looked for in the cache of embeddings.",
+            ["outcome"],
+            registry=self._registry,
+        )
+        self.queued_s = Gauge(
+            "minuend_queue_audio_seconds",
+            "Decoded audio that waits for the encoder.",
+            registry=self._registry,
+        )
+
+    def observe_run(self, run: Run) -> None:
+        """Count one run of the encoder."""
+        self._run_clips.observe(run.n_clips)
+        self._run_audio.observe(run.audio_s)
+        self._run_duration.observe(run.took_s)
+        for waited_s in run.waited_s:
+            self._waited.observe(waited_s)
+
+    def observe_recall(self, share: float, is_modified: bool) -> None:
+        """Count one live search whose hits were compared with those of an exact one."""
+        self._recall.labels("modified" if is_modified else "plain").observe(share)
+
+    def observe_lookup(self, found: bool) -> None:
+        """Count one lookup in the cache of embeddings."""
+        self._lookups.labels("hit" if found else "miss").inc()
 
     def observe(
         self, *, method: str, route: str, status: int, took_s: float, phases: Phases

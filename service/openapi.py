@@ -31,11 +31,17 @@ def error_classes(root: ErrorClass = errors.ServiceError) -> list[ErrorClass]:
     return list(dict.fromkeys(found))
 
 
-ALWAYS: tuple[ErrorClass, ...] = (errors.InternalError, errors.RequestInvalidError)
+ALWAYS: tuple[ErrorClass, ...] = (
+    errors.InternalError,
+    errors.RequestInvalidError,
+    errors.UnauthorizedError,
+    errors.ForbiddenError,
+)
 BODY: tuple[ErrorClass, ...] = (
     errors.BodyTooLargeError,
     errors.BodyTimeoutError,
     errors.OverloadError,
+    errors.DeadlineError,
 )
 AUDIO: tuple[ErrorClass, ...] = (
     *error_classes(errors.AudioError),

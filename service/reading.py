@@ -19,7 +19,7 @@ from service.audio import Audio, AudioLimits, decode
 from service.clips import AudioInfo
 from service.encoder import Encoder
 from service.errors import AudioError
-from service.intake import audio_info
+from service.takes import audio_info
 
 WORKERS = 2
 # How far the threads may be ahead of the encoder. Decoded audio takes more memory than its file,

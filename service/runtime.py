@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +25,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 Device = Literal["auto", "cpu", "cuda", "tensorrt"]
 TensorSpec = tuple[str, tuple[int | str | None, ...]]
 
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
 _ERRORS_ONLY = 3
 # They share no base class but Exception.
 _LOAD_ERRORS = (
@@ -37,6 +41,22 @@ _LOAD_ERRORS = (
 _DTYPES = {"tensor(float)": "float32", "tensor(int64)": "int64"}
 
 _logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """How sessions on the CPU run.
+
+    The defaults are what was fastest where it was measured; the figures that chose each stand in
+    docs/results/tuning.json, and `minuend tune` measures another host.
+
+    Attributes:
+        spinning: Whether threads wait for work in a loop, which keeps cores busy after each run.
+        arena: Whether memory is kept from run to run, as much as the largest one took.
+    """
+
+    spinning: bool = False
+    arena: bool = True
 
 
 class Session:
@@ -66,13 +86,26 @@ def available_providers() -> list[str]:
     return providers
 
 
-def open_session(path: Path, *, device: Device = "auto", threads: int = 0) -> Session:
+def n_cores() -> int:
+    """Count the cores this process may use, by its affinity and its container's quota."""
+    allowed = len(os.sched_getaffinity(0))
+    try:
+        quota, period = CPU_QUOTA.read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return allowed
+    return allowed if quota == "max" else min(allowed, math.ceil(int(quota) / int(period)))
+
+
+def open_session(
+    path: Path, *, device: Device = "auto", threads: int = 0, tuning: Tuning | None = None
+) -> Session:
     """Load a graph on a device.
 
     Args:
         path: The ONNX file.
         device: See `service.gpu.choose_providers`; "auto" says so in the log if there is no GPU.
-        threads: Threads of one run; 0 for one per physical core.
+        threads: Threads of one run; 0 for one per core.
+        tuning: How to run on the CPU; the defaults of `Tuning` if not given.
 
     Raises:
         DeviceError: A GPU is demanded and missing.
@@ -83,14 +116,14 @@ def open_session(path: Path, *, device: Device = "auto", threads: int = 0) -> Se
         make_caches(providers)
         # Finds the CUDA libraries of pip packages; without it only system-wide ones are seen.
         onnxruntime.preload_dlls()
-    session = _load(path, providers, threads)
+    session = _load(path, providers, threads or n_cores(), tuning or Tuning())
     check_started(device, session.provider)
     if device == "auto" and session.provider == CPU_PROVIDER:
         _logger.info("no GPU is available; %s runs on the CPU", path.name)
     return session
 
 
-def _load(path: Path, providers: list[Provider], threads: int) -> Session:
+def _load(path: Path, providers: list[Provider], threads: int, tuning: Tuning) -> Session:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -98,8 +131,10 @@ def _load(path: Path, providers: list[Provider], threads: int) -> Session:
     options.use_deterministic_compute = True
     # A memory pattern is kept for every shape ever seen, and clips have any length.
     options.enable_mem_pattern = False
-    # Spinning keeps cores busy after each run and gains nothing between requests.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.enable_cpu_mem_arena = tuning.arena
+    options.add_session_config_entry(
+        "session.intra_op.allow_spinning", "1" if tuning.spinning else "0"
+    )
     try:
         return Session(onnxruntime.InferenceSession(path, options, providers=providers))
     except _LOAD_ERRORS as error:

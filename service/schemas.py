@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from service.clips import check_id
+from service.composition import DEFAULT_STRENGTH, MAX_STRENGTH, MAX_TEXT_CHARACTERS
 from service.errors import (
     ClipIdInvalidError,
     KOutOfRangeError,
@@ -29,10 +30,13 @@ from service.errors import (
     WindowInvalidError,
 )
 from service.filters import Filter, Metadata, check_metadata, parse_filter
+from service.text_bank import DEFAULT_PHRASES, MAX_PHRASES
 from service.vectors import Encoding, parse_vector
 
 DEFAULT_K = 10
 DEFAULT_PAGE = 100
+DEFAULT_COLUMNS = 480
+MAX_COLUMNS = 2048
 
 FIELD_ERRORS: dict[str, type[RequestInvalidError]] = {
     "k": KOutOfRangeError,
@@ -148,6 +152,9 @@ class DifferenceFields(Fields):
     k: K = DEFAULT_K
     filter: FilterField | None = Field(None, description="Which clips may be hits.")
     reference_weight: Weight | None = None
+    phrases: int = Field(
+        DEFAULT_PHRASES, ge=0, le=MAX_PHRASES, description="Words for the change to return."
+    )
     encoding: Encoding = Field("json", description="The vector as numbers or as base64 float32.")
 
 
@@ -158,8 +165,18 @@ class SearchFields(Fields):
     embedding: Vector | None = Field(None, description="A raw embedding to search like.")
     reference_id: ClipId | None = Field(None, description="A stored clip to subtract.")
     reference_weight: Weight | None = None
-    modifier: str | None = Field(None, description="Text that changes the query.")
-    modifier_strength: float | None = Field(None, allow_inf_nan=False)
+    modifier: str | None = Field(
+        None,
+        max_length=MAX_TEXT_CHARACTERS,
+        description="Text that says what to find or, beside a sound, how it differs from that.",
+    )
+    modifier_strength: float | None = Field(
+        None,
+        ge=0,
+        le=MAX_STRENGTH,
+        allow_inf_nan=False,
+        description=f"Weight of the modifier; {DEFAULT_STRENGTH:g} if absent, 0 for none.",
+    )
     k: K = DEFAULT_K
     filter: FilterField | None = Field(None, description="Which clips may be hits.")
 
@@ -178,6 +195,22 @@ class ListFields(Fields):
     cursor: str | None = Field(None, description="next_cursor of the page before.")
     limit: int = Field(DEFAULT_PAGE, ge=1, le=1000, description="Clips per page.")
     filter: FilterField | None = Field(None, description="Which clips to list.")
+
+
+class PictureFields(Fields):
+    """POST /pictures, GET /clips/{id}/peaks and GET /clips/{id}/spectrogram."""
+
+    columns: int = Field(
+        DEFAULT_COLUMNS, ge=16, le=MAX_COLUMNS, description="Width of the picture."
+    )
+
+
+class MapFields(Fields):
+    """GET /map."""
+
+    group: str = Field(
+        "kind", min_length=1, max_length=64, description="Name in the metadata to group clips by."
+    )
 
 
 class BulkLine(Fields):

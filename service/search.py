@@ -1,21 +1,24 @@
-"""The use cases of searching: like this sound, and like what changed between two sounds."""
+"""The use cases of searching: like this sound, as a text says, and like what changed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
-from service.difference import centre, centred_cosine, difference_query, relative_norm
+from service.composition import Modifier, Notice, Query, compose
+from service.difference import centred_cosine, relative_norm
 from service.encoder import Encoder
-from service.errors import KOutOfRangeError
+from service.errors import KOutOfRangeError, ModifierUnavailableError, QueryIncompleteError
 from service.filters import Filter
 from service.library import Hit, Library
 from service.sounds import Listener, Sound, Stored
+from service.text_bank import DEFAULT_PHRASES, RankedPhrase
 from service.timing import Phases
+from service.towers import Towers
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,12 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class RankedHit:
-    """A hit, and what its score is made of."""
+    """A hit, and what its score is made of.
+
+    Attributes:
+        hit: The clip and its score.
+        contributions: What each term of the query gave; they add up to the score.
+    """
 
     hit: Hit
     contributions: dict[str, float]
@@ -54,6 +62,14 @@ class RankedHit:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What a search found, best first, and what should be known about it."""
+
+    hits: list[RankedHit]
+    notices: list[Notice] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
     """What changed from a reference to a mixture.
 
@@ -61,87 +77,178 @@ class Difference:
         embedding: f(mixture) - f(reference) [dim].
         relative_norm: |d| / sqrt(|f(mixture)| |f(reference)|).
         cosine: Of the centred mixture and reference, -1..1.
+        phrases: Words for it, best first; none without towers, or if nothing changed.
         hits: The clips nearest to the difference, best first.
     """
 
     embedding: Float32[np.ndarray, " dim"]
     relative_norm: float
     cosine: float
-    hits: list[RankedHit]
+    phrases: list[RankedPhrase]
+    hits: list[RankedHit] = field(default_factory=list)
 
 
 class Searcher:
-    """Answers searches over one library with one encoder.
+    """Answers searches over one library with one bundle.
 
     Args:
         encoder: Knows the training mean and the weight of a reference.
-        library: Is searched.
+        library: Is searched, in its space.
         listener: Embeds what a request names.
+        towers: Read texts, and have words for changes; None for a bundle without.
         max_k: Most hits of one search.
     """
 
     def __init__(
-        self, encoder: Encoder, library: Library, listener: Listener, *, max_k: int
+        self,
+        encoder: Encoder,
+        library: Library,
+        listener: Listener,
+        *,
+        towers: Towers | None,
+        max_k: int,
     ) -> None:
         self._encoder = encoder
         self._library = library
         self._listener = listener
+        self._towers = towers
         self._max_k = max_k
 
     def search(
-        self, positive: Sound, reference: Sound | None, ranking: Ranking, phases: Phases
-    ) -> list[RankedHit]:
-        """Rank the library by nearness to a sound, less a reference if there is one.
+        self,
+        positive: Sound | None,
+        reference: Sound | None,
+        ranking: Ranking,
+        phases: Phases,
+        *,
+        modifier: Modifier | None = None,
+    ) -> Answer:
+        """Rank the library by nearness to a sound, less a reference, as changed by a text.
 
-        Stored clips that the query itself names are left out of the hits.
+        Text alone is a query too. A text of strength 0, or one that holds no words, is as good as
+        none. Of a sound less its equal nothing remains: no hits or, with a text, those of the text
+        alone. Stored clips that the query names are left out of the hits.
 
         Raises:
+            QueryIncompleteError: There is neither a sound nor a text, or only a reference to
+                subtract from nothing.
+            ModifierUnavailableError: There is a text, and the bundle has no towers.
             ClientError: A sound cannot be had, or k is out of range.
         """
         self._check_k(ranking.k)
-        if reference is not None:
-            return self.difference(positive, reference, ranking, phases).hits
-        (embedding,) = self._listener.embed([positive], phases)
-        query = centre(embedding, self._encoder.mean)
-        return self._rank(query, ranking, [positive], term="audio", phases=phases)
+        notices: list[Notice] = []
+        terms: dict[str, np.ndarray] = {}
+        of_text = self._text_term(modifier, notices, phases)
+        if positive is not None:
+            terms |= self._sound_term(positive, reference, ranking, phases)
+        elif reference is not None:
+            raise QueryIncompleteError(
+                "a reference is subtracted from a sound: give audio, clip_id or embedding as well"
+            )
+        if of_text is not None:
+            terms["modifier"] = of_text
+        if not terms:
+            raise QueryIncompleteError(
+                "a search needs a sound (audio, clip_id or embedding) or a modifier with words"
+                " and a strength above 0"
+            )
+        named = [sound for sound in (positive, reference) if sound is not None]
+        return Answer(self._rank(compose(terms), ranking, named, phases), notices)
 
     def difference(
-        self, mixture: Sound, reference: Sound, ranking: Ranking, phases: Phases
+        self,
+        mixture: Sound,
+        reference: Sound,
+        ranking: Ranking,
+        phases: Phases,
+        *,
+        n_phrases: int = DEFAULT_PHRASES,
     ) -> Difference:
         """Subtract a reference from a mixture and rank the library by what remains.
 
-        Equal embeddings leave nothing: the zero vector, a cosine of 1 and no hits.
+        Equal embeddings leave nothing: the zero vector, a cosine of 1, no phrases and no hits.
 
         Raises:
             ClientError: A sound cannot be had, or k is out of range.
         """
         self._check_k(ranking.k)
         of_mixture, of_reference = self._listener.embed([mixture, reference], phases)
-        mean = self._encoder.mean
-        weight = ranking.reference_weight
-        if weight is None:
-            weight = self._encoder.reference_weight
-        query = difference_query(of_mixture, of_reference, mean, weight)
+        with phases.measure("compose"):
+            term = self._library.space.place_difference(
+                of_mixture, of_reference, self._weight(ranking)
+            )
+            query = compose({"difference": term})
+        phrases = self._towers.bank.rank(query.vector, n_phrases) if self._towers else []
         return Difference(
             embedding=of_mixture - of_reference,
             relative_norm=relative_norm(of_mixture, of_reference),
-            cosine=centred_cosine(of_mixture, of_reference, mean),
-            hits=self._rank(query, ranking, [mixture, reference], term="difference", phases=phases),
+            cosine=centred_cosine(of_mixture, of_reference, self._encoder.mean),
+            phrases=phrases,
+            hits=self._rank(query, ranking, [mixture, reference], phases),
         )
 
+    def _sound_term(
+        self, positive: Sound, reference: Sound | None, ranking: Ranking, phases: Phases
+    ) -> dict[str, Float32[np.ndarray, " dim"]]:
+        """Return the term of the sounds by its name."""
+        sounds = [positive] if reference is None else [positive, reference]
+        embedding, *subtracted = self._listener.embed(sounds, phases)
+        space = self._library.space
+        with phases.measure("compose"):
+            if not subtracted:
+                return {"audio": space.place(embedding[np.newaxis])[0]}
+            weight = self._weight(ranking)
+            return {"difference": space.place_difference(embedding, subtracted[0], weight)}
+
+    def _text_term(
+        self, modifier: Modifier | None, notices: list[Notice], phases: Phases
+    ) -> Float32[np.ndarray, " dim"] | None:
+        """Return the term of a text, None if it says nothing; adds to the notices."""
+        if modifier is None:
+            return None
+        if self._towers is None:
+            raise ModifierUnavailableError(
+                "this bundle has no text tower, so it cannot take a modifier; leave it out"
+            )
+        if modifier.strength == 0:
+            return None
+        encoder = self._towers.text
+        with phases.measure("text"):
+            encoded = encoder.encode(modifier.text)
+        if encoded is None:
+            notices.append(Notice("modifier_empty", "the modifier holds no words; it is left out"))
+            return None
+        if encoded.is_cut:
+            notices.append(
+                Notice(
+                    "modifier_cut",
+                    f"the modifier is longer than the {encoder.max_tokens} tokens that this bundle"
+                    " reads; the rest of it is left out",
+                )
+            )
+        return np.float32(modifier.strength) * encoded.vector
+
     def _rank(
-        self,
-        query: Float32[np.ndarray, " dim"],
-        ranking: Ranking,
-        named: Sequence[Sound],
-        *,
-        term: str,
-        phases: Phases,
+        self, query: Query, ranking: Ranking, named: Sequence[Sound], phases: Phases
     ) -> list[RankedHit]:
         exclude = frozenset(sound.clip_id for sound in named if isinstance(sound, Stored))
+        is_mixed = len(query.terms) > 1
         with phases.measure("search"):
-            hits = self._library.search(query, ranking.k, filter=ranking.filter, exclude=exclude)
-        return [RankedHit(hit, {term: hit.score}) for hit in hits]
+            hits = self._library.search(
+                query.vector,
+                ranking.k,
+                filter=ranking.filter,
+                exclude=exclude,
+                terms=query.terms if is_mixed else None,
+            )
+        if is_mixed:
+            return [RankedHit(hit, hit.shares) for hit in hits]
+        (name,) = query.terms
+        return [RankedHit(hit, {name: hit.score}) for hit in hits]
+
+    def _weight(self, ranking: Ranking) -> float:
+        weight = ranking.reference_weight
+        return self._encoder.reference_weight if weight is None else weight
 
     def _check_k(self, k: int) -> None:
         if not 1 <= k <= self._max_k:

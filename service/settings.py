@@ -30,6 +30,12 @@ class Settings(BaseSettings):
     port: int = Field(
         8000, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one."
     )
+    keys: Path | None = Field(
+        None, description="File of API keys (`minuend key`); without one everybody may do all."
+    )
+    cors_origins: str = Field(
+        "", description="Other sites whose pages may call the service, with commas; none if empty."
+    )
     device: Literal["auto", "cpu", "cuda", "tensorrt"] = Field(
         "auto",
         description="Where the encoder runs; cuda and tensorrt fail without, auto falls back.",
@@ -41,11 +47,26 @@ class Settings(BaseSettings):
     threads: int = Field(
         0, ge=0, le=1024, description="Threads of one encoder run; 0 takes one per core."
     )
-    workers: int = Field(
-        2, ge=1, le=256, description="Requests with audio that are decoded and encoded at once."
+    runs: int = Field(
+        0, ge=0, le=64, description="Encoder runs at once under load; 0: one per core, up to 4."
     )
-    max_waiting: int = Field(
-        64, ge=0, le=10_000, description="Requests that may wait for a worker; more get a 503."
+    batch_s: float = Field(10.0, gt=0, le=600, description="Audio that is encoded in one run [s].")
+    spinning: bool = Field(
+        False, description="Whether the encoder's threads wait for work in a loop."
+    )
+    arena: bool = Field(True, description="Whether the encoder keeps its memory from run to run.")
+    decoders: int = Field(2, ge=1, le=256, description="Files that are decoded at once.")
+    cache_bytes: int = Field(
+        64 * MEBIBYTE, ge=0, description="Embeddings kept by content; 0 keeps none [bytes]."
+    )
+    deadline_s: float = Field(
+        60.0, gt=0, le=86_400, description="Longest wait for an answer; then it is a 504 [s]."
+    )
+    max_requests: int = Field(
+        64, ge=1, le=10_000, description="Requests with a body at once; more get a 503."
+    )
+    max_pending_bytes: int = Field(
+        512 * MEBIBYTE, ge=1, description="Bytes of all their bodies; more get a 503."
     )
     max_body_bytes: int = Field(
         256 * MEBIBYTE, ge=KIBIBYTE, description="Largest request body [bytes]."

@@ -12,28 +12,28 @@ from uuid import uuid4
 
 import orjson
 
-from service.index import ClipIndex
+from service.index import EXACT_BELOW, ClipIndex
 from service.locks import file_lock
 from service.store import sync_directory
 
 _LOGGER = logging.getLogger(__name__)
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
+class Origin:
     """What a snapshot's vectors depend on beside the clips.
 
     Attributes:
         library: Identity of the library.
         fingerprint: Encoder of the embeddings.
-        mean_sha256: Digest of the mean they were centred with.
+        space: Identity of the space they were placed in.
         dim: Length of a vector.
     """
 
     library: str
     fingerprint: str
-    mean_sha256: str
+    space: str
     dim: int
 
 
@@ -45,28 +45,29 @@ class Snapshots:
 
     Args:
         directory: Made if it is not there.
-        space: A snapshot of anything else is foreign.
+        origin: A snapshot of anything else is foreign.
     """
 
-    def __init__(self, directory: Path, space: Space) -> None:
+    def __init__(self, directory: Path, origin: Origin) -> None:
         directory.mkdir(exist_ok=True)
         self._directory = directory
         self._head = directory / "snapshot.json"
         self._lock = directory / "snapshot.lock"
-        self._space = space
+        self._origin = origin
 
-    def load(self, *, newest: int) -> ClipIndex | None:
+    def load(self, *, newest: int, exact_below: int = EXACT_BELOW) -> ClipIndex | None:
         """Read the snapshot back; None, and a line in the log, if there is none to be trusted.
 
         Args:
             newest: Revision of the catalogue; a snapshot beyond it is not of this catalogue.
+            exact_below: See `ClipIndex`.
         """
         with file_lock(self._lock):
             if not self._head.exists():
                 _LOGGER.info("no index snapshot in %s: building the index", self._directory)
                 return None
             try:
-                return self._read(newest)
+                return self._read(newest, exact_below)
             except (OSError, ValueError) as err:
                 _LOGGER.warning(
                     "index snapshot in %s is not used, building the index: %s",
@@ -90,7 +91,7 @@ class Snapshots:
 
     def _write(self, index: ClipIndex, target: Path) -> None:
         index.write(target)
-        about = {"format": _FORMAT, "revision": index.revision, **asdict(self._space)}
+        about = {"format": _FORMAT, "revision": index.revision, **asdict(self._origin)}
         head = {"about": about, "file": target.name, "sha256": _digest(about, target)}
         beside = self._head.with_suffix(".tmp")
         beside.write_bytes(orjson.dumps(head, option=orjson.OPT_INDENT_2))
@@ -99,7 +100,7 @@ class Snapshots:
         beside.replace(self._head)
         sync_directory(self._directory)
 
-    def _read(self, newest: int) -> ClipIndex:
+    def _read(self, newest: int, exact_below: int) -> ClipIndex:
         head = orjson.loads(self._head.read_bytes())
         match head:
             case {
@@ -110,7 +111,7 @@ class Snapshots:
                 pass
             case _:
                 raise ValueError(f"{self._head.name} is not the head of a snapshot")
-        expected = {"format": _FORMAT, "revision": revision, **asdict(self._space)}
+        expected = {"format": _FORMAT, "revision": revision, **asdict(self._origin)}
         if about != expected:
             raise ValueError(f"it is foreign: of {about}, not {expected}")
         if not 0 <= revision <= newest:
@@ -118,7 +119,9 @@ class Snapshots:
         path = self._directory / name
         if _digest(about, path) != digest:
             raise ValueError(f"{name} is damaged: its digest is not the one written down")
-        return ClipIndex.read(path, dim=self._space.dim, revision=revision)
+        return ClipIndex.read(
+            path, dim=self._origin.dim, revision=revision, exact_below=exact_below
+        )
 
 
 def _digest(about: dict[str, Any], path: Path) -> str:

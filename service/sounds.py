@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import Float32
 
-from service.audio import Audio, AudioLimits, decode
-from service.encoder import Encoder, Windows
-from service.errors import SamplesTooManyError, WindowInvalidError
+from service.hearing import Ear
 from service.library import Library
+from service.pooling import Windowing
+from service.takes import Embedded
 from service.timing import Phases
 from service.vectors import check_dim
 
@@ -41,59 +41,22 @@ class Vector:
 Sound = File | Stored | Vector
 
 
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """A file that was decoded and embedded.
-
-    Attributes:
-        audio: The decoded clip.
-        embedding: Its raw embedding [dim].
-        windows: The embeddings of its windows, if they were asked for.
-    """
-
-    audio: Audio
-    embedding: Float32[np.ndarray, " dim"]
-    windows: Windows | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Windowing:
-    """How to cut a clip into windows: their length and the step from one to the next [s]."""
-
-    window_s: float
-    hop_s: float
-
-
 class Listener:
-    """Turns sounds into raw embeddings, within the limits of one request.
+    """Turns sounds into raw embeddings.
 
     Args:
-        encoder: Embeds audio.
+        ear: Embeds files.
         library: Holds the clips that requests name by id.
-        limits: `max_seconds` of each file and `max_samples` of all files of a request together.
-        max_windows: Most windows of all files of a request together.
-        on_audio: Called with the length of each file that was decoded [s].
     """
 
-    def __init__(
-        self,
-        encoder: Encoder,
-        library: Library,
-        *,
-        limits: AudioLimits,
-        max_windows: int,
-        on_audio: Callable[[float], None],
-    ) -> None:
-        self._encoder = encoder
+    def __init__(self, ear: Ear, library: Library) -> None:
+        self._ear = ear
         self._library = library
-        self._limits = limits
-        self._max_windows = max_windows
-        self._on_audio = on_audio
 
     def embed(self, sounds: Sequence[Sound], phases: Phases) -> list[Float32[np.ndarray, " dim"]]:
         """Return the raw embedding of each sound.
 
-        All files are encoded in one call, which gives equal samples equal bits.
+        Equal samples get equal bits.
 
         Raises:
             AudioError: A file does not become audio, or is over a limit.
@@ -115,55 +78,13 @@ class Listener:
             AudioError: A file does not become audio, or is over a limit.
             WindowInvalidError: The windows would be too short, too long or too many.
         """
-        if not files:
-            return []
-        with phases.measure("decode"):
-            audios = self._decode(files)
-        with phases.measure("encode"):
-            if windowing is not None:
-                windows = self._windows(audios, windowing)
-                return [
-                    Embedded(audio, cut.whole, cut)
-                    for audio, cut in zip(audios, windows, strict=True)
-                ]
-            embeddings = self._encoder.embed([audio.samples for audio in audios])
-        return [Embedded(*parts) for parts in zip(audios, embeddings, strict=True)]
+        return self._ear.embed(files, phases, windowing=windowing)
 
     def _known(self, sound: Sound) -> Float32[np.ndarray, " dim"] | None:
         match sound:
             case Stored(clip_id):
                 return self._library.embedding(clip_id)
             case Vector(embedding):
-                return check_dim(embedding, self._encoder.dim)
+                return check_dim(embedding, self._ear.encoder.dim)
             case File():
                 return None
-
-    def _decode(self, files: Sequence[BinaryIO]) -> list[Audio]:
-        audios: list[Audio] = []
-        left = self._limits.max_samples
-        for file in files:
-            limits = replace(self._limits, max_samples=left)
-            try:
-                audio = decode(file, sample_rate=self._encoder.sample_rate, limits=limits)
-            except SamplesTooManyError as error:
-                raise SamplesTooManyError(
-                    f"the files of a request have at most {self._limits.max_samples} samples"
-                    f" together, at {self._encoder.sample_rate} Hz"
-                ) from error
-            audios.append(audio)
-            left -= audio.samples.size
-            self._on_audio(audio.duration_s)
-        return audios
-
-    def _windows(self, audios: Sequence[Audio], windowing: Windowing) -> list[Windows]:
-        window_s, hop_s = windowing.window_s, windowing.hop_s
-        n_windows = sum(1 + max(0, audio.duration_s - window_s) / hop_s for audio in audios)
-        if n_windows > self._max_windows:
-            raise WindowInvalidError(
-                f"a hop_s of {hop_s:g} s makes about {n_windows:.0f} windows here;"
-                f" {self._max_windows} are allowed"
-            )
-        return [
-            self._encoder.embed_windows(audio.samples, window_s=window_s, hop_s=hop_s)
-            for audio in audios
-        ]

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import InternalError
 from service.metrics import Metrics
+from service.patience import AbandonedError
 from service.problems import problem_response
 from service.timing import Phases
 
@@ -65,7 +66,7 @@ class Telemetry:
     async def _answer(self, call: _Call, receive: Receive, send: Send) -> None:
         try:
             await self._app(call.scope, receive, send)
-        except ClientDisconnect:
+        except (ClientDisconnect, AbandonedError):
             call.status = CLIENT_GONE
         except Exception:
             logger.exception("unexpected error")

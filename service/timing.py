@@ -1,4 +1,4 @@
-"""How long the phases of one request took."""
+"""How long the phases of one request took, and how long its answer is still wanted."""
 
 from __future__ import annotations
 
@@ -6,21 +6,39 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from service.patience import Patience
+
 
 class Phases:
-    """Seconds spent in each named phase; a phase that is entered again adds up."""
+    """Seconds spent in each named phase; a phase that is entered again adds up.
 
-    def __init__(self) -> None:
+    Args:
+        patience: How long the answer is wanted; without end if not given. No phase is entered
+            after it.
+    """
+
+    def __init__(self, patience: Patience | None = None) -> None:
         self.seconds: dict[str, float] = {}
+        self.patience = patience or Patience()
 
     @contextmanager
     def measure(self, phase: str) -> Iterator[None]:
-        """Add the time spent inside to `phase`."""
+        """Add the time spent inside to `phase`.
+
+        Raises:
+            AbandonedError: The client left before it.
+            DeadlineError: The deadline passed before it.
+        """
+        self.patience.check()
         start = time.perf_counter()
         try:
             yield
         finally:
-            self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start
+            self.add(phase, time.perf_counter() - start)
+
+    def add(self, phase: str, took_s: float) -> None:
+        """Add time to `phase` [s]."""
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + took_s
 
     def server_timing(self) -> str:
         """Return the value of a Server-Timing header; durations in milliseconds."""

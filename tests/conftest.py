@@ -29,3 +29,9 @@ def pytest_report_header() -> str:
 def tiny_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A complete bundle with a tiny encoder; do not write into it."""
     return tiny_bundle.write(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def towers_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same bundle with tiny towers; do not write into it."""
+    return tiny_bundle.write(tmp_path_factory.mktemp("bundles") / "towers", towers=0)

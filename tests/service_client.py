@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -11,6 +12,7 @@ from typing import Any
 import httpx
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi import FastAPI
+from starlette.types import Message
 
 from service.app import create_app
 from service.settings import Settings
@@ -22,6 +24,7 @@ class Client:
     def __init__(self, app: FastAPI, portal: BlockingPortal) -> None:
         self.app = app
         self._portal = portal
+        self._left: list[asyncio.Task[None]] = []
         self._client = httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://service"
         )
@@ -40,6 +43,25 @@ class Client:
 
     def delete(self, path: str, **options: Any) -> httpx.Response:
         return self.request("DELETE", path, **options)
+
+    def leave(self, path: str, content: bytes) -> None:
+        """Post a body, and leave without waiting for the answer."""
+        self._portal.call(self._leave, path, content)
+
+    async def _leave(self, path: str, content: bytes) -> None:
+        messages: list[Message] = [
+            {"type": "http.request", "body": content, "more_body": False},
+            {"type": "http.disconnect"},
+        ]
+
+        async def receive() -> Message:
+            return messages.pop(0) if len(messages) > 1 else messages[0]
+
+        async def send(message: Message) -> None:
+            raise AssertionError(f"nobody is there to get {message}")
+
+        scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": []}
+        self._left.append(asyncio.create_task(self.app(scope, receive, send)))
 
     def close(self) -> None:
         self._portal.call(self._client.aclose)

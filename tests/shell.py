@@ -15,6 +15,8 @@ from service.bundle import load_bundle
 from service.cli import main
 from service.clips import ClipRecord
 from service.library import Library
+from service.space import make_space
+from service.towers import Towers
 
 
 def run(*arguments: object, code: int = 0) -> Result:
@@ -41,8 +43,9 @@ def write_tones(folder: Path, n_files: int, *, duration_s: float = 0.3) -> list[
 def opened(library: Path, bundle: Path) -> Iterator[Library]:
     """Open a library as another process would."""
     loaded = load_bundle(bundle)
-    fingerprint = loaded.manifest.encoder.fingerprint
-    found = Library.open(library, fingerprint=fingerprint, mean=loaded.mean, create=False)
+    towers = Towers.open(loaded, device="cpu", threads=1)
+    space = make_space(loaded, towers.audio if towers else None)
+    found = Library.open(library, space=space, create=False)
     try:
         yield found
     finally:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnx
 import synth
+import tiny_towers
 from onnx import TensorProto, helper, numpy_helper
 
 from service import bundle, manifest, runtime
@@ -24,15 +25,38 @@ BLOCK = 640
 PARTIAL_FRAMES = 5
 
 
-def write(path: Path, *, seed: int = 0, dim: int = 8) -> Path:
-    """Write a valid bundle into the directory `path` and return it; `seed` moves the bands."""
+SOUNDS = {
+    "low": synth.tone(300),
+    "middle": synth.tone(900),
+    "high": synth.tone(2700),
+    "noise": synth.noise(0),
+    "clicks": synth.impulses(20),
+}
+"""What the words of the towers mean."""
+
+
+def write(path: Path, *, seed: int = 0, dim: int = 8, towers: int | None = None) -> Path:
+    """Write a valid bundle into the directory `path` and return it.
+
+    Args:
+        path: Made if it is not there.
+        seed: Moves the bands of the encoder.
+        dim: Length of an embedding.
+        towers: The bundle has towers, of this seed.
+    """
     path.mkdir(parents=True, exist_ok=True)
     onnx.save(_graph(seed, dim), path / ENCODER_FILE)
     waveform = synth.chirp(200, 3000, 1.3)
     np.savez(path / KNOWN_ANSWER_FILE, waveform=waveform, embedding=_embed(path, waveform))
-    sounds = [synth.tone(f) for f in (300, 900, 2700)] + [synth.noise(0), synth.impulses(20)]
-    mean = np.stack([_embed(path, sound) for sound in sounds]).mean(axis=0)
-    bundle.write_manifest(path, _manifest(path, seed, mean))
+    sounds = {word: _embed(path, samples) for word, samples in SOUNDS.items()}
+    mean = np.stack(list(sounds.values())).mean(axis=0)
+    about = _manifest(path, seed, mean)
+    if towers is not None:
+        encoder = about.encoder.fingerprint
+        info = tiny_towers.write(path, sounds, mean, encoder=encoder, seed=towers)
+        files = about.files | {name: bundle.hash_file(path / name) for name in info.files}
+        about = about.model_copy(update={"towers": info, "files": files})
+    bundle.write_manifest(path, about)
     return path
 
 

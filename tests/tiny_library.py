@@ -13,6 +13,7 @@ from jaxtyping import Float32
 from service.clips import AudioInfo, NewClip, StoredAudio
 from service.filters import Metadata
 from service.library import Library
+from service.space import CentredSpace
 
 DIM = 16
 FINGERPRINT = "ab" * 32
@@ -49,7 +50,8 @@ def make_clip(
 
 
 def open_library(path: Path, **options: Any) -> Library:
-    return Library.open(path, **{"fingerprint": FINGERPRINT, "mean": MEAN} | options)
+    space = CentredSpace(options.pop("fingerprint", FINGERPRINT), MEAN)
+    return Library.open(path, **{"space": space} | options)
 
 
 def stored_files(path: Path) -> set[str]:

@@ -25,13 +25,13 @@ def describe_data(store: ClipStore) -> list[DataSource]:
     """Sum up the clips of each corpus: how many, how long, under which licences."""
     corpora = defaultdict(list)
     for i, clip in enumerate(store.clips):
-        corpora[_corpus(clip)].append(i)
+        corpora[corpus_of(clip)].append(i)
     return [
         DataSource(
             corpus=corpus,
             clips=len(rows),
             seconds=round(float(store.lengths[rows].sum()) / SAMPLE_RATE, 1),
-            licences=dict(Counter(_licence(store.clips[i]) for i in rows)),
+            licences=dict(Counter(licence_of(store.clips[i]) for i in rows)),
         )
         for corpus, rows in sorted(corpora.items())
     ]
@@ -60,7 +60,7 @@ def write_attribution(
         for clip in members:
             known = _detail(clip, details) | {k: v for k, v in clip.columns.items() if v}
             heard = rows.get(clip.name, {}).get("role") == TRAINED
-            known |= {"path": clip.name, "corpus": _corpus(clip)}
+            known |= {"path": clip.name, "corpus": corpus_of(clip)}
             known |= {"role": TRAINED if heard else role}
             known.setdefault("licence", NOT_STATED)
             rows[clip.name] = {column: known.get(column, "") for column in COLUMNS}
@@ -70,18 +70,20 @@ def write_attribution(
         table.writerows(rows[name] for name in sorted(rows))
 
 
-def _corpus(clip: SourceClip) -> str:
+def corpus_of(clip: SourceClip) -> str:
+    """Name the corpus of a clip: the manifest's, else its folder."""
     return clip.columns.get("corpus") or clip.root.name
 
 
-def _licence(clip: SourceClip) -> str:
+def licence_of(clip: SourceClip) -> str:
+    """Name the licence of a clip; a whole statement is left to the attribution."""
     name = clip.columns.get("licence") or NOT_STATED
     return name if len(name) <= LONGEST_NAME else STATED_AT_LENGTH
 
 
 def _detail(clip: SourceClip, read: dict[Path, dict[str, dict[str, str]]]) -> dict[str, str]:
     """Find a clip in the ``meta.csv`` of its corpus, reading each file once."""
-    folder = clip.root / _corpus(clip)
+    folder = clip.root / corpus_of(clip)
     if folder not in read:
         read[folder] = {}
         if (folder / "meta.csv").is_file():

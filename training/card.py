@@ -124,7 +124,7 @@ def render_card(manifest: BundleManifest) -> str:
         parent=f", going on from the encoder `{training.parent}`" if training.parent else "",
         samples=training.samples_seen,
         picture=LOSS_PICTURE,
-        data=_data_table(training.data),
+        data=data_table(training.data),
         esc50=ESC50_NOTE if "esc50" in corpora else "",
         scores=_scores(manifest),
         parity=scores["parity_with_torch"],
@@ -187,7 +187,8 @@ def _settings(recipe: dict[str, object]) -> str:
     return "".join(options)
 
 
-def _data_table(data: Sequence[DataSource]) -> str:
+def data_table(data: Sequence[DataSource]) -> str:
+    """Tabulate what each corpus gave."""
     rows = ["| corpus | clips | minutes | licences (clips) |", "|---|---|---|---|"]
     for source in data:
         licences = ", ".join(f"{name} ({n})" for name, n in sorted(source.licences.items()))

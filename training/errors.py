@@ -6,6 +6,8 @@ TrainingError
 ├─ CheckpointError       a checkpoint is missing, damaged or belongs to another run
 ├─ DivergenceError       a loss is not finite any more
 ├─ CollapseError         the embeddings of different sounds became the same
+├─ TextEncoderError      the files of the text encoder are missing or not the ones meant
+├─ LicenceError          a clip that was heard does not let the result be shipped
 └─ ExportParityError     the exported graph differs from the torch model
 """
 
@@ -34,6 +36,14 @@ class DivergenceError(TrainingError):
 
 class CollapseError(TrainingError):
     """The embeddings of different sounds became the same."""
+
+
+class TextEncoderError(TrainingError):
+    """The files of the text encoder are missing or not the ones meant."""
+
+
+class LicenceError(TrainingError):
+    """A clip that was heard does not let the result be shipped."""
 
 
 class ExportParityError(TrainingError):

@@ -40,17 +40,23 @@ def amplitude(gain_db: float) -> float:
     return float(10.0 ** (gain_db / 20.0))
 
 
+def gain(samples: Float32[np.ndarray, " samples"], level_lufs: float, sample_rate: int) -> float:
+    """Return the factor that brings a sound to a loudness."""
+    return amplitude(level_lufs - loudness(samples, sample_rate))
+
+
 def fade(
-    samples: Float32[np.ndarray, " samples"], sample_rate: int
+    samples: Float32[np.ndarray, " samples"], sample_rate: int, *, power: int = 1
 ) -> Float32[np.ndarray, " samples"]:
     """Fade a sound in and out along a quarter of a sine, 10 ms each or half of a shorter one.
 
     Args:
         samples: Full scale 1.
         sample_rate: Of the samples [Hz].
+        power: Of the sine that is the ramp; 2 makes it a Hann window's.
     """
     n = min(round(FADE_S * sample_rate), samples.size // 2)
-    ramp = np.sin(np.linspace(0.0, np.pi / 2, n)).astype(np.float32)
+    ramp = np.sin(np.linspace(0.0, np.pi / 2, n)).astype(np.float32) ** power
     faded = samples.copy()
     faded[:n] *= ramp
     faded[samples.size - n :] *= ramp[::-1]

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
-from importlib import resources
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from training.errors import RecipeError
+from training.recipe_files import RecipeFile, Section, read_recipe
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 Rate = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -20,11 +15,7 @@ Scale = Annotated[float, Field(gt=0.0)]
 Columns = dict[str, list[str | int] | str | int]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class LeaveOutRecipe(_Section):
+class LeaveOutRecipe(Section):
     """What is tested on later and therefore not heard, nor anything that shares a source with it.
 
     Attributes:
@@ -32,11 +23,11 @@ class LeaveOutRecipe(_Section):
         backgrounds: Rows that serve as backgrounds; the recordings of the test side are left out.
     """
 
-    test: list[Columns] = []
-    backgrounds: Columns = {}
+    test: list[Columns] = Field(default_factory=list)
+    backgrounds: Columns = Field(default_factory=dict)
 
 
-class DataRecipe(_Section):
+class DataRecipe(Section):
     """Which clips are heard.
 
     Attributes:
@@ -48,15 +39,15 @@ class DataRecipe(_Section):
         max_unreadable: Share of unreadable files above which the run stops.
     """
 
-    where: Columns = {}
-    exclude: Columns = {}
+    where: Columns = Field(default_factory=dict)
+    exclude: Columns = Field(default_factory=dict)
     leave_out: LeaveOutRecipe | None = None
     max_files: Annotated[int, Field(gt=1)] | None = None
     held_out: Share = 0.0
     max_unreadable: Share = 0.01
 
 
-class ViewsRecipe(_Section):
+class ViewsRecipe(Section):
     """Augmentation of BYOL-A v2 (facts, section 1.3)."""
 
     mixup_ratio: Share = 0.2
@@ -66,7 +57,7 @@ class ViewsRecipe(_Section):
     fader_gain: Annotated[float, Field(ge=0.0)] = 1.0
 
 
-class LossRecipe(_Section):
+class LossRecipe(Section):
     """The objective, with the switches of the readings A1-A18.
 
     Attributes:
@@ -87,7 +78,7 @@ class LossRecipe(_Section):
     stop_gradient: bool = False
 
 
-class OptimRecipe(_Section):
+class OptimRecipe(Section):
     """Optimisation: Adam, and the average that makes the target network.
 
     Attributes:
@@ -105,7 +96,7 @@ class OptimRecipe(_Section):
     ema_decay: Annotated[float, Field(ge=0.0, le=1.0)] = 0.99
 
 
-class ComputeRecipe(_Section):
+class ComputeRecipe(Section):
     """How the arithmetic is done.
 
     Attributes:
@@ -119,24 +110,15 @@ class ComputeRecipe(_Section):
     log_every: Annotated[int, Field(ge=1)] = 10
 
 
-class Recipe(_Section):
+class Recipe(RecipeFile):
     """One pre-training run."""
 
-    name: str
     seed: Annotated[int, Field(ge=0)] = 42
     data: DataRecipe = DataRecipe()
     views: ViewsRecipe = ViewsRecipe()
     loss: LossRecipe = LossRecipe()
     optim: OptimRecipe = OptimRecipe()
     compute: ComputeRecipe = ComputeRecipe()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Write the recipe as the plain data it is read from."""
-        return self.model_dump(mode="json", by_alias=True)
-
-    def sha256(self) -> str:
-        """Hash the resolved recipe."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
 
 def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
@@ -149,48 +131,4 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         RecipeError: Lists every fault of the file and the overrides together.
     """
-    content = _read(name)
-    faults = [fault for override in overrides if (fault := _override(content, override))]
-    try:
-        recipe = Recipe.model_validate(content)
-    except ValidationError as error:
-        faults += [
-            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']} (got {fault['input']!r})"
-            for fault in error.errors()
-        ]
-    if faults:
-        raise RecipeError(f"recipe {name!r} is wrong:\n  " + "\n  ".join(faults))
-    return recipe
-
-
-def _read(name: str) -> dict[str, Any]:
-    folder = resources.files("training") / "recipes"
-    source = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
-    if not source.is_file():
-        shipped = sorted(item.name.removesuffix(".yaml") for item in folder.iterdir())
-        raise RecipeError(f"no recipe {name!r}; shipped are {', '.join(shipped)}, or give a path")
-    try:
-        content = yaml.safe_load(source.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise RecipeError(f"recipe {name!r} is not YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise RecipeError(f"recipe {name!r} must be a mapping of sections")
-    return content
-
-
-def _override(content: dict[str, Any], override: str) -> str | None:
-    """Apply one override in place; return what is wrong with it, if anything."""
-    keys, separator, value = override.partition("=")
-    if not separator:
-        return f"--set {override}: expected section.key=value"
-    *parents, last = keys.strip().split(".")
-    section: Any = content
-    for parent in parents:
-        section = section.setdefault(parent, {})
-        if not isinstance(section, dict):
-            return f"--set {override}: {parent} is no section"
-    try:
-        section[last] = yaml.safe_load(value)
-    except yaml.YAMLError:
-        return f"--set {override}: the value is not YAML"
-    return None
+    return read_recipe(Recipe, name, overrides)

@@ -43,9 +43,13 @@ class ClipStore:
 
     def clip(self, i: int) -> Float32[np.ndarray, " samples"]:
         """Read one whole clip, full scale 1."""
+        return self.part(i, 0, int(self.lengths[i]))
+
+    def part(self, i: int, first: int, last: int) -> Float32[np.ndarray, " samples"]:
+        """Read one clip from sample `first` up to but not including `last`."""
         start = self.starts[i]
-        whole = self.samples[start : start + self.lengths[i]]
-        return whole.astype(np.float32) / FULL_SCALE
+        samples = self.samples[start + first : start + min(last, int(self.lengths[i]))]
+        return samples.astype(np.float32) / FULL_SCALE
 
     def select(self, chosen: Iterable[bool]) -> ClipStore:
         """Restrict to some of the clips; the samples are shared."""

@@ -12,18 +12,19 @@ from service.cli.options import settings_options
 
 if TYPE_CHECKING:
     from service.settings import Settings
+    from service.towers import Towers
 
 
 @click.command("check", epilog="Example: minuend check models/default")
 @click.argument("bundle", required=False, type=click.Path(path_type=Path))
 @settings_options("device")
 def command(*, bundle: Path | None, settings: Settings) -> None:
-    """Verify a bundle: its files, its graphs, and their answers to a known clip.
+    """Verify a bundle: its files, its graphs, and their answers to a known clip and text.
 
     Without an argument, the bundle of the settings (MINUEND_BUNDLE; models/default). Exit code 1
     says that it must not be used; the reason is told on standard error.
     """
-    from service.cli.opening import open_bundle
+    from service.cli.opening import open_bundle, open_towers
     from service.encoder import Encoder
 
     if bundle is not None:
@@ -46,4 +47,29 @@ def command(*, bundle: Path | None, settings: Settings) -> None:
             f"ok  {known.file}: the known answer in {checked.precision}, within"
             f" {checked.tolerance:g} of its largest value"
         )
+    towers = open_towers(opened, settings)
+    if towers is not None:
+        towers.check(opened)
+        _tell_towers(towers, info.dim)
     click.echo(f"encoder {info.fingerprint}")
+    if towers is not None:
+        click.echo(f"towers  {towers.info.fingerprint}")
+
+
+def _tell_towers(towers: Towers, embedding_dim: int) -> None:
+    info, dim = towers.info, towers.info.dim
+    click.echo(
+        f"ok  {info.audio_tower}: embedding [batch, {embedding_dim}] to vector [batch, {dim}];"
+        f" runs on {towers.audio.provider}"
+    )
+    click.echo(
+        f"ok  {info.text_encoder}: input_ids and attention_mask [batch, tokens] to vector"
+        f" [batch, {dim}]; weights in {info.text_precision}"
+    )
+    click.echo(f"ok  {info.tokenizer}: texts of up to {info.max_tokens} tokens")
+    click.echo(f"ok  {info.text_bank}: {len(towers.bank)} phrases")
+    tolerance = info.known_answer.tolerance
+    click.echo(
+        f"ok  {info.known_answer.file}: the known answers, within {tolerance:g} of their largest"
+        " value"
+    )

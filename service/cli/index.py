@@ -1,4 +1,4 @@
-"""`minuend index`: a folder into the library."""
+"""`minuend index`: a folder into the library, or the library anew by another encoder."""
 
 from __future__ import annotations
 
@@ -8,21 +8,26 @@ from typing import TYPE_CHECKING
 
 import click
 
-from service.cli.options import FILE, FOLDER, json_option, settings_options
+from service.cli.options import FILE, FOLDER, given, json_option, settings_options
 from service.cli.output import (
     UNREADABLE_EXIT_CODE,
     json_text,
     tell_unreadable,
     unreadable_bodies,
 )
+from service.cli.reembed import reembed_library
 
 if TYPE_CHECKING:
     from service.ingest import Report
     from service.settings import Settings
 
 
-@click.command("index", epilog="Example: minuend index ~/Recordings --metadata notes.csv")
-@click.argument("folder", metavar="DIR", type=FOLDER)
+@click.command(
+    "index",
+    epilog="Example: minuend index ~/Recordings --metadata notes.csv. Another encoder for what is"
+    " there: minuend index --reembed --bundle models/new",
+)
+@click.argument("folder", metavar="DIR", required=False, type=FOLDER)
 @click.option("--copy", is_flag=True, help="Keep the audio in the library, not only its path.")
 @click.option(
     "--metadata",
@@ -31,10 +36,27 @@ if TYPE_CHECKING:
     metavar="CSV",
     help="Table of metadata; its column 'file' is relative to DIR.",
 )
+@click.option(
+    "--reembed",
+    is_flag=True,
+    help="Embed the clips of the library by this bundle's encoder, and index no folder.",
+)
+@click.option(
+    "--drop-others",
+    is_flag=True,
+    help="With --reembed: then remove other encoders' embeddings of the clips that have new ones.",
+)
 @json_option
 @settings_options("library", "bundle", "device")
-def command(
-    *, folder: Path, copy: bool, table: Path | None, as_json: bool, settings: Settings
+def command(  # noqa: PLR0913 - one parameter an option
+    *,
+    folder: Path | None,
+    copy: bool,
+    table: Path | None,
+    reembed: bool,
+    drop_others: bool,
+    as_json: bool,
+    settings: Settings,
 ) -> None:
     """Put the audio files below a folder into the library.
 
@@ -42,14 +64,29 @@ def command(
     has is known by its content and not read again, so that a run that was stopped goes on where it
     was. Each clip gets its 'name' and 'folder' as metadata, and the columns of its line in CSV.
 
+    With --reembed and without DIR, the clips are embedded by the encoder of another bundle, beside
+    the embeddings they have, while services on the old bundle go on. A run that was stopped goes
+    on where it was. Where only the towers differ, the search index alone is made anew. Clips
+    without audio, or whose audio is gone, keep their place and are not found by searches.
+
     Exit code 3 says that some files could not be read; they are listed at the end.
     """
-    indexed = index_folder(settings, folder, table, copy=copy)
-    if as_json:
-        click.echo(json_text(indexed.body()))
+    if reembed:
+        if folder is not None or given(["copy", "table"]):
+            raise click.UsageError("--reembed takes neither DIR nor --copy nor --metadata")
+        is_complete = reembed_library(settings, as_json=as_json, drop_others=drop_others)
+    elif folder is None:
+        raise click.UsageError("give the folder DIR, or --reembed")
+    elif drop_others:
+        raise click.UsageError("--drop-others needs --reembed")
     else:
-        _tell(indexed, settings.library)
-    if indexed.report.unreadable:
+        indexed = index_folder(settings, folder, table, copy=copy)
+        if as_json:
+            click.echo(json_text(indexed.body()))
+        else:
+            _tell(indexed, settings.library)
+        is_complete = not indexed.report.unreadable
+    if not is_complete:
         click.get_current_context().exit(UNREADABLE_EXIT_CODE)
 
 
@@ -98,17 +135,24 @@ def index_folder(
     """
     from tqdm import tqdm
 
-    from service.cli.opening import audio_limits, open_bundle, open_encoder, open_library
+    from service.cli.opening import (
+        audio_limits,
+        open_bundle,
+        open_encoder,
+        open_library,
+        open_space,
+    )
     from service.folder import find_audio, read_metadata
     from service.ingest import Ingest
     from service.reading import FileReader
 
     rows = {} if table is None else read_metadata(table)
-    encoder = open_encoder(open_bundle(settings), settings)
+    bundle = open_bundle(settings)
+    encoder = open_encoder(bundle, settings)
     files, unlisted = find_audio(folder, skip=settings.library)
     there = {file.relative_to(folder).as_posix() for file in files}
     with (
-        open_library(settings, encoder, create=True) as library,
+        open_library(settings, encoder, open_space(bundle, settings), create=True) as library,
         FileReader(encoder, limits=audio_limits(settings)) as reader,
         tqdm(total=len(files), unit="file", disable=None) as bar,
     ):

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from service.library import Library
     from service.search import Searcher
     from service.settings import Settings
+    from service.space import Space
+    from service.towers import Towers
 
 
 def check_bundle(settings: Settings) -> None:
@@ -56,21 +58,56 @@ def open_encoder(bundle: Bundle, settings: Settings) -> Encoder:
     return open_checked(bundle, settings.precision, opener)
 
 
+def open_towers(bundle: Bundle, settings: Settings) -> Towers | None:
+    """Load the towers of a bundle, None if it has none.
+
+    Raises:
+        StartupError: The bundle or the device cannot be used.
+    """
+    from service.towers import Towers
+
+    return Towers.open(bundle, device=settings.device, threads=settings.threads)
+
+
+def open_space(bundle: Bundle, settings: Settings) -> Space:
+    """Load what the search index of a bundle takes, and no more.
+
+    Raises:
+        StartupError: The bundle or the device cannot be used.
+    """
+    from service.space import make_space
+    from service.towers import AudioTower
+
+    info = bundle.manifest.towers
+    if info is None:
+        return make_space(bundle, None)
+    tower = AudioTower.open(bundle, info, device=settings.device, threads=settings.threads)
+    return make_space(bundle, tower)
+
+
 @contextmanager
-def open_library(settings: Settings, encoder: Encoder, *, create: bool) -> Iterator[Library]:
+def open_library(
+    settings: Settings,
+    encoder: Encoder,
+    space: Space,
+    *,
+    create: bool = False,
+    reembedding: bool = False,
+) -> Iterator[Library]:
     """Open the library for an encoder, and close it in the end.
 
     Raises:
-        LibraryError: It cannot be opened, or another encoder embedded its clips.
+        LibraryError: It cannot be opened, or clips of it await the encoder; unless they are to be
+            embedded now.
     """
     from service.library import Library
 
     library = Library.open(
         settings.library,
-        fingerprint=encoder.fingerprint,
-        mean=encoder.mean,
+        space=space,
         precision=encoder.precision,
         create=create,
+        reembedding=reembedding,
     )
     try:
         yield library
@@ -87,21 +124,22 @@ def audio_limits(settings: Settings) -> AudioLimits:
 
 @contextmanager
 def open_searcher(settings: Settings) -> Iterator[Searcher]:
-    """Open bundle, encoder and library for searching.
+    """Open bundle, encoder, towers and library for searching.
 
     Raises:
         StartupError: One of them cannot be had.
     """
+    from service.batching import AtOnce
+    from service.hearing import Ear, HearingLimits
     from service.search import Searcher
     from service.sounds import Listener
+    from service.space import make_space
 
-    encoder = open_encoder(open_bundle(settings), settings)
-    with open_library(settings, encoder, create=False) as library:
-        listener = Listener(
-            encoder,
-            library,
-            limits=audio_limits(settings),
-            max_windows=settings.max_windows,
-            on_audio=lambda _: None,
-        )
-        yield Searcher(encoder, library, listener, max_k=settings.max_k)
+    bundle = open_bundle(settings)
+    encoder = open_encoder(bundle, settings)
+    towers = open_towers(bundle, settings)
+    space = make_space(bundle, towers.audio if towers else None)
+    limits = HearingLimits(audio_limits(settings), settings.max_windows)
+    with open_library(settings, encoder, space) as library:
+        listener = Listener(Ear(encoder, AtOnce(encoder), limits=limits), library)
+        yield Searcher(encoder, library, listener, towers=towers, max_k=settings.max_k)

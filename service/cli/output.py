@@ -40,14 +40,18 @@ def shown_path(path: Path) -> str:
 
 
 def tell_hits(hits: Sequence[RankedHit]) -> None:
-    """Print a line for each hit: rank, score, length, id, where it is, and its metadata."""
+    """Print a line for each hit: rank, score, length, id, where it is, and its metadata.
+
+    Where a score is made of several terms, what each of them gave stands after it.
+    """
     if not hits:
         click.echo("no hits")
     for rank, ranked in enumerate(hits, start=1):
         record = ranked.hit.record
         duration = "" if record.duration_s is None else f"{record.duration_s:.1f} s"
         columns = (record.id, _place(record), _metadata(record))
-        click.echo(f"{rank:3} {ranked.hit.score:7.3f} {duration:>8}  {'  '.join(columns)}".rstrip())
+        score = f"{ranked.hit.score:7.3f}{_terms(ranked)}"
+        click.echo(f"{rank:3} {score} {duration:>8}  {'  '.join(columns)}".rstrip())
 
 
 def tell_unreadable(unreadable: Sequence[Unreadable]) -> None:
@@ -66,6 +70,14 @@ def unreadable_bodies(unreadable: Sequence[Unreadable]) -> list[dict[str, str]]:
         {"path": click.format_filename(item.path), "code": item.code, "reason": item.reason}
         for item in unreadable
     ]
+
+
+def _terms(ranked: RankedHit) -> str:
+    """Return what the terms of a score gave if there are several."""
+    if len(ranked.contributions) == 1:
+        return ""
+    terms = (f"{name} {share:6.3f}" for name, share in ranked.contributions.items())
+    return f"  ({', '.join(terms)})"
 
 
 def _place(record: ClipRecord) -> str:

@@ -1,4 +1,7 @@
-"""What handlers ask FastAPI for."""
+"""What handlers ask FastAPI for.
+
+None of it waits for anything, yet all of it is `async`: FastAPI gives what is not to a thread.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,15 @@ from service.metrics import Metrics
 from service.timing import Phases
 
 
-def _core(request: Request) -> Core:
+async def _core(request: Request) -> Core:
     return cast(Core, request.app.state.core)
 
 
-def _metrics(request: Request) -> Metrics:
+async def _metrics(request: Request) -> Metrics:
     return cast(Metrics, request.app.state.metrics)
 
 
-def _phases(request: Request) -> Phases:
+async def _phases(request: Request) -> Phases:
     return cast(Phases, request.state.phases)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -10,6 +12,7 @@ from service.errors import (
     ClipIdInvalidError,
     ClipUnknownError,
     FilterInvalidError,
+    FingerprintMismatchError,
     KOutOfRangeError,
     PartMissingError,
     RequestInvalidError,
@@ -30,6 +33,7 @@ ERRORS = (
     ClipIdInvalidError,
     ClipUnknownError,
     FilterInvalidError,
+    FingerprintMismatchError,
     KOutOfRangeError,
     PartMissingError,
 )
@@ -47,15 +51,23 @@ async def difference(request: Request, core: CoreDep, phases: PhasesDep) -> Resp
     """Subtract a reference from a mixture and search for what remains.
 
     Each of them is a file or, as `mixture_id` and `reference_id`, a clip of the library. Identical
-    sounds give the zero vector, `relative_norm` 0, `cosine` 1 and no hits. As npy the answer is the
-    difference alone, [dim].
+    sounds give the zero vector, `relative_norm` 0, `cosine` 1, no phrases and no hits. `phrases`
+    are words for what was added, by nearness; a bundle without towers has none. As npy the answer
+    is the difference alone, [dim].
     """
     async with read_form(request, SHAPE, max_files=core.settings.max_files) as form:
         fields = form.fields
         mixture = _sound(form, "mixture", fields.mixture_id)
         reference = _sound(form, "reference", fields.reference_id)
         ranking = Ranking(fields.k, fields.filter, fields.reference_weight)
-        found = await core.work(core.searcher.difference, mixture, reference, ranking, phases)
+        found = await core.work(
+            core.searcher.difference,
+            mixture,
+            reference,
+            ranking,
+            phases,
+            n_phrases=fields.phrases,
+        )
     if wants_npy(request):
         return npy(found.embedding)
     return answer(
@@ -64,6 +76,7 @@ async def difference(request: Request, core: CoreDep, phases: PhasesDep) -> Resp
             "embedding": to_json(found.embedding, fields.encoding),
             "relative_norm": found.relative_norm,
             "cosine": found.cosine,
+            "phrases": [asdict(phrase) for phrase in found.phrases],
             "hits": [hit_body(hit) for hit in found.hits],
         },
     )

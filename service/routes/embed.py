@@ -13,10 +13,11 @@ from service.bodies import Upload
 from service.errors import PartMissingError, WindowInvalidError
 from service.forms import Shape, read_form
 from service.openapi import AUDIO, describe
+from service.pooling import Windowing
 from service.responses import NPY, answer, npy, wants_npy
 from service.routes.dependencies import CoreDep, PhasesDep
 from service.schemas import EmbedFields
-from service.sounds import Embedded, Windowing
+from service.takes import Embedded
 from service.vectors import Encoding, to_json
 
 SHAPE = Shape(EmbedFields, files=("audio",), repeatable=True, raw="audio")
@@ -72,10 +73,10 @@ def _body(upload: Upload, clip: Embedded, encoding: Encoding) -> dict[str, Any]:
     body: dict[str, Any] = {
         "filename": upload.filename,
         "embedding": to_json(clip.embedding, encoding),
-        "duration_s": clip.audio.duration_s,
-        "sample_rate_hz": clip.audio.source_rate_hz,
-        "channels": clip.audio.source_channels,
-        "media_type": clip.audio.media_type,
+        "duration_s": clip.info.duration_s,
+        "sample_rate_hz": clip.info.sample_rate_hz,
+        "channels": clip.info.channels,
+        "media_type": clip.info.media_type,
     }
     if clip.windows is not None:
         windows = clip.windows

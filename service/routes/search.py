@@ -1,16 +1,21 @@
-"""POST /search: clips like a sound, less a reference if there is one."""
+"""POST /search: clips like a sound, less a reference, as changed by a text."""
 
 from __future__ import annotations
+
+from dataclasses import asdict
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from service.answers import SearchAnswer
+from service.composition import DEFAULT_STRENGTH, Modifier
+from service.core import Core
 from service.errors import (
     ClipIdInvalidError,
     ClipUnknownError,
     EmbeddingInvalidError,
     FilterInvalidError,
+    FingerprintMismatchError,
     KOutOfRangeError,
     ModifierUnavailableError,
     QueryIncompleteError,
@@ -32,6 +37,7 @@ ERRORS = (
     ClipUnknownError,
     EmbeddingInvalidError,
     FilterInvalidError,
+    FingerprintMismatchError,
     KOutOfRangeError,
     ModifierUnavailableError,
     QueryIncompleteError,
@@ -46,35 +52,47 @@ def make_router() -> APIRouter:
 
 
 async def search(request: Request, core: CoreDep, phases: PhasesDep) -> Response:
-    """Rank the library by nearness to a sound.
+    """Rank the library by nearness to a sound, a text, or a sound as changed by a text.
 
     The sound is one of a file `audio`, a `clip_id` or a raw `embedding`; a file `reference` or a
-    `reference_id` is subtracted from it. Clips that the query names are not among the hits.
+    `reference_id` is subtracted from it. With a `modifier`, the text times its `modifier_strength`
+    is added; a modifier alone searches by description. Of a sound less its equal nothing remains:
+    there are no hits or, with a modifier, those of the text alone. Each hit's `contributions` say
+    what `audio` (with a reference, `difference`) and `modifier` gave; they add up to its score.
+    Clips that the query names are not among the hits.
     """
     async with read_form(request, SHAPE, max_files=core.settings.max_files) as form:
         fields = form.fields
-        _refuse_modifier(fields)
+        modifier = _modifier(core, fields)
         positive, reference = _positive(form), _reference(form)
         ranking = Ranking(fields.k, fields.filter, fields.reference_weight)
-        hits = await core.work(core.searcher.search, positive, reference, ranking, phases)
-    return answer(core, {"hits": [hit_body(hit) for hit in hits]})
-
-
-def _refuse_modifier(fields: SearchFields) -> None:
-    if fields.modifier is not None or fields.modifier_strength is not None:
-        raise ModifierUnavailableError(
-            "this bundle has no text tower, so it cannot take a modifier; leave it out"
+        found = await core.work(
+            core.searcher.search, positive, reference, ranking, phases, modifier=modifier
         )
+    return answer(
+        core,
+        {
+            "hits": [hit_body(hit) for hit in found.hits],
+            "notices": [asdict(notice) for notice in found.notices],
+        },
+    )
 
 
-def _positive(form: Form[SearchFields]) -> Sound:
+def _modifier(core: Core, fields: SearchFields) -> Modifier | None:
+    text, strength = fields.modifier, fields.modifier_strength
+    if text is None and strength is None:
+        return None
+    if text is None and core.towers is not None:
+        raise RequestInvalidError("modifier_strength is given without a modifier")
+    return Modifier(text or "", DEFAULT_STRENGTH if strength is None else strength)
+
+
+def _positive(form: Form[SearchFields]) -> Sound | None:
     fields = form.fields
     sounds = named_sounds(form.file("audio"), fields.clip_id, fields.embedding)
-    if not sounds:
-        raise QueryIncompleteError("a search needs one of audio, clip_id and embedding")
     if len(sounds) > 1:
         raise RequestInvalidError("give only one of audio, clip_id and embedding")
-    return sounds[0]
+    return sounds[0] if sounds else None
 
 
 def _reference(form: Form[SearchFields]) -> Sound | None:

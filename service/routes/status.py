@@ -13,6 +13,7 @@ from service.errors import NotReadyError
 from service.openapi import describe
 from service.responses import answer
 from service.routes.dependencies import CoreDep, MetricsDep
+from service.towers import Towers
 
 
 def make_router() -> APIRouter:
@@ -55,11 +56,25 @@ async def get_info(core: CoreDep) -> Response:
         "library": {
             "clips": await core.look_up(core.library.count),
             "revision": await core.look_up(core.library.revision),
+            "not_embedded": await core.look_up(core.library.backlog.n_lacking),
         },
-        "modifier": False,
+        "modifier": core.towers is not None,
+        "towers": core.towers and _towers_body(core.towers),
         "limits": limits,
     }
     return answer(core, payload)
+
+
+def _towers_body(towers: Towers) -> dict[str, Any]:
+    return {
+        "fingerprint": towers.info.fingerprint,
+        "dim": towers.info.dim,
+        "text_precision": towers.info.text_precision,
+        "max_tokens": towers.info.max_tokens,
+        "phrases": len(towers.bank),
+        "scores": towers.info.scores,
+        "training": towers.info.training.model_dump(),
+    }
 
 
 async def get_metrics(core: CoreDep, counted: MetricsDep) -> Response:

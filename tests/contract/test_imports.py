@@ -6,8 +6,11 @@ import sys
 
 import pytest
 
-HEAVY = {"torch", "torchaudio", "transformers", "onnx", "onnxscript", "training", "matplotlib"}
-"""What training needs and the service must not even import."""
+HEAVY = {
+    *("torch", "torchaudio", "transformers", "onnx", "onnxscript", "training", "matplotlib"),
+    *("huggingface_hub", "httpx2"),
+}
+"""What training needs, or may fetch from elsewhere, and the service must not even import."""
 
 
 @pytest.mark.parametrize("module", ["service.app", "service.serve", "service.__main__"])

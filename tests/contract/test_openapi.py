@@ -87,6 +87,10 @@ def test_every_endpoint_of_the_api_is_there(schema: dict[str, Any]) -> None:
         "GET /clips/{clip_id}",
         "DELETE /clips/{clip_id}",
         "GET /clips/{clip_id}/audio",
+        "GET /clips/{clip_id}/peaks",
+        "GET /clips/{clip_id}/spectrogram",
+        "POST /pictures",
+        "GET /map",
         "POST /clips/bulk",
         "GET /healthz",
         "GET /readyz",
@@ -148,6 +152,9 @@ def test_fields_are_documented_in_body_and_query(schema: dict[str, Any]) -> None
     fields = set(content["application/json"]["schema"]["properties"])
     assert {"clip_id", "embedding", "reference_id", "k", "filter"} <= fields
     assert {parameter["name"] for parameter in operation["parameters"]} == fields
+    assert {"modifier", "modifier_strength"} <= fields
+    strength = content["application/json"]["schema"]["properties"]["modifier_strength"]["anyOf"][0]
+    assert (strength["minimum"], strength["maximum"]) == (0, 4)
     parts = set(content["multipart/form-data"]["schema"]["properties"])
     assert parts == fields | {"audio", "reference"}
 
@@ -173,6 +180,9 @@ def bulk_line(client: Client) -> bytes:
         (answers.ClipAnswer, "POST", "/clips", {"content": TONE}),
         (answers.ClipAnswer, "GET", "/clips/tone", {}),
         (answers.ListAnswer, "GET", "/clips", {}),
+        (answers.PeaksAnswer, "GET", "/clips/tone/peaks", {}),
+        (answers.PictureAnswer, "POST", "/pictures?columns=20", {"content": TONE}),
+        (answers.MapAnswer, "GET", "/map", {}),
         (answers.BulkAnswer, "POST", "/clips/bulk", {}),
         (answers.StatusAnswer, "GET", "/healthz", {}),
         (answers.StatusAnswer, "GET", "/readyz", {}),
@@ -194,3 +204,49 @@ def test_answers_follow_their_models(
     assert answer.json()["bundle"] == identity
     assert answer.headers["minuend-bundle"] == identity["id"]
     assert answer.headers["minuend-fingerprint"] == identity["fingerprint"]
+
+
+@pytest.fixture(scope="module")
+def towers(towers_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    with serving(towers_bundle_path, tmp_path_factory.mktemp("towers") / "library") as client:
+        client.put("/clips/tone", files={"audio": TONE})
+        client.put("/clips/noise", files={"audio": synth.encode(synth.noise(0))})
+        yield client
+
+
+def test_the_schema_does_not_depend_on_the_bundle(schema: dict[str, Any], towers: Client) -> None:
+    assert towers.get("/openapi.json").json() == schema
+
+
+@pytest.mark.parametrize(
+    ("model", "method", "path", "options"),
+    [
+        (answers.SearchAnswer, "POST", "/search", {"json": {"modifier": "a high"}}),
+        (
+            answers.SearchAnswer,
+            "POST",
+            "/search",
+            {"json": {"clip_id": "tone", "modifier": "high " * 99, "modifier_strength": 2}},
+        ),
+        (
+            answers.SearchAnswer,
+            "POST",
+            "/search?modifier=%00&modifier_strength=0.5",
+            {"content": TONE},
+        ),
+        (
+            answers.DifferenceAnswer,
+            "POST",
+            "/difference",
+            {"json": {"mixture_id": "tone", "reference_id": "noise", "phrases": 3}},
+        ),
+        (answers.InfoAnswer, "GET", "/info", {}),
+    ],
+)
+def test_answers_of_towers_follow_their_models(
+    towers: Client, model: type[answers.Answer], method: str, path: str, options: dict[str, Any]
+) -> None:
+    answer = towers.request(method, path, **options)
+
+    assert answer.is_success, answer.text
+    model.model_validate_json(answer.content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+import click
 import httpx
 import pytest
 import synth
@@ -40,20 +41,22 @@ def post(client: httpx.Client, words: list[str], folder: Path) -> httpx.Response
     return client.post(url.removeprefix("localhost:8000"), files=files, data=fields)
 
 
-def test_every_curl_call_is_answered(tiny_bundle_path: Path, tmp_path: Path) -> None:
+def test_every_curl_call_is_answered(towers_bundle_path: Path, tmp_path: Path) -> None:
     names = ("rain.wav", "thunder.ogg", "today.wav", "yesterday.wav", "storm.wav")
     for seed, name in enumerate(names):
         form = "OGG" if name.endswith("ogg") else "WAV"
         (tmp_path / name).write_bytes(synth.encode(synth.noise(seed), form=form))
     calls = readme_lines("curl")
-    assert len(calls) == 5
+    assert len(calls) == 7
 
-    with running(tiny_bundle_path, tmp_path / "library") as server:
+    with running(towers_bundle_path, tmp_path / "library") as server:
         answers = [post(server.client, call, tmp_path) for call in calls]
 
-    assert [answer.status_code for answer in answers] == [201, 200, 200, 200, 200]
+    assert [answer.status_code for answer in answers] == [201, 200, 200, 200, 200, 200, 200]
     assert answers[3].json()["hits"][0]["score"] == pytest.approx(1, abs=1e-3)
     assert len(answers[4].json()["hits"]) == 1
+    assert set(answers[5].json()["hits"][0]["contributions"]) == {"audio", "modifier"}
+    assert set(answers[6].json()["hits"][0]["contributions"]) == {"modifier"}
 
 
 @pytest.mark.parametrize("words", readme_lines("minuend"), ids=" ".join)
@@ -67,7 +70,7 @@ def test_every_shell_command_runs(
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "default").symlink_to(tiny_bundle_path)
     run = CliRunner().invoke
-    if words[1] != "index":
+    if words[1:] != ["index", "FOLDER"]:
         assert run(main, ["index", "FOLDER"]).exit_code == 0
 
     result = run(main, words[1:])
@@ -77,8 +80,9 @@ def test_every_shell_command_runs(
 
 @pytest.mark.parametrize("words", readme_lines("minuend-train"), ids=" ".join)
 def test_every_training_command_is_understood(words: list[str]) -> None:
-    command = train_commands.commands[words[1]]
+    command: click.Command = train_commands
+    names = words[1:]
+    while isinstance(command, click.Group):
+        command = command.commands[names.pop(0)]
 
-    context = command.make_context(words[1], words[2:])
-
-    assert context.params
+    assert command.make_context(words[1], names).params

@@ -36,8 +36,8 @@ VALUES = st.recursive(
 
 
 @pytest.fixture(scope="module")
-def client(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    with serving(tiny_bundle_path, tmp_path_factory.mktemp("property") / "library") as client:
+def client(towers_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    with serving(towers_bundle_path, tmp_path_factory.mktemp("property") / "library") as client:
         client.put("/clips/tone", files={"audio": WAV})
         yield client
 
@@ -76,6 +76,18 @@ def test_any_json_fields(client: Client, path: str, fields: dict[str, Any]) -> N
 @settings(max_examples=150)
 def test_any_text_fields_beside_a_file(client: Client, path: str, fields: dict[str, str]) -> None:
     check(client.post(path, files={"audio": WAV}, data=fields))
+
+
+@given(
+    text=st.text(st.characters(exclude_categories=[]), max_size=200),
+    strength=st.floats(allow_nan=True) | st.text(max_size=5),
+    is_alone=st.booleans(),
+)
+@settings(max_examples=150)
+def test_any_modifier(client: Client, text: str, strength: float | str, is_alone: bool) -> None:
+    sound = {} if is_alone else {"clip_id": "tone"}
+    body = json.dumps({**sound, "modifier": text, "modifier_strength": strength})
+    check(client.post("/search", content=body, headers={"content-type": "application/json"}))
 
 
 @given(clip_id=st.text(min_size=1, max_size=20), method=st.sampled_from(["GET", "PUT", "DELETE"]))

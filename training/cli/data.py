@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from training.cli import datasets
+from training.cli import datasets, scenes, towers
 
 
 @click.group("data")
@@ -12,5 +12,12 @@ def command() -> None:
     """Make data sets that are a function of recordings and a seed."""
 
 
-for member in (datasets.bgknown, datasets.prepare):
+for member in (
+    scenes.scenes,
+    scenes.apwd,
+    datasets.bgknown,
+    datasets.prepare,
+    towers.mixtures,
+    towers.held_out,
+):
     command.add_command(member)

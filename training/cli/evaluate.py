@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from training.cli import evaluation
+from training.cli import evaluation, towers
 
 
 @click.group("evaluate")
@@ -12,5 +12,8 @@ def command() -> None:
     """Measure encoders and towers the way the paper does."""
 
 
-for member in (evaluation.bgknown, evaluation.linear, evaluation.separation, evaluation.report):
+for member in (
+    *(evaluation.bgknown, evaluation.linear, evaluation.separation, evaluation.report),
+    *(towers.retrieval, towers.ablation, towers.page),
+):
     command.add_command(member)

@@ -35,6 +35,7 @@ def measured(command: Command) -> Command:
             ),
             click.option("--results", type=PLACE, default=Path("docs/results"), show_default=True),
             click.option("--cache", type=PLACE, default=Path("cache"), show_default=True),
+            click.option("--threads", default=0, help="0 for one a core; 1 on a busy machine."),
         )
     ):
         command = option(command)
@@ -141,6 +142,7 @@ def _measurement(options: dict[str, Any]) -> Measurement:
         cache=options["cache"],
         seeds=numbers(options["seeds"]),
         monitor=options.get("monitor", "loss"),
+        threads=options["threads"],
     )
 
 

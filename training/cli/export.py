@@ -12,11 +12,37 @@ from training.cli.options import PLACE
 @click.command("export")
 @click.argument("checkpoint", type=PLACE)
 @click.option("--out", type=PLACE, required=True, help="Folder of the bundle; names its id.")
-def command(checkpoint: Path, out: Path) -> None:
+@click.option("--data", type=PLACE, help="Towers: manifest of the clips their scenes are made of.")
+@click.option("--scenes", type=PLACE, help="Towers: scenes they were not trained on, to gate with.")
+@click.option("--cache", type=PLACE, default=Path("cache"), show_default=True)
+@click.option("--any-licence", is_flag=True, help="Towers: for experiments that are not shipped.")
+def command(
+    checkpoint: Path,
+    out: Path,
+    data: Path | None,
+    scenes: Path | None,
+    cache: Path,
+    any_licence: bool,
+) -> None:
     """Write a bundle from a checkpoint, if its graph gives what the torch model gives.
 
-    It has int8 and float16 variants too, those that pass their gate.
+    It has int8 and float16 variants too, those that pass their gate. A checkpoint of towers goes
+    into the bundle that is there, which must have the encoder that they were trained on.
     """
+    from training.checkpoint import load_checkpoint
     from training.export import export
+    from training.towers.run import FORMAT
 
-    click.echo(str(export(checkpoint, out, tell=click.echo)))
+    if load_checkpoint(checkpoint).get("format") != FORMAT:
+        click.echo(str(export(checkpoint, out, tell=click.echo)))
+        return
+    if data is None or scenes is None:
+        raise click.UsageError("to export towers, give --data and --scenes")
+
+    from training.towers.export import ExportInputs, export_towers
+    from training.towers.run import load_towers
+    from training.towers.text_cache import TextCache
+
+    texts = TextCache(cache / "texts", load_towers(checkpoint).recipe.text)
+    inputs = ExportInputs(data=data, scenes=scenes, cache=texts, any_licence=any_licence)
+    click.echo(str(export_towers(checkpoint, out, inputs)))

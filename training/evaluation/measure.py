@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 from training.datasets.metadata import read_metadata
 from training.errors import DatasetError
 from training.evaluation.bgknown import BgKnown, evaluate_bgknown, heard_in
@@ -34,6 +36,7 @@ class Measurement:
         cache: Folder of caches.
         seeds: Of the classifiers, or of the drawn pairs.
         monitor: What early stopping watches.
+        threads: Of encoders and classifiers; 0 for one a core.
     """
 
     encoder: str
@@ -42,10 +45,13 @@ class Measurement:
     cache: Path
     seeds: tuple[int, ...] = (42, 43, 44)
     monitor: Literal["loss", "accuracy"] = "loss"
+    threads: int = 0
 
     def open(self) -> Embedder:
-        """Open the encoder."""
-        return open_embedder(self.encoder, self.statistics)
+        """Open the encoder, and let torch have as many threads."""
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        return open_embedder(self.encoder, self.statistics, self.threads)
 
     def heard(self, embedder: Embedder) -> frozenset[str]:
         """Name the sources the encoder has heard; none if it was never trained."""

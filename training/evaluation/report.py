@@ -25,9 +25,9 @@ MISSING = "not yet trained"
 TEXT = """# The paper's experiments
 
 Made by `minuend-train evaluate report` from the files beside this page, each row of which names
-its command, commit, data and machine. The paper trained on 200,000 clips of AudioSet for 78,000
-steps; the encoders here are trained on two cores, on some 4,000 clips, for the samples that are
-named, so compare orders and gains, not heights. Intervals are 95 %, by Student's t, over three
+its command, commit, data and machine. The paper trained for 100 epochs on 200,000 clips of
+AudioSet; the encoders here have heard the samples that are named, of far fewer clips, so compare
+orders and gains, not heights. Intervals are 95 %, by Student's t, over three
 runs of the classifier. Encoders are normalised by the statistics inside the bundle, as they are
 served, and not by those of each data set as in the paper, unless a row says so.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,6 +18,14 @@ def weight(row: Row) -> float | None:
 def samples(row: Row) -> int:
     """Give the samples the encoder of a row has heard."""
     return int(row["encoder"].get("samples_seen", 0))
+
+
+def plan(row: Row) -> str:
+    """Name what runs of equal compute share: samples, and the recipe but for lambda and seed."""
+    recipe = row["encoder"]["recipe"]
+    kept = {key: value for key, value in recipe.items() if key not in ("name", "seed")}
+    kept["loss"] = {key: value for key, value in recipe["loss"].items() if key != "lambda"}
+    return json.dumps([samples(row), kept], sort_keys=True)
 
 
 def is_clean(row: Row) -> bool:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from statistics import fmean
 
 from training.evaluation import paper
-from training.evaluation.rows import Row, trained_cleanly, weight
+from training.evaluation.rows import Row, plan, trained_cleanly, weight
 
 ORDER = ("a", "b", "c", "mix")
 BASELINE = 0.0
@@ -32,8 +32,8 @@ def bgknown_verdicts(rows: Sequence[Row]) -> Iterator[str]:
         said = "holds" if holds else "does not hold"
         yield f"λ {value:g}: the order (a) > (b) > (c) > Mix {said}: {shown}."
     for value in trained:
-        if value != BASELINE and BASELINE in trained:
-            yield _gain(rows, value)
+        if value != BASELINE:
+            yield from _gains(rows, value)
 
 
 def separation_verdict(rows: Sequence[Row]) -> str:
@@ -56,10 +56,18 @@ def mean_accuracy(rows: Sequence[Row], setting: str) -> float:
     return fmean(row["accuracy"][setting]["mean"] for row in rows)
 
 
-def _gain(rows: Sequence[Row], value: float) -> str:
-    ours, base = trained_cleanly(rows, value), trained_cleanly(rows, BASELINE)
-    gains = {s: mean_accuracy(ours, s) - mean_accuracy(base, s) for s in ORDER}
-    theirs = {s: paper.BGKNOWN[value][s] - paper.BGKNOWN[BASELINE][s] for s in ORDER}
-    shown = ", ".join(f"{s} {gains[s]:+.1f} (paper {theirs[s]:+.1f})" for s in ORDER)
-    seeds = f"{len(ours)} and {len(base)} runs of pre-training"
-    return f"λ {value:g} over λ 0, in points, {seeds}: {shown}."
+def _gains(rows: Sequence[Row], value: float) -> Iterator[str]:
+    """Compare runs of equal compute: those that differ in nothing but lambda and seed."""
+    for shared in sorted({plan(row) for row in trained_cleanly(rows, value)}):
+        ours, base = (
+            [row for row in trained_cleanly(rows, each) if plan(row) == shared]
+            for each in (value, BASELINE)
+        )
+        if not base:
+            yield f"λ {value:g}: no run of λ 0 of the same recipe and samples to compare with."
+            continue
+        gains = {s: mean_accuracy(ours, s) - mean_accuracy(base, s) for s in ORDER}
+        theirs = {s: paper.BGKNOWN[value][s] - paper.BGKNOWN[BASELINE][s] for s in ORDER}
+        shown = ", ".join(f"{s} {gains[s]:+.1f} (paper {theirs[s]:+.1f})" for s in ORDER)
+        seeds = f"{len(ours)} and {len(base)} runs of pre-training"
+        yield f"λ {value:g} over λ 0, in points, {seeds}: {shown}."

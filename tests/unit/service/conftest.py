@@ -18,6 +18,13 @@ def client(tiny_bundle_path: Path, tmp_path: Path) -> Iterator[Client]:
 
 
 @pytest.fixture
+def towers_client(towers_bundle_path: Path, tmp_path: Path) -> Iterator[Client]:
+    """The service on the tiny bundle with towers and an empty library of its own."""
+    with serving(towers_bundle_path, tmp_path / "library") as client:
+        yield client
+
+
+@pytest.fixture
 def restored_logging() -> Iterator[None]:
     """Undo what a test does to the logging of the whole process."""
     root, uvicorn = logging.getLogger(), logging.getLogger("uvicorn.error")

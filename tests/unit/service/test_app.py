@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -14,6 +17,7 @@ from service.errors import BundleError
 from service.settings import Settings
 
 TONE = synth.encode(synth.tone(440))
+NOISE = synth.encode(synth.noise(0))
 
 
 def test_two_applications_share_nothing(tiny_bundle_path: Path, tmp_path: Path) -> None:
@@ -57,7 +61,7 @@ def test_a_full_service_refuses_audio_but_answers_the_rest(
         release.wait()
 
     with (
-        serving(tiny_bundle_path, tmp_path, workers=1, max_waiting=0) as client,
+        serving(tiny_bundle_path, tmp_path, max_requests=1) as client,
         ThreadPoolExecutor(1) as threads,
     ):
         monkeypatch.setattr(client.app.state.core.listener, "embed_files", slow)
@@ -97,3 +101,71 @@ def test_many_requests_at_once_give_what_one_gives(client: Client) -> None:
         answers = list(threads.map(lambda _: client.post("/embed", content=TONE), range(16)))
 
     assert all(answer.json()["embeddings"] == expected for answer in answers)
+
+
+@contextmanager
+def busy_encoder(client: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Semaphore]:
+    """Let each run of the encoder wait until this is left; released once by each that begins."""
+    encoder = client.app.state.core.encoder
+    entered, release, run = threading.Semaphore(0), threading.Event(), encoder.run
+
+    def wait_and_run(*args: Any, **options: Any) -> Any:
+        entered.release()
+        assert release.wait(30)
+        return run(*args, **options)
+
+    monkeypatch.setattr(encoder, "run", wait_and_run)
+    try:
+        yield entered
+    finally:
+        release.set()
+
+
+def test_what_is_not_answered_in_time_is_a_504_and_encoded_no_more(
+    tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(tiny_bundle_path, tmp_path, runs=1) as client, ThreadPoolExecutor(1) as threads:
+        with busy_encoder(client, monkeypatch) as entered:
+            first = threads.submit(client.post, "/embed", content=TONE)
+            assert entered.acquire(timeout=30)
+            late = client.post("/embed", content=NOISE, headers={"minuend-deadline-s": "0.05"})
+        assert first.result(30).status_code == 200
+        after = client.post("/embed", content=TONE, headers={"minuend-deadline-s": "30"})
+        metrics = client.get("/metrics").text
+
+    assert (late.status_code, late.json()["code"]) == (504, "deadline_exceeded")
+    assert late.headers["retry-after"] == "1"
+    assert "queue;dur=" in late.headers["server-timing"]
+    assert after.status_code == 200
+    assert "minuend_run_clips_sum 1.0" in metrics
+
+
+def test_a_client_that_leaves_is_noticed_and_its_clip_not_encoded(
+    tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(tiny_bundle_path, tmp_path, runs=1) as client, ThreadPoolExecutor(1) as threads:
+        with busy_encoder(client, monkeypatch) as entered:
+            first = threads.submit(client.post, "/embed", content=TONE)
+            assert entered.acquire(timeout=30)
+            client.leave("/embed", NOISE)
+        assert first.result(30).status_code == 200
+        text = wait_for(client, 'status="499"} 1.0')
+
+    assert "minuend_run_clips_sum 1.0" in text
+
+
+def wait_for(client: Client, line: str) -> str:
+    """Return the metrics once they have a line."""
+    while line not in (text := client.get("/metrics").text):
+        pass
+    return text
+
+
+def test_identical_bytes_are_encoded_once_and_answered_alike(client: Client) -> None:
+    answers = [client.post("/embed", content=NOISE) for _ in range(3)]
+    text = client.get("/metrics").text
+
+    assert len({answer.content for answer in answers}) == 1
+    assert "minuend_run_clips_sum 1.0" in text
+    assert 'minuend_cache_lookups_total{outcome="hit"} 2.0' in text
+    assert "minuend_audio_seconds_total 1.0" in text

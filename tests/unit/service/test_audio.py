@@ -14,7 +14,7 @@ import synth
 from jaxtyping import Float32
 
 from service import audio, errors
-from service.audio import Audio, AudioLimits, decode
+from service.audio import Audio, AudioLimits, decode, open_audio, resample
 
 # Rounding of the streaming resampler against the one that sees the whole clip.
 RESAMPLING_TOLERANCE = 1e-6
@@ -278,3 +278,41 @@ def test_aac_without_its_extra_is_refused_by_name(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "service.aac", None)
     with pytest.raises(errors.MediaUnsupportedError, match="extra `aac`"):
         _decode(b"\x00\x00\x00\x10ftypM4A \x00\x00\x00\x00")
+
+
+class TestReading:
+    @pytest.mark.parametrize("form", ["WAV", "FLAC", "OGG"])
+    @pytest.mark.parametrize("rate", [16_000, 44_100])
+    def test_blocks_are_what_decoding_gives_at_once(self, form: str, rate: int) -> None:
+        content = synth.encode(synth.noise(0, 5.0, sample_rate=rate), sample_rate=rate, form=form)
+
+        with open_audio(io.BytesIO(content), sample_rate=16_000) as reader:
+            blocks = list(reader.blocks())
+
+        whole = _decode(content)
+        assert len(blocks) > 1
+        assert np.array_equal(np.concatenate(blocks), whole.samples)
+        assert reader.n_samples == whole.samples.size
+        assert reader.duration_s == whole.duration_s
+        assert (reader.source_rate_hz, reader.source_channels) == (rate, 1)
+        assert reader.media_type == whole.media_type
+
+    def test_a_clip_over_its_limit_is_given_up_while_it_is_read(self) -> None:
+        content = synth.encode(synth.noise(0, 60.0))
+        read = []
+
+        with open_audio(
+            io.BytesIO(content), sample_rate=16_000, limits=AudioLimits(max_seconds=10)
+        ) as reader:
+            blocks = reader.blocks()
+            with pytest.raises(errors.AudioTooLongError):
+                read.extend(block.size for block in blocks)
+
+        assert reader.n_samples <= 10 * 16_000
+
+
+def test_resampling_gives_what_decoding_gives(tmp_path: Path) -> None:
+    chirp = synth.chirp(200, 3000, 0.7, sample_rate=44_100)
+    path = synth.write(tmp_path / "chirp.wav", chirp, sample_rate=44_100, subtype="FLOAT")
+    assert np.array_equal(resample(chirp, 44_100, 16_000), decode(path, sample_rate=16_000).samples)
+    assert np.array_equal(resample(chirp, 16_000, 16_000), chirp)

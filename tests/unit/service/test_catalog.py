@@ -48,14 +48,14 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
 
 
 def seen_since(catalog: Catalog, revision: int) -> tuple[int, list[int], dict[int, list[float]]]:
-    """Revision, deleted numbers, and embeddings by number."""
+    """Revision, numbers that are gone, and embeddings by number."""
     with catalog.changes(revision) as changes:
         put = {
             int(seq): embedding.tolist()
             for seqs, embeddings in changes.batches
             for seq, embedding in zip(seqs, embeddings, strict=True)
         }
-        return changes.revision, changes.deleted, put
+        return changes.revision, changes.gone, put
 
 
 def test_record_and_embedding_come_back_as_they_were_put(catalog: Catalog) -> None:
@@ -160,13 +160,25 @@ def test_vectors_of_other_encoders_are_not_ours(tmp_path: Path, catalog: Catalog
     other = open_catalog(tmp_path, "cd" * 32)
     catalog.put([entry("a", 1)])
     other.put([entry("b", 2)])
-    assert catalog.other_fingerprint() == "cd" * 32
-    assert other.other_fingerprint() == FINGERPRINT
     with pytest.raises(FingerprintMismatchError):
         catalog.embedding("b")
-    assert list(seen_since(catalog, 0)[2]) == [1]
-    other.delete("b")
-    assert catalog.other_fingerprint() is None
+    _, gone, put = seen_since(catalog, 0)
+    assert (gone, list(put)) == ([2], [1])
+    _, gone, put = seen_since(other, 0)
+    assert (gone, list(put)) == ([1], [2])
+    other.close()
+
+
+def test_a_clip_replaced_with_another_encoders_vector_is_gone(
+    tmp_path: Path, catalog: Catalog
+) -> None:
+    other = open_catalog(tmp_path, "cd" * 32)
+    catalog.put([entry("a", 1)])
+    other.put([entry("a", 2)])
+
+    _, gone, put = seen_since(catalog, 1)
+
+    assert (gone, put) == ([1], {})
     other.close()
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 import tiny_bundle
+import tiny_towers
 from shell import run
 
 from service import bundle
@@ -88,3 +89,52 @@ def test_a_variant_with_another_answer_fails(path: Path) -> None:
 
 def test_what_is_no_bundle_fails(tmp_path: Path) -> None:
     assert "is no bundle" in run("check", tmp_path, code=1).stderr
+
+
+@pytest.fixture
+def towers(tmp_path: Path) -> Path:
+    return tiny_bundle.write(tmp_path / "towers", towers=0)
+
+
+def test_towers_are_checked_and_told(towers: Path) -> None:
+    output = run("check", towers).stdout
+
+    manifest = BundleManifest.model_validate_json((towers / "bundle.json").read_bytes())
+    assert manifest.towers is not None
+    for name in manifest.towers.files:
+        assert f"ok  {name}: {(towers / name).stat().st_size} bytes" in output
+    assert "embedding [batch, 8] to vector [batch, 12]" in output
+    assert "input_ids and attention_mask [batch, tokens] to vector [batch, 12]" in output
+    assert "texts of up to 8 tokens" in output
+    assert "5 phrases" in output
+    assert output.endswith(f"towers  {manifest.towers.fingerprint}\n")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        (tiny_towers.AUDIO_TOWER_FILE, "vector", "place"),
+        (tiny_towers.TEXT_ENCODER_FILE, "input_ids", "ids"),
+    ],
+)
+def test_a_tower_with_other_names_fails(towers: Path, file: str, old: str, new: str) -> None:
+    model = onnx.load(towers / file)
+    for node in model.graph.node:
+        node.output[:] = [new if name == old else name for name in node.output]
+        node.input[:] = [new if name == old else name for name in node.input]
+    for value in (*model.graph.input, *model.graph.output):
+        value.name = new if value.name == old else value.name
+    onnx.save(model, towers / file)
+    relist(towers)
+
+    assert f"{old} is missing" in run("check", towers, code=1).stderr
+
+
+def test_another_vector_than_the_known_one_fails(towers: Path) -> None:
+    file = towers / tiny_towers.KNOWN_ANSWER_FILE
+    with np.load(file) as stored:
+        arrays = dict(stored)
+    np.savez(file, **{**arrays, "text_vector": arrays["text_vector"] * 1.01})
+    relist(towers)
+
+    assert "the text vector of the known answer" in run("check", towers, code=1).stderr

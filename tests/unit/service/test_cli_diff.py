@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import synth
+import tiny_bundle
 from shell import run, run_json, write_tones
 
 
@@ -95,3 +96,25 @@ def test_files_of_any_format_and_rate_are_compared(tmp_path: Path, bundle: list[
     same = synth.write(tmp_path / "b.wav", synth.tone(440, 1.0))
 
     assert run_json("diff", tone, same, *bundle)["relative_norm"] < 0.02
+
+
+def test_a_bundle_with_towers_tells_in_words_what_was_added(
+    tmp_path: Path, towers_bundle_path: Path
+) -> None:
+    low, high = tiny_bundle.SOUNDS["low"], tiny_bundle.SOUNDS["high"]
+    reference = synth.write(tmp_path / "reference.wav", low)
+    mixture = synth.write(tmp_path / "mixture.wav", 0.2 * low + high)
+    places = ["--library", tmp_path / "library", "--bundle", towers_bundle_path]
+    run("index", tmp_path, *places)
+
+    alone = run_json("diff", mixture, reference, *places[2:])
+    searched = run_json("diff", mixture, reference, "--phrases", 2, *places)
+    lines = run("diff", mixture, reference, "--phrases", 1, *places[2:]).stdout.splitlines()
+
+    assert alone["phrases"][0]["label"] == "high"
+    assert len(alone["phrases"]) == 5
+    for one, other in zip(searched["phrases"], alone["phrases"][:2], strict=True):
+        assert one == {**other, "score": pytest.approx(other["score"], abs=1e-5)}
+    assert lines[2].split()[1:] == ["a", "high", "sound"]
+    assert len(lines) == 3
+    assert run_json("diff", reference, reference, *places[2:])["phrases"] == []

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import synth
+import tiny_bundle
 from shell import run, run_json, write_tones
 
 from service.bundle import hash_file
+from service.cli.search import command
+from service.composition import DEFAULT_STRENGTH, MAX_STRENGTH
 
 
 @pytest.fixture
@@ -122,3 +127,85 @@ def test_what_is_not_there_is_told(sounds: list[Path], places: list[Any], tmp_pa
     assert "not JSON" in told("--audio", sounds[0], "--filter", "{", *places)
     assert "audio" in told("--audio", words, *places)
     assert "no library" in told("--audio", sounds[0], "--library", tmp_path / "none", *places[2:])
+
+
+@pytest.fixture(scope="module")
+def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file for each word of the towers."""
+    folder = tmp_path_factory.mktemp("spoken")
+    for word, samples in tiny_bundle.SOUNDS.items():
+        synth.write(folder / f"{word}.wav", samples)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def words(spoken: Path, towers_bundle_path: Path) -> list[Any]:
+    """A library of them, of a bundle with towers."""
+    places = ["--library", spoken / "library", "--bundle", towers_bundle_path]
+    run("index", spoken, *places)
+    return places
+
+
+def test_a_text_finds_what_it_says(words: list[Any]) -> None:
+    for word in tiny_bundle.SOUNDS:
+        body = run_json("search", "--modifier", word, *words)
+
+        assert names(body["hits"])[0] == f"{word}.wav"
+        assert body["notices"] == []
+
+
+def test_a_modifier_changes_what_a_sound_finds(words: list[Any], spoken: Path) -> None:
+    query = ["search", "--audio", spoken / "low.wav", *words]
+
+    hits = run_json(*query, "--modifier", "high", "--strength", 4)["hits"]
+    weightless = run_json(*query, "--modifier", "high", "--strength", 0)
+    plain = run_json(*query)
+
+    assert names(hits)[0] == "high.wav"
+    assert set(hits[0]["contributions"]) == {"audio", "modifier"}
+    assert weightless == plain
+
+
+def test_people_are_told_what_each_term_gave_and_of_a_cut(words: list[Any], spoken: Path) -> None:
+    query = ["search", "--audio", spoken / "low.wav", *words]
+
+    result = run(*query, "--modifier", "high " * 9)
+
+    assert re.match(r"  1 +0\.\d{3}  \(audio +\d\.\d{3}, modifier +\d\.\d{3}\)", result.stdout)
+    assert "longer than the 8 tokens" in result.stderr
+
+
+def test_a_modifier_needs_towers(sounds: list[Path], places: list[Any]) -> None:
+    result = run("search", "--audio", sounds[0], "--modifier", "high", *places, code=1)
+
+    assert "no text tower" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--strength", "1"],
+        ["--audio", "SOUND", "--strength", "1"],
+        ["--modifier", "low", "--strength", "-1"],
+        ["--modifier", "low", "--strength", "4.5"],
+        ["--modifier", "low", "--reference-id", "x"],
+    ],
+)
+def test_a_text_without_sense_is_a_usage_error(
+    arguments: list[str], sounds: list[Path], words: list[Any]
+) -> None:
+    given = [sounds[0] if argument == "SOUND" else argument for argument in arguments]
+
+    run("search", *given, *words, code=2)
+
+
+def test_a_text_without_words_finds_nothing(words: list[Any]) -> None:
+    assert "a search needs" in run("search", "--modifier", " ", *words, code=1).stderr
+
+
+def test_the_range_of_the_option_is_that_of_the_service() -> None:
+    (option,) = [o for o in command.params if o.name == "strength"]
+
+    assert isinstance(option.type, click.FloatRange)
+    assert (option.type.min, option.type.max) == (0, MAX_STRENGTH)
+    assert option.default == DEFAULT_STRENGTH

@@ -6,12 +6,16 @@ from contextlib import closing
 from pathlib import Path
 
 import anyio
+import numpy as np
 import pytest
 import synth
 import tiny_bundle
+import tiny_towers
 
+from service.bundle import hash_file, write_manifest
 from service.core import Core
 from service.errors import BundleError, LibraryError, NotReadyError
+from service.manifest import BundleManifest
 from service.metrics import Metrics
 from service.settings import Settings
 from service.timing import Phases
@@ -91,10 +95,28 @@ def test_lookups_do_not_queue_behind_work(tiny_bundle_path: Path, tmp_path: Path
             anyio.from_thread.run(release.wait)
 
         async with anyio.create_task_group() as tasks:
-            for _ in range(core.settings.workers + 1):
+            for _ in range(core.settings.max_requests + 1):
                 tasks.start_soon(core.work, busy)
             assert await core.look_up(core.library.count) == 0
             release.set()
 
     anyio.run(scenario)
     core.close()
+
+
+def test_towers_are_tried_before_the_service_starts(tmp_path: Path) -> None:
+    bundle = tiny_bundle.write(tmp_path / "bundle", towers=0)
+    with np.load(bundle / tiny_towers.KNOWN_ANSWER_FILE) as stored:
+        arrays = dict(stored)
+    np.savez(bundle / tiny_towers.KNOWN_ANSWER_FILE, **{**arrays, "text": np.array("a high")})
+    about = read_manifest(bundle)
+    files = {name: hash_file(bundle / name) for name in about.files}
+    write_manifest(bundle, about.model_copy(update={"files": files}))
+
+    with pytest.raises(BundleError, match="text vector of the known answer"):
+        open_core(bundle, tmp_path / "library")
+    assert not (tmp_path / "library").exists()
+
+
+def read_manifest(bundle: Path) -> BundleManifest:
+    return BundleManifest.model_validate_json((bundle / "bundle.json").read_bytes())

@@ -13,8 +13,9 @@ from jaxtyping import Float32
 
 from service.bundle import Bundle, load_bundle
 from service.difference import centred_cosine
-from service.encoder import BATCH_S, CHUNK_S, Encoder
+from service.encoder import BATCH_S, Encoder
 from service.errors import BundleError, DeviceError, WindowInvalidError
+from service.pieces import PIECE_S
 from service.runtime import Session, open_session
 
 # Of the largest value in the embedding: what a different order of additions may do.
@@ -139,7 +140,7 @@ class TestEmbed:
     def test_batches_stay_within_their_budget_and_pad_little(
         self, bundle: Bundle, session: CountingSession
     ) -> None:
-        durations = [0.001] * 100 + [2.0, 29.0, 3.0, 9.0, 10.0, 15.0, 30.0]
+        durations = [0.001] * 100 + [2.0, 14.0, 3.0, 9.0, 10.0, 15.0, 12.0]
         clips = [synth.noise(seed, duration) for seed, duration in enumerate(durations)]
         Encoder(session, bundle).embed(clips)
         cost = [rows * max(samples, 15_200) for rows, samples in session.batches]
@@ -175,14 +176,14 @@ class TestLongClips:
     @pytest.mark.parametrize(
         "n_samples",
         [
-            480_000,
-            480_001,
-            480_480,
-            480_000 + PARTIAL,
-            480_000 + PARTIAL + 700,
-            960_000 - 1,
-            960_000 + 480,
-            1_111_111,
+            240_000,
+            240_001,
+            240_480,
+            240_000 + PARTIAL,
+            240_000 + PARTIAL + 700,
+            480_000 - 1,
+            480_000 + 480,
+            777_777,
         ],
     )
     def test_chunks_give_what_one_run_gives(
@@ -195,9 +196,9 @@ class TestLongClips:
         self, bundle: Bundle, session: CountingSession
     ) -> None:
         Encoder(session, bundle).embed([synth.noise(0, 100)])
-        assert len(session.batches) == 4
+        assert len(session.batches) == 7
         longest = max(samples for _, samples in session.batches)
-        assert longest <= CHUNK_S * 16_000 + 2 * PARTIAL
+        assert longest <= PIECE_S * 16_000 + 2 * PARTIAL
 
 
 class TestWindows:
@@ -293,3 +294,22 @@ class TestCheck:
         self._store(tmp_path, waveform=synth.tone(440), embedding=np.ones(5, np.float32))
         with pytest.raises(BundleError, match="holds no known answer"):
             encoder.check(dataclasses.replace(bundle, path=tmp_path))
+
+
+class TestRunning:
+    def test_a_run_gives_each_clip_its_own(self, encoder: Encoder) -> None:
+        clips = [synth.noise(seed, 1 + seed) for seed in range(3)]
+        for clip, (embedding,) in zip(clips, encoder.run(clips, "embedding"), strict=True):
+            _assert_close(embedding, encoder.embed([clip])[0])
+        sums, maxima = encoder.run([clips[2]], "partials")[0]
+        n_frames = encoder.info.count_frames(clips[2].size)
+        _assert_close(sums.sum(axis=0) / n_frames + maxima.max(axis=0), encoder.embed(clips)[2])
+
+    def test_a_run_beside_others_gives_what_a_lone_one_gives(self, bundle: Bundle) -> None:
+        encoder = Encoder.open(bundle, device="cpu", threads=2, runs=2)
+        clip = synth.chirp(100, 5000, 2.5)
+        (alone,), (beside,) = (
+            encoder.run([clip], "embedding", alone=alone)[0] for alone in (True, False)
+        )
+        assert encoder.runs == 2
+        _assert_close(beside, alone)

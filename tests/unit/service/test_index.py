@@ -8,6 +8,7 @@ import pytest
 from jaxtyping import Float32
 
 from service.index import ClipIndex
+from service.settled_index import build
 
 DIM = 8
 # Float32 sums of 8 products of values below one.
@@ -102,11 +103,117 @@ def test_index_that_cannot_be_written_is_an_os_error(tmp_path: Path) -> None:
 def test_other_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.faiss"
     path.write_bytes(b"nonsense")
-    with pytest.raises(ValueError, match="FAISS cannot read"):
+    with pytest.raises(ValueError, match="cannot be read"):
+        ClipIndex.read(path, dim=DIM, revision=0)
+    path.write_bytes(b'{"n_probe": null, "gone": []}\nnonsense')
+    with pytest.raises(ValueError, match="cannot be read"):
         ClipIndex.read(path, dim=DIM, revision=0)
     index_of(unit_vectors(3)).write(path)
     with pytest.raises(ValueError, match="no flat index of 9"):
         ClipIndex.read(path, dim=DIM + 1, revision=0)
     faiss.write_index(faiss.IndexFlatIP(DIM), str(path))
+    path.write_bytes(b'{"n_probe": null, "gone": []}\n' + path.read_bytes())
     with pytest.raises(ValueError, match="no flat index"):
         ClipIndex.read(path, dim=DIM, revision=0)
+
+
+def test_vectors_are_given_back_for_the_numbers_that_are_there() -> None:
+    vectors = unit_vectors(5)
+    index = index_of(vectors)
+    index.remove([2])
+
+    is_there, found = index.vectors(np.array([9, 5, 2, 1]))
+
+    assert is_there.tolist() == [False, True, False, True]
+    np.testing.assert_array_equal(found, vectors[[4, 0]])
+    assert index.vectors(np.array([7]))[1].shape == (0, DIM)
+    assert ClipIndex(DIM).vectors(np.array([1]))[0].tolist() == [False]
+
+
+@pytest.mark.parametrize(("n", "expected"), [(3, [1, 4, 7]), (10, list(range(1, 11))), (99, None)])
+def test_a_sample_is_spaced_evenly_by_number(n: int, expected: list[int] | None) -> None:
+    vectors = unit_vectors(10)
+    index = ClipIndex(DIM)
+    order = np.random.default_rng(0).permutation(10)
+    index.add(order + 1, vectors[order])
+
+    seqs, found = index.sample(n)
+
+    assert seqs.tolist() == (expected or list(range(1, 11)))
+    assert np.array_equal(found, vectors[seqs - 1])
+
+
+def test_a_sample_of_nothing_is_empty() -> None:
+    seqs, vectors = ClipIndex(DIM).sample(5)
+
+    assert (len(seqs), vectors.shape) == (0, (0, DIM))
+
+
+# --- grown beyond what is searched exactly -------------------------------------------------------
+
+
+def grown(n: int, exact_below: int = 200) -> tuple[ClipIndex, Float32[np.ndarray, "clips dim"]]:
+    """Make an index whose first n vectors are settled."""
+    vectors = unit_vectors(n)
+    index = ClipIndex(DIM, exact_below=exact_below)
+    index.add(np.arange(n), vectors)
+    assert index.wants_settling
+    index.settle(build(*index.unsettled().gather()))
+    return index, vectors
+
+
+def test_a_settled_index_holds_what_it_held(tmp_path: Path) -> None:
+    index, vectors = grown(1000)
+    assert len(index) == 1000
+    assert not index.is_exact
+    assert not index.wants_settling
+    index.add(np.array([5000]), vectors[:1])
+    index.remove([3])
+    index.write(tmp_path / "index.faiss")
+    for one in (index, ClipIndex.read(tmp_path / "index.faiss", dim=DIM, revision=4)):
+        scores, seqs = one.search(vectors[0], 3, exact=True)
+        assert set(seqs[:2]) == {0, 5000}
+        assert scores[:2] == pytest.approx(1, abs=2e-3)
+        is_there, found = one.vectors(np.array([5000, 3, 7]))
+        assert is_there.tolist() == [True, False, True]
+        np.testing.assert_allclose(found, vectors[[0, 7]], atol=2e-3)
+        assert len(one) == 1000
+
+
+def test_what_changes_while_it_is_settled_keeps_its_change() -> None:
+    vectors = unit_vectors(600)
+    index = ClipIndex(DIM, exact_below=200)
+    index.add(np.arange(500), vectors[:500])
+    unsettled = index.unsettled()
+    index.remove([1, 2])  # 1 is deleted, 2 is moved, 555 is new
+    index.add(np.array([2, 555]), vectors[[550, 555]])
+    index.settle(build(*unsettled.gather()))
+
+    assert len(index) == 500
+    everything = np.array([0, 1, 2, 3, 555])
+    is_there, found = index.vectors(everything)
+    assert is_there.tolist() == [True, False, True, True, True]
+    np.testing.assert_allclose(found, vectors[[0, 550, 3, 555]], atol=2e-3)
+    assert index.search(vectors[550], 1, exact=True)[1].tolist() == [2]
+    assert 1 not in index.search(vectors[1], 20, exact=True)[1]
+
+
+def test_it_is_settled_again_with_what_came_and_without_what_went() -> None:
+    index, vectors = grown(500)
+    more = unit_vectors(300, seed=9)
+    index.add(np.arange(1000, 1300), more)
+    index.remove(np.arange(100))
+    assert index.wants_settling
+    index.settle(build(*index.unsettled().gather()))
+    assert len(index) == 700
+    assert not index.wants_settling
+    assert index.search(more[5], 1, exact=True)[1].tolist() == [1005]
+    assert 7 not in index.search(vectors[7], 50, exact=True)[1]
+
+
+def test_many_that_went_ask_for_settling() -> None:
+    index, _ = grown(1000)
+    index.remove(np.arange(100))
+    assert not index.wants_settling
+    index.remove(np.arange(100, 300))
+    assert index.wants_settling

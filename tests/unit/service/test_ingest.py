@@ -14,6 +14,7 @@ from service.encoder import Encoder
 from service.ingest import Ingest, Report
 from service.library import Library
 from service.reading import FileReader, Hashed
+from service.space import CentredSpace
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def reader(bundle: Bundle) -> Iterator[FileReader]:
 @pytest.fixture
 def library(bundle: Bundle, tmp_path: Path) -> Iterator[Library]:
     fingerprint = bundle.manifest.encoder.fingerprint
-    library = Library.open(tmp_path / "library", fingerprint=fingerprint, mean=bundle.mean)
+    library = Library.open(tmp_path / "library", space=CentredSpace(fingerprint, bundle.mean))
     yield library
     library.close()
 

@@ -219,3 +219,27 @@ def test_half_precision_moves_no_cosine_measurably() -> None:
     kept = embeddings.astype(np.float16).astype(np.float32)
     exact, moved = (centre(vectors, mean) for vectors in (embeddings, kept))
     assert np.abs(exact @ exact.T - moved @ moved.T).max() < 1e-3
+
+
+def test_a_clip_that_another_encoder_replaced_is_not_found_by_its_old_vector(
+    tmp_path: Path, library: Library
+) -> None:
+    library.put_many([make_clip("a", 1), make_clip("b", 2)])
+    assert ids(library, 1) == ["a", "b"]
+
+    other = open_library(tmp_path / "library", fingerprint="cd" * 32, reembedding=True)
+    other.put(make_clip("a", 3))
+
+    assert ids(library, 1) == ["b"]
+    assert ids(other, 3) == ["a"]
+    other.close()
+
+
+def test_only_embedded_clips_count_as_known_content(tmp_path: Path, library: Library) -> None:
+    record, _ = library.put(make_clip("a", 1))
+    assert record.sha256 is not None
+    other = open_library(tmp_path / "library", fingerprint="cd" * 32, reembedding=True)
+
+    assert library.has_content(record.sha256) == ("a",)
+    assert other.has_content(record.sha256) == ()
+    other.close()

@@ -1,67 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import anyio
-import orjson
 import pytest
-from starlette.requests import Request
+from exchange import Exchange, read_all
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import BodyTimeoutError, BodyTooLargeError
-from service.limits import Admission, BodyLimit, HeadAsGet
-
-
-class Exchange:
-    """One request and what was sent in answer."""
-
-    def __init__(
-        self, chunks: Iterable[bytes] = (), *, method: str = "POST", **headers: str
-    ) -> None:
-        parts = list(chunks)
-        self.scope: Scope = {
-            "type": "http",
-            "method": method,
-            "path": "/",
-            "query_string": b"",
-            "headers": [
-                (name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()
-            ],
-        }
-        self.unread: list[Message] = [
-            {"type": "http.request", "body": part, "more_body": n < len(parts)}
-            for n, part in enumerate(parts, 1)
-        ]
-        self.sent: list[Message] = []
-
-    def run(self, app: ASGIApp) -> Exchange:
-        anyio.run(app, self.scope, self.receive, self.send)
-        return self
-
-    async def receive(self) -> Message:
-        return self.unread.pop(0)
-
-    async def send(self, message: Message) -> None:
-        self.sent.append(message)
-
-    @property
-    def status(self) -> int:
-        return int(self.sent[0]["status"])
-
-    @property
-    def body(self) -> bytes:
-        return b"".join(message.get("body", b"") for message in self.sent[1:])
-
-    @property
-    def code(self) -> str:
-        return str(orjson.loads(self.body)["code"])
-
-
-async def read_all(scope: Scope, receive: Receive, send: Send) -> None:
-    body = await Request(scope, receive).body()
-    await PlainTextResponse(f"{len(body)} bytes")(scope, receive, send)
+from service.limits import BodyLimit, HeadAsGet
 
 
 async def refuse_unread(scope: Scope, receive: Receive, send: Send) -> None:
@@ -128,47 +76,6 @@ def test_a_body_that_the_client_holds_back_is_not_waited_for() -> None:
 
     assert exchange.body == b"no"
     assert len(exchange.sent) == 2
-
-
-def test_requests_beyond_the_capacity_are_refused_unread_and_later_ones_let_in() -> None:
-    refusals: list[int] = []
-    release = anyio.Event()
-
-    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
-        await release.wait()
-        await read_all(scope, receive, send)
-
-    app = Admission(slow, capacity=2, on_refusal=lambda: refusals.append(1))
-    first, second, third, reading = (Exchange([b"x"]) for _ in range(4))
-    reading.scope["method"] = "GET"
-
-    async def scenario() -> None:
-        async with anyio.create_task_group() as tasks:
-            for exchange in (first, second, reading):
-                tasks.start_soon(app, exchange.scope, exchange.receive, exchange.send)
-            await anyio.wait_all_tasks_blocked()
-            await app(third.scope, third.receive, third.send)
-            release.set()
-        again = Exchange([b"x"])
-        await app(again.scope, again.receive, again.send)
-        assert again.status == 200
-
-    anyio.run(scenario)
-    assert (third.status, third.code) == (503, "overloaded")
-    assert dict(third.sent[0]["headers"])[b"retry-after"] == b"1"
-    assert len(third.unread) == 1
-    assert [first.status, second.status, reading.status] == [200, 200, 200]
-    assert refusals == [1]
-
-
-def test_a_failed_request_gives_its_place_back() -> None:
-    async def fail(scope: Scope, receive: Receive, send: Send) -> None:
-        raise ZeroDivisionError
-
-    app = Admission(fail, capacity=1, on_refusal=lambda: None)
-    for _ in range(2):
-        with pytest.raises(ZeroDivisionError):
-            Exchange().run(app)
 
 
 def test_head_is_get_without_the_body() -> None:

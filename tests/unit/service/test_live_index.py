@@ -3,6 +3,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from service.difference import centre
 from service.index import ClipIndex
 from service.library import Library
 from service.live_index import LiveIndex
+from service.settled_index import SettledVectors, build
+from service.space import CentredSpace
 
 
 @pytest.fixture
@@ -31,12 +35,12 @@ def catalog(tmp_path: Path, library: Library) -> Iterator[Catalog]:
 
 
 def live_index(catalog: Catalog, tmp_path: Path, mean: np.ndarray = MEAN) -> LiveIndex:
-    return LiveIndex(catalog, tmp_path / "index", fingerprint=FINGERPRINT, mean=mean)
+    return LiveIndex(catalog, tmp_path / "index", space=CentredSpace(FINGERPRINT, mean))
 
 
 def everything(index: LiveIndex, seed: int = 0) -> tuple[list[float], list[int]]:
-    scores, seqs = index.search(centre(make_embedding(seed), MEAN), 1000)
-    return scores.tolist(), seqs.tolist()
+    found = index.search(centre(make_embedding(seed), MEAN), 1000)
+    return found.scores.tolist(), found.seqs.tolist()
 
 
 def test_writes_after_the_first_search_are_seen(
@@ -78,7 +82,7 @@ def test_a_snapshot_centred_otherwise_is_not_used(
     live_index(catalog, tmp_path).save()
     other = live_index(catalog, tmp_path, mean=MEAN + 1)
     query = centre(make_embedding(4), MEAN + 1)
-    np.testing.assert_allclose(other.search(query, 1)[0], 1.0, atol=1e-6)
+    np.testing.assert_allclose(other.search(query, 1).scores, 1.0, atol=1e-6)
     assert "foreign" in caplog.text
 
 
@@ -93,6 +97,42 @@ def test_saving_twice_writes_once(tmp_path: Path, library: Library, catalog: Cat
     library.delete("c0")
     index.save()
     assert head.read_bytes() != first
+
+
+def test_a_change_that_moves_no_clip_removes_none(
+    tmp_path: Path, library: Library, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = live_index(catalog, tmp_path)
+    before = everything(index)
+    removed: list[int] = []
+    remove = ClipIndex.remove
+    monkeypatch.setattr(
+        ClipIndex, "remove", lambda self, seqs: (removed.extend(seqs), remove(self, seqs))
+    )
+
+    library.put(make_clip("c3", 3, metadata={"of": "no matter"}, stored=False))
+    assert everything(index) == before
+    assert removed == []
+
+    library.put_many([make_clip("c3", 3, stored=False), make_clip("c4", 40, stored=False)])
+    assert sorted(everything(index)[1]) == sorted(before[1])
+    assert removed == [5]
+
+
+def test_shares_of_the_terms_are_told_for_each_clip(
+    tmp_path: Path, library: Library, catalog: Catalog
+) -> None:
+    index = live_index(catalog, tmp_path)
+    one, other = centre(make_embedding(1), MEAN), centre(make_embedding(2), MEAN)
+    query = (one + other) / np.linalg.norm(one + other)
+
+    found = index.search(query, 20, terms={"one": one, "other": other})
+
+    assert found.shares["one"][found.seqs == 2] == pytest.approx(1, abs=1e-6)
+    assert found.shares["other"][found.seqs == 3] == pytest.approx(1, abs=1e-6)
+    total = (found.shares["one"] + found.shares["other"]) / np.linalg.norm(one + other)
+    np.testing.assert_allclose(total, found.scores, atol=1e-6)
+    assert index.search(query, 20).shares == {}
 
 
 def test_a_catch_up_that_breaks_off_leaves_nothing_half_done(
@@ -110,3 +150,70 @@ def test_a_catch_up_that_breaks_off_leaves_nothing_half_done(
         with pytest.raises(MemoryError):
             everything(index)
     assert everything(index) == before
+
+
+@pytest.fixture
+def growing(tmp_path: Path, library: Library, catalog: Catalog) -> Iterator[LiveIndex]:
+    """An index that searches no more than ten clips exactly."""
+    space = CentredSpace(FINGERPRINT, MEAN)
+    index = LiveIndex(catalog, tmp_path / "index", space=space, exact_below=10)
+    yield index
+    index.close()
+
+
+def test_a_library_that_grew_is_settled_beside_its_searches(
+    tmp_path: Path, library: Library, catalog: Catalog, growing: LiveIndex
+) -> None:
+    before = everything(growing, 3)
+    growing.settled()
+    after = everything(growing, 3)
+    assert after[1] == before[1]
+    np.testing.assert_allclose(after[0], before[0], atol=2e-3)
+    library.delete("c3")
+    library.put(make_clip("new", 3, stored=False))
+    numbers = {record.id: seq for seq, record in catalog.page(0, 100, None)}
+    assert everything(growing, 3)[1][0] == numbers["new"]
+    assert sorted(everything(growing)[1]) == sorted(numbers.values())
+
+
+def test_a_settled_index_comes_back_from_its_snapshot(
+    tmp_path: Path, library: Library, catalog: Catalog, growing: LiveIndex
+) -> None:
+    growing.refresh()
+    growing.settled()
+    expected = everything(growing, 5)
+    growing.save()
+    again = live_index(catalog, tmp_path)
+    assert everything(again, 5) == expected
+    again.close()
+
+
+def test_live_searches_of_a_settled_index_are_audited(growing: LiveIndex) -> None:
+    told: list[tuple[float, bool]] = []
+    growing.audit.on_recall = lambda share, is_modified: told.append((share, is_modified))
+    growing.refresh()
+    growing.settled()
+    query = centre(make_embedding(2), MEAN)
+    growing.search(query, 5, terms={"audio": query, "modifier": query})
+    growing.audit.wait()
+    assert told == [(1.0, True)]
+
+
+def test_searches_go_on_while_it_is_settled(
+    monkeypatch: pytest.MonkeyPatch, library: Library, growing: LiveIndex
+) -> None:
+    entered, release = Event(), Event()
+
+    def slow_build(*arguments: Any, **options: Any) -> SettledVectors:
+        entered.set()
+        release.wait(60)
+        return build(*arguments, **options)
+
+    monkeypatch.setattr("service.live_index.build", slow_build)
+    growing.refresh()
+    assert entered.wait(60)
+    library.put(make_clip("meanwhile", 77, stored=False))
+    assert len(everything(growing)[1]) == 21
+    release.set()
+    growing.settled()
+    assert len(everything(growing)[1]) == 21

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from service.batching import Run
 from service.metrics import Metrics
 from service.timing import Phases
 
@@ -32,3 +33,28 @@ def test_phases_are_observed() -> None:
     text = metrics.render().decode()
     assert 'minuend_phase_seconds_bucket{le="0.25",phase="encode"} 0.0' in text
     assert 'minuend_phase_seconds_bucket{le="0.5",phase="encode"} 1.0' in text
+
+
+def test_runs_of_the_encoder_are_observed() -> None:
+    metrics = Metrics()
+
+    metrics.observe_run(Run(n_clips=3, audio_s=4.5, waited_s=[0.0, 0.3, 0.3], took_s=0.07))
+
+    text = metrics.render().decode()
+    assert 'minuend_run_clips_bucket{le="2.0"} 0.0' in text
+    assert 'minuend_run_clips_bucket{le="4.0"} 1.0' in text
+    assert 'minuend_run_audio_seconds_bucket{le="5.0"} 1.0' in text
+    assert 'minuend_run_seconds_bucket{le="0.1"} 1.0' in text
+    assert 'minuend_clip_queue_seconds_bucket{le="0.25"} 1.0' in text
+    assert "minuend_clip_queue_seconds_count 3.0" in text
+
+
+def test_lookups_in_the_cache_are_counted_by_outcome() -> None:
+    metrics = Metrics()
+
+    for found in (True, False, True):
+        metrics.observe_lookup(found)
+
+    text = metrics.render().decode()
+    assert 'minuend_cache_lookups_total{outcome="hit"} 2.0' in text
+    assert 'minuend_cache_lookups_total{outcome="miss"} 1.0' in text

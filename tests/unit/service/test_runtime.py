@@ -13,9 +13,10 @@ import pytest
 import synth
 import tiny_bundle
 
+from service import runtime
 from service.errors import BundleError, DeviceError
 from service.gpu import CPU_PROVIDER, CUDA_PROVIDER
-from service.runtime import open_session
+from service.runtime import Tuning, open_session
 
 has_no_cuda = CUDA_PROVIDER not in onnxruntime.get_available_providers()
 
@@ -112,3 +113,39 @@ open_session(Path({str(encoder_path)!r}), device="cpu")
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, **home})
 
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("tuning", [Tuning(spinning=True), Tuning(arena=False)])
+def test_how_a_session_runs_does_not_change_what_it_gives(
+    encoder_path: Path, tuning: Tuning
+) -> None:
+    usual = open_session(encoder_path, device="cpu", threads=2)
+    other = open_session(encoder_path, device="cpu", threads=2, tuning=tuning)
+
+    (expected,) = usual.run(_inputs(0), ["embedding"])
+    (found,) = other.run(_inputs(0), ["embedding"])
+
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"),
+    [("max 100000", 3), ("200000 100000", 2), ("150000 100000", 2), ("50000 100000", 1), ("", 3)],
+)
+def test_cores_are_those_that_the_container_may_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: str, cores: int
+) -> None:
+    file = tmp_path / "cpu.max"
+    file.write_text(quota + "\n", encoding="ascii")
+    monkeypatch.setattr(runtime, "CPU_QUOTA", file)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
+
+    assert runtime.n_cores() == cores
+
+
+def test_without_a_quota_all_allowed_cores_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "CPU_QUOTA", tmp_path / "missing")
+
+    assert runtime.n_cores() == len(os.sched_getaffinity(0))

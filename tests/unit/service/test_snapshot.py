@@ -9,14 +9,14 @@ import orjson
 import pytest
 
 from service.index import ClipIndex
-from service.snapshot import Snapshots, Space
+from service.snapshot import Origin, Snapshots
 
-SPACE = Space(library="1" * 32, fingerprint="2" * 64, mean_sha256="3" * 64, dim=4)
+ORIGIN = Origin(library="1" * 32, fingerprint="2" * 64, space="centred", dim=4)
 
 
 @pytest.fixture
 def snapshots(tmp_path: Path) -> Snapshots:
-    return Snapshots(tmp_path / "index", SPACE)
+    return Snapshots(tmp_path / "index", ORIGIN)
 
 
 def make_index(revision: int) -> ClipIndex:
@@ -77,19 +77,19 @@ def _disk_full(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "space",
+    "origin",
     [
-        replace(SPACE, library="9" * 32),
-        replace(SPACE, fingerprint="9" * 64),
-        replace(SPACE, mean_sha256="9" * 64),
-        replace(SPACE, dim=5),
+        replace(ORIGIN, library="9" * 32),
+        replace(ORIGIN, fingerprint="9" * 64),
+        replace(ORIGIN, space="towers"),
+        replace(ORIGIN, dim=5),
     ],
 )
 def test_a_foreign_snapshot_is_not_used(
-    tmp_path: Path, snapshots: Snapshots, space: Space, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, snapshots: Snapshots, origin: Origin, caplog: pytest.LogCaptureFixture
 ) -> None:
     snapshots.save(make_index(7))
-    assert Snapshots(tmp_path / "index", space).load(newest=9) is None
+    assert Snapshots(tmp_path / "index", origin).load(newest=9) is None
     assert "foreign" in caplog.text
 
 

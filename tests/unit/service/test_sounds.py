@@ -10,6 +10,7 @@ import pytest
 import synth
 
 from service.audio import AudioLimits
+from service.batching import AtOnce
 from service.bundle import load_bundle
 from service.clips import NewClip
 from service.encoder import Encoder
@@ -19,8 +20,11 @@ from service.errors import (
     SamplesTooManyError,
     WindowInvalidError,
 )
+from service.hearing import Ear, HearingLimits
 from service.library import Library
-from service.sounds import File, Listener, Stored, Vector, Windowing
+from service.pooling import Windowing
+from service.sounds import File, Listener, Stored, Vector
+from service.space import CentredSpace
 from service.timing import Phases
 
 
@@ -35,15 +39,16 @@ def encoder(tiny_bundle_path: Path) -> Encoder:
 
 @pytest.fixture
 def library(encoder: Encoder, tmp_path: Path) -> Iterator[Library]:
-    library = Library.open(tmp_path, fingerprint=encoder.fingerprint, mean=encoder.mean)
+    library = Library.open(tmp_path, space=CentredSpace(encoder.fingerprint, encoder.mean))
     yield library
     library.close()
 
 
 def listener(encoder: Encoder, library: Library, **options: Any) -> Listener:
     heard = options.pop("heard", [])
-    settings = {"limits": AudioLimits(), "max_windows": 100, **options}
-    return Listener(encoder, library, on_audio=heard.append, **settings)
+    limits = HearingLimits(**{"audio": AudioLimits(), "max_windows": 100, **options})
+    ear = Ear(encoder, AtOnce(encoder), limits=limits, on_audio=heard.append)
+    return Listener(ear, library)
 
 
 def test_sounds_of_every_kind_keep_their_order(encoder: Encoder, library: Library) -> None:
@@ -78,14 +83,14 @@ def test_phases_and_lengths_are_noted(encoder: Encoder, library: Library) -> Non
         [file(synth.tone(440, 0.5)), file(synth.tone(440, 1.5))], phases
     )
 
-    assert list(phases.seconds) == ["decode", "encode"]
+    assert list(phases.seconds) == ["decode", "queue", "encode"]
     assert heard == [0.5, 1.5]
 
 
 def test_the_samples_of_all_files_count_together(encoder: Encoder, library: Library) -> None:
     files = [file(synth.noise(n, 1.0)) for n in (1, 2)]
-    enough = listener(encoder, library, limits=AudioLimits(max_samples=32_000))
-    one_less = listener(encoder, library, limits=AudioLimits(max_samples=31_999))
+    enough = listener(encoder, library, audio=AudioLimits(max_samples=32_000))
+    one_less = listener(encoder, library, audio=AudioLimits(max_samples=31_999))
 
     assert len(enough.embed_files(files, Phases())) == 2
     with pytest.raises(SamplesTooManyError, match="31999 samples together"):

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from service.errors import DeadlineError
 from service.timing import Phases
 
 
@@ -25,3 +26,22 @@ def test_a_phase_that_fails_is_measured_too() -> None:
         1 / 0  # noqa: B018 - the failure is the point
 
     assert phases.seconds["encode"] >= 0
+
+
+def test_no_phase_is_entered_once_the_answer_is_not_wanted() -> None:
+    phases = Phases()
+    phases.patience.begin(0)
+
+    with pytest.raises(DeadlineError), phases.measure("encode"):
+        pytest.fail("entered")
+
+    assert phases.seconds == {}
+
+
+def test_time_may_be_added_to_a_phase() -> None:
+    phases = Phases()
+
+    phases.add("queue", 0.25)
+    phases.add("queue", 0.5)
+
+    assert phases.server_timing() == "queue;dur=750.00"

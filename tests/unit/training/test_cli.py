@@ -56,3 +56,38 @@ def test_the_commands_are_listed(
     listed = capsys.readouterr().out
     assert "pretrain" in listed
     assert "export" in listed
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("data", "bgknown"),
+        ("data", "prepare"),
+        ("evaluate", "bgknown"),
+        ("evaluate", "linear"),
+        ("evaluate", "separation"),
+        ("evaluate", "report"),
+        ("sweep",),
+    ],
+)
+def test_every_command_tells_its_options(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    assert run(monkeypatch, *arguments, "--help") == 0
+    assert "Usage: " in capsys.readouterr().out
+
+
+def test_seeds_that_are_no_numbers_are_a_usage_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    arguments = ("evaluate", "bgknown", str(tmp_path), "--encoder", "log-mel", "--seeds", "a,b")
+    assert run(monkeypatch, *arguments) == 2
+    assert "'a,b' must be whole numbers" in capsys.readouterr().err
+
+
+def test_a_page_is_written_from_the_shell(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(monkeypatch, "evaluate", "report", "--results", str(tmp_path)) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "paper.md")
+    assert (tmp_path / "paper.md").is_file()

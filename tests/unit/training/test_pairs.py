@@ -48,6 +48,14 @@ def test_every_clip_is_added_to_others_and_never_to_itself() -> None:
     assert not np.array_equal(draw_pairs(7, seed=1)[1], references)
 
 
+@pytest.mark.parametrize("snr_db", [-10.0, 3.0])
+def test_a_sound_is_added_as_far_over_the_other_as_asked(snr_db: float) -> None:
+    a, b = synth.tone(400.0, amplitude=0.3), synth.noise(0, 1.0)
+    added = mix(a, b, snr_db) - b
+    level = 10 * np.log10(np.square(added).mean() / np.square(b).mean())
+    assert level == pytest.approx(snr_db, abs=0.01)
+
+
 def test_a_mixture_holds_both_sounds_at_equal_power() -> None:
     a, b = synth.tone(400.0, amplitude=0.01), synth.tone(1000.0, 1.5, amplitude=0.3)
     mixture = mix(a, b)

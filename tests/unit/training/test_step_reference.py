@@ -102,11 +102,17 @@ class Naive:
             [torch.cat([x[:, :, t, f] for f in range(16)], dim=1) for t in range(24)], dim=1
         )
         hidden = (local @ p["encoder.linear1.weight"].T + p["encoder.linear1.bias"]).relu()
-        kept = torch.empty_like(hidden).bernoulli_(0.7, generator=self.generator)
-        hidden = hidden * kept / 0.7
+        hidden = hidden * self.kept(hidden.shape) / 0.7
         mlp = (hidden @ p["encoder.linear2.weight"].T + p["encoder.linear2.bias"]).relu()
         frames = torch.cat([local, mlp], dim=2)
         return frames.sum(dim=1) / 24 + frames.max(dim=1).values
+
+    def kept(self, shape: torch.Size) -> Tensor:
+        """Draw 64 bits for every four values: 16 for each, of which 0.7 in 1 are kept."""
+        words = torch.empty(shape.numel() // 4, dtype=torch.int64)
+        words.random_(-(2**63), None, generator=self.generator)
+        bits = torch.from_numpy(words.numpy().view("<i2").astype("int64"))
+        return (bits + 2**15 < 45875).double().reshape(shape)
 
     def normalise(self, p: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
         """Batch normalisation of the last axis, and its running statistics."""

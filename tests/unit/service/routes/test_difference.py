@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import synth
-from service_client import Client
+import tiny_bundle
+from service_client import Client, serving
 
 LOW = synth.encode(synth.tone(300))
 MIXTURE = synth.encode(synth.tone(300) + synth.tone(2700))
@@ -102,3 +105,54 @@ def test_what_cannot_be_subtracted_is_refused(
     client: Client, options: dict[str, Any], code: str
 ) -> None:
     assert client.post("/difference", **options).json()["code"] == code
+
+
+def test_a_bundle_without_towers_has_no_words(client: Client) -> None:
+    assert difference(client, files={"mixture": MIXTURE, "reference": LOW})["phrases"] == []
+
+
+@pytest.fixture(scope="module")
+def towers(towers_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """One service on a bundle with towers for all of this module, with three clips."""
+    library = tmp_path_factory.mktemp("difference") / "library"
+    with serving(towers_bundle_path, library) as client:
+        for name in ("low", "high", "noise"):
+            content = synth.encode(tiny_bundle.SOUNDS[name])
+            client.put(f"/clips/{name}", files={"audio": content})
+        yield client
+
+
+def test_what_was_added_is_told_in_words_and_found(towers: Client) -> None:
+    files = {"mixture": MIXTURE, "reference": LOW}
+
+    found = difference(towers, files=files, data={"reference_weight": "1"})
+
+    assert found["phrases"][0].items() >= {"phrase": "a high sound", "label": "high"}.items()
+    scores = [phrase["score"] for phrase in found["phrases"]]
+    assert scores == sorted(scores, reverse=True)
+    assert len(scores) == 5
+    first = found["hits"][0]
+    assert first["clip_id"] == "high"
+    assert first["contributions"] == {"difference": first["score"]}
+
+
+@pytest.mark.parametrize(("n_phrases", "n_told"), [(0, 0), (2, 2), (50, 5)])
+def test_as_many_words_are_told_as_are_asked_for(
+    towers: Client, n_phrases: int, n_told: int
+) -> None:
+    query = {"mixture_id": "noise", "reference_id": "low", "phrases": n_phrases}
+
+    assert len(difference(towers, json=query)["phrases"]) == n_told
+
+
+def test_nothing_has_no_words(towers: Client) -> None:
+    found = difference(towers, json={"mixture_id": "low", "reference_id": "low"})
+
+    assert (found["phrases"], found["hits"], found["relative_norm"]) == ([], [], 0.0)
+
+
+@pytest.mark.parametrize("n_phrases", [-1, 51, 1.5, "x"])
+def test_a_number_of_words_out_of_range_is_refused(towers: Client, n_phrases: object) -> None:
+    query = {"mixture_id": "noise", "reference_id": "low", "phrases": n_phrases}
+
+    assert towers.post("/difference", json=query).json()["code"] == "request_invalid"

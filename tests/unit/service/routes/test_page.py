@@ -1,36 +1,110 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from service_client import Client
+from service_client import Client, serving
+
+import service
+
+PAGE = Path(service.__file__).parent / "page"
+FILES = sorted(path.name for path in PAGE.iterdir())
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
 
 
-def test_the_page_and_all_it_refers_to_are_served(client: Client) -> None:
-    page = client.get("/")
-
-    assert page.headers["content-type"] == "text/html; charset=utf-8"
-    paths = re.findall(r'(?:src|href)="(/[^"]+)"', page.text)
-    assert len(paths) == 2
-    for path in paths:
-        assert client.get(path).status_code == 200
+@pytest.fixture(scope="module")
+def client(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """One service for all files of the page."""
+    with serving(tiny_bundle_path, tmp_path_factory.mktemp("page") / "library") as client:
+        yield client
 
 
-@pytest.mark.parametrize("path", ["/", "/page/page.js", "/page/page.css"])
-def test_nothing_comes_from_other_hosts(client: Client, path: str) -> None:
-    answer = client.get(path)
-
-    assert "//" not in re.sub(r"^\s*//.*$", "", answer.text, flags=re.MULTILINE)
-    assert answer.headers["content-security-policy"].startswith("default-src 'self'")
+def address(name: str) -> str:
+    return "/" if name == "index.html" else f"/page/{name}"
 
 
-def test_the_forms_of_the_page_name_parts_that_endpoints_take(client: Client) -> None:
-    schema = client.get("/openapi.json").json()
-    for path, form in re.findall(r'data-path="([^"]+)"(.*?)</form>', client.get("/").text, re.S):
-        body = schema["paths"][path]["post"]["requestBody"]["content"]["multipart/form-data"]
-        files = re.findall(r'type="file" name="([^"]+)"', form)
-        assert set(files) <= set(body["schema"]["properties"])
+@pytest.mark.parametrize("name", FILES)
+def test_every_file_of_the_page_is_served_as_what_it_is(client: Client, name: str) -> None:
+    answer = client.get(address(name))
+
+    assert answer.content == (PAGE / name).read_bytes()
+    assert answer.headers["content-type"] == TYPES[Path(name).suffix]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_all_that_a_file_refers_to_is_there(name: str) -> None:
+    text = (PAGE / name).read_text("utf-8")
+    named = re.findall(r'(?:src|href)="/page/([^"]+)"|from "\./([^"]+)"|"/page/([^"]+)"', text)
+
+    assert {name for names in named for name in names if name} <= set(FILES)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_file_is_left_over(name: str) -> None:
+    others = "".join((PAGE / other).read_text("utf-8") for other in FILES if other != name)
+
+    assert name == "index.html" or f'/{name}"' in others
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_nothing_comes_from_other_hosts(name: str) -> None:
+    text = (PAGE / name).read_text("utf-8")
+    addresses = re.findall(r"""["'(=]\s*(?:https?:)?//[^\s"')]+""", text)
+
+    # Names of XML vocabularies are not fetched.
+    assert all("www.w3.org" in found for found in addresses)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_a_browser_has_is_not_sent_again(client: Client, name: str) -> None:
+    tag = client.get(address(name)).headers["etag"]
+
+    again = client.get(address(name), headers={"if-none-match": tag})
+
+    assert (again.status_code, again.content) == (304, b"")
+    assert client.get(address(name), headers={"if-none-match": '"old"'}).status_code == 200
+
+
+def test_the_browser_is_told_to_run_and_load_nothing_else(client: Client) -> None:
+    policy = client.get("/").headers["content-security-policy"]
+
+    directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+    assert directives["default-src"] == "'self'"
+    assert directives["media-src"] == "'self' blob:"
+    assert directives["frame-ancestors"] == "'none'"
+    assert "unsafe" not in policy
+
+
+def test_no_style_or_script_stands_in_the_document() -> None:
+    document = (PAGE / "index.html").read_text("utf-8")
+
+    assert not re.search(r"<style|<script(?![^>]*src=)|\sstyle=|\son\w+=|javascript:", document)
+
+
+def test_ids_that_the_modules_look_for_are_in_the_document() -> None:
+    document = (PAGE / "index.html").read_text("utf-8")
+    ids = set(re.findall(r'\sid="([^"]+)"', document))
+    modules = "".join((PAGE / name).read_text("utf-8") for name in FILES if name.endswith(".js"))
+
+    assert set(re.findall(r'byId\("([^"]+)"\)', modules)) <= ids
+
+
+def test_dark_is_the_same_whether_chosen_or_of_the_system() -> None:
+    tokens = (PAGE / "tokens.css").read_text("utf-8")
+    blocks = re.findall(r'\[data-theme="(?:dark|auto)"\] \{([^}]+)\}', tokens)
+
+    chosen, of_the_system = (re.sub(r"\s+", " ", block) for block in blocks)
+    assert chosen == of_the_system
 
 
 def test_there_are_no_other_files(client: Client) -> None:
-    assert client.get("/page/__init__.py").json()["code"] == "not_found"
+    for name in ("__init__.py", "index.htm", "..%2Fapp.py"):
+        assert client.get(f"/page/{name}").json()["code"] == "not_found"

@@ -65,6 +65,10 @@ def test_a_clip_less_itself_finds_nothing(client: Client) -> None:
     assert hits(client, json={"clip_id": "low", "reference_id": "low"}) == []
 
 
+def test_a_bundle_without_towers_has_nothing_to_tell(client: Client) -> None:
+    assert client.post("/search", json={"clip_id": "low"}).json()["notices"] == []
+
+
 @pytest.mark.parametrize(
     ("query", "code"),
     [
@@ -100,12 +104,14 @@ def test_a_reference_in_two_ways_is_refused(client: Client) -> None:
 
 
 def test_server_timing_tells_the_phases(client: Client) -> None:
-    answer = client.post("/search", files={"audio": SOUNDS["low"]})
+    answer = client.post("/search", files={"audio": synth.encode(synth.tone(550))})
 
     timing = answer.headers["server-timing"]
     assert [part.partition(";")[0] for part in timing.split(", ")] == [
         "decode",
+        "queue",
         "encode",
+        "compose",
         "search",
         "total",
     ]

@@ -44,3 +44,22 @@ def test_metrics_count_requests_audio_and_clips(client: Client) -> None:
     assert "minuend_audio_seconds_total 1.5" in lines
     assert "minuend_library_clips 1.0" in lines
     assert any(line.startswith("minuend_bundle_info{") for line in lines)
+
+
+def test_info_tells_whether_there_are_towers(client: Client) -> None:
+    info = client.get("/info").json()
+
+    assert (info["modifier"], info["towers"]) == (False, None)
+    assert info["library"]["not_embedded"] == 0
+
+
+def test_info_tells_what_the_towers_are(towers_client: Client) -> None:
+    info = towers_client.get("/info").json()
+
+    towers = info["towers"]
+    assert info["modifier"] is True
+    assert len(towers["fingerprint"]) == 64
+    assert (towers["dim"], towers["max_tokens"], towers["phrases"]) == (12, 8, 5)
+    assert towers["text_precision"] == "float32"
+    assert towers["scores"] == {"r_at_10": 0.5}
+    assert towers["training"]["recipe"] == {"name": "tiny"}

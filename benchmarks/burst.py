@@ -1,0 +1,83 @@
+"""What becomes of the service in a burst of 20 times what it can do?
+
+    .venv/service/bin/python benchmarks/burst.py [SECONDS]
+
+Capacity is what 16 clients get. Then requests come at 20 times that rate, or at as much of it as
+the load generator can send beside the service, and afterwards one at a time.
+"""
+
+from __future__ import annotations
+
+import http.client
+import sys
+import time
+from typing import Any
+
+import load
+import results
+from clips import make_clips
+from services import NPY, Memory, service
+
+from service.demo.server import HOST, Server
+
+TIMES = 20
+DEADLINE_S = 10.0
+PROBE_S = 5.0
+CALM = 1.5
+"""A lone request that takes no more than this many times what it took before is normal."""
+
+
+def main() -> None:
+    """Measure and write ``docs/results/burst.json``."""
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 30.0
+    with service(deadline_s=DEADLINE_S) as server:
+        ask(server, 2.0, clients=4)
+        capacity = ask(server, 6.0, clients=16)
+        lone = ask(server, 4.0, clients=1)
+        with Memory(server.pid) as memory:
+            burst = ask(server, seconds, rate_hz=TIMES * capacity["clips_per_s"])
+        normal_after_s = probe(server, CALM * lone["p99_ms"])
+        rested = Memory(server.pid).idle_mb
+    sent = sum(n for status, n in burst["statuses"].items() if status != "not sent")
+    results.write(
+        "burst",
+        {
+            "deadline_s": DEADLINE_S,
+            "capacity": capacity,
+            "lone": lone,
+            "burst": burst,
+            "sent_times_capacity": round(sent / burst["seconds"] / capacity["clips_per_s"], 1),
+            "accepted_p99_s": round(burst["p99_ms"] / 1000, 2),
+            "memory_mb": {
+                "before": round(memory.idle_mb, 1),
+                "peak": round(memory.peak_mb, 1),
+                "after": round(rested, 1),
+            },
+            "normal_after_s": normal_after_s,
+        },
+    )
+
+
+def ask(server: Server, seconds: float, **options: Any) -> dict[str, Any]:
+    """Load the service."""
+    return load.run(load.Load(port=server.port, seconds=seconds, headers=NPY, **options))
+
+
+def probe(server: Server, calm_ms: float) -> float | None:
+    """Return when a lone request was normal again after the burst [s]; None if it never was."""
+    (clip,) = make_clips(1, 5.0, seed=99)
+    begin = time.perf_counter()
+    while (start := time.perf_counter()) - begin < PROBE_S:
+        connection = http.client.HTTPConnection(HOST, server.port, timeout=60)
+        connection.request("POST", "/embed", clip, {"content-type": "audio/wav", **NPY})
+        response = connection.getresponse()
+        response.read()
+        connection.close()
+        now = time.perf_counter()
+        if response.status == http.client.OK and 1000 * (now - start) <= calm_ms:
+            return round(now - begin, 2)
+    return None
+
+
+if __name__ == "__main__":
+    main()

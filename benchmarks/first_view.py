@@ -1,0 +1,108 @@
+"""How long until the page can be used, in Chromium on a library of the demo's sounds?
+
+    .venv/dev/bin/python benchmarks/first_view.py
+
+From the start of the navigation: to the first contentful paint, and until all is answered and the
+page takes input. Fresh: an empty cache. Again: the same profile, whose files are asked about only.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import results
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+import service.demo
+from service.cli.index import index_folder
+from service.demo.server import Server, choose_port
+from service.settings import Settings
+
+BUNDLE = results.ROOT / "models" / "default"
+CLIPS = Path(service.demo.__file__).parent / "clips"
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+VISITS = 15
+WATCH = """
+  performance.setResourceTimingBufferSize(1000);
+  new MutationObserver(() => {
+    if (document.documentElement?.hasAttribute("data-ready")) window.readyMs ??= performance.now();
+  }).observe(document, { attributes: true, subtree: true, attributeFilter: ["data-ready"] });
+"""
+MEASURE = """() => new Promise((resolve) => {
+  const look = () => {
+    const [paint] = performance.getEntriesByName("first-contentful-paint");
+    if (paint && window.readyMs) resolve({ paint_ms: paint.startTime, ready_ms: window.readyMs });
+    else setTimeout(look, 10);
+  };
+  look();
+})"""
+
+
+def main() -> None:
+    """Measure and write ``docs/results/first_view.json``."""
+    with tempfile.TemporaryDirectory() as folder:
+        library = Path(folder) / "library"
+        index_folder(Settings(bundle=BUNDLE, library=library), CLIPS, CLIPS.with_suffix(".csv"))
+        port = choose_port(0)
+        with (
+            Server(
+                port=port, bundle=BUNDLE, library=library, device="cpu", log=Path(folder) / "log"
+            ) as server,
+            sync_playwright() as playwright,
+        ):
+            server.wait_ready()
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+            views = visit_all(browser, server.url)
+            version = browser.version
+            browser.close()
+    results.write("first_view", {"chromium": version, "clips": len(list(CLIPS.iterdir())), **views})
+
+
+def visit_all(browser: Browser, url: str) -> dict[str, Any]:
+    """Visit the page with an empty cache, and once more with a filled one."""
+    fresh, again = [], []
+    for _ in range(VISITS):
+        context = browser.new_context()
+        fresh.append(visit(context, url))
+        again.append(visit(context, url))
+        context.close()
+    return {"fresh": spread(fresh), "again": spread(again)}
+
+
+def visit(context: BrowserContext, url: str) -> dict[str, float]:
+    """Open the page in a new tab and read the clock of the browser."""
+    page = context.new_page()
+    page.add_init_script(WATCH)
+    page.goto(url)
+    measured: dict[str, float] = page.evaluate(MEASURE)
+    page.close()
+    return measured
+
+
+def spread(visits: list[dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Give the least, the median and the greatest of every figure."""
+    return {
+        name: {
+            "min": round(min(values), 1),
+            "median": round(statistics.median(values), 1),
+            "max": round(max(values), 1),
+        }
+        for name in visits[0]
+        for values in [[visit[name] for visit in visits]]
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,223 @@
+"""A load generator on loopback: so many clients at once, or so many requests a second.
+
+It runs as a process of its own, so that what it costs itself can be told apart:
+
+    python benchmarks/load.py '{"port": 8000, "clients": 16, "seconds": 10, "duration_s": [5.0]}'
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clips import make_clips
+
+HOST = "127.0.0.1"
+N_CLIPS = 48
+MAX_CONNECTIONS = 1000
+BOUNDARY = "minuend-benchmark"
+
+
+@dataclass(frozen=True)
+class Load:
+    """What to send.
+
+    Attributes:
+        port: Where the server listens.
+        seconds: For how long [s].
+        clients: How many send one request after another; unless there is a `rate_hz`.
+        rate_hz: Requests a second, whether or not there are answers.
+        duration_s: Lengths of the clips, taken in turn [s].
+        path: What is asked.
+        part: Name of the form's file; a raw body if empty.
+        headers: Further headers.
+    """
+
+    port: int
+    seconds: float
+    clients: int = 1
+    rate_hz: float = 0.0
+    duration_s: list[float] = field(default_factory=lambda: [5.0])
+    path: str = "/embed"
+    part: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Outcome:
+    """What came back: how long each answer with a 200 took [ms], and how many of each status."""
+
+    took_ms: list[float] = field(default_factory=list)
+    statuses: Counter[str] = field(default_factory=Counter)
+
+    def note(self, status: str, took_s: float) -> None:
+        """Count an answer."""
+        self.statuses[status] += 1
+        if status == "200":
+            self.took_ms.append(1000 * took_s)
+
+    def figures(self, load: Load, elapsed_s: float) -> dict[str, Any]:
+        """Return what is reported."""
+        times = sorted(self.took_ms) or [0.0]
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        return {
+            "clients": load.clients if not load.rate_hz else None,
+            "offered_per_s": load.rate_hz or None,
+            "clips_per_s": round(len(self.took_ms) / elapsed_s, 2),
+            "p50_ms": round(statistics.median(times), 2),
+            "p99_ms": round(times[min(len(times) - 1, int(0.99 * len(times)))], 2),
+            "statuses": dict(self.statuses),
+            "seconds": round(elapsed_s, 2),
+            "generator_cpu_s": round(usage.ru_utime + usage.ru_stime, 2),
+        }
+
+
+def run(load: Load) -> dict[str, Any]:
+    """Run a load in a process of its own and return its figures."""
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__)), json.dumps(asdict(load))],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=load.seconds + 180,
+    )
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
+
+
+def main() -> None:
+    """Run the load that the argument describes and print its figures as JSON."""
+    load = Load(**json.loads(sys.argv[1]))
+    requests = itertools.cycle(make_requests(load))
+    start_cpu = resource.getrusage(resource.RUSAGE_SELF)
+    outcome = Outcome()
+    start = time.perf_counter()
+    sending = send_at_rate if load.rate_hz else send_in_turn
+    asyncio.run(sending(load, requests, outcome))
+    figures = outcome.figures(load, time.perf_counter() - start)
+    figures["generator_cpu_s"] -= round(start_cpu.ru_utime + start_cpu.ru_stime, 2)
+    figures["generator_cpu_s"] = round(figures["generator_cpu_s"], 2)
+    sys.stdout.write(json.dumps(figures))
+
+
+def make_requests(load: Load) -> list[bytes]:
+    """Write the requests out, so that sending them costs nothing but sending."""
+    each = max(1, N_CLIPS // len(load.duration_s))
+    by_length = [make_clips(each, length, seed=n) for n, length in enumerate(load.duration_s)]
+    clips = [clip for group in zip(*by_length, strict=True) for clip in group]
+    return [make_request(load, clip) for clip in clips]
+
+
+def make_request(load: Load, clip: bytes) -> bytes:
+    """Write one request."""
+    media_type, body = "audio/wav", clip
+    if load.part:
+        media_type = f"multipart/form-data; boundary={BOUNDARY}"
+        head = (
+            f"--{BOUNDARY}\r\nContent-Disposition: form-data; "
+            f'name="{load.part}"; filename="a.wav"\r\nContent-Type: audio/wav\r\n\r\n'
+        )
+        body = head.encode() + clip + f"\r\n--{BOUNDARY}--\r\n".encode()
+    headers = {"host": HOST, "content-type": media_type, **load.headers}
+    lines = [f"POST {load.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, f"content-length: {len(body)}", "", ""]).encode() + body
+
+
+class Connection:
+    """A connection that is kept open from request to request."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def ask(self, request: bytes) -> str:
+        """Send a request and return the status of the answer."""
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(HOST, self._port, limit=2**20)
+        reader, writer = self._streams
+        writer.write(request)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+        status = head.split(" ", 2)[1]
+        fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
+        if "content-length" in fields:
+            await reader.readexactly(int(fields["content-length"]))
+        else:
+            await read_chunks(reader)
+        if fields.get("connection") == "close":
+            self.close()
+        return status
+
+    def close(self) -> None:
+        """Close the connection; the next request opens another."""
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None
+
+
+async def read_chunks(reader: asyncio.StreamReader) -> None:
+    """Read a body of chunks."""
+    while size := int(await reader.readline(), 16):
+        await reader.readexactly(size + 2)
+    await reader.readline()
+
+
+async def send_in_turn(load: Load, requests: Iterator[bytes], outcome: Outcome) -> None:
+    """Let each client send its next request when it has its answer."""
+    end = time.perf_counter() + load.seconds
+
+    async def client() -> None:
+        connection = Connection(load.port)
+        while (start := time.perf_counter()) < end:
+            outcome.note(await attempt(connection, next(requests)), time.perf_counter() - start)
+        connection.close()
+
+    await asyncio.gather(*(client() for _ in range(load.clients)))
+
+
+async def send_at_rate(load: Load, requests: Iterator[bytes], outcome: Outcome) -> None:
+    """Send requests evenly in time, each on a connection that is free."""
+    free: list[Connection] = []
+    sending: set[asyncio.Task[None]] = set()
+
+    async def one(due: float) -> None:
+        connection = free.pop() if free else Connection(load.port)
+        outcome.note(await attempt(connection, next(requests)), time.perf_counter() - due)
+        free.append(connection)
+
+    start = time.perf_counter()
+    for n in range(int(load.rate_hz * load.seconds)):
+        due = start + n / load.rate_hz
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        if len(sending) >= MAX_CONNECTIONS:
+            outcome.statuses["not sent"] += 1
+            continue
+        task = asyncio.create_task(one(time.perf_counter()))
+        sending.add(task)
+        task.add_done_callback(sending.discard)
+    await asyncio.gather(*sending)
+    for connection in free:
+        connection.close()
+
+
+async def attempt(connection: Connection, request: bytes) -> str:
+    """Send a request and return its status, or what became of the connection."""
+    try:
+        return await connection.ask(request)
+    except (OSError, asyncio.IncompleteReadError) as error:
+        connection.close()
+        return type(error).__name__
+
+
+if __name__ == "__main__":
+    main()

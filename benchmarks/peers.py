@@ -1,0 +1,212 @@
+"""The same graph and clips behind other servers, and behind ours, in one run.
+
+    python -m venv PEERS/fastapi && PEERS/fastapi/bin/pip install -r benchmarks/peers/fastapi.txt
+    ... the same for litserve, mosec and bentoml
+    .venv/service/bin/python benchmarks/peers.py PEERS [SECONDS]
+
+Each peer is tuned as its documentation says: a worker for each core with a session of one thread,
+no access log, and no wait for a batch to fill, which gains nothing here on a CPU; LitServe is
+tried with batches as well. Each has the upload and the answer that cost it least.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import load
+import results
+from services import NPY, service, tree_cpu_s
+
+from service.demo.server import HOST, choose_port
+
+FOLDER = Path(__file__).parent / "peers"
+OURS = "Minuend"
+CLIENTS = (1, 16, 64)
+TURNS = 2
+START_S = 90.0
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A server to be compared with.
+
+    Attributes:
+        name: What it is.
+        environment: Folder of its virtual environment.
+        command: How it is started; `PORT` stands for the port.
+        path: What is asked.
+        part: Name of the form's file; a raw body if empty.
+        variables: Environment variables.
+    """
+
+    name: str
+    environment: str
+    command: tuple[str, ...]
+    path: str = "/embed"
+    part: str = ""
+    variables: dict[str, str] = field(default_factory=dict)
+
+
+UVICORN = ("uvicorn", "fastapi_server:app", "--no-access-log", "--port", "PORT", "--workers")
+BENTO = ("bentoml", "serve", "bentoml_server:Embedder", "--port", "PORT", "--host", HOST)
+PEERS = (
+    Peer("FastAPI", "fastapi", (*UVICORN, "CORES")),
+    Peer("LitServe", "litserve", ("python", "litserve_server.py", "PORT"), part="audio"),
+    Peer(
+        "LitServe, batches of 4",
+        "litserve",
+        ("python", "litserve_server.py", "PORT"),
+        part="audio",
+        variables={"PEER_MAX_BATCH": "4"},
+    ),
+    Peer(
+        "mosec",
+        "mosec",
+        ("python", "mosec_server.py", "--port", "PORT", "--address", HOST, "--timeout", "120000"),
+        path="/inference",
+    ),
+    Peer("BentoML", "bentoml", BENTO, part="audio", variables={"BENTOML_DO_NOT_TRACK": "True"}),
+)
+
+
+def main() -> None:
+    """Measure and write ``docs/results/peers.json``."""
+    environments = Path(sys.argv[1]).resolve()
+    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 5.0
+    peers = [it for it in PEERS if (environments / it.environment / "bin").exists()]
+    turns: list[dict[str, Any]] = []
+    for _ in range(TURNS):
+        with service() as server:
+            turn = {OURS: measure(seconds, server.pid, port=server.port, headers=NPY)}
+        for peer in peers:
+            with running(peer, environments / peer.environment / "bin") as (pid, port):
+                turn[peer.name] = measure(seconds, pid, port=port, path=peer.path, part=peer.part)
+        turns.append(turn)
+    versions = {it.name: version(it, environments / it.environment / "bin") for it in peers}
+    missing = [it.name for it in PEERS if it not in peers]
+    figures = {"versions": versions, "missing": missing, "ratios": ratios(turns), "turns": turns}
+    results.write("peers", figures)
+
+
+def measure(seconds: float, pid: int, **options: Any) -> list[dict[str, Any]]:
+    """Load a server with one client, with some and with many, and add what it took of the cores."""
+    load.run(load.Load(seconds=2.0, clients=4, **options))
+    loads = []
+    for clients in CLIENTS:
+        before = tree_cpu_s(pid)
+        figures = load.run(load.Load(seconds=seconds, clients=clients, **options))
+        took_s = tree_cpu_s(pid) - before
+        answered = max(1, figures["statuses"].get("200", 0))
+        loads.append({**figures, "server_cpu_ms_per_clip": round(1000 * took_s / answered, 2)})
+    return loads
+
+
+@contextmanager
+def running(peer: Peer, bin_folder: Path) -> Iterator[tuple[int, int]]:
+    """Run a peer in a process group of its own and give its process and its port."""
+    port = choose_port(0)
+    cores = len(os.sched_getaffinity(0))
+    names = {"PORT": str(port), "CORES": str(cores)}
+    program, *arguments = (names.get(word, word) for word in peer.command)
+    graph = results.ROOT / "models" / "default" / "encoder.onnx"
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    given = {"PEER_GRAPH": str(graph), "PEER_WORKERS": str(cores), **peer.variables}
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [str(bin_folder / program), *arguments],
+            cwd=FOLDER,
+            env={**inherited, **given},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            wait_listening(port)
+            yield process.pid, port
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def wait_listening(port: int) -> None:
+    """Wait until a server answers anything, and a little more for its workers."""
+    end = time.monotonic() + START_S
+    while time.monotonic() < end:
+        connection = http.client.HTTPConnection(HOST, port, timeout=5)
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            connection.request("GET", "/")
+            connection.getresponse()
+            time.sleep(5)
+            return
+        time.sleep(0.2)
+    raise SystemExit(f"nothing listens on port {port}")
+
+
+def version(peer: Peer, bin_folder: Path) -> str:
+    """Ask a peer's environment for its version."""
+    code = f"import importlib.metadata as m; print(m.version({peer.environment!r}))"
+    done = subprocess.run(
+        [str(bin_folder / "python"), "-c", code], check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+def ratios(turns: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Compare each peer with ours, turn by turn, and return the means.
+
+    `throughput` is ours over the peer's at their best; `p99` is the peer's over ours at equal
+    load; `cores` is what the peer takes of the cores for a clip over what ours takes.
+    """
+    found = {}
+    for name in turns[0]:
+        if name == OURS:
+            continue
+        pairs = [(turn[OURS], turn[name]) for turn in turns]
+        found[name] = {
+            "throughput": average(fastest(ours) / fastest(theirs) for ours, theirs in pairs),
+            "cores": average(cheapest(theirs) / cheapest(ours) for ours, theirs in pairs),
+            **{
+                f"p99 at {clients} clients": average(
+                    theirs[n]["p99_ms"] / ours[n]["p99_ms"] for ours, theirs in pairs
+                )
+                for n, clients in enumerate(CLIENTS)
+            },
+        }
+    return found
+
+
+def fastest(loads: list[dict[str, Any]]) -> float:
+    """Return the most clips/s of any load."""
+    return max(1e-9, *(it["clips_per_s"] for it in loads))
+
+
+def cheapest(loads: list[dict[str, Any]]) -> float:
+    """Return the least time of the cores that a clip took [ms]."""
+    return float(min(it["server_cpu_ms_per_clip"] for it in loads))
+
+
+def average(values: Iterable[float]) -> float:
+    """Return the mean, rounded."""
+    return round(mean(values), 3)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Our service as the benchmarks of serving run it: a process on a free port, without its cache."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import results
+
+from service.demo.server import Server, choose_port
+
+BUNDLE = results.ROOT / "models" / "default"
+NPY = {"accept": "application/x-npy"}
+
+
+@contextmanager
+def service(**settings: object) -> Iterator[Server]:
+    """Run the service on an empty library; identical clips are embedded anew each time."""
+    given = {"cache_bytes": 0, "log_level": "warning", **settings}
+    names = {f"MINUEND_{name.upper()}": str(value) for name, value in given.items()}
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(names)
+    try:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            Server(
+                port=choose_port(0),
+                bundle=BUNDLE,
+                library=Path(folder) / "library",
+                device="cpu",
+                log=Path(folder) / "log",
+            ) as server,
+        ):
+            server.wait_ready()
+            yield server
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+class Memory:
+    """Samples the resident memory of a process while the context is open [MB]."""
+
+    PERIOD_S = 0.1
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self.idle_mb = resident_mb(pid)
+        self.peak_mb = self.idle_mb
+
+    def __enter__(self) -> Memory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._done.wait(self.PERIOD_S):
+            self.peak_mb = max(self.peak_mb, resident_mb(self._pid))
+
+
+def resident_mb(pid: int) -> float:
+    """Read the resident memory of a process [MB]."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) * 1024 / 1e6
+
+
+def cpu_s(pid: int) -> float:
+    """Read how much time of the cores a process took [s]."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def tree_cpu_s(pid: int) -> float:
+    """Read how much time of the cores a process and those it started took [s]."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
+        except OSError:  # it has ended meanwhile
+            continue
+        parents[int(stat.parent.name)] = int(fields[1])
+    tree = {pid}
+    while added := {child for child, parent in parents.items() if parent in tree} - tree:
+        tree |= added
+    return sum(cpu_s(process) for process in tree)

@@ -1,0 +1,33 @@
+"""Which settings of the sessions are fastest here? What the defaults rest on.
+
+    .venv/service/bin/python benchmarks/tuning.py
+
+The same measurements as `minuend tune`.
+"""
+
+from __future__ import annotations
+
+import results
+
+from service.bundle import load_bundle
+from service.tuning import tune
+
+BUNDLE = results.ROOT / "models" / "default"
+SECONDS = 12.0
+
+
+def main() -> None:
+    """Measure and write ``docs/results/tuning.json``."""
+    choices = {
+        choice.setting: {
+            "value": choice.value,
+            "what": choice.what,
+            "took_ms": {name: round(took, 2) for name, took in choice.measured.items()},
+        }
+        for choice in tune(load_bundle(BUNDLE), seconds=SECONDS)
+    }
+    results.write("tuning", {"choices": choices})
+
+
+if __name__ == "__main__":
+    main()

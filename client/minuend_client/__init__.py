@@ -1,0 +1,43 @@
+"""Client of Minuend: embed, subtract and search sounds over HTTP, in step or asynchronously."""
+
+from __future__ import annotations
+
+from minuend_client.aio import AsyncClient
+from minuend_client.client import Client
+from minuend_client.errors import MinuendError, ProblemError, UnreachableError
+from minuend_client.models import (
+    BulkResult,
+    Clip,
+    ClipPage,
+    Difference,
+    Embedding,
+    Hit,
+    Notice,
+    Phrase,
+    SearchResult,
+    Upload,
+    VectorClip,
+    Window,
+)
+from minuend_client.retry import Retry
+
+__all__ = [
+    "AsyncClient",
+    "BulkResult",
+    "Client",
+    "Clip",
+    "ClipPage",
+    "Difference",
+    "Embedding",
+    "Hit",
+    "MinuendError",
+    "Notice",
+    "Phrase",
+    "ProblemError",
+    "Retry",
+    "SearchResult",
+    "UnreachableError",
+    "Upload",
+    "VectorClip",
+    "Window",
+]

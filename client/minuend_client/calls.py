@@ -1,0 +1,189 @@
+"""Every call as plain data: what is sent and how the answer is read. No network here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, Generic, TypeVar
+from urllib.parse import quote
+
+from minuend_client import models
+from minuend_client.models import BulkResult, Clip, ClipPage, Difference, Embedding, SearchResult
+
+T = TypeVar("T")
+Audio = bytes | str | Path | BinaryIO
+"""Audio to send: the bytes of a file, the path of one, or an open one that can be rewound."""
+
+BULK_CLIPS = 1000
+"""Vectors of one request of a bulk upload; each request is durable when it is answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One request and how its answer is read.
+
+    Attributes:
+        method: HTTP method.
+        path: Below the base address.
+        parse: Makes the result from the answer's JSON, or from None where there is none.
+        parameters: Of the query string.
+        fields: Of the form, beside the files.
+        files: Parts of the form, in order.
+        content: A body that is no form.
+        media_type: Of ``content``.
+    """
+
+    method: str
+    path: str
+    parse: Callable[[Any], T]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict)
+    files: Sequence[tuple[str, Audio]] = ()
+    content: bytes | None = None
+    media_type: str | None = None
+
+    def arguments(self, opened: ExitStack) -> dict[str, Any]:
+        """Return the arguments of an httpx request; files are opened anew for every attempt."""
+        arguments: dict[str, Any] = {"params": dict(self.parameters)}
+        if self.content is not None:
+            arguments |= {
+                "content": self.content,
+                "headers": {"content-type": self.media_type or "application/json"},
+            }
+        elif self.files:
+            parts = [(name, _part(audio, opened)) for name, audio in self.files]
+            arguments |= {"files": parts, "data": dict(self.fields)}
+        elif self.fields:
+            arguments["data"] = dict(self.fields)
+        return arguments
+
+
+def embed(
+    audio: Sequence[Audio], *, window_s: float | None, hop_s: float | None
+) -> Call[tuple[Embedding, ...]]:
+    """POST /embed."""
+    return Call(
+        "POST",
+        "/embed",
+        lambda body: tuple(map(models.parse_embedding, body["embeddings"])),
+        fields=_fields(encoding="base64", window_s=window_s, hop_s=hop_s),
+        files=[("audio", one) for one in audio],
+    )
+
+
+def difference(sounds: Mapping[str, Audio | None], **fields: Any) -> Call[Difference]:
+    """POST /difference; each of mixture and reference is a file or, by its id, a stored clip."""
+    return Call(
+        "POST",
+        "/difference",
+        models.parse_difference,
+        fields=_fields(encoding="base64", **fields),
+        files=_given(sounds),
+    )
+
+
+def search(sounds: Mapping[str, Audio | None], **fields: Any) -> Call[SearchResult]:
+    """POST /search."""
+    if (vector := fields.pop("embedding", None)) is not None:
+        fields["embedding"] = models.to_base64(vector)
+    return Call(
+        "POST", "/search", models.parse_search, fields=_fields(**fields), files=_given(sounds)
+    )
+
+
+def add_clip(audio: Audio, clip_id: str | None, metadata: Mapping[str, Any] | None) -> Call[Clip]:
+    """POST /clips or PUT /clips/{id}."""
+    method, path = ("POST", "/clips") if clip_id is None else ("PUT", clip_path(clip_id))
+    return Call(
+        method,
+        path,
+        models.parse_clip,
+        fields=_fields(metadata=metadata or {}),
+        files=[("audio", audio)],
+    )
+
+
+def get_clip(clip_id: str) -> Call[Clip]:
+    """GET /clips/{id}."""
+    return Call("GET", clip_path(clip_id), models.parse_clip)
+
+
+def delete_clip(clip_id: str) -> Call[None]:
+    """DELETE /clips/{id}."""
+    return Call("DELETE", clip_path(clip_id), lambda _: None)
+
+
+def list_clips(cursor: str | None, limit: int, filter: Mapping[str, Any] | None) -> Call[ClipPage]:
+    """GET /clips."""
+    return Call(
+        "GET",
+        "/clips",
+        models.parse_page,
+        parameters=_fields(cursor=cursor, limit=limit, filter=filter),
+    )
+
+
+def info() -> Call[dict[str, Any]]:
+    """GET /info."""
+    return Call("GET", "/info", dict)
+
+
+def add_vectors(clips: Sequence[models.VectorClip], fingerprint: str) -> Call[BulkResult]:
+    """POST /clips/bulk: one request of precomputed embeddings."""
+    lines = [
+        json.dumps(
+            {
+                "id": clip.id,
+                "embedding": models.to_base64(clip.embedding),
+                "fingerprint": fingerprint,
+                "metadata": dict(clip.metadata),
+            }
+        )
+        for clip in clips
+    ]
+    return Call(
+        "POST",
+        "/clips/bulk",
+        models.parse_bulk,
+        content="\n".join(lines).encode(),
+        media_type="application/x-ndjson",
+    )
+
+
+def batches(clips: Iterable[models.VectorClip]) -> Iterator[list[models.VectorClip]]:
+    """Cut a stream of vectors into requests."""
+    stream = iter(clips)
+    while batch := list(islice(stream, BULK_CLIPS)):
+        yield batch
+
+
+def clip_path(clip_id: str) -> str:
+    """Return the path of a clip."""
+    return f"/clips/{quote(clip_id, safe='')}"
+
+
+def _given(sounds: Mapping[str, Audio | None]) -> list[tuple[str, Audio]]:
+    return [(name, audio) for name, audio in sounds.items() if audio is not None]
+
+
+def _fields(**values: Any) -> dict[str, str]:
+    """Write values as form fields; those that are None are left out."""
+    return {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def _part(audio: Audio, opened: ExitStack) -> tuple[str, bytes | BinaryIO]:
+    if isinstance(audio, bytes):
+        return "audio", audio
+    if isinstance(audio, str | Path):
+        path = Path(audio)
+        return path.name, opened.enter_context(path.open("rb"))
+    audio.seek(0)
+    return Path(str(getattr(audio, "name", "audio"))).name, audio

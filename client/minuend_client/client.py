@@ -1,0 +1,275 @@
+"""The client for ordinary code."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from minuend_client import calls
+from minuend_client.calls import Audio, Call
+from minuend_client.errors import MinuendError, UnreachableError, raise_for_problem
+from minuend_client.models import (
+    BulkResult,
+    Clip,
+    ClipPage,
+    Difference,
+    Embedding,
+    SearchResult,
+    Upload,
+    VectorClip,
+)
+from minuend_client.retry import Retry
+
+T = TypeVar("T")
+TIMEOUT_S = 60.0
+
+
+class Client:
+    """Talks to one service; may be used from several threads. A context manager.
+
+    Args:
+        base_url: Address of the service.
+        api_key: Key, where the service asks for one.
+        timeout_s: Longest wait for an answer, and for each step of sending [s].
+        retry: When an attempt is repeated.
+        transport: What carries the requests; for tests.
+    """
+
+    def __init__(
+        self,
+        base_url: str = "http://127.0.0.1:8000",
+        *,
+        api_key: str | None = None,
+        timeout_s: float = TIMEOUT_S,
+        retry: Retry = Retry(),  # noqa: B008 - frozen
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+        self._http = httpx.Client(
+            base_url=base_url, headers=headers, timeout=timeout_s, transport=transport
+        )
+        self._retry = retry
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def embed(
+        self, *audio: Audio, window_s: float | None = None, hop_s: float | None = None
+    ) -> tuple[Embedding, ...]:
+        """Embed files, in their order.
+
+        Args:
+            *audio: At least one file.
+            window_s: Also embed windows of this length [s].
+            hop_s: From the start of one window to that of the next [s]; ``window_s`` if None.
+
+        Raises:
+            ProblemError: The service refused, for example because a file is no audio.
+            UnreachableError: No answer came.
+        """
+        return self._send(calls.embed(audio, window_s=window_s, hop_s=hop_s))
+
+    def difference(
+        self,
+        mixture: Audio | None = None,
+        reference: Audio | None = None,
+        **fields: Any,
+    ) -> Difference:
+        """Tell what a mixture has and its reference has not.
+
+        Args:
+            mixture: A file; or name a stored clip as ``mixture_id``.
+            reference: A file; or name a stored clip as ``reference_id``.
+            **fields: Further fields of the endpoint: ``k``, ``filter``, ``reference_weight`` ...
+
+        Raises:
+            ProblemError: The service refused.
+            UnreachableError: No answer came.
+        """
+        sounds = {"mixture": mixture, "reference": reference}
+        return self._send(calls.difference(sounds, **fields))
+
+    def search(
+        self,
+        audio: Audio | None = None,
+        *,
+        reference: Audio | None = None,
+        modifier: str | None = None,
+        modifier_strength: float | None = None,
+        **fields: Any,
+    ) -> SearchResult:
+        """Search the library: like this sound, without that one, changed as a text says.
+
+        Args:
+            audio: A file to search like; or name a stored clip as ``clip_id``, or give a raw
+                ``embedding``; or give a text alone.
+            reference: A file to take away from it; or name a stored clip as ``reference_id``.
+            modifier: Text, such as "with heavier rain".
+            modifier_strength: How much the text counts, 0 to 4; 1 if None.
+            **fields: Further fields of the endpoint: ``k``, ``filter``, ``clip_id`` ...
+
+        Raises:
+            ProblemError: The service refused.
+            UnreachableError: No answer came.
+        """
+        sounds = {"audio": audio, "reference": reference}
+        fields |= {"modifier": modifier, "modifier_strength": modifier_strength}
+        return self._send(calls.search(sounds, **fields))
+
+    def add_clip(
+        self,
+        audio: Audio,
+        *,
+        clip_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Clip:
+        """Store a file in the library; it is on the service's disk when this returns.
+
+        Args:
+            audio: The file.
+            clip_id: An id of your own; otherwise one is made of the file's content.
+            metadata: A flat JSON object about the clip.
+
+        Raises:
+            ProblemError: The service refused.
+            UnreachableError: No answer came; the clip may have been stored all the same.
+        """
+        return self._send(calls.add_clip(audio, clip_id, metadata))
+
+    def get_clip(self, clip_id: str) -> Clip:
+        """Tell about a clip.
+
+        Raises:
+            ProblemError: There is none of this id (``clip_unknown``), or the service refused.
+            UnreachableError: No answer came.
+        """
+        return self._send(calls.get_clip(clip_id))
+
+    def delete_clip(self, clip_id: str) -> None:
+        """Remove a clip, durably.
+
+        Raises:
+            ProblemError: There is none of this id (``clip_unknown``), or the service refused.
+            UnreachableError: No answer came.
+        """
+        self._send(calls.delete_clip(clip_id))
+
+    def list_clips(
+        self,
+        cursor: str | None = None,
+        *,
+        limit: int = 100,
+        filter: Mapping[str, Any] | None = None,
+    ) -> ClipPage:
+        """List a page of the library, oldest clips first.
+
+        Raises:
+            ProblemError: The service refused.
+            UnreachableError: No answer came.
+        """
+        return self._send(calls.list_clips(cursor, limit, filter))
+
+    def clips(self, filter: Mapping[str, Any] | None = None) -> Iterator[Clip]:
+        """Go through all clips, page after page."""
+        cursor: str | None = None
+        while True:
+            page = self.list_clips(cursor, limit=1000, filter=filter)
+            yield from page.clips
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def info(self) -> dict[str, Any]:
+        """Tell which bundle is served, where it comes from and what is allowed."""
+        return self._send(calls.info())
+
+    def add_vectors(
+        self,
+        clips: Iterable[VectorClip],
+        *,
+        on_progress: Callable[[int], object] = lambda done: None,
+    ) -> BulkResult:
+        """Upload precomputed embeddings, some hundreds at a time, however many there are.
+
+        Args:
+            clips: Raw embeddings of the served encoder; read as they are sent.
+            on_progress: Called with the number of clips that are durable so far.
+
+        Raises:
+            ProblemError: A request was refused; the ones before it are stored.
+            UnreachableError: No answer came; the requests before are stored.
+        """
+        fingerprint = self.info()["bundle"]["fingerprint"]
+        created = updated = 0
+        for batch in calls.batches(clips):
+            result = self._send(calls.add_vectors(batch, fingerprint))
+            created, updated = created + result.created, updated + result.updated
+            on_progress(created + updated)
+        return BulkResult(created, updated)
+
+    def add_files(
+        self,
+        paths: Iterable[str | Path],
+        *,
+        metadata: Callable[[Path], Mapping[str, Any]] = lambda path: {"name": path.name},
+        at_once: int = 4,
+    ) -> Iterator[Upload]:
+        """Store many files, some at a time, and tell of each when it is done, in order.
+
+        A file that is refused does not stop the others: its ``error`` says why.
+
+        Args:
+            paths: The files.
+            metadata: Makes the metadata of a file.
+            at_once: Files under way at a time.
+        """
+
+        def add(path: Path) -> Upload:
+            try:
+                return Upload(str(path), self.add_clip(path, metadata=metadata(path)))
+            except (MinuendError, OSError) as error:
+                return Upload(str(path), error=error)
+
+        with ThreadPoolExecutor(at_once) as pool:
+            yield from pool.map(add, map(Path, paths))
+
+    def _send(self, call: Call[T]) -> T:
+        attempt = 0
+        while True:
+            attempt += 1
+            response, failure = self._attempt(call)
+            wait_s = self._retry.wait_s(attempt, response)
+            if wait_s is None:
+                break
+            time.sleep(wait_s)
+        if response is None:
+            raise UnreachableError(f"{self._http.base_url} gave no answer: {failure}") from failure
+        raise_for_problem(response)
+        return call.parse(response.json() if response.content else None)
+
+    def _attempt(self, call: Call[T]) -> tuple[httpx.Response | None, httpx.HTTPError | None]:
+        with ExitStack() as opened:
+            try:
+                arguments = call.arguments(opened)
+                return self._http.request(call.method, call.path, **arguments), None
+            except httpx.TransportError as error:
+                return None, error

@@ -1,0 +1,65 @@
+"""`minuend backup` and `minuend restore`: a library in one file, and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from service.cli.options import FILE, PLACE, json_option, settings_options
+from service.cli.output import json_text
+
+if TYPE_CHECKING:
+    from service.backup import Summary
+    from service.settings import Settings
+
+
+@click.command("backup", epilog="Example: minuend backup minuend.tar --library sounds")
+@click.argument("file", metavar="FILE", type=PLACE)
+@json_option
+@settings_options("library")
+def backup(*, file: Path, as_json: bool, settings: Settings) -> None:
+    """Write the library into FILE, also while a service has it open.
+
+    The file is one consistent state: every change before some moment, and none after. Audio that is
+    read in place is not in it; its paths are.
+    """
+    from tqdm import tqdm
+
+    from service.backup import back_up
+
+    with tqdm(unit="B", unit_scale=True, disable=None) as bar:
+        summary = back_up(settings.library, file, on_bytes=bar.update)
+    _tell(summary, file, f"{settings.library} is in {file}", as_json=as_json)
+
+
+@click.command("restore", epilog="Example: minuend restore minuend.tar --library sounds")
+@click.argument("file", metavar="FILE", type=FILE)
+@json_option
+@settings_options("library")
+def restore(*, file: Path, as_json: bool, settings: Settings) -> None:
+    """Make a library from FILE, a backup; every byte of it is verified.
+
+    The library's folder must be empty, or not there yet.
+    """
+    from tqdm import tqdm
+
+    from service.backup import restore as restore_library
+
+    with tqdm(unit="B", unit_scale=True, disable=None) as bar:
+        summary = restore_library(file, settings.library, on_bytes=bar.update)
+    _tell(summary, file, f"{file} is restored to {settings.library}", as_json=as_json)
+
+
+def _tell(summary: Summary, file: Path, done: str, *, as_json: bool) -> None:
+    from service.bundle import hash_file
+
+    sha256 = hash_file(file).sha256
+    if as_json:
+        body = {"file": str(file), "sha256": sha256}
+        click.echo(
+            json_text(body | {"audio_files": summary.files, "size_bytes": summary.size_bytes})
+        )
+    else:
+        click.echo(f"{done}: {summary.files} audio files; sha256 of the backup {sha256}")

@@ -1,0 +1,85 @@
+"""`minuend index --reembed`: the library anew by the encoder of another bundle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from service.cli.output import json_text
+
+if TYPE_CHECKING:
+    from service.reembed import Report
+    from service.settings import Settings
+
+
+def reembed_library(settings: Settings, *, as_json: bool, drop_others: bool) -> bool:
+    """Embed the clips of the library that the bundle's encoder has not, and tell what was done.
+
+    Args:
+        settings: Where library and bundle are.
+        as_json: Tell it for programs.
+        drop_others: Remove the embeddings of other encoders that are not needed any more.
+
+    Returns:
+        Whether no clip had to be left out.
+
+    Raises:
+        StartupError: The library, the bundle or the device cannot be had.
+        OSError: The library cannot be written.
+    """
+    from tqdm import tqdm
+
+    from service.cli.opening import (
+        audio_limits,
+        open_bundle,
+        open_encoder,
+        open_library,
+        open_space,
+    )
+    from service.reading import FileReader
+    from service.reembed import Reembedding
+
+    bundle = open_bundle(settings)
+    encoder = open_encoder(bundle, settings)
+    space = open_space(bundle, settings)
+    n_dropped = 0
+    with (
+        open_library(settings, encoder, space, reembedding=True) as library,
+        FileReader(encoder, limits=audio_limits(settings)) as reader,
+        tqdm(total=library.backlog.n_lacking(), unit="clip", disable=None) as bar,
+    ):
+        report = Reembedding(library, reader).run(on_clip=bar.update)
+        library.save_snapshot()
+        if drop_others:
+            n_dropped = library.backlog.drop_others()
+    if as_json:
+        click.echo(json_text(_body(report, n_dropped)))
+    else:
+        _tell(report, n_dropped)
+    return not report.left_out
+
+
+def _body(report: Report, n_dropped: int) -> dict[str, object]:
+    return {
+        "embedded": report.embedded,
+        "unchanged": report.unchanged,
+        "left_out": [
+            {"clip_id": clip.clip_id, "code": clip.code, "reason": clip.reason}
+            for clip in report.left_out
+        ],
+        "dropped": n_dropped,
+    }
+
+
+def _tell(report: Report, n_dropped: int) -> None:
+    click.echo(
+        f"{report.embedded} clips embedded, {report.unchanged} were already;"
+        " the search index is up to date"
+    )
+    if n_dropped:
+        click.echo(f"{n_dropped} embeddings of other encoders removed")
+    if report.left_out:
+        click.echo(f"{len(report.left_out)} clips could not be embedded:", err=True)
+    for clip in report.left_out:
+        click.echo(f"  {clip.clip_id}: {clip.reason}", err=True)

@@ -1,0 +1,48 @@
+"""`minuend tune`: the settings under which this host encodes fastest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from service.cli.options import PLACE, settings_options
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+
+N_CHOICES = 5
+
+
+@click.command("tune", epilog="Example: minuend tune --out minuend.env")
+@click.option(
+    "--out", type=PLACE, default="minuend.env", show_default=True, help="File of settings to write."
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0.1, max=600),
+    default=60.0,
+    show_default=True,
+    help="How long to measure, altogether.",
+)
+@settings_options("bundle")
+def command(*, out: Path, seconds: float, settings: Settings) -> None:
+    """Measure how this host encodes fastest, and write the settings down.
+
+    The file holds environment variables, each with the figures that chose it: read it into the
+    shell that starts the service (set -a; . ./minuend.env), or give it to a container as
+    --env-file. Run it on the machine and with the cores that the service will have, and nothing
+    else beside it. Only the CPU is measured.
+    """
+    from service.cli.opening import open_bundle
+    from service.runtime import n_cores
+    from service.tuning import tune
+
+    lines = [f"# Written by `minuend tune` on {n_cores()} cores."]
+    for choice in tune(open_bundle(settings), seconds=seconds / N_CHOICES):
+        lines += choice.lines()
+        click.echo("\n".join(choice.lines()))
+    out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    click.echo(f"written to {out}")

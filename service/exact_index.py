@@ -1,0 +1,104 @@
+"""Vectors by clip number, searched exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, BinaryIO
+
+import faiss
+import numpy as np
+from jaxtyping import Bool, Float32, Int64
+
+
+class ExactVectors:
+    """A flat index. Searches may run beside each other, but not beside a change.
+
+    Args:
+        dim: Length of a vector.
+    """
+
+    def __init__(self, dim: int) -> None:
+        self._dim = dim
+        self._faiss: Any = faiss.IndexIDMap2(faiss.IndexFlatIP(dim))
+
+    def __len__(self) -> int:
+        return int(self._faiss.ntotal)
+
+    @property
+    def seqs(self) -> Int64[np.ndarray, " clips"]:
+        """The numbers of all vectors, in no order."""
+        numbers: np.ndarray = faiss.vector_to_array(self._faiss.id_map)
+        return numbers
+
+    def add(
+        self, seqs: Int64[np.ndarray, " clips"], vectors: Float32[np.ndarray, "clips dim"]
+    ) -> None:
+        """Add vectors under numbers that are not there."""
+        self._faiss.add_with_ids(np.ascontiguousarray(vectors, np.float32), seqs)
+
+    def remove(self, seqs: Sequence[int] | Int64[np.ndarray, " clips"]) -> None:
+        """Remove the vectors of these numbers; numbers that are not there are passed over."""
+        if len(seqs) and len(self):
+            self._faiss.remove_ids(np.asarray(seqs, np.int64))
+
+    def vectors(
+        self, seqs: Int64[np.ndarray, " clips"]
+    ) -> tuple[Bool[np.ndarray, " clips"], Float32[np.ndarray, "found dim"]]:
+        """Tell which of these numbers are there, and return their vectors in this order."""
+        is_there = np.isin(seqs, self.seqs)
+        if not is_there.any():
+            return is_there, np.empty((0, self._dim), np.float32)
+        return is_there, self._faiss.reconstruct_batch(seqs[is_there])
+
+    def search(
+        self,
+        query: Float32[np.ndarray, " dim"],
+        k: int,
+        *,
+        among: Int64[np.ndarray, " clips"] | None = None,
+    ) -> tuple[Float32[np.ndarray, " hits"], Int64[np.ndarray, " hits"]]:
+        """Return inner products and numbers of the nearest, best first; equals by number.
+
+        Args:
+            query: Unit vector.
+            k: Most hits; fewer come only where fewer vectors are searched.
+            among: Search these numbers only.
+        """
+        parameters = faiss.SearchParameters()
+        if among is not None:
+            selector = faiss.IDSelectorBatch(among)
+            parameters.sel = selector
+        queries = np.ascontiguousarray(query, np.float32)[np.newaxis]
+        n_asked = k + 1
+        while True:
+            found, numbers = self._faiss.search(queries, n_asked, params=parameters)
+            scores, seqs = found[0][numbers[0] >= 0], numbers[0][numbers[0] >= 0]
+            if len(seqs) < n_asked or scores[k - 1] > scores[-1]:
+                return scores, seqs
+            n_asked *= 2
+
+    def write(self, file: BinaryIO) -> None:
+        """Append the vectors to a file."""
+        faiss.write_index(self._faiss, _writer(file))
+
+    @classmethod
+    def read(cls, file: BinaryIO, dim: int) -> ExactVectors:
+        """Read what `write` appended.
+
+        Raises:
+            ValueError: It is no flat index of this length of vector.
+            RuntimeError: FAISS cannot read it.
+        """
+        index = cls(dim)
+        index._faiss = faiss.read_index(_reader(file))
+        if not isinstance(index._faiss, faiss.IndexIDMap2) or index._faiss.d != dim:
+            raise ValueError(f"it is no flat index of {dim} dimensions")
+        return index
+
+
+def _writer(file: BinaryIO) -> Any:
+    return faiss.PyCallbackIOWriter(file.write)
+
+
+def _reader(file: BinaryIO) -> Any:
+    return faiss.PyCallbackIOReader(file.read)

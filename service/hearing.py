@@ -1,0 +1,237 @@
+"""From the files of one request to their embeddings: decoded while the encoder works.
+
+Files of any length take the same way. A clip is cut into pieces as it is decoded, and the next is
+decoded while those before it wait for the encoder or are in it, no more of them than keep it busy:
+memory stays flat. What was embedded before is known by its bytes and not decoded again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import BinaryIO
+
+import numpy as np
+from jaxtyping import Float32
+
+from service.audio import AudioLimits, open_audio
+from service.batching import Runs
+from service.cache import EmbeddingCache, content_digest
+from service.encoder import Encoder
+from service.errors import SamplesTooManyError, WindowInvalidError
+from service.flight import Flight
+from service.pieces import Piece
+from service.pooling import Windowing, WindowPool, count_windows
+from service.takes import Embedded, Key, Take, audio_info
+from service.timing import Phases
+
+_Decoded = tuple[Piece, bytes]
+
+AHEAD_S = 40.0
+"""Audio of one request that may be on its way through the encoder; two pieces in any case [s]."""
+
+
+@dataclass(frozen=True, slots=True)
+class HearingLimits:
+    """How much one request may hold.
+
+    Attributes:
+        audio: `max_seconds` of each file and `max_samples` of all files together.
+        max_windows: Most windows of all files together.
+    """
+
+    audio: AudioLimits
+    max_windows: int
+
+
+class Ear:
+    """Decodes and embeds files, for several threads at once.
+
+    Args:
+        encoder: Whose embeddings they are.
+        runs: What encodes the pieces.
+        limits: How much one request may hold.
+        decoders: Files that are decoded at once.
+        cache: Keeps what was embedded; nothing is kept if not given.
+        on_audio: Called with the length of each file that was decoded [s].
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        runs: Runs,
+        *,
+        limits: HearingLimits,
+        decoders: int = 1,
+        cache: EmbeddingCache | None = None,
+        on_audio: Callable[[float], object] = lambda _: None,
+    ) -> None:
+        self.encoder = encoder
+        self.limits = limits
+        self.cache = cache or EmbeddingCache(0)
+        self.on_audio = on_audio
+        self._runs = runs
+        self._decoders = threading.BoundedSemaphore(decoders)
+
+    def embed(
+        self, files: Sequence[BinaryIO], phases: Phases, *, windowing: Windowing | None = None
+    ) -> list[Embedded]:
+        """Decode and embed files, in their order; equal samples get equal bits.
+
+        Raises:
+            AudioError: A file does not become audio, or is over a limit.
+            WindowInvalidError: The windows would be too short, too long or too many.
+            AbandonedError: The client left.
+            DeadlineError: The deadline passed.
+        """
+        ahead = int(AHEAD_S * self.encoder.sample_rate)
+        with Flight(self._runs, phases, ahead) as flight:
+            hearing = _Hearing(self, flight, phases, windowing)
+            takes = [hearing.begin(file) for file in files]
+            flight.land()
+        return [self._finish(take) for take in takes]
+
+    @contextmanager
+    def decoding(self, phases: Phases) -> Iterator[None]:
+        """Wait for a turn to decode, and measure what is done with it.
+
+        Raises:
+            AbandonedError: The client left.
+            DeadlineError: The deadline passed.
+        """
+        start = time.perf_counter()
+        has_turn = self._decoders.acquire(timeout=phases.patience.left_s)
+        phases.add("queue", time.perf_counter() - start)
+        if not has_turn:
+            raise phases.patience.error()
+        try:
+            with phases.measure("decode"):
+                yield
+        finally:
+            self._decoders.release()
+
+    def _finish(self, take: Take) -> Embedded:
+        embedded = take.finish()
+        self.cache.put(take.key, embedded)
+        return embedded
+
+
+class _Hearing:
+    """One request: its files begin one after another and share its limits.
+
+    Raises:
+        WindowInvalidError: The windows would be too short or too long.
+    """
+
+    def __init__(
+        self, ear: Ear, flight: Flight, phases: Phases, windowing: Windowing | None
+    ) -> None:
+        self._ear = ear
+        self._info = ear.encoder.info
+        self._flight = flight
+        self._phases = phases
+        self._windowing = windowing
+        self._partials = None if windowing is None else windowing.in_partials(self._info)
+        self._samples_left = ear.limits.audio.max_samples
+        self._windows_left = ear.limits.max_windows
+        self._by_content: dict[Key, Take] = {}
+        self._by_samples: dict[bytes, Take] = {}
+
+    def begin(self, file: BinaryIO) -> Take:
+        """Decode a file and hand its pieces to the encoder, unless its content is known."""
+        with self._phases.measure("decode"):
+            digest = content_digest(file)
+        key = (self._ear.encoder.fingerprint, digest, self._windowing)
+        take = self._by_content.get(key) or self._recall(key) or self._hear(file, key)
+        if take.n_samples > self._samples_left:
+            raise self._too_many_samples()
+        self._samples_left -= take.n_samples
+        self._windows_left -= self._count_windows(take.n_samples)
+        self._by_content[key] = take
+        return take
+
+    def _recall(self, key: Key) -> Take | None:
+        embedded = self._ear.cache.get(key)
+        if embedded is None:
+            return None
+        take = Take(key, self._info)
+        take.end(embedded.info, embedded.samples_digest, embedded)
+        return self._same(take)
+
+    def _hear(self, file: BinaryIO, key: Key) -> Take:
+        limits = replace(self._ear.limits.audio, max_samples=self._samples_left)
+        windows = None
+        if self._windowing is not None:
+            windows = WindowPool(self._info, self._windowing, max_windows=self._windows_left)
+        take = Take(key, self._info, windows)
+        try:
+            with closing(self._read(file, take, limits)) as pieces:
+                for piece, digest in self._decoded(pieces):
+                    self._count_windows(take.n_samples)
+                    if not (piece.is_whole and digest in self._by_samples):
+                        self._send(take, piece)
+        except SamplesTooManyError as error:
+            raise self._too_many_samples() from error
+        return self._same(take)
+
+    def _read(self, file: BinaryIO, take: Take, limits: AudioLimits) -> Generator[_Decoded]:
+        """Yield the pieces of a file, each with the digest of all samples so far."""
+        digest = hashlib.sha256()
+        with open_audio(file, sample_rate=self._info.sample_rate_hz, limits=limits) as reader:
+            for piece in take.cutter.cut(_hashed(reader.blocks(), digest)):
+                yield piece, digest.digest()
+        take.end(audio_info(reader), digest.digest())
+        self._ear.on_audio(reader.duration_s)
+
+    def _same(self, take: Take) -> Take:
+        """Let a file have the embedding of the first one of the request with the same samples."""
+        first = self._by_samples.setdefault(take.samples_digest, take)
+        if first is not take:
+            take.same = first
+        return take
+
+    def _decoded(self, pieces: Iterator[_Decoded]) -> Iterator[_Decoded]:
+        """Yield pieces; only decoding them takes a turn, what is done with them does not."""
+        while True:
+            with self._ear.decoding(self._phases):
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
+
+    def _send(self, take: Take, piece: Piece) -> None:
+        if piece.is_whole and self._windowing is None:
+            self._flight.send(piece.samples, "embedding", take.add_embedding)
+        else:
+            self._flight.send(piece.samples, "partials", partial(take.add_partials, piece.kept))
+
+    def _count_windows(self, n_samples: int) -> int:
+        """Count the windows of a clip that is at least so long."""
+        if self._partials is None or self._windowing is None:
+            return 0
+        n_windows = count_windows(self._info.count_partials(n_samples), *self._partials)
+        if n_windows > self._windows_left:
+            raise WindowInvalidError(
+                f"a hop_s of {self._windowing.hop_s:g} s makes too many windows here;"
+                f" {self._ear.limits.max_windows} are allowed"
+            )
+        return n_windows
+
+    def _too_many_samples(self) -> SamplesTooManyError:
+        return SamplesTooManyError(
+            f"the files of a request have at most {self._ear.limits.audio.max_samples} samples"
+            f" together, at {self._info.sample_rate_hz} Hz"
+        )
+
+
+def _hashed(
+    blocks: Iterator[Float32[np.ndarray, " samples"]], digest: hashlib._Hash
+) -> Iterator[Float32[np.ndarray, " samples"]]:
+    for block in blocks:
+        digest.update(np.ascontiguousarray(block).data)
+        yield block

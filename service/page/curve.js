@@ -1,0 +1,41 @@
+// How far a mixture is from its reference over time, where the service tells.
+
+import { make } from "./dom.js";
+
+const HEIGHT = 100;
+
+/**
+ * Draw a curve, or nothing without one.
+ * @param {?{start_s: number, end_s: number, relative_norm: number, phrases?: object[]}[]} curve
+ * @param {number} spanS length of the time axis
+ */
+export function makeCurve(curve, spanS) {
+  if (!Array.isArray(curve) || curve.length === 0) return null;
+  const most = Math.max(0.01, ...curve.map((point) => point.relative_norm));
+  const steps = curve.flatMap(({ start_s: from, end_s: to, relative_norm: norm }) => {
+    const y = HEIGHT * (1 - norm / most);
+    return [`${(1000 * from) / spanS},${y}`, `${(1000 * to) / spanS},${y}`];
+  });
+  return make(
+    "figure",
+    { class: "curve" },
+    make("figcaption", {}, `how far from the reference; the highest is ${most.toFixed(2)}`),
+    svg(
+      "svg",
+      {
+        viewBox: `0 0 1000 ${HEIGHT}`,
+        preserveAspectRatio: "none",
+        role: "img",
+        "aria-label": "Distance over time",
+      },
+      [svg("polyline", { points: steps.join(" "), "vector-effect": "non-scaling-stroke" })],
+    ),
+  );
+}
+
+function svg(tag, attributes, children = []) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}

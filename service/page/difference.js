@@ -1,0 +1,181 @@
+// The difference view: two sounds on one time axis, how much they differ, and what was added.
+
+import { post } from "./api.js";
+import { makeAxis } from "./axis.js";
+import { makeCurve } from "./curve.js";
+import { byId, make, showProblem } from "./dom.js";
+import { makeHits } from "./hits.js";
+import { fit, paintChange } from "./paint.js";
+import { Slot } from "./slot.js";
+import { fieldsOf } from "./sound.js";
+import { say } from "./status.js";
+import { makeStrip } from "./strip.js";
+import { onThemeChange } from "./theme.js";
+import { likeness, signed } from "./words.js";
+
+const K = 8;
+let mixture = null;
+let reference = null;
+let repaint = () => {};
+
+export function installDifference() {
+  const slot = (name, ramp) =>
+    new Slot(byId("difference-form").querySelector(`[data-name=${name}]`), { ramp });
+  mixture = slot("mixture", "ramp");
+  reference = slot("reference", "ramp-minus");
+  byId("difference-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    subtract();
+  });
+  byId("swap").addEventListener("click", swap);
+  onThemeChange(() => repaint());
+  window.addEventListener("resize", () => repaint());
+}
+
+export function showDifference() {
+  repaint();
+}
+
+function swap() {
+  const [first, second] = [mixture.sound, reference.sound];
+  mixture.put(second);
+  reference.put(first);
+  if (byId("difference-results").childElementCount) subtract();
+}
+
+async function subtract() {
+  const results = byId("difference-results");
+  results.setAttribute("aria-busy", "true");
+  try {
+    const sounds = [mixture.sound, reference.sound];
+    if (!sounds.every(Boolean))
+      throw new Error("Give both: the mixture, and the reference to subtract.");
+    const [answer, ...pictures] = await Promise.all([
+      post("/difference", {
+        ...fieldsOf(sounds[0], "mixture"),
+        ...fieldsOf(sounds[1], "reference"),
+        k: K,
+      }),
+      ...sounds.map((sound) => sound.picture()),
+    ]);
+    showProblem(byId("difference-problem"), null);
+    results.replaceChildren(
+      verdict(answer),
+      timeline(sounds, pictures, answer),
+      ...nearest(answer),
+    );
+    repaint();
+    say(`${likeness(answer.cosine)} Relative norm ${answer.relative_norm.toFixed(2)}.`);
+  } catch (error) {
+    results.replaceChildren();
+    showProblem(byId("difference-problem"), error);
+  } finally {
+    results.removeAttribute("aria-busy");
+  }
+}
+
+function verdict(answer) {
+  const gauge = make("div", { class: "gauge", "aria-hidden": "true" }, make("span"));
+  gauge.firstChild.style.setProperty("--at", `${Math.min(100, 100 * answer.relative_norm)}%`);
+  return make(
+    "section",
+    { class: "verdict", "aria-label": "How different" },
+    make(
+      "p",
+      { class: "big" },
+      answer.relative_norm.toFixed(2),
+      make("span", { class: "unit" }, " relative norm"),
+    ),
+    make(
+      "div",
+      {},
+      make("p", { class: "words-of-it" }, likeness(answer.cosine)),
+      gauge,
+      make(
+        "p",
+        { class: "gauge-ends", "aria-hidden": "true" },
+        make("span", {}, "0 · identical"),
+        make("span", {}, "1 · as large as the sounds themselves"),
+      ),
+      make(
+        "dl",
+        { class: "measures" },
+        ...measures(answer).flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)]),
+      ),
+    ),
+  );
+}
+
+/** What the answer tells beside the norm; the later ones only where the service has them. */
+function measures(answer) {
+  const told = [["Cosine", signed(answer.cosine, 3).replace("+", "")]];
+  if (typeof answer.level_difference_db === "number") {
+    told.push(["Level", `${signed(answer.level_difference_db, 1)} dB`]);
+  }
+  if (answer.changed !== undefined && answer.changed !== null) {
+    const { changed, score } = typeof answer.changed === "object" ? answer.changed : answer;
+    const isChanged = typeof changed === "boolean" ? changed : answer.changed === true;
+    const suffix = typeof score === "number" ? ` (score ${score.toFixed(2)})` : "";
+    told.push(["Changed", `${isChanged ? "yes" : "no"}${suffix}`]);
+  }
+  return told;
+}
+
+function timeline(sounds, pictures, answer) {
+  const spanS = Math.max(...pictures.map((picture) => picture.durationS));
+  const change = make("canvas", {
+    role: "img",
+    "aria-label": "Where the mixture is louder or softer than the reference",
+  });
+  repaint = () => change.isConnected && fit(change) && paintChange(change, ...pictures, spanS);
+  const names = ["the mixture", "the reference"];
+  const ramps = ["ramp", "ramp-minus"];
+  return make(
+    "section",
+    { class: "timeline", "aria-label": "Both on one time axis" },
+    ...sounds.map((sound, n) =>
+      make(
+        "figure",
+        {},
+        make("figcaption", {}, `${names[n]}: ${sound.title}`),
+        makeStrip(sound, { ramp: ramps[n], spanS }),
+      ),
+    ),
+    make(
+      "figure",
+      {},
+      make(
+        "figcaption",
+        {},
+        make("span", { class: "gain" }, "louder"),
+        " and ",
+        make("span", { class: "loss" }, "softer"),
+        " in the mixture; says something only where both began together",
+      ),
+      make("div", { class: "change" }, change),
+    ),
+    makeCurve(answer.curve, spanS),
+    makeAxis(spanS),
+  );
+}
+
+function nearest(answer) {
+  const phrases = (answer.phrases ?? []).map((one) =>
+    make(
+      "li",
+      {},
+      one.phrase,
+      typeof one.score === "number"
+        ? make("span", { class: "number" }, ` ${one.score.toFixed(2)}`)
+        : null,
+    ),
+  );
+  return [
+    phrases.length ? make("h2", {}, "Sounds like") : null,
+    phrases.length ? make("ul", { class: "phrases" }, ...phrases) : null,
+    make("h2", {}, "Nearest to what was added"),
+    answer.hits.length
+      ? makeHits(answer.hits)
+      : make("p", { class: "empty" }, "Nothing: the two are the same, or the library is empty."),
+  ].filter(Boolean);
+}

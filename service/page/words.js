@@ -1,0 +1,61 @@
+// Numbers in words, and clips by name.
+
+export function nameOf(clip) {
+  const { title, name } = clip.metadata ?? {};
+  return String(title || name || clip.title || clip.clip_id);
+}
+
+// What stands elsewhere: in the name, in a line of its own, or in the length.
+const TOLD = new Set(["title", "name", "description", "seconds"]);
+
+/** A sentence about a clip, if its metadata has one. */
+export const descriptionOf = (clip) => clip.metadata?.description ?? null;
+
+/** The metadata worth showing beside the name: [name, text] pairs. */
+export function factsOf(clip) {
+  return Object.entries(clip.metadata ?? {})
+    .filter(([name, value]) => !TOLD.has(name) && value !== null && value !== "." && value !== "")
+    .map(([name, value]) => [name, Array.isArray(value) ? value.join(", ") : String(value)]);
+}
+
+export function duration(seconds) {
+  if (seconds === null || seconds === undefined) return "length unknown";
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  const minutes = Math.floor(seconds / 60);
+  return `${minutes} min ${Math.round(seconds - 60 * minutes)} s`;
+}
+
+export function size(bytes) {
+  if (bytes >= 1e6) return `${(bytes / 1e6).toFixed(1)} MB`;
+  return `${Math.max(1, Math.round(bytes / 1e3))} kB`;
+}
+
+export const count = (n, noun) => `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
+
+/** A signed number with a real minus. */
+export function signed(value, digits = 2) {
+  const text = Math.abs(value).toFixed(digits);
+  return value < 0 && Number(text) !== 0 ? `−${text}` : `+${text}`;
+}
+
+const LIKENESS = [
+  [0.9999, "The two sound the same to the encoder."],
+  [0.9, "The two are very alike; what differs is small."],
+  [0.6, "The two are alike, but something clearly differs."],
+  [0.2, "The two share something, but differ in most."],
+  [-1, "The two have little in common."],
+];
+
+/** How alike two sounds are, from the cosine of their centred embeddings. */
+export const likeness = (cosine) =>
+  LIKENESS.find(([least]) => cosine >= least)?.[1] ?? LIKENESS.at(-1)[1];
+
+const TERMS = {
+  audio: "sound",
+  difference: "what remains",
+  modifier: "words",
+  reference: "taken away",
+};
+
+/** A term of a score, as the page calls it. */
+export const termName = (term) => TERMS[term] ?? term.replaceAll("_", " ");

@@ -1,0 +1,60 @@
+"""How long an answer to a request is still wanted: until its deadline, or until its client left."""
+
+from __future__ import annotations
+
+import time
+
+from service.errors import DeadlineError
+
+
+class AbandonedError(Exception):
+    """The client left; nobody would read an answer."""
+
+
+class Patience:
+    """How long the answer to one request is wanted; any thread may ask.
+
+    It is without end until it begins.
+    """
+
+    def __init__(self) -> None:
+        self._limit_s: float | None = None
+        self._ends: float | None = None
+        self._is_abandoned = False
+
+    def begin(self, limit_s: float) -> None:
+        """Let it end after `limit_s` from now [s]."""
+        self._limit_s = limit_s
+        self._ends = time.monotonic() + limit_s
+
+    def abandon(self) -> None:
+        """Let it end now: the client left."""
+        self._is_abandoned = True
+
+    @property
+    def left_s(self) -> float | None:
+        """What is left of it [s], at least 0; None while it has no end."""
+        if self._is_abandoned:
+            return 0.0
+        return None if self._ends is None else max(0.0, self._ends - time.monotonic())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the answer is no longer wanted."""
+        return self.left_s == 0
+
+    def error(self) -> AbandonedError | DeadlineError:
+        """Return why it is over."""
+        if self._is_abandoned:
+            return AbandonedError("the client left before its answer")
+        return DeadlineError(f"no answer within {self._limit_s or 0:g} s; try again later")
+
+    def check(self) -> None:
+        """Do nothing while it lasts.
+
+        Raises:
+            AbandonedError: The client left.
+            DeadlineError: The deadline passed.
+        """
+        if self.is_over:
+            raise self.error()

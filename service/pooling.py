@@ -1,0 +1,156 @@
+"""Pools the partials of a clip, as they come, into its embedding and those of its windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+
+from service.errors import WindowInvalidError
+from service.manifest import EncoderInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """A clip's embeddings over time.
+
+    Attributes:
+        whole: Embedding of the whole clip, float32 [dim].
+        embeddings: One per window, float32 [windows dim].
+        starts_s: Where each window starts, float64 [windows] [s].
+        ends_s: Where each window ends, float64 [windows] [s]; the last is the clip's end.
+    """
+
+    whole: np.ndarray
+    embeddings: np.ndarray
+    starts_s: np.ndarray
+    ends_s: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Windowing:
+    """How to cut a clip into windows: their length and the step from one to the next [s]."""
+
+    window_s: float
+    hop_s: float
+
+    def in_partials(self, info: EncoderInfo) -> tuple[int, int]:
+        """Return both, rounded to partials.
+
+        Raises:
+            WindowInvalidError: The window or the hop is out of its range.
+        """
+        partial_s = info.partial_frames * info.block_samples / info.sample_rate_hz
+        if not partial_s <= self.hop_s <= self.window_s < np.inf:
+            raise WindowInvalidError(
+                f"window_s is {self.window_s:g} and hop_s is {self.hop_s:g}; hop_s must be at "
+                f"least {partial_s:g} s and at most window_s"
+            )
+        return round(self.window_s / partial_s), round(self.hop_s / partial_s)
+
+
+def count_windows(n_partials: int, window: int, hop: int) -> int:
+    """Count the windows of a clip, all in partials; the first that reaches its end is the last."""
+    return 1 + max(0, -(-(n_partials - window) // hop))
+
+
+class Pool:
+    """A stretch of a clip that is being pooled: the sum and the maximum over its frames.
+
+    Args:
+        dim: Length of an embedding.
+    """
+
+    def __init__(self, dim: int) -> None:
+        self._sums = np.zeros(dim)
+        self._maxima = np.full(dim, -np.inf, np.float32)
+
+    def add(
+        self,
+        sums: Float32[np.ndarray, "partials dim"],
+        maxima: Float32[np.ndarray, "partials dim"],
+    ) -> None:
+        """Add partials to the stretch."""
+        self._sums += sums.sum(axis=0, dtype=np.float64)
+        np.maximum(self._maxima, maxima.max(axis=0), out=self._maxima)
+
+    def embedding(self, n_frames: int) -> Float32[np.ndarray, " dim"]:
+        """Return the embedding of the stretch, which has `n_frames` frames."""
+        pooled: np.ndarray = (self._sums / n_frames + self._maxima).astype(np.float32)
+        return pooled
+
+
+class WindowPool:
+    """The windows of a clip that are being pooled.
+
+    What is held does not grow with the clip: a window becomes its embedding when it was heard to
+    its end, and no more windows are begun than may be given.
+
+    Args:
+        info: What the encoder says of its partials.
+        windowing: Length and step of the windows.
+        max_windows: No clip has more.
+
+    Raises:
+        WindowInvalidError: The window or the hop is out of its range.
+    """
+
+    def __init__(self, info: EncoderInfo, windowing: Windowing, *, max_windows: int) -> None:
+        self._info = info
+        self._window, self._hop = windowing.in_partials(info)
+        self._max_windows = max_windows
+        self._open: dict[int, Pool] = {}  # by their first partial
+        self._embeddings: list[np.ndarray] = []
+        self._n_begun = 0
+        self._n_partials = 0
+
+    def add(
+        self,
+        sums: Float32[np.ndarray, "partials dim"],
+        maxima: Float32[np.ndarray, "partials dim"],
+    ) -> None:
+        """Add the next partials of the clip to the windows that have a part in them."""
+        first, last = self._n_partials, self._n_partials + len(sums)
+        self._n_partials = last
+        self._begin(last)
+        all_sums, all_maxima = sums.sum(axis=0, keepdims=True), maxima.max(axis=0, keepdims=True)
+        for start, pool in self._open.items():
+            end = start + self._window
+            if start <= first and last <= end:
+                pool.add(all_sums, all_maxima)
+            elif first < end:
+                heard = slice(max(start - first, 0), end - first)
+                pool.add(sums[heard], maxima[heard])
+        # Only with a partial beyond it is every partial of a window known to have all its frames.
+        self._end([start for start in self._open if start + self._window < last])
+
+    def finish(self, whole: Float32[np.ndarray, " dim"], n_samples: int, n_frames: int) -> Windows:
+        """Return the windows of the clip, which has ended.
+
+        Args:
+            whole: Its embedding.
+            n_samples: Its length.
+            n_frames: Its encoder frames.
+        """
+        n_windows = count_windows(self._n_partials, self._window, self._hop)
+        last_start = (n_windows - 1) * self._hop
+        self._end([start for start in self._open if start < last_start])
+        per_partial = self._info.partial_frames
+        last = self._open[last_start].embedding(n_frames - last_start * per_partial)
+        partial_s = per_partial * self._info.block_samples / self._info.sample_rate_hz
+        starts = np.arange(n_windows) * self._hop
+        ends_s = np.minimum(starts + self._window, self._n_partials) * partial_s
+        ends_s[-1] = n_samples / self._info.sample_rate_hz
+        return Windows(whole, np.stack([*self._embeddings, last]), starts * partial_s, ends_s)
+
+    def _begin(self, last: int) -> None:
+        """Begin the windows that start before a partial."""
+        while (start := self._n_begun * self._hop) < last and self._n_begun < self._max_windows:
+            self._open[start] = Pool(self._info.dim)
+            self._n_begun += 1
+
+    def _end(self, starts: list[int]) -> None:
+        for start in starts:
+            n_frames = self._window * self._info.partial_frames
+            self._embeddings.append(self._open.pop(start).embedding(n_frames))

@@ -1,0 +1,114 @@
+"""The words that changes are told in: phrases in the common space of sounds and texts."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from jaxtyping import Float32
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from service.errors import BundleError
+
+DEFAULT_PHRASES = 5
+MAX_PHRASES = 50
+
+_UNIT_TOLERANCE = 1e-3
+
+
+class _Entry(BaseModel):
+    """A phrase as the file has it; the vector is base64 of little-endian float32 [dim]."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    phrase: Annotated[str, Field(min_length=1)]
+    label: Annotated[str, Field(min_length=1)]
+    kind: Literal["event", "background"]
+    vector: str
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    phrases: Annotated[list[_Entry], Field(min_length=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class RankedPhrase:
+    """Words for a change.
+
+    Attributes:
+        phrase: As people say it: "dog barking".
+        label: As programs name it: "dog".
+        score: Inner product of the unit vectors of the change and the phrase, -1 to 1.
+    """
+
+    phrase: str
+    label: str
+    score: float
+
+
+class TextBank:
+    """Phrases with their vectors.
+
+    Attributes:
+        vectors: Of length 1, float32 [phrases, dim].
+
+    Args:
+        phrases: Each with its label.
+    """
+
+    def __init__(
+        self, phrases: list[tuple[str, str]], vectors: Float32[np.ndarray, "phrases dim"]
+    ) -> None:
+        self._phrases = phrases
+        self.vectors = vectors
+
+    def __len__(self) -> int:
+        return len(self._phrases)
+
+    @classmethod
+    def read(cls, path: Path, dim: int) -> Self:
+        """Read a bank.
+
+        Args:
+            path: A `text_bank.json`.
+            dim: Length that its vectors must have.
+
+        Raises:
+            BundleError: The file is no bank, or a vector is not one of `dim` values and length 1.
+        """
+        try:
+            entries = _File.model_validate_json(path.read_bytes()).phrases
+            vectors = np.stack([_vector(entry, dim) for entry in entries])
+        except (OSError, ValidationError, ValueError) as error:
+            raise BundleError(f"{path} is no text bank: {error}") from error
+        return cls([(entry.phrase, entry.label) for entry in entries], vectors)
+
+    def rank(self, change: Float32[np.ndarray, " dim"], n: int) -> list[RankedPhrase]:
+        """Return the words that suit a change best, the best first; none if nothing changed.
+
+        Args:
+            change: Unit vector of what was added; zero if nothing was.
+            n: Most phrases.
+        """
+        if not change.any():
+            return []
+        scores = self.vectors @ change
+        best = np.argsort(-scores, kind="stable")[:n]
+        return [
+            RankedPhrase(phrase, label, float(scores[row]))
+            for row, (phrase, label) in ((row, self._phrases[row]) for row in best)
+        ]
+
+
+def _vector(entry: _Entry, dim: int) -> Float32[np.ndarray, " dim"]:
+    values = np.frombuffer(base64.b64decode(entry.vector, validate=True), "<f4")
+    if values.size != dim:
+        raise ValueError(f"the vector of {entry.phrase!r} has {values.size} values, not {dim}")
+    if not abs(np.linalg.norm(values) - 1) <= _UNIT_TOLERANCE:
+        raise ValueError(f"the vector of {entry.phrase!r} is not of length 1")
+    return values.astype(np.float32)

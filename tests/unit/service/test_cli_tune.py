@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from shell import run
+
+from service.settings import load_settings
+
+
+def test_what_it_writes_is_read_as_settings(
+    tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "minuend.env"
+
+    told = run("tune", "--bundle", tiny_bundle_path, "--out", out, "--seconds", 0.1).stdout
+
+    text = out.read_text(encoding="utf-8")
+    assert told.count("MINUEND_") == 5
+    assert all(line.startswith(("#", "MINUEND_")) for line in text.splitlines())
+    for name, value in re.findall(r"^(MINUEND_\w+)=(.*)$", text, re.MULTILINE):
+        monkeypatch.setenv(name, value)
+    assert load_settings().threads >= 1
+
+
+def test_without_a_bundle_nothing_is_written(tmp_path: Path) -> None:
+    out = tmp_path / "minuend.env"
+
+    run("tune", "--bundle", tmp_path / "nowhere", "--out", out, code=1)
+
+    assert not out.exists()

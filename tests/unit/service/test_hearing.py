@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import dataclasses
+import io
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import synth
+
+from service.audio import AudioLimits, decode
+from service.batching import AtOnce, Batcher
+from service.bundle import load_bundle
+from service.cache import EmbeddingCache, content_digest
+from service.encoder import Encoder
+from service.errors import (
+    AudioUndecodableError,
+    DeadlineError,
+    SamplesTooManyError,
+    WindowInvalidError,
+)
+from service.hearing import Ear, HearingLimits
+from service.pooling import Windowing
+from service.takes import Embedded
+from service.timing import Phases
+
+TIMEOUT_S = 30
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny_bundle_path: Path) -> Encoder:
+    return Encoder.open(load_bundle(tiny_bundle_path), device="cpu", threads=1)
+
+
+@pytest.fixture
+def batcher(encoder: Encoder) -> Iterator[Batcher]:
+    batcher = Batcher(encoder, runs=2)
+    yield batcher
+    batcher.close()
+
+
+def make_ear(encoder: Encoder, batcher: Batcher | None = None, **options: Any) -> Ear:
+    audio = options.pop("audio", AudioLimits())
+    limits = HearingLimits(audio, options.pop("max_windows", 100))
+    return Ear(encoder, batcher or AtOnce(encoder), limits=limits, **options)
+
+
+def wav(samples: np.ndarray, sample_rate: int = 16_000) -> io.BytesIO:
+    return io.BytesIO(synth.encode(samples, sample_rate=sample_rate, subtype="PCM_16"))
+
+
+def flac(samples: np.ndarray) -> io.BytesIO:
+    return io.BytesIO(synth.encode(samples, form="FLAC", subtype="PCM_16"))
+
+
+def exact(samples: np.ndarray) -> np.ndarray:
+    """Round to what 16 bits hold, so that every container holds the same."""
+    rounded: np.ndarray = np.round(samples * 32767) / 32768
+    return rounded.astype(np.float32)
+
+
+@pytest.mark.parametrize("sample_rate", [16_000, 44_100])
+@pytest.mark.parametrize("duration_s", [0.01, 3.0, 15.0, 15.1, 47.3])
+def test_a_file_becomes_what_its_whole_clip_becomes(
+    encoder: Encoder, batcher: Batcher, sample_rate: int, duration_s: float
+) -> None:
+    file = wav(synth.chirp(100, 5000, duration_s, sample_rate=sample_rate), sample_rate)
+
+    (heard,) = make_ear(encoder, batcher).embed([file], Phases())
+
+    audio = decode(file, sample_rate=16_000)
+    inputs = {"waveform": audio.samples[None], "lengths": np.array([audio.samples.size])}
+    (whole,) = encoder._session.run(inputs, ["embedding"])
+    np.testing.assert_allclose(heard.embedding, whole[0], rtol=0, atol=1e-5 * np.abs(whole).max())
+    assert heard.n_samples == audio.samples.size
+    assert heard.info.duration_s == audio.duration_s
+    assert (heard.info.sample_rate_hz, heard.info.media_type) == (sample_rate, "audio/wav")
+
+
+@pytest.mark.parametrize("duration_s", [0.5, 40.0])
+def test_windows_come_from_the_same_pass(encoder: Encoder, duration_s: float) -> None:
+    file = wav(synth.noise(0, duration_s))
+
+    (heard,) = make_ear(encoder).embed([file], Phases(), windowing=Windowing(3.0, 1.2))
+
+    samples = decode(file, sample_rate=16_000).samples
+    expected = encoder.embed_windows(samples, window_s=3.0, hop_s=1.2)
+    assert heard.windows is not None
+    np.testing.assert_allclose(heard.windows.embeddings, expected.embeddings, atol=1e-5)
+    assert heard.windows.ends_s.tolist() == expected.ends_s.tolist()
+    np.testing.assert_allclose(heard.embedding, expected.whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("duration_s", [1.0, 33.0])
+def test_equal_samples_of_one_request_get_equal_bits_under_load(
+    encoder: Encoder, batcher: Batcher, duration_s: float
+) -> None:
+    ear = make_ear(encoder, batcher, decoders=4)
+    samples = exact(synth.noise(5, duration_s))
+
+    def compare(seed: int) -> bool:
+        other = wav(synth.noise(seed, 0.3 + seed % 3))
+        first, _, second = ear.embed([wav(samples), other, flac(samples)], Phases())
+        return first.embedding.tobytes() == second.embedding.tobytes()
+
+    with ThreadPoolExecutor(6) as threads:
+        assert all(threads.map(compare, range(18)))
+
+
+def test_equal_samples_share_even_an_embedding_from_the_cache(encoder: Encoder) -> None:
+    cache = EmbeddingCache(10**6)
+    ear = make_ear(encoder, cache=cache)
+    samples = exact(synth.tone(440))
+    (heard,) = ear.embed([wav(samples)], Phases())
+    # As if another batch had made it: not the same bits.
+    other = dataclasses.replace(heard, embedding=heard.embedding + np.float32(1))
+    cache.put((encoder.fingerprint, content_digest(wav(samples)), None), other)
+
+    for order in ([wav(samples), flac(samples)], [flac(samples), wav(samples)]):
+        first, second = ear.embed(order, Phases())
+        assert first.embedding.tobytes() == second.embedding.tobytes()
+        assert {first.info.media_type, second.info.media_type} == {"audio/wav", "audio/flac"}
+
+
+def test_identical_files_of_one_request_are_decoded_once(encoder: Encoder) -> None:
+    heard: list[float] = []
+    ear = make_ear(encoder, on_audio=heard.append)
+
+    first, second = ear.embed([wav(synth.tone(440)), wav(synth.tone(440))], Phases())
+
+    assert heard == [1.0]
+    assert first.embedding.tobytes() == second.embedding.tobytes()
+
+
+def test_what_was_heard_before_is_not_decoded_again(encoder: Encoder) -> None:
+    heard: list[float] = []
+    ear = make_ear(encoder, cache=EmbeddingCache(10**6), on_audio=heard.append)
+
+    (first,) = ear.embed([wav(synth.tone(440))], Phases())
+    (again,) = ear.embed([wav(synth.tone(440))], Phases())
+    ear.embed([wav(synth.tone(440))], Phases(), windowing=Windowing(0.4, 0.4))
+
+    assert heard == [1.0, 1.0]
+    assert again.embedding.tobytes() == first.embedding.tobytes()
+    assert again.info == first.info
+
+
+def test_what_is_known_counts_towards_the_limits_too(encoder: Encoder) -> None:
+    ear = make_ear(encoder, audio=AudioLimits(max_samples=32_000), cache=EmbeddingCache(10**6))
+    files = [synth.noise(n, 1.0) for n in (1, 2)]
+    ear.embed([wav(samples) for samples in files], Phases())
+
+    with pytest.raises(SamplesTooManyError, match="32000 samples together"):
+        ear.embed([wav(samples) for samples in [*files, files[0]]], Phases())
+
+
+def test_the_windows_of_all_files_count_together(encoder: Encoder) -> None:
+    files = [synth.noise(n, 2.0) for n in (1, 2)]
+    windowing = Windowing(0.4, 0.4)
+
+    enough = make_ear(encoder, max_windows=10)
+    assert len(enough.embed([wav(it) for it in files], Phases(), windowing=windowing)) == 2
+    one_less = make_ear(encoder, max_windows=9)
+    with pytest.raises(WindowInvalidError, match="9 are allowed"):
+        one_less.embed([wav(it) for it in files], Phases(), windowing=windowing)
+
+
+def test_a_bad_file_ends_the_request_and_harms_no_other(encoder: Encoder, batcher: Batcher) -> None:
+    ear = make_ear(encoder, batcher)
+    with pytest.raises(AudioUndecodableError):
+        ear.embed([wav(synth.noise(0, 20)), io.BytesIO(b"words, not waves" * 9)], Phases())
+
+    (heard,) = ear.embed([wav(synth.tone(440))], Phases())
+    assert np.isfinite(heard.embedding).all()
+
+
+class SlowFile(io.BytesIO):
+    """A file that is read no further until it is released."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self.released = threading.Event()
+        self.asked = threading.Event()
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.asked.set()
+        assert self.released.wait(TIMEOUT_S)
+        return super().read(size)
+
+
+def test_decoding_takes_turns_and_waiting_for_one_ends_with_the_patience(
+    encoder: Encoder,
+) -> None:
+    ear = make_ear(encoder, decoders=1)
+    slow = SlowFile(synth.encode(synth.tone(440)))
+    late = Phases()
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(lambda: ear.embed([slow, wav(synth.tone(220))], Phases()))
+        assert slow.asked.wait(TIMEOUT_S)
+        with pytest.raises(DeadlineError):
+            wait_in_vain(ear, late)
+        slow.released.set()
+        heard = first.result(TIMEOUT_S)
+
+    assert len(heard) == 2
+
+
+def wait_in_vain(ear: Ear, phases: Phases) -> list[Embedded]:
+    """Ask for a file that gets no turn, until the deadline."""
+    phases.patience.begin(0.05)
+    return ear.embed([wav(synth.tone(880))], phases)

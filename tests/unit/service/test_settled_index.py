@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from jaxtyping import Float32
+
+from service.background import StoppedError
+from service.difference import unit
+from service.settled_index import TARGET_RECALL, SettledVectors, build
+
+DIM = 32
+N = 20_000
+HALF = 2e-3  # sums of products of numbers in half precision
+
+
+def clustered(n: int, seed: int = 0) -> Float32[np.ndarray, "clips dim"]:
+    """Make unit vectors in clusters, as the clips of a library lie."""
+    random = np.random.default_rng(seed)
+    centres = np.random.default_rng(1).normal(size=(200, DIM))
+    points = centres[random.integers(0, 200, n)] + 0.6 * random.normal(size=(n, DIM))
+    return unit(points.astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def vectors() -> Float32[np.ndarray, "clips dim"]:
+    return clustered(N)
+
+
+@pytest.fixture
+def settled(vectors: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> SettledVectors:
+    """Build once, and give every test an index of its own."""
+    cached = tmp_path_factory.getbasetemp() / "settled"
+    if not cached.exists():
+        made = build(np.arange(N) * 3, vectors)
+        with cached.open("wb") as file:
+            file.write(f"{made.n_probe}\n".encode())
+            made.write(file)
+    with cached.open("rb") as file:
+        return SettledVectors.read(file, DIM, int(file.readline()), [])
+
+
+def composed(vectors: np.ndarray, n: int = 100) -> Float32[np.ndarray, "queries dim"]:
+    a, b = np.random.default_rng(7).integers(0, len(vectors), (2, n))
+    return unit(vectors[a] + vectors[b])
+
+
+def recall(found: np.ndarray, true: np.ndarray) -> float:
+    return float(np.isin(true, found).mean())
+
+
+def nearest(vectors: np.ndarray, query: np.ndarray, seqs: np.ndarray, k: int) -> np.ndarray:
+    return seqs[np.argsort(-(vectors.astype(np.float64) @ query), kind="stable")[:k]]
+
+
+def test_composed_queries_find_nearly_all_of_what_is_nearest(
+    settled: SettledVectors, vectors: np.ndarray
+) -> None:
+    seqs = np.arange(N) * 3
+    recalls = [
+        recall(settled.search(query, 10)[1], nearest(vectors, query, seqs, 10))
+        for query in composed(vectors)
+    ]
+    assert np.mean(recalls) >= TARGET_RECALL - 0.02
+
+
+def test_scores_are_inner_products_and_the_order_is_theirs(
+    settled: SettledVectors, vectors: np.ndarray
+) -> None:
+    for query in composed(vectors, 10):
+        scores, seqs = settled.search(query, 25)
+        np.testing.assert_allclose(scores, vectors[seqs // 3] @ query, atol=HALF)
+        assert (np.diff(scores) <= 0).all()
+        assert len(scores) == 25
+
+
+def test_looking_into_all_lists_is_exact(settled: SettledVectors, vectors: np.ndarray) -> None:
+    half = vectors.astype(np.float16).astype(np.float32)
+    for query in composed(vectors, 10):
+        _, seqs = settled.search(query, 10, exact=True)
+        assert recall(seqs, nearest(half, query, np.arange(N) * 3, 10)) == 1.0
+
+
+@pytest.mark.parametrize("n_pass", [3, 200, 6_000, N])
+def test_a_filter_keeps_its_recall_however_few_pass(
+    settled: SettledVectors, vectors: np.ndarray, n_pass: int
+) -> None:
+    rows = np.sort(np.random.default_rng(3).permutation(N)[:n_pass])
+    recalls = []
+    for query in composed(vectors, 30):
+        _, seqs = settled.search(query, 10, among=rows * 3)
+        true = nearest(vectors[rows], query, rows * 3, 10)
+        assert np.isin(seqs, rows * 3).all()
+        recalls.append(recall(seqs, true))
+    assert np.mean(recalls) >= TARGET_RECALL - 0.02
+
+
+def test_what_is_gone_is_not_found_with_or_without_a_filter(
+    settled: SettledVectors, vectors: np.ndarray
+) -> None:
+    query = vectors[5]
+    _, before = settled.search(query, 10)
+    settled.remove(np.append(before[:4], [1, 10**9]))
+    assert len(settled) == N - 4
+    assert settled.n_gone == 4
+    for among in (None, before, settled.seqs):
+        _, after = settled.search(query, 10, among=among)
+        assert not np.isin(before[:4], after).any()
+    is_there, kept = settled.vectors(before[:6])
+    assert is_there.tolist() == [False] * 4 + [True] * 2
+    np.testing.assert_allclose(kept, vectors[before[4:6] // 3], atol=HALF)
+    assert not np.isin(before[:4], settled.seqs).any()
+
+
+def test_the_same_vectors_make_the_same_index() -> None:
+    small = clustered(2_000)
+    one, other = (io.BytesIO(), io.BytesIO())
+    for file in (one, other):
+        build(np.arange(2_000), small).write(file)
+    assert one.getvalue() == other.getvalue()
+
+
+@pytest.mark.parametrize("n", [1, 2, 41])
+def test_few_vectors_can_be_settled_too(n: int) -> None:
+    settled = build(np.arange(n), clustered(n))
+    assert sorted(settled.search(clustered(1)[0], 50)[1]) == list(range(n))
+
+
+def test_building_gives_up_when_it_is_told_to() -> None:
+    asked = iter([False] * 3 + [True] * 100)
+    with pytest.raises(StoppedError):
+        build(np.arange(2_000), clustered(2_000), is_stopped=lambda: next(asked))
+
+
+def test_a_file_of_something_else_is_refused(settled: SettledVectors) -> None:
+    file = io.BytesIO()
+    settled.write(file)
+    with pytest.raises(ValueError, match="16 dimensions"):
+        SettledVectors.read(io.BytesIO(file.getvalue()), 16, 1, [])

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import synth
+
+from service.errors import AudioTruncatedError, AudioUndecodableError
+from service.soundfiles import BLOCK_FRAMES, SoundFileStream
+
+
+@pytest.mark.parametrize(("form", "name"), [("WAV", "audio/wav"), ("FLAC", "audio/flac")])
+def test_a_file_is_read_in_blocks(form: str, name: str) -> None:
+    samples = synth.noise(0, 5.0)
+    stream = SoundFileStream(io.BytesIO(synth.encode(samples, form=form)))
+
+    blocks = list(stream.blocks())
+    stream.close()
+
+    assert [len(block) for block in blocks] == [BLOCK_FRAMES, samples.size - BLOCK_FRAMES]
+    np.testing.assert_allclose(np.concatenate(blocks)[:, 0], samples, atol=1e-4)
+    assert (stream.media_type, stream.sample_rate_hz, stream.channels) == (name, 16_000, 1)
+
+
+def test_what_is_cut_short_is_told_after_what_there_is() -> None:
+    content = synth.encode(synth.noise(0, 5.0), form="FLAC")
+    stream = SoundFileStream(io.BytesIO(content[: len(content) // 2]))
+    blocks = stream.blocks()
+
+    with pytest.raises(AudioTruncatedError):
+        list(blocks)
+
+
+def test_what_is_no_audio_is_refused() -> None:
+    with pytest.raises(AudioUndecodableError):
+        SoundFileStream(io.BytesIO(b"RIFF" + bytes(100)))

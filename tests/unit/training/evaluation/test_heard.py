@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from training.attribution import HELD_OUT, TRAINED, write_attribution
+from training.errors import DatasetError
+from training.evaluation.heard import ATTRIBUTION, count_heard, heard_sources, unheard
+from training.manifest import SourceClip
+from training.splits import sources
+
+
+def clip(name: str, **columns: str) -> SourceClip:
+    return SourceClip(Path("data"), name, columns)
+
+
+TRAINED_CLIPS = [
+    clip("a.wav", recording="street", freesound_id=""),
+    clip("b.wav", recording="rec:2", freesound_id="2"),
+]
+HELD_OUT_CLIPS = [clip("c.wav", recording="rec:3", freesound_id="3")]
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    roles = {TRAINED: TRAINED_CLIPS, HELD_OUT: HELD_OUT_CLIPS}
+    write_attribution(tmp_path / ATTRIBUTION, roles, None)
+    return tmp_path
+
+
+def test_whatever_shares_a_source_with_a_trained_clip_was_heard(bundle: Path) -> None:
+    related = [
+        clip("cut-of-a.wav", recording="street"),
+        clip("upload-of-b.wav", recording="x", freesound_id="2"),
+        clip("repeats-b.wav", recording="y", esc50_src_overlap="2"),
+    ]
+    free = [*HELD_OUT_CLIPS, clip("d.wav", recording="z")]
+    assert unheard([*TRAINED_CLIPS, *related, *free], bundle) == free
+
+
+def test_an_older_bundle_that_names_only_paths_is_read_with_the_manifest(bundle: Path) -> None:
+    path = bundle / ATTRIBUTION
+    with path.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    kept = [column for column in rows[0] if column not in ("recording", "esc50_src_overlap")]
+    with path.open("w", newline="") as lines:
+        table = csv.DictWriter(lines, kept, extrasaction="ignore")
+        table.writeheader()
+        table.writerows(rows)
+    cut = clip("cut-of-a.wav", recording="street")
+    assert "a.wav" in heard_sources(bundle)
+    assert unheard([*TRAINED_CLIPS, cut], bundle) == []
+
+
+def test_tested_clips_that_were_heard_are_counted(bundle: Path) -> None:
+    heard = heard_sources(bundle)
+    tested = [sources(c) | {c.name} for c in [*TRAINED_CLIPS, *HELD_OUT_CLIPS]]
+    assert count_heard(tested, heard) == {"heard": 2, "tested": 3}
+    assert count_heard(tested, frozenset()) == {"heard": 0, "tested": 3}
+    assert count_heard([frozenset()] * 3, heard) is None
+
+
+def test_a_bundle_that_does_not_say_what_it_heard_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="what it has heard is not known"):
+        heard_sources(tmp_path)

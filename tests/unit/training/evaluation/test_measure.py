@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tiny_datasets import write_corpora
+from tiny_evaluation import copy_bundle
+
+from training.datasets.bgknown import make_bgknown
+from training.datasets.prepare import prepare_task
+from training.datasets.sides import find_sides
+from training.errors import DatasetError
+from training.evaluation.measure import (
+    BGKNOWN,
+    LINEAR,
+    SEPARATION,
+    Measurement,
+    measure_bgknown,
+    measure_linear,
+    measure_separate,
+)
+from training.manifest import read_clips
+from training.results import read_rows
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_corpora(tmp_path_factory.mktemp("corpora"))
+
+
+@pytest.fixture
+def measurement(brief: None, manifest: Path, tiny_bundle_path: Path, tmp_path: Path) -> Measurement:
+    """Of a bundle that has heard the clips of folds 1-4, and nothing else."""
+    heard = [clip for clip in read_clips(manifest) if clip.columns["fold"] in ("1", "2", "3", "4")]
+    bundle = copy_bundle(tiny_bundle_path, tmp_path / "bundle", heard)
+    return Measurement(str(bundle), "bundle", tmp_path / "results", tmp_path / "cache", (1, 2))
+
+
+def test_a_row_of_table_1_has_all_it_depends_on(manifest: Path, measurement: Measurement) -> None:
+    data = make_bgknown(find_sides(manifest, manifest), manifest.parent / "bgknown", seed=0)
+    said = measure_bgknown(data, measurement)
+    assert said.startswith("tiny-0: mix ")
+    measure_bgknown(data, measurement)
+    (row,) = read_rows(measurement.results / BGKNOWN)
+    assert {"command", "commit", "hardware", "seeds", "probe"} <= set(row)
+    assert row["encoder"]["recipe_sha256"]
+    assert row["data"]["manifest_sha256"]
+    assert row["test_clips_heard"] == {"heard": 2, "tested": 4}
+    assert set(row["accuracy"]) == {"mix", "a", "b", "c"}
+    measure_bgknown(data, measurement, coefficient=0.5)
+    measure_bgknown(data, replace(measurement, encoder="log-mel"))
+    rows = read_rows(measurement.results / BGKNOWN)
+    assert len(rows) == 3
+    assert rows[-1]["test_clips_heard"] == {"heard": 0, "tested": 4}
+
+
+def test_a_row_of_table_3_says_which_folds(manifest: Path, measurement: Measurement) -> None:
+    metadata = measurement.cache / "esc50.csv"
+    prepare_task("manifest", manifest, metadata, ["corpus=esc50"])
+    measure_linear("esc50", metadata, measurement, train_folds="1,2,3")
+    measure_linear("mine", metadata, measurement, unit_s=0.5)
+    first, second = read_rows(measurement.results / LINEAR)
+    assert (first["train_folds"], first["probe"]["learning_rate"]) == ([1, 2, 3], 1e-3)
+    assert first["test_clips_heard"] == {"heard": 2, "tested": 4}
+    assert (second["train_folds"], second["data"]["unit_s"]) == (None, 0.5)
+    assert second["test_clips_heard"] == {"heard": 8, "tested": 10}
+    assert first["data"]["classes"] == 2
+    with pytest.raises(DatasetError, match="takes --unit-s"):
+        measure_linear("mine", metadata, measurement)
+    with pytest.raises(DatasetError, match="numbers with commas"):
+        measure_linear("esc50", metadata, measurement, train_folds="one")
+
+
+def test_separation_is_measured_on_unheard_clips_only(
+    manifest: Path, measurement: Measurement
+) -> None:
+    said = measure_separate(manifest, measurement, 5, None)
+    assert "median rank, w 0 " in said
+    (row,) = read_rows(measurement.results / SEPARATION)
+    clips = read_clips(manifest)
+    # Folds 1-4 were heard, and one clip repeats the source of one of them.
+    assert row["data"]["unheard_clips"] == len(clips) - 8 - 1
+    assert row["data"]["pairs"] == 5
+    assert set(row["by_snr_db_and_weight"]) == {"-10", "-5", "0", "5", "10"}
+    baseline = replace(measurement, encoder="log-mel")
+    measure_separate(manifest, baseline, 5, Path(measurement.encoder))
+    other = read_rows(measurement.results / SEPARATION)[1]
+    assert other["data"]["clips_sha256"] == row["data"]["clips_sha256"]
+
+
+def test_an_encoder_that_heard_everything_cannot_be_measured(
+    manifest: Path, tiny_bundle_path: Path, measurement: Measurement, tmp_path: Path
+) -> None:
+    bundle = copy_bundle(tiny_bundle_path, tmp_path / "all", read_clips(manifest))
+    with pytest.raises(DatasetError, match="has not heard 0 recordings"):
+        measure_separate(manifest, replace(measurement, encoder=str(bundle)), 5, None)

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tiny_results import bgknown, encoder, linear, separation
+
+from training.evaluation.report import write_report
+
+
+def write(folder: Path, name: str, *rows: dict[str, object]) -> None:
+    (folder / f"{name}.json").write_text(json.dumps({"rows": rows}), encoding="utf-8")
+
+
+def line_of(page: str, start: str) -> str:
+    return next(line for line in page.splitlines() if line.startswith(f"| {start}"))
+
+
+def test_nothing_measured_is_said_plainly(tmp_path: Path) -> None:
+    page = write_report(tmp_path / "new").read_text(encoding="utf-8")
+    assert "Table 1 is not complete: λ 0, 0.1, 0.2, 0.5, 0.8 not yet trained." in page
+    assert line_of(page, "0.8 |").count("not yet trained") == 4
+    assert "VC1, VF, CRM-D" in page
+
+
+def test_measured_rows_stand_beside_the_papers(tmp_path: Path) -> None:
+    run, heard, log_mel = encoder(0.5, "run"), encoder(0.5, "default"), encoder(None, "log-mel")
+    write(
+        tmp_path,
+        "bgknown",
+        bgknown(run, 51.5, 48, 44, 40),
+        bgknown(heard, 60, 55, 50, 45, heard=800),
+        bgknown(log_mel, 30, 25, 20, 15),
+    )
+    write(
+        tmp_path,
+        "linear",
+        linear(run, "esc50", 70.0, train_folds=[1, 2, 3]),
+        linear(run, "my-words", 80.0),
+    )
+    write(tmp_path, "separation", separation(run, 20, 10), separation(log_mel, 30, 20))
+    page = write_report(tmp_path).read_text(encoding="utf-8")
+    assert "58.96 | 54.63 | 50.50 | 47.33 | 51.50 ± 1.00 |" in line_of(page, "`run` (λ 0.5")
+    assert "100% of the test clips heard" in line_of(page, "`default`")
+    assert "30.00 ± 1.00" in line_of(page, "log-mel, mean")
+    assert "70.00 ± 0.50" in line_of(page, "ESC-50, trained on folds 1, 2, 3")
+    assert "80.00 ± 0.50" in line_of(page, "my-words")
+    assert "ESC-50" not in page.split("were not run:")[1].split(".")[0]
+    assert "| 0.5 | 0 | 20 | 10 | 10.0% | 20.0% | +0.100 |" in page
+    assert "4 background recordings" in page
+    for picture in ("bgknown", "separation-run", "separation-log-mel"):
+        assert f"({picture}.png)" in page
+        assert (tmp_path / f"{picture}.png").is_file()

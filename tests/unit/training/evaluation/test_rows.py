@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from tiny_results import bgknown, encoder
+
+from training.evaluation.rows import accuracy, name, others, table, trained_cleanly
+
+CLEAN = bgknown(encoder(0.5, "clean"), 50, 45, 40, 35)
+HEARD = bgknown(encoder(0.5, "default"), 55, 50, 45, 40, heard=400)
+UNKNOWN = bgknown(encoder(0.5, "unknown"), 55, 50, 45, 40, heard=None)
+RANDOM = bgknown(encoder(None, "random:3"), 30, 25, 20, 15)
+ROWS = [HEARD, RANDOM, CLEAN, UNKNOWN]
+
+
+def test_only_encoders_that_heard_nothing_tested_on_count_for_a_lambda() -> None:
+    assert trained_cleanly(ROWS, 0.5) == [CLEAN]
+    assert trained_cleanly(ROWS, 0.2) == []
+    assert others(ROWS) == [RANDOM, HEARD, UNKNOWN]
+
+
+def test_a_name_says_what_a_reader_must_know() -> None:
+    assert name(CLEAN) == "`clean` (λ 0.5, 100,000 samples, seed 42)"
+    assert "50% of the test clips heard in pre-training, without labels" in name(HEARD)
+    assert "not known whether" in name(UNKNOWN)
+    assert name(RANDOM) == "random initialisation, seed 3"
+    assert name(bgknown(encoder(None, "log-mel"), 1, 1, 1, 1)).startswith("log-mel, mean")
+
+
+def test_tables_are_markdown() -> None:
+    assert table(("a", "b"), [("1", "2")]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+    assert accuracy({"mean": 1.234, "interval_95": 0.5}) == "1.23 ± 0.50"

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synth
+from tiny_evaluation import BandEmbedder
+
+from training.errors import DatasetError
+from training.evaluation.separation import SNRS_DB, draw_pool, measure_separation
+from training.manifest import SourceClip
+
+N = 24
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[SourceClip]:
+    """Tones in a band each, two cuts of every recording."""
+    folder = tmp_path_factory.mktemp("tones")
+    found = []
+    for i in range(N):
+        for cut in "ab":
+            tone = synth.tone(200.0 * i + 100.0, 1.0, amplitude=0.02)
+            synth.write(folder / f"{i}{cut}.wav", tone, subtype="FLOAT")
+            found.append(SourceClip(folder, f"{i}{cut}.wav", {"recording": str(i)}))
+    return found
+
+
+def test_the_pool_has_one_clip_of_each_recording(clips: list[SourceClip]) -> None:
+    pool = draw_pool(clips, 10, seed=0)
+    assert len(pool.clips) == len({clip.recording for clip in pool.clips}) == N
+    assert len(set(pool.added.tolist())) == pool.added.size == 10
+    assert (pool.added != pool.reference).all()
+    assert draw_pool(clips, 10, seed=0).clips == pool.clips
+    assert draw_pool(clips, 10, seed=1).clips != pool.clips
+    assert draw_pool(clips, 1000, seed=0).added.size == N
+
+
+def test_too_few_unheard_recordings_are_refused(clips: list[SourceClip]) -> None:
+    with pytest.raises(DatasetError, match="has not heard 19 recordings"):
+        draw_pool(clips[:38], 10, seed=0)
+
+
+@pytest.mark.parametrize("snr_db", SNRS_DB)
+def test_a_is_as_loud_over_b_as_asked_and_b_stays(clips: list[SourceClip], snr_db: float) -> None:
+    pool = draw_pool(clips, 5, seed=0)
+    for pair in range(5):
+        b = pool.load(int(pool.reference[pair]))
+        added = pool.load_mixture(snr_db)(pair) - b
+        level = 10 * np.log10(np.square(added).mean() / np.square(b).mean())
+        assert level == pytest.approx(snr_db, abs=0.01)
+
+
+def test_an_encoder_linear_in_power_separates_what_it_hears(
+    clips: list[SourceClip], tmp_path: Path
+) -> None:
+    """Tones in bands of their own add up: taking all of B away leaves A, at any level."""
+    pool = draw_pool(clips, N, seed=0)
+    found = measure_separation(BandEmbedder(), pool, tmp_path)
+    assert list(found) == ["-10", "-5", "0", "5", "10"]
+    for by_weight in found.values():
+        assert by_weight["1"]["median_rank"] == 1.0
+        assert by_weight["1"]["first"] == 1.0
+        assert by_weight["1"]["cosine"] > by_weight["0"]["cosine"]
+        assert len(by_weight) == 21
+    assert found["10"]["0"]["cosine"] > found["-10"]["0"]["cosine"]

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synth
+import tiny_bundle
+import tiny_scene
+
+from service.bundle import load_bundle, write_manifest
+from service.encoder import Encoder
+from training.errors import DatasetError
+from training.scenes.draw import draw_pairs
+from training.scenes.generate import Material, embed_set, generate, open_encoder, render_pair
+from training.scenes.load import EventRow
+from training.scenes.pair import Pair
+from training.scenes.render import StoredSounds
+
+N_PAIRS = 9
+# Half precision keeps eleven bits.
+HALF = 2.0**-10
+
+
+@dataclass
+class Renderer:
+    """Renders something short that stands for a pair, and may fail at one of them."""
+
+    fails_at: int | None = None
+
+    def __call__(self, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+        if pair.index == self.fails_at:
+            raise KeyboardInterrupt
+        return synth.tone(300.0 + 50 * pair.index), synth.noise(pair.index)
+
+
+def material(pairs: list[Pair], renderer: Renderer) -> Material:
+    events = [EventRow(path=f"e{i}.wav", label="dog", fold=5) for i in range(10)]
+    return Material(
+        pairs=pairs,
+        events=events,
+        render_pair=renderer,
+        render_event=lambda event: synth.tone(200.0 + 70 * events.index(event)),
+    )
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Hash what a set is a function of: all but the costs."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name not in ("about.json", "state.json")
+    }
+
+
+@pytest.fixture(scope="module")
+def pairs(corpus: Path) -> list[Pair]:
+    return draw_pairs(tiny_scene.pool(corpus), tiny_scene.plan(N_PAIRS))
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny_bundle_path: Path) -> Encoder:
+    return open_encoder(tiny_bundle_path)
+
+
+def test_every_clip_of_every_pair_is_embedded(
+    pairs: list[Pair], encoder: Encoder, tmp_path: Path
+) -> None:
+    whole = material(pairs, Renderer())
+    embed_set(whole, encoder, tmp_path, {"seed": 0})
+    folder = tmp_path / encoder.fingerprint[:16]
+    query, target, events = (
+        np.load(folder / f"{name}.npy") for name in ("query", "target", "events")
+    )
+    rendered = [Renderer()(pair) for pair in pairs]
+    for found, clips in (
+        (query, [q for q, _ in rendered]),
+        (target, [t for _, t in rendered]),
+        (events, [whole.render_event(event) for event in whole.events]),
+    ):
+        assert np.allclose(found, encoder.embed(clips), rtol=HALF, atol=1e-3)
+    about = json.loads((tmp_path / "about.json").read_bytes())
+    assert set(about["seconds_per_pair"][folder.name]) == {"rendering", "encoding", "elapsed"}
+    assert about["commit"]
+    assert json.loads((folder / "state.json").read_bytes())["done"] == N_PAIRS
+
+
+@pytest.mark.parametrize("fails_at", [0, 3, 8])
+def test_a_run_that_was_stopped_goes_on_and_gives_the_same_bytes(
+    pairs: list[Pair],
+    encoder: Encoder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fails_at: int,
+) -> None:
+    monkeypatch.setattr("training.scenes.generate.SAVE_EVERY_S", 0.0)
+    embed_set(material(pairs, Renderer()), encoder, tmp_path / "whole", {"seed": 0})
+    stopped = tmp_path / "stopped"
+    with pytest.raises(KeyboardInterrupt):
+        embed_set(material(pairs, Renderer(fails_at)), encoder, stopped, {"seed": 0})
+    folder = stopped / encoder.fingerprint[:16]
+    done = json.loads((folder / "state.json").read_bytes())["done"]
+    assert done == fails_at // 2 * 2
+    # What a kill may leave beyond the note.
+    query = np.lib.format.open_memmap(folder / "query.npy", mode="r+")
+    query[done:] = 7
+    query.flush()
+    embed_set(material(pairs, Renderer()), encoder, stopped, {"seed": 0})
+    assert contents(stopped) == contents(tmp_path / "whole")
+
+
+def test_a_set_that_became_larger_is_what_it_would_have_been(
+    pairs: list[Pair], encoder: Encoder, tmp_path: Path
+) -> None:
+    for n_pairs in (3, N_PAIRS):
+        about: dict[str, object] = {"n_pairs": n_pairs}
+        embed_set(material(pairs[:n_pairs], Renderer()), encoder, tmp_path / "grown", about)
+    embed_set(material(pairs, Renderer()), encoder, tmp_path / "whole", about)
+    assert contents(tmp_path / "grown") == contents(tmp_path / "whole")
+
+
+def test_another_encoder_embeds_the_same_pairs_beside_the_first(
+    pairs: list[Pair], encoder: Encoder, tmp_path: Path
+) -> None:
+    embed_set(material(pairs, Renderer()), encoder, tmp_path / "set", {"seed": 0})
+    first = contents(tmp_path / "set")
+    other = open_encoder(tiny_bundle.write(tmp_path / "other", seed=1))
+    embed_set(material(pairs, Renderer()), other, tmp_path / "set", {"seed": 0})
+    both = contents(tmp_path / "set")
+    assert {name: both[name] for name in first} == first
+    assert f"{other.fingerprint[:16]}/query.npy" in both
+    about = json.loads((tmp_path / "set" / "about.json").read_bytes())
+    assert len(about["seconds_per_pair"]) == 2
+
+
+def test_a_set_is_a_function_of_the_data_and_the_plan(
+    corpus: Path, tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    plan = tiny_scene.plan(3)
+    for name in ("one", "two"):
+        generate(corpus, plan, tiny_bundle_path, tmp_path / name, tmp_path / "cache")
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    about = json.loads((tmp_path / "one" / "about.json").read_bytes())
+    assert (about["scene"], about["side"], about["seed"], about["n_pairs"]) == (
+        "rain",
+        "test",
+        0,
+        3,
+    )
+    assert about["permissive"] is False
+    assert about["manifest_sha256"] == hashlib.sha256(corpus.read_bytes()).hexdigest()
+    sounds = StoredSounds.of(tiny_scene.store(corpus))
+    encoder = open_encoder(tiny_bundle_path)
+    pair = draw_pairs(tiny_scene.pool(corpus), plan)[2]
+    found = [
+        np.load(tmp_path / "one" / encoder.fingerprint[:16] / f"{name}.npy")[2]
+        for name in ("query", "target")
+    ]
+    expected = encoder.embed(render_pair(pair, sounds))
+    assert np.allclose(found, expected, rtol=HALF, atol=1e-3)
+
+
+def test_the_folder_of_another_set_is_refused(
+    pairs: list[Pair], encoder: Encoder, tmp_path: Path
+) -> None:
+    embed_set(material(pairs[:2], Renderer()), encoder, tmp_path, {"seed": 0})
+    with pytest.raises(DatasetError, match="another set of pairs"):
+        embed_set(material(pairs[:2], Renderer()), encoder, tmp_path, {"seed": 1})
+
+
+def test_a_folder_of_audio_is_no_manifest(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="is no manifest"):
+        generate(tmp_path, tiny_scene.plan(1), tiny_bundle_path, tmp_path / "x", tmp_path / "cache")
+
+
+def test_an_encoder_of_another_rate_is_refused(tmp_path: Path) -> None:
+    path = tiny_bundle.write(tmp_path / "slow")
+    manifest = load_bundle(path).manifest
+    slow = manifest.encoder.model_copy(update={"sample_rate_hz": 8000, "frame_rate_hz": 12.5})
+    write_manifest(path, manifest.model_copy(update={"encoder": slow}))
+    with pytest.raises(DatasetError, match="hears 8000 Hz; scenes have 16000 Hz"):
+        open_encoder(path)

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synth
+import tiny_scene
+
+from training.loudness import loudness
+from training.scenes.draw import draw_pairs
+from training.scenes.pair import Clip, Item, Pair
+from training.scenes.render import BACKGROUND_PEAK, StoredSounds, faded_event, render, repeated
+
+RATE = 16_000
+REFERENCE_LUFS = -30.0
+# The fades of 10 ms, which are not measured, take away this much of a second at most [LU].
+FADES_LU = 0.2
+
+EVENT = Item(
+    role="event",
+    label="dog",
+    path="dog.wav",
+    from_s=0.0,
+    length_s=2.0,
+    source_time_s=0.0,
+    onset_s=3.0,
+    duration_s=2.0,
+    snr_db=6.0,
+)
+BED = replace(EVENT, role="background", label="rain", onset_s=0.0, duration_s=10.0, snr_db=0.0)
+SOUNDS = {
+    "event": synth.tone(1000.0, 2.0, amplitude=0.01),
+    "background": repeated(synth.noise(5, 25.0), RATE),
+    "more": repeated(synth.noise(6, 25.0), RATE),
+}
+
+
+def rendered(*items: Item) -> np.ndarray:
+    return render(Clip(items=items, labels=()), REFERENCE_LUFS, lambda i: SOUNDS[i.role], RATE)
+
+
+@pytest.fixture(scope="module")
+def sounds(corpus: Path) -> StoredSounds:
+    return StoredSounds.of(tiny_scene.store(corpus))
+
+
+@pytest.fixture(scope="module")
+def pairs(corpus: Path) -> list[Pair]:
+    return draw_pairs(tiny_scene.pool(corpus), tiny_scene.plan(40))
+
+
+@pytest.mark.parametrize("snr_db", [-12.0, 0.0, 6.5])
+@pytest.mark.parametrize("item", [EVENT, BED, replace(BED, role="more", source_time_s=7.0)])
+def test_an_item_has_the_loudness_that_was_drawn(item: Item, snr_db: float) -> None:
+    clip = rendered(replace(item, snr_db=snr_db))
+    heard = clip[round(item.onset_s * RATE) :][: round(item.duration_s * RATE)]
+    assert loudness(heard, RATE) == pytest.approx(REFERENCE_LUFS + snr_db, abs=FADES_LU)
+
+
+def test_what_was_drawn_has_the_levels_that_were_drawn(
+    pairs: list[Pair], sounds: StoredSounds
+) -> None:
+    """Each item of real pairs, alone."""
+    for clip, ref_db in [(c, p.ref_db) for p in pairs[:4] for c in (p.query, p.target)]:
+        for item in clip.items:
+            alone = render(Clip(items=(item,), labels=()), ref_db, sounds, RATE)
+            first, n_samples = round(item.onset_s * RATE), round(item.duration_s * RATE)
+            heard = alone[first : first + n_samples]
+            assert loudness(heard, RATE) == pytest.approx(ref_db + item.snr_db, abs=FADES_LU)
+            assert not alone[:first].any()
+            assert not alone[first + n_samples :].any()
+
+
+def test_a_clip_is_the_sum_of_its_items(pairs: list[Pair], sounds: StoredSounds) -> None:
+    for pair in pairs[:3]:
+        parts = [
+            render(Clip(items=(item,), labels=()), pair.ref_db, sounds, RATE)
+            for item in pair.query.items
+        ]
+        whole = render(pair.query, pair.ref_db, sounds, RATE)
+        assert whole.shape == (10 * RATE,)
+        assert whole.dtype == np.float32
+        assert np.allclose(whole, np.sum(parts, axis=0), atol=1e-6)
+
+
+def test_a_removed_event_is_absent(pairs: list[Pair], sounds: StoredSounds) -> None:
+    """At the pitch of the event the bed alone is left."""
+    removed = [(p, p.changes[0].label) for p in pairs if p.changes[0].kind == "remove"]
+    assert len(removed) > 2
+    for pair, label in removed[:3]:
+        (item,) = (i for i in pair.query.items if i.label == label)
+        tone = sounds(item)
+        bin_hz = int(np.argmax(np.abs(np.fft.rfft(tone))) * RATE / tone.size)
+        # A clip of 10 s has ten bins a hertz.
+        near = slice(10 * bin_hz - 20, 10 * bin_hz + 20)
+        clips = [render(c, pair.ref_db, sounds, RATE) for c in (pair.query, pair.target)]
+        before, after = (np.abs(np.fft.rfft(clip))[near].max() for clip in clips)
+        assert before > 5 * after
+
+
+def test_the_two_clips_of_a_pair_share_no_excerpt(pairs: list[Pair], sounds: StoredSounds) -> None:
+    for pair in pairs[:3]:
+        beds = [
+            render(Clip(items=clip.items[:2], labels=()), pair.ref_db, sounds, RATE)
+            for clip in (pair.query, pair.target)
+        ]
+        assert abs(np.corrcoef(*beds)[0, 1]) < 0.1
+        levels = [loudness(bed, RATE) for bed in beds]
+        # Two independent sounds at the reference are 3 dB louder than one.
+        assert levels == pytest.approx([pair.ref_db + 3] * 2, abs=1.0)
+
+
+def test_rendering_is_repeatable_to_the_bit(pairs: list[Pair], sounds: StoredSounds) -> None:
+    for pair in pairs[:2]:
+        clips = [render(pair.target, pair.ref_db, sounds, RATE) for _ in range(2)]
+        assert np.array_equal(*clips)
+
+
+def test_events_fade_and_backgrounds_do_not() -> None:
+    event, bed, more = rendered(EVENT), rendered(BED), rendered(replace(BED, role="more"))
+    assert event[3 * RATE] == 0
+    assert abs(event[3 * RATE : 3 * RATE + 16]).max() < 0.2 * abs(event).max()
+    assert bed[0] != 0
+    assert more[0] == more[-1] == 0
+
+
+def test_an_event_is_cut_at_the_end_of_the_clip() -> None:
+    clip = rendered(replace(EVENT, onset_s=9.0))
+    assert clip.shape == (10 * RATE,)
+    assert not clip[: 9 * RATE].any()
+    assert loudness(clip[9 * RATE :], RATE) == pytest.approx(REFERENCE_LUFS + 6, abs=FADES_LU)
+
+
+def test_the_sum_is_not_clipped() -> None:
+    assert abs(rendered(replace(EVENT, snr_db=40.0))).max() > 1
+
+
+@pytest.mark.parametrize("seconds", [0.001, 3.0, 7.3, 19.99, 20.0, 31.0])
+def test_a_background_is_repeated_until_any_excerpt_fits(seconds: float) -> None:
+    sound = synth.noise(7, seconds)
+    found = repeated(sound, RATE)
+    assert found.size >= 20 * RATE
+    assert abs(found).max() == pytest.approx(BACKGROUND_PEAK)
+    scale = found[0] / sound[0]
+    for start in range(0, found.size - sound.size + 1, sound.size)[:50]:
+        assert np.allclose(found[start : start + sound.size], scale * sound, atol=1e-6)
+
+
+def test_a_silent_background_stays_silent() -> None:
+    assert not repeated(synth.silence(3.0), RATE).any()
+
+
+def test_an_event_fades_like_a_hann_window() -> None:
+    n = RATE // 100
+    hann = 0.5 - 0.5 * np.cos(np.pi * np.arange(n) / (n - 1))
+    assert np.allclose(faded_event(np.ones(RATE, np.float32), RATE)[:n], hann, atol=1e-6)
+
+
+def test_a_stored_sound_is_the_part_of_its_file(sounds: StoredSounds) -> None:
+    store, row = sounds.store, next(r for n, r in sounds.rows.items() if "rain0" in n)
+    name = store.clips[row].name
+    item = replace(BED, path=name, from_s=20.0, length_s=20.0)
+    part = store.clip(row)[20 * RATE : 40 * RATE]
+    assert np.array_equal(sounds(item), repeated(part, RATE))
+    event = replace(EVENT, path=name, from_s=1.5, length_s=0.25)
+    assert np.array_equal(sounds(event), faded_event(store.clip(row)[24_000:28_000], RATE))

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tiny_datasets import write_corpora
+from tiny_evaluation import copy_bundle
+
+from service.bundle import load_bundle, write_manifest
+from training import sweep
+from training.clips import find_clips
+from training.errors import CheckpointError, DatasetError
+from training.pretrain import Source
+from training.recipe import Recipe
+from training.results import read_rows
+from training.sweep import Sweep, describe_plan
+
+
+class Pipeline:
+    """Stands in for pre-training and export: a tiny bundle that says it is of the recipe."""
+
+    def __init__(self, bundle: Path, manifest: Path) -> None:
+        self.bundle, self.manifest = bundle, manifest
+        self.trained: list[tuple[str, float, int, bool]] = []
+        self.recipe: Recipe | None = None
+
+    def pretrain(self, recipe: Recipe, source: Source, out: Path, *, resume: bool) -> Path:
+        self.trained.append((out.name, recipe.loss.lambda_, recipe.seed, resume))
+        self.recipe = recipe
+        return out / "checkpoint.pt"
+
+    def export(self, checkpoint: Path, out: Path) -> Path:
+        assert self.recipe is not None
+        recipe = self.recipe
+        copy_bundle(self.bundle, out, find_clips(self.manifest, recipe.data, recipe.seed))
+        found = load_bundle(out).manifest
+        training = found.training.model_copy(
+            update={"recipe": recipe.to_dict(), "recipe_sha256": recipe.sha256()}
+        )
+        print = recipe.sha256()
+        encoder = found.encoder.model_copy(update={"fingerprint": print})
+        changed = {"training": training, "encoder": encoder, "id": out.name}
+        write_manifest(out, found.model_copy(update=changed))
+        return out
+
+
+@pytest.fixture
+def pipeline(
+    brief: None, tmp_path: Path, tiny_bundle_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Pipeline:
+    made = Pipeline(tiny_bundle_path, write_corpora(tmp_path / "corpora"))
+    monkeypatch.setattr(sweep, "pretrain", made.pretrain)
+    monkeypatch.setattr(sweep, "export", made.export)
+    return made
+
+
+def opened(pipeline: Pipeline, tmp_path: Path, *overrides: str) -> Sweep:
+    source = Source(pipeline.manifest, tmp_path / "cache")
+    return Sweep("table", overrides, source, tmp_path / "runs", tmp_path / "results")
+
+
+def test_every_run_gets_one_row_and_nothing_is_done_twice(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    bundles = opened(pipeline, tmp_path).run(["0.5"], [42, 43])
+    names = ["table-0.5", "table-0.5-seed43"]
+    assert [bundle.name for bundle in bundles] == names
+    assert [name for name, *_ in pipeline.trained] == names
+    rows = read_rows(tmp_path / "results" / "sweep.json")
+    assert [row["encoder"]["recipe"]["loss"]["lambda"] for row in rows] == [0.5, 0.5]
+    assert [row["encoder"]["recipe"]["seed"] for row in rows] == [42, 43]
+    for row in rows:
+        assert row["commit"]
+        assert set(row["bgknown"]) == {"mix", "a", "b", "c"}
+        assert "mean" in row["esc50_folds_1_3_to_4_5"]
+        assert set(row["separation_at_0_db"]) == {"reference_weight", "mixture", "difference"}
+    measured = read_rows(tmp_path / "results" / "bgknown.json")
+    assert all(row["test_clips_heard"]["heard"] == 0 for row in measured)
+    opened(pipeline, tmp_path).run(["0.5"], [42, 43])
+    assert len(pipeline.trained) == 2
+    assert read_rows(tmp_path / "results" / "bgknown.json") == measured
+
+
+def test_a_run_that_was_stopped_goes_on(pipeline: Pipeline, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "runs" / "table-0.5" / "checkpoint.pt"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.touch()
+    opened(pipeline, tmp_path).run(["0.5"], [])
+    assert pipeline.trained == [("table-0.5", 0.5, 42, True)]
+
+
+def test_a_bundle_of_another_recipe_is_not_taken_for_this_one(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    opened(pipeline, tmp_path).run(["0.5"], [])
+    with pytest.raises(CheckpointError, match="of another recipe"):
+        opened(pipeline, tmp_path, "optim.epochs=3").run(["0.5"], [])
+
+
+def test_a_wrong_lambda_is_said_before_anything_is_trained(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    with pytest.raises(Exception, match=r"loss\.lambda"):
+        opened(pipeline, tmp_path).run(["0", "2"], [])
+    assert not pipeline.trained
+
+
+def test_a_folder_is_no_manifest(tmp_path: Path) -> None:
+    source = Source(tmp_path, tmp_path / "cache")
+    with pytest.raises(DatasetError, match="needs a manifest"):
+        Sweep("table", (), source, tmp_path / "runs", tmp_path / "results").run(["0"], [])
+
+
+def test_the_plan_names_the_runs(pipeline: Pipeline, tmp_path: Path) -> None:
+    said = describe_plan(opened(pipeline, tmp_path), ["0", "0.5"], [])
+    assert said.startswith("2 runs on ")
+    assert said.endswith("table-0, table-0.5")

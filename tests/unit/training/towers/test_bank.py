@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_pairs
+
+from service.text_bank import TextBank
+from training import words
+from training.towers.bank import make_bank, write_bank
+from training.towers.vocabulary import Vocabulary
+
+
+def test_a_bank_has_one_phrase_a_label_and_the_service_reads_it(
+    vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    embed = tiny_pairs.WordVectors().embed
+    bank = make_bank(vocabulary, embed)
+    assert [phrase.label for phrase in bank] == list(vocabulary.labels)
+    assert {phrase.kind for phrase in bank if phrase.label == "bells"} == {"background"}
+    assert {phrase.kind for phrase in bank if phrase.label in tiny_pairs.EVENTS} == {"event"}
+    for phrase in bank:
+        assert phrase.phrase == words.names(phrase.label)[0]
+        assert np.linalg.norm(phrase.vector) == pytest.approx(1.0, abs=1e-5)
+    write_bank(tmp_path / "bank.json", bank)
+    read = TextBank.read(tmp_path / "bank.json", 24)
+    assert len(read) == len(bank)
+    for phrase in bank:
+        (first,) = read.rank(phrase.vector, 1)
+        assert (first.phrase, first.label) == (phrase.phrase, phrase.label)
+
+
+def test_the_bank_is_the_same_every_time(vocabulary: Vocabulary) -> None:
+    first, second = (make_bank(vocabulary, tiny_pairs.WordVectors().embed) for _ in range(2))
+    assert all(np.array_equal(a.vector, b.vector) for a, b in zip(first, second, strict=True))

@@ -1,0 +1,30 @@
+"""``minuend-train retrieval``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from training.cli.options import PLACE
+
+
+@click.command("retrieval")
+@click.option("--recipe", "name", default="retrieval", show_default=True, help="Name or YAML.")
+@click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Override a setting.")
+@click.option("--train", type=PLACE, required=True, help="Folder of scenes, the training side.")
+@click.option("--bundle", type=PLACE, required=True, help="Whose encoder the towers stand on.")
+@click.option("--out", type=PLACE, required=True, help="Folder of the run.")
+@click.option("--cache", type=PLACE, default=Path("cache"), show_default=True)
+def command(
+    name: str, overrides: tuple[str, ...], train: Path, bundle: Path, out: Path, cache: Path
+) -> None:
+    """Train the towers that bring sounds and texts into one space, on cached embeddings."""
+    from service.bundle import load_bundle
+    from training.towers.recipe import load_recipe
+    from training.towers.run import train_retrieval
+    from training.towers.text_cache import TextCache
+
+    recipe = load_recipe(name, overrides)
+    texts = TextCache(cache / "texts", recipe.text)
+    click.echo(str(train_retrieval(recipe, train, load_bundle(bundle), out, texts)))

@@ -1,0 +1,54 @@
+"""``minuend-train data scenes`` and ``data apwd``: pairs of clips that differ by a change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from training.cli.options import PLACE
+from training.scenes.scene import SceneName, Side
+
+
+@click.command("scenes")
+@click.option("--scene", type=click.Choice(["rain", "traffic", "general"]), required=True)
+@click.option("--side", type=click.Choice(["train", "test"]), required=True)
+@click.option("--data", type=PLACE, required=True, help="CSV manifest.")
+@click.option("--bundle", type=PLACE, required=True, help="Bundle whose encoder embeds.")
+@click.option("--out", type=PLACE, required=True, help="Folder of the set; gone on with.")
+@click.option("--pairs", "n_pairs", type=click.IntRange(min=1), required=True)
+@click.option("--permissive", is_flag=True, help="Only clips a shipped model may be trained on.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--cache", type=PLACE, default=Path("cache"), show_default=True)
+def scenes(  # noqa: PLR0913, PLR0917 - one parameter an option
+    scene: SceneName,
+    side: Side,
+    data: Path,
+    bundle: Path,
+    out: Path,
+    n_pairs: int,
+    permissive: bool,
+    seed: int,
+    cache: Path,
+) -> None:
+    """Pairs of clips that differ by one or two changes, as in the APwD data set."""
+    from training.scenes.draw import Plan
+    from training.scenes.generate import generate
+
+    plan = Plan(scene=scene, side=side, n_pairs=n_pairs, seed=seed, permissive=permissive)
+    generate(data, plan, bundle, out, cache)
+    click.echo(str(out))
+
+
+@click.command("apwd")
+@click.option("--jams", type=PLACE, required=True, help="Folder of one subset and split.")
+@click.option("--fsd50k", type=PLACE, required=True, help="Folder of FSD50K's audio.")
+@click.option("--esc50", type=PLACE, required=True, help="Folder of ESC-50's audio.")
+@click.option("--bundle", type=PLACE, required=True, help="Bundle whose encoder embeds.")
+@click.option("--out", type=PLACE, required=True, help="Folder of the set; gone on with.")
+def apwd(jams: Path, fsd50k: Path, esc50: Path, bundle: Path, out: Path) -> None:
+    """The official APwD pairs, rendered from their recipes and your copies of the sources."""
+    from training.scenes.apwd_audio import generate_apwd
+
+    generate_apwd(jams, fsd50k, esc50, bundle, out)
+    click.echo(str(out))

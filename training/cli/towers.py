@@ -1,0 +1,141 @@
+"""Data for the towers, and what they are measured by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from training.cli.options import PLACE
+
+RECIPE = click.option("--recipe", "name", default="retrieval", show_default=True)
+OVERRIDES = click.option("--set", "overrides", multiple=True, metavar="A.B=C")
+BUNDLE = click.option("--bundle", type=PLACE, required=True, help="Whose encoder is used.")
+TRAIN = click.option("--train", type=PLACE, required=True, help="Scenes, the training side.")
+CACHE = click.option("--cache", type=PLACE, default=Path("cache"), show_default=True)
+DATA = click.option("--data", type=PLACE, required=True, help="CSV manifest.")
+FOLDER = click.option("--out", type=PLACE, required=True, help="Folder of the set; gone on with.")
+RESULTS = click.option("--results", type=PLACE, required=True, help="JSON file to write.")
+SEEDS = click.option("--seeds", type=click.IntRange(min=1, max=10), default=3, show_default=True)
+
+
+@click.command("mixtures")
+@DATA
+@BUNDLE
+@FOLDER
+@CACHE
+def mixtures(data: Path, bundle: Path, out: Path, cache: Path) -> None:
+    """500 events over backgrounds of the test side, to name what was added in words."""
+    from training.towers.mixtures import make_mixtures
+
+    make_mixtures(data, bundle, out, cache)
+    click.echo(str(out))
+
+
+@click.command("held-out")
+@DATA
+@BUNDLE
+@FOLDER
+@CACHE
+def held_out(data: Path, bundle: Path, out: Path, cache: Path) -> None:
+    """Pairs of held-out sources of the training side, to choose between recipes on."""
+    from training.towers.holdout import make_holdout
+
+    make_holdout(data, bundle, out, cache)
+    click.echo(str(out))
+
+
+@click.command("retrieval")
+@RECIPE
+@OVERRIDES
+@TRAIN
+@click.option("--test", type=PLACE, required=True, help="Scenes, the test side.")
+@click.option("--mixtures", type=PLACE, help="To name differences in words.")
+@BUNDLE
+@click.option("--runs", type=PLACE, required=True, help="Folder of the checkpoints, used again.")
+@SEEDS
+@RESULTS
+@CACHE
+def retrieval(  # noqa: PLR0913, PLR0917 - one parameter an option
+    name: str,
+    overrides: tuple[str, ...],
+    train: Path,
+    test: Path,
+    mixtures: Path | None,
+    bundle: Path,
+    runs: Path,
+    seeds: int,
+    results: Path,
+    cache: Path,
+) -> None:
+    """Train towers of a few seeds, and measure them beside the baselines."""
+    from service.bundle import load_bundle
+    from training.results import write_result
+    from training.towers.experiment import Setting, run_experiment
+    from training.towers.recipe import load_recipe
+    from training.towers.text_cache import TextCache
+
+    recipe = load_recipe(name, overrides)
+    setting = Setting(
+        recipe=recipe,
+        train=train,
+        test=test,
+        mixtures=mixtures,
+        bundle=load_bundle(bundle),
+        runs=runs,
+        cache=TextCache(cache / "texts", recipe.text),
+        seeds=seeds,
+    )
+    write_result(results, run_experiment(setting))
+    click.echo(str(results))
+
+
+@click.command("ablation")
+@RECIPE
+@OVERRIDES
+@TRAIN
+@click.option("--held-out", type=PLACE, required=True, help="What `data held-out` made.")
+@click.option("--only", multiple=True, help="Variants to measure; all without.")
+@BUNDLE
+@SEEDS
+@RESULTS
+@CACHE
+def ablation(  # noqa: PLR0913, PLR0917 - one parameter an option
+    name: str,
+    overrides: tuple[str, ...],
+    train: Path,
+    held_out: Path,
+    only: tuple[str, ...],
+    bundle: Path,
+    seeds: int,
+    results: Path,
+    cache: Path,
+) -> None:
+    """Measure what each part of a recipe is worth, on held-out sources of the training side."""
+    from service.bundle import load_bundle
+    from training.results import write_result
+    from training.towers.ablation import AblationSetting, run_ablation
+    from training.towers.recipe import load_recipe
+    from training.towers.text_cache import TextCache
+
+    setting = AblationSetting(
+        recipe=name,
+        overrides=overrides,
+        train=train,
+        held=held_out,
+        bundle=load_bundle(bundle),
+        cache=TextCache(cache / "texts", load_recipe(name, overrides).text),
+        seeds=seeds,
+        only=only,
+    )
+    write_result(results, run_ablation(setting, click.echo))
+    click.echo(str(results))
+
+
+@click.command("retrieval-page")
+@click.option("--results", type=PLACE, default=Path("docs/results"), show_default=True)
+def page(results: Path) -> None:
+    """Render retrieval.md and its plots from the results files beside it."""
+    from training.towers.page import write_page
+
+    click.echo(str(write_page(results)))

@@ -1,0 +1,97 @@
+"""How recipes are read: strictly, from YAML, with overrides, every fault at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from training.errors import RecipeError
+
+R = TypeVar("R", bound="RecipeFile")
+
+
+class Section(BaseModel):
+    """A part of a recipe: frozen, and without room for a misspelt setting."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class RecipeFile(Section):
+    """A whole recipe."""
+
+    name: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write the recipe as the plain data it is read from."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def sha256(self) -> str:
+        """Hash the resolved recipe."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+
+
+def read_recipe(kind: type[R], name: str, overrides: Sequence[str], folder: str = "") -> R:
+    """Read a recipe by the name of a shipped one or the path of a YAML file.
+
+    Args:
+        kind: What the recipe must hold.
+        name: Of a shipped recipe, or a path that ends in ``.yaml``.
+        overrides: Settings ``section.key=value``, the value in YAML.
+        folder: Where, among the shipped recipes, those of this kind are.
+
+    Raises:
+        RecipeError: Lists every fault of the file and the overrides together.
+    """
+    content = _read(name, resources.files("training") / "recipes" / folder)
+    faults = [fault for override in overrides if (fault := _override(content, override))]
+    try:
+        recipe = kind.model_validate(content)
+    except ValidationError as error:
+        faults += [
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']} (got {fault['input']!r})"
+            for fault in error.errors()
+        ]
+    if faults:
+        raise RecipeError(f"recipe {name!r} is wrong:\n  " + "\n  ".join(faults))
+    return recipe
+
+
+def _read(name: str, folder: Traversable) -> dict[str, Any]:
+    source = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
+    if not source.is_file():
+        files = [item.name for item in folder.iterdir() if item.name.endswith(".yaml")]
+        shipped = ", ".join(sorted(file.removesuffix(".yaml") for file in files))
+        raise RecipeError(f"no recipe {name!r}; shipped are {shipped}, or give a path")
+    try:
+        content = yaml.safe_load(source.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise RecipeError(f"recipe {name!r} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise RecipeError(f"recipe {name!r} must be a mapping of sections")
+    return content
+
+
+def _override(content: dict[str, Any], override: str) -> str | None:
+    """Apply one override in place; return what is wrong with it, if anything."""
+    keys, separator, value = override.partition("=")
+    if not separator:
+        return f"--set {override}: expected section.key=value"
+    *parents, last = keys.strip().split(".")
+    section: Any = content
+    for parent in parents:
+        section = section.setdefault(parent, {})
+        if not isinstance(section, dict):
+            return f"--set {override}: {parent} is no section"
+    try:
+        section[last] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        return f"--set {override}: the value is not YAML"
+    return None

@@ -1,0 +1,41 @@
+"""The six ways in which the target of a pair differs from its query."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+EventChange = Literal["add", "remove", "louder", "quieter"]
+BackgroundChange = Literal["more", "less"]
+ChangeKind = EventChange | BackgroundChange
+
+EVENT_CHANGES: tuple[EventChange, ...] = get_args(EventChange)
+BACKGROUND_CHANGES: tuple[BackgroundChange, ...] = get_args(BackgroundChange)
+CHANGE_KINDS: tuple[ChangeKind, ...] = EVENT_CHANGES + BACKGROUND_CHANGES
+
+_INVERSE: dict[ChangeKind, ChangeKind] = {
+    "add": "remove",
+    "remove": "add",
+    "louder": "quieter",
+    "quieter": "louder",
+    "more": "less",
+    "less": "more",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change, from query to target.
+
+    Attributes:
+        kind: What happens.
+        label: To what: a class of events, or the kind of the background.
+    """
+
+    kind: ChangeKind
+    label: str
+
+    @property
+    def inverse(self) -> Change:
+        """The change from the target to the query."""
+        return Change(_INVERSE[self.kind], self.label)

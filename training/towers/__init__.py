@@ -1,0 +1,1 @@
+"""The towers: sounds and texts in one space (paper, section 5.3)."""

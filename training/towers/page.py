@@ -1,0 +1,217 @@
+"""Renders ``docs/results/retrieval.md`` and its plots from the results files beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from training.errors import DatasetError
+from training.towers.plots import draw_recall, draw_strength
+
+PAGE = "retrieval.md"
+RESULTS = "retrieval-*.json"
+ABLATION = "retrieval_ablation.json"
+SYSTEMS: Mapping[str, str] = {
+    "audio_and_text": "**audio and text**",
+    "audio_alone": "audio alone, same towers",
+    "text_alone": "text alone, same towers",
+    "audio_only": "audio only, towers of its own",
+    "text_only": "text only, towers of its own",
+    "arithmetic": "arithmetic that knows the change",
+    "embedding_alone": "embeddings as they are",
+    "random": "random",
+}
+SINGLE = ("audio_alone", "text_alone", "audio_only", "text_only")
+FIGURES: Mapping[str, str] = {
+    "r_at_1": "R@1",
+    "r_at_5": "R@5",
+    "r_at_10": "R@10",
+    "bed_r_at_1": "R@1 in bed",
+    "bed_r_at_10": "R@10 in bed",
+    "bed_mean_rank": "mean rank in bed",
+}
+
+HEAD = """# Retrieval with text
+
+"Like this, but ...": a clip and a text are searched with, the clip that was rendered with the asked
+for changes is to be found. Every figure on this page stands in one of the files it names; each
+names its command, commit, recipe, data, seeds and machine. The page and its plots are made by
+`minuend-train evaluate retrieval-page`.
+
+1,000 candidates: the targets of 20 beds of two background recordings, 50 of each; the clip searched
+with is none of them. "In bed" ranks among the 50 of its own bed only. Means over the seeds, with
+the 95 % interval by Student's t; nothing that is tested on was heard by the towers. *Arithmetic*
+is told the true change and adds the centroid of the named class to the query's embedding, or takes
+it away, by the step that does best on training pairs. "Towers of its own" were trained with that
+term alone.
+"""
+
+
+def write_page(folder: Path) -> Path:
+    """Render the page and its plots.
+
+    Args:
+        folder: Holds the results files; the page and the plots go there.
+
+    Raises:
+        DatasetError: There are no results of retrieval.
+    """
+    results = {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(folder.glob(RESULTS))
+    }
+    if not results:
+        raise DatasetError(f"{folder} holds no {RESULTS}; `evaluate retrieval` makes them")
+    draw_recall(folder / "retrieval_recall.png", results, SYSTEMS)
+    draw_strength(folder / "retrieval_strength.png", results)
+    parts = [HEAD, render_encoders(results), "![Recall](retrieval_recall.png)\n"]
+    parts += [render_result(name, result) for name, result in results.items()]
+    parts.append("![What the strength of the text does](retrieval_strength.png)\n")
+    if (folder / ABLATION).is_file():
+        parts.append(render_ablation(json.loads((folder / ABLATION).read_text(encoding="utf-8"))))
+    (folder / PAGE).write_text("\n".join(parts), encoding="utf-8")
+    return folder / PAGE
+
+
+def render_encoders(results: Mapping[str, Any]) -> str:
+    """Tabulate audio and text for every encoder, as table 2 of the paper does."""
+    rows = []
+    for name, result in results.items():
+        measured = result["systems"]["audio_and_text"]
+        shown = [show(measured[key]) for key in ("r_at_1", "r_at_5", "r_at_10")]
+        weight = result["encoder_recipe"].get("loss", {}).get("lambda", "not stated")
+        scene = result["data"]["test"]["scene"]
+        samples = f"{result['encoder_samples_seen']:,}"
+        rows.append([f"[{scene}]({name}.json)", str(weight), samples, *shown])
+    heads = ["scene", "lambda", "samples the encoder has seen", "R@1", "R@5", "R@10"]
+    return "## Encoders (the paper's table 2)\n\n" + table(heads, rows)
+
+
+def render_result(name: str, result: Mapping[str, Any]) -> str:
+    """Render all that was measured of one scene with one encoder."""
+    test = result["data"]["test"]
+    hardware = result["hardware"]
+    parts = [
+        f"## {test['scene'].capitalize()} ([{name}.json]({name}.json))\n",
+        f"Encoder `{result['encoder'][:16]}` (bundle {result['bundle']}), recipe "
+        f"`{result['recipe']['name']}` (`{result['recipe_sha256'][:16]}`), "
+        f"{result['data']['train']['n_pairs']:,} training pairs, {result['test_pairs']:,} test "
+        f"pairs, seeds {', '.join(map(str, result['seeds']))}, commit `{result['commit']}`, "
+        f"{hardware['cores']} cores of {hardware['processor']}.\n",
+        render_systems(result["systems"]),
+        render_margins(result["systems"]),
+        render_words(result["words"]),
+        render_kinds(result["kinds"]),
+        render_strength(result["strength"]),
+    ]
+    if "phrases" in result:
+        parts.append(render_phrases(result["phrases"]))
+    return "\n".join(parts)
+
+
+def render_systems(systems: Mapping[str, Any]) -> str:
+    """Tabulate every way to search."""
+    rows = [
+        [title, *(show(systems[key][figure], figure) for figure in FIGURES)]
+        for key, title in SYSTEMS.items()
+    ]
+    return table(["searched with", *FIGURES.values()], rows)
+
+
+def render_margins(systems: Mapping[str, Any]) -> str:
+    """Say how far audio and text together are ahead of the better of the two."""
+    both = systems["audio_and_text"]
+    best = {k: max(mean(systems[name][k]) for name in SINGLE) for k in ("r_at_1", "r_at_10")}
+    ratio = mean(both["r_at_1"]) / best["r_at_1"]
+    points = 100 * (mean(both["r_at_10"]) - best["r_at_10"])
+    return (
+        f"R@1 is {ratio:.2f} times and R@10 is {points:.1f} points above the best of the four "
+        "single inputs.\n"
+    )
+
+
+def render_words(words: Mapping[str, Any]) -> str:
+    """Tabulate what words that were never trained on cost."""
+    rows = []
+    for name, measured in words.items():
+        share = mean(measured["r_at_10"]) / mean(words["seen"]["r_at_10"])
+        shown = [show(measured[key]) for key in ("r_at_1", "r_at_5", "r_at_10")]
+        rows.append([name.replace("_", " "), *shown, f"{share:.0%}"])
+    return table(["words", "R@1", "R@5", "R@10", "R@10 of that with seen words"], rows)
+
+
+def render_kinds(kinds: Mapping[str, Any]) -> str:
+    """Tabulate recall by kind of change."""
+    rows = [
+        [
+            kind,
+            str(measured["pairs"]),
+            *(show(measured[k]) for k in ("r_at_1", "r_at_5", "r_at_10")),
+        ]
+        for kind, measured in kinds.items()
+    ]
+    return table(["change", "pairs", "R@1", "R@5", "R@10"], rows)
+
+
+def render_strength(strength: Mapping[str, Any]) -> str:
+    """Tabulate what the strength of the text does."""
+    rows = [
+        [value, *(show(measured[k]) for k in ("fulfilled", "r_at_1", "r_at_10"))]
+        for value, measured in strength.items()
+    ]
+    heads = ["`modifier_strength`", "share of the first 10 that fulfil the change", "R@1", "R@10"]
+    return table(heads, rows)
+
+
+def render_phrases(phrases: Mapping[str, Any]) -> str:
+    """Tabulate how often a difference is named rightly."""
+    rows = [
+        [title, show(phrases[key]["first"]), show(phrases[key]["among_five"])]
+        for key, title in (
+            ("whole_bank", f"all {phrases['phrases']} phrases of the bank, as `/difference` ranks"),
+            ("events_only", "the classes of events only"),
+            ("linear_probe", "a linear probe on the clean events, which is told no words"),
+        )
+    ]
+    head = f"{phrases['mixtures']} unseen mixtures, an excerpt of the same background taken away:\n"
+    return f"{head}\n" + table(["ranked", "the right one is first", "among the first five"], rows)
+
+
+def render_ablation(result: Mapping[str, Any]) -> str:
+    """Tabulate what the parts of the recipe are worth."""
+    rows = []
+    for name, measured in result["variants"].items():
+        found, phrases = measured["retrieval"], measured["phrases"]
+        shown = [show(found[k], k) for k in ("r_at_1", "r_at_10", "bed_r_at_1", "bed_mean_rank")]
+        rows.append([name, *shown, show(phrases["first"])])
+    text = (
+        f"## What the parts of the recipe are worth ([{ABLATION}]({ABLATION}))\n\n"
+        f"Measured on {result['held_out_pairs']:,} pairs of held-out sources of the *training* "
+        f"side, after training on the {result['trained_pairs']:,} pairs that share none with them; "
+        f"{len(result['seeds'])} seeds.\n\n"
+    )
+    heads = ["variant", "R@1", "R@10", "R@1 in bed", "mean rank in bed", "first phrase is right"]
+    return text + table(heads, rows)
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Write a table in Markdown."""
+    lines = ["| " + " | ".join(cells) + " |" for cells in (heads, ["---"] * len(heads), *rows)]
+    return "\n".join(lines) + "\n"
+
+
+def show(figure: Any, name: str = "") -> str:
+    """Write a share in percent, a rank as it is; with the half width of its interval."""
+    factor, unit = (1, "") if name.endswith("rank") else (100, " %")
+    if not isinstance(figure, Mapping):
+        return f"{factor * figure:.1f}{unit}"
+    half = figure["interval"]
+    spread = "" if half is None else f" ± {factor * half:.1f}"
+    return f"{factor * figure['mean']:.1f}{spread}{unit}"
+
+
+def mean(figure: Any) -> float:
+    """Take the mean of a figure, whether it was measured once or over seeds."""
+    return float(figure["mean"] if isinstance(figure, Mapping) else figure)

