@@ -49,7 +49,7 @@ minuend-train export runs/{recipe}/checkpoint.pt --out models/{recipe}
 {scores}
 The exported graph deviates from the torch model by at most {parity:.1e} of the largest value.
 {variants}
-## What it is not good for
+{limits}
 
 - It is a small encoder trained for a short time on little data: expect it to tell kinds of sound
   apart, not voices, words, melodies or makes of car.
@@ -75,9 +75,9 @@ but the reference. "First" is the share of mixtures whose nearest clip is the on
 | the whole reference | {first_1:.3f} | {rank_1:.3f} |
 """
 
+LIMITS = "## What it is not good for"
+VARIANTS_TITLE = "\n## Variants\n"
 VARIANTS = """
-## Variants
-
 The same encoder in cheaper arithmetic, which shares its fingerprint. Differences of {pairs:.0f}
 held-out mixtures and references are compared with those of float32: the median cosine must be at
 least 0.995 and the first percentile at least 0.95. "First ten" is the share of mixtures that find
@@ -107,6 +107,14 @@ def write_card(folder: Path, manifest: BundleManifest) -> None:
     (folder / "MODEL_CARD.md").write_text(render_card(manifest), encoding="utf-8")
 
 
+def put_variants(folder: Path, variants: Sequence[EncoderVariant]) -> None:
+    """Write the part on the variants into a bundle's card, in the place of an earlier one."""
+    card = folder / "MODEL_CARD.md"
+    before, limits, after = card.read_text(encoding="utf-8").partition(f"\n{LIMITS}\n")
+    before = before.partition(VARIANTS_TITLE)[0].rstrip("\n") + "\n"
+    card.write_text(before + _variants(variants) + limits + after, encoding="utf-8")
+
+
 def render_card(manifest: BundleManifest) -> str:
     """Render the card from the manifest: every figure in it stands there."""
     training, scores = manifest.training, manifest.scores
@@ -129,6 +137,7 @@ def render_card(manifest: BundleManifest) -> str:
         scores=_scores(manifest),
         parity=scores["parity_with_torch"],
         variants=_variants(manifest.encoder.variants),
+        limits=LIMITS,
         licence=manifest.licence,
     )
 
@@ -170,7 +179,7 @@ def _variants(variants: Sequence[EncoderVariant]) -> str:
         for variant in variants
     ]
     figures = variants[0].figures
-    return VARIANTS.format(
+    return VARIANTS_TITLE + VARIANTS.format(
         pairs=figures["pairs"], float32=figures["recall_at_10_float32"], rows="\n".join(rows)
     )
 

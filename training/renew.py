@@ -10,7 +10,7 @@ from pathlib import Path
 from service.bundle import hash_file, load_bundle, write_manifest
 from service.encoder import Encoder
 from service.errors import BundleError
-from training.card import write_card
+from training.card import put_variants
 from training.export import with_files
 from training.fingerprint import fingerprint
 from training.gate import Scorer
@@ -52,7 +52,7 @@ def renew(
         rewrite_graph(staged)
     outcomes = add_variants(staged, trained, held_out, recipe.seed, scorers=scorers)
     manifest = load_bundle(staged).manifest
-    write_card(staged, manifest)
+    put_variants(staged, manifest.encoder.variants)
     write_manifest(staged, with_files(staged, manifest))
     shutil.rmtree(folder)
     staged.rename(folder)

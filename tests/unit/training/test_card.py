@@ -8,8 +8,8 @@ import pytest
 import tiny_run
 
 from service.bundle import load_bundle
-from service.manifest import BundleManifest, DataSource
-from training.card import LOSS_PICTURE, render_card, write_card
+from service.manifest import BundleManifest, DataSource, EncoderVariant
+from training.card import LOSS_PICTURE, put_variants, render_card, write_card
 from training.metrics import METRICS
 
 MEASURED = {"held_out_clips": 20, "held_out_pairs": 80, "parity_with_torch": 2.5e-6}
@@ -88,3 +88,54 @@ def test_the_losses_are_drawn(tiny_bundle_path: Path, tmp_path: Path, steps: int
     write_card(tmp_path, manifest(tiny_bundle_path))
     assert (tmp_path / LOSS_PICTURE).read_bytes().startswith(b"\x89PNG")
     assert f"]({LOSS_PICTURE})" in (tmp_path / "MODEL_CARD.md").read_text()
+
+
+def test_variants_are_put_into_a_card_and_all_else_stays(
+    tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    figures = {
+        "pairs": 500.0,
+        "difference_cosine_median": 0.9991,
+        "difference_cosine_p1": 0.9876,
+        "recall_at_10": 0.511,
+        "recall_at_10_float32": 0.513,
+    }
+    variant = EncoderVariant(
+        file="encoder.int8.onnx", precision="int8", tolerance=0.01, cpu_speed=1.67, figures=figures
+    )
+    card = tmp_path / "MODEL_CARD.md"
+    plain = render_card(manifest(tiny_bundle_path)) + "\n## Towers\n\nMore of it.\n"
+    card.write_text(plain)
+    for _ in range(2):
+        put_variants(tmp_path, [variant])
+        text = card.read_text()
+        assert "| int8 | 1.67 times as many | 0.9991 | 0.9876 | 0.511 |" in text
+        assert "| float32 | 1 | | | 0.513 |" in text
+        assert text.count("## Variants") == text.count("## What it is not good for") == 1
+        assert text.endswith("More of it.\n")
+    put_variants(tmp_path, [])
+    assert card.read_text() == plain
+
+
+def test_an_export_with_variants_and_putting_them_in_later_give_the_same_card(
+    tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    plain = manifest(tiny_bundle_path)
+    figures = dict.fromkeys(
+        (
+            "pairs",
+            "difference_cosine_median",
+            "difference_cosine_p1",
+            "recall_at_10",
+            "recall_at_10_float32",
+        ),
+        0.5,
+    )
+    variant = EncoderVariant(
+        file="encoder.int8.onnx", precision="int8", tolerance=0.01, cpu_speed=2, figures=figures
+    )
+    encoder = plain.encoder.model_copy(update={"variants": (variant,)})
+    (tmp_path / "MODEL_CARD.md").write_text(render_card(plain))
+    put_variants(tmp_path, [variant])
+    exported = render_card(plain.model_copy(update={"encoder": encoder}))
+    assert (tmp_path / "MODEL_CARD.md").read_text() == exported
