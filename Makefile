@@ -62,7 +62,7 @@ reference: $(DEV)/.ready  ## docs/reference/ from the code
 	$(DEV)/bin/python docs/generate
 
 figures: $(DEV)/.ready  ## docs/figures/, from the shipped bundle
-	$(DEV)/bin/python docs/figures.py
+	$(DEV)/bin/python benchmarks/concepts.py
 
 bench: $(DEV)/.ready $(SERVICE)/.ready  ## measure this machine; writes docs/results/
 	$(DEV)/bin/python benchmarks/training_step.py

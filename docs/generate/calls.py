@@ -13,8 +13,9 @@ from service.settings import Settings
 HEAD = """\
 # Calls
 
-Every call with its fields, its answer and its errors, from the schema that a running service gives at `/openapi.json`.
-[API](../api.md) shows them at work. Errors link to [their dictionary](errors.md).
+Every call with its fields, its answer and its errors, from the schema that a running service
+gives at `/openapi.json`. [API](../api.md) shows them at work. Errors link to [their
+dictionary](errors.md).
 """
 FORM = "multipart/form-data"
 

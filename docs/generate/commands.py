@@ -13,8 +13,8 @@ WIDTH = 96
 HEAD = """\
 # Commands
 
-What `--help` says of every command. Each takes `--json` to print its result as one JSON object for programs. Results go
-to standard output, progress and everything else to standard error.
+What `--help` says of every command. Each takes `--json` to print its result as one JSON object
+for programs. Results go to standard output, progress and everything else to standard error.
 
 | exit code | meaning |
 |---|---|

@@ -18,8 +18,8 @@ REMEDIES = Path(__file__).with_name("remedies.yaml")
 HEAD = """\
 # Errors
 
-Every refusal of the service is a problem (RFC 9457) with one of these codes. They stay; branch on them and not on the
-text. `detail` says what was wrong with this one request and what is allowed.
+Every refusal of the service is a problem (RFC 9457) with one of these codes. They stay; branch on
+them and not on the text. `detail` says what was wrong with this one request and what is allowed.
 
 """
 STARTUP = """
@@ -49,7 +49,7 @@ def page() -> str:
     if known != set(remedies):
         raise ValueError(f"{REMEDIES.name} and the errors differ in {known ^ set(remedies)}")
     sections = [
-        f'### `{cls.code}` {{ #{cls.code.replace("_", "-")} }}\n\n'
+        f"### `{cls.code}` {{ #{cls.code.replace('_', '-')} }}\n\n"
         f"**{cls.status} {HTTPStatus(cls.status).phrase}**: {cls.title}. {_meaning(cls)}\n\n"
         f"*What to do:* {remedies[cls.code]}\n"
         for cls in answers
@@ -65,10 +65,9 @@ def page() -> str:
             for cls in answers
         ),
     )
-    return "".join(
-        (HEAD, index, "\n## One by one\n\n", "\n".join(sections))
-        + (STARTUP, _named(starts, remedies), TRAINING, _named(stops, remedies))
-    )
+    answered = [HEAD, index, "\n## One by one\n\n", "\n".join(sections)]
+    told = [STARTUP, _named(starts, remedies), TRAINING, _named(stops, remedies)]
+    return "".join([*answered, *told])
 
 
 def _named(classes: list[type[Exception]], remedies: dict[str, str]) -> str:

@@ -6,10 +6,11 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import service
 from prometheus_client.metrics import MetricWrapperBase
-from service.metrics import Metrics
 from tables import code, table
+
+import service
+from service.metrics import Metrics
 
 PACKAGE = Path(service.__file__).parent
 LEVELS = ("debug", "info", "warning", "error", "exception")
@@ -25,14 +26,16 @@ HEAD = """\
 PHASES = """
 ## Phases
 
-`minuend_phase_seconds`, the header `server-timing` and the log field `<phase>_ms` tell the time of a request in these:
+`minuend_phase_seconds`, the header `server-timing` and the log field `<phase>_ms` tell the time
+of a request in these:
 
 """
 LOGS = """
 ## Log lines
 
-Logs are JSON, a line each, on standard error. Every line has `timestamp`, `level`, `logger` and `message`, those of a
-request its `request_id`, and those of a fault `exc_info`. `MINUEND_LOG_LEVEL` sets the lowest level.
+Logs are JSON, a line each, on standard error. Every line has `timestamp`, `level`, `logger` and
+`message`, those of a request its `request_id`, and those of a fault `exc_info`.
+`MINUEND_LOG_LEVEL` sets the lowest level.
 
 """
 

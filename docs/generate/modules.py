@@ -13,7 +13,8 @@ PACKAGES = ("service", "training", "client/minuend_client", "benchmarks")
 HEAD = """\
 # Modules
 
-Each module and what it is, in its own words. [How the code is laid out](../layout.md) says how they fit together.
+Each module and what it is, in its own words. [How the code is laid out](../layout.md) says how
+they fit together.
 """
 
 

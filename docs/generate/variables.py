@@ -13,8 +13,8 @@ from service.settings import PREFIX, Settings
 HEAD = """\
 # Settings
 
-Environment variables of the service; the options of `minuend serve` come before them. A variable that starts with
-`MINUEND_` and is not here stops the start. An empty one counts as not set.
+Environment variables of the service; the options of `minuend serve` come before them. A variable
+that starts with `MINUEND_` and is not here stops the start. An empty one counts as not set.
 
 """
 
