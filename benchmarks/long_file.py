@@ -11,6 +11,7 @@ the graph in one run, as a whole.
 from __future__ import annotations
 
 import http.client
+import json
 import tempfile
 import time
 import wave
@@ -39,12 +40,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, service(**settings) as server:
         path = Path(folder) / "clip.wav"
         idle = Memory(server.pid).idle_mb
+        precision = read_precision(server)
         measure(server, path, SHORT_S, "")
         files = {f"{length} s": measure(server, path, length, "") for length in LENGTHS_S}
         windows = measure(server, path, LENGTHS_S[-1], "?window_s=10&hop_s=5")
     results.write(
         "long_file",
         {
+            "precision": precision,
             "idle_mb": round(idle, 1),
             "files": files,
             "with_windows": windows,
@@ -85,6 +88,15 @@ def ask(server: Server, path: Path, query: str) -> tuple[float, str]:
     if response.status != http.client.OK:
         raise SystemExit(f"/embed answered {response.status}")
     return took_s, timing
+
+
+def read_precision(server: Server) -> str:
+    """Ask the service for the arithmetic it chose."""
+    connection = http.client.HTTPConnection(HOST, server.port, timeout=10)
+    connection.request("GET", "/info")
+    precision: str = json.loads(connection.getresponse().read())["encoder"]["precision"]
+    connection.close()
+    return precision
 
 
 def write_noise(path: Path, length_s: int) -> None:
