@@ -55,12 +55,8 @@ def main() -> None:
     paths = sorted(CLIPS.glob("*.ogg"))
     clips = [decode(path, sample_rate=encoder.sample_rate).samples for path in paths]
     library = Library([path.stem for path in paths], clips, encoder.embed(clips))
-    FIGURES.mkdir(exist_ok=True)
-    draw_plane(FIGURES / "plane.png", encoder, library)
     levels = measure_levels(encoder, library)
     alarms = measure_alarms(encoder, library)
-    draw_norms(FIGURES / "norms.png", levels, alarms)
-    draw_found(FIGURES / "found.png", levels)
     results.write(
         "concepts",
         {
@@ -73,6 +69,10 @@ def main() -> None:
             "nothing_added": alarms,
         },
     )
+    FIGURES.mkdir(exist_ok=True)
+    draw_plane(FIGURES / "plane.png", encoder, library)
+    draw_norms(FIGURES / "norms.png", levels, alarms)
+    draw_found(FIGURES / "found.png", levels)
 
 
 def mixture(background: Samples, added: Samples, level_db: float) -> Samples:
