@@ -141,6 +141,7 @@ def index_folder(
         open_encoder,
         open_library,
         open_space,
+        windowing,
     )
     from service.folder import find_audio, read_metadata
     from service.ingest import Ingest
@@ -153,7 +154,7 @@ def index_folder(
     there = {file.relative_to(folder).as_posix() for file in files}
     with (
         open_library(settings, encoder, open_space(bundle, settings), create=True) as library,
-        FileReader(encoder, limits=audio_limits(settings)) as reader,
+        FileReader(encoder, limits=audio_limits(settings), windowing=windowing(settings)) as reader,
         tqdm(total=len(files), unit="file", disable=None) as bar,
     ):
         report = Ingest(folder, library, reader, table=rows, copy=copy).run(
