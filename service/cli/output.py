@@ -43,7 +43,8 @@ def shown_path(path: Path) -> str:
 def tell_hits(hits: Sequence[RankedHit]) -> None:
     """Print a line for each hit: rank, score, length, id, where it is, and its metadata.
 
-    Of a long clip, the place of the hit in it stands in place of the length. Where a score is made of several terms, what each of them gave stands after it.
+    Of a long clip, the place of the hit in it stands where the length stands otherwise. Where a
+    score is made of several terms, what each of them gave stands after it.
     """
     if not hits:
         click.echo("no hits")
