@@ -44,7 +44,7 @@ class Asked:
 def nearest(
     index: ClipIndex, asked: Asked, *, exact: bool = False
 ) -> tuple[Float32[np.ndarray, " hits"], Int64[np.ndarray, " hits"]]:
-    """Return the inner products and rows of the hits, best first; equals by row.
+    """Return the inner products and rows of the hits, best first; equals as the index has them.
 
     There are k hits where there are as many clips, or windows, to search.
 
