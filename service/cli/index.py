@@ -66,8 +66,10 @@ def command(  # noqa: PLR0913 - one parameter an option
 
     With --reembed and without DIR, the clips are embedded by the encoder of another bundle, beside
     the embeddings they have, while services on the old bundle go on. A run that was stopped goes
-    on where it was. Where only the towers differ, the search index alone is made anew. Clips
-    without audio, or whose audio is gone, keep their place and are not found by searches.
+    on where it was. Long clips that have no windows are embedded as well, also if the encoder is
+    the same. Where only the towers differ, the search index alone is made anew. Clips without
+    audio, or whose audio is gone, keep their place; if the encoder is another, no search finds
+    them.
 
     Exit code 3 says that some files could not be read; they are listed at the end.
     """
