@@ -9,6 +9,8 @@ import faiss
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
+from service.rows import find, select_clips
+
 
 class ExactVectors:
     """A flat index. Searches may run beside each other, but not beside a change.
@@ -20,30 +22,38 @@ class ExactVectors:
     def __init__(self, dim: int) -> None:
         self._dim = dim
         self._faiss: Any = faiss.IndexIDMap2(faiss.IndexFlatIP(dim))
+        self._rows: np.ndarray | None = None  # sorted when they are asked for
 
     def __len__(self) -> int:
         return int(self._faiss.ntotal)
 
     @property
     def rows(self) -> Int64[np.ndarray, " rows"]:
-        """The rows of all vectors, in no order."""
-        numbers: np.ndarray = faiss.vector_to_array(self._faiss.id_map)
-        return numbers
+        """The rows of all vectors, ascending."""
+        if self._rows is None:
+            self._rows = np.sort(faiss.vector_to_array(self._faiss.id_map))
+        return self._rows
 
     def add(
         self, rows: Int64[np.ndarray, " rows"], vectors: Float32[np.ndarray, "rows dim"]
     ) -> None:
         """Add vectors under rows that are not there."""
+        self._rows = None
         self._faiss.add_with_ids(np.ascontiguousarray(vectors, np.float32), rows)
 
     def remove(self, rows: Sequence[int] | Int64[np.ndarray, " rows"]) -> None:
         """Remove the vectors of these rows; rows that are not there are passed over."""
         if len(rows) and len(self):
+            self._rows = None
             self._faiss.remove_ids(np.asarray(rows, np.int64))
 
     def holds(self, rows: Int64[np.ndarray, " rows"]) -> Bool[np.ndarray, " rows"]:
         """Tell which of these rows are there."""
-        return np.isin(rows, self.rows)
+        return find(self.rows, rows)
+
+    def of_clips(self, seqs: Int64[np.ndarray, " clips"]) -> Int64[np.ndarray, " rows"]:
+        """Return the rows that are there of these clips, ascending."""
+        return select_clips(self.rows, seqs)
 
     def vectors(
         self, rows: Int64[np.ndarray, " rows"]

@@ -16,7 +16,7 @@ import orjson
 from jaxtyping import Bool, Float16, Float32, Int64
 
 from service.exact_index import ExactVectors
-from service.rows import are_whole, select_clips
+from service.rows import are_whole
 from service.settled_index import SettledVectors
 
 EXACT_BELOW = 50_000
@@ -86,7 +86,7 @@ class ClipIndex:
     def rows(self) -> Int64[np.ndarray, " rows"]:
         """The rows of all vectors, ascending."""
         if self._settled is None:
-            return np.sort(self._recent.rows)
+            return self._recent.rows
         return np.sort(np.append(self._settled.rows, self._recent.rows))
 
     @property
@@ -118,7 +118,7 @@ class ClipIndex:
 
     def of_clips(self, seqs: Int64[np.ndarray, " clips"]) -> Int64[np.ndarray, " rows"]:
         """Return the rows that are there of these clips, ascending."""
-        rows = select_clips(np.sort(self._recent.rows), seqs)
+        rows = self._recent.of_clips(seqs)
         if self._settled is None:
             return rows
         return np.sort(np.append(self._settled.of_clips(seqs), rows))
