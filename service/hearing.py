@@ -91,7 +91,8 @@ class Ear:
         """
         ahead = int(AHEAD_S * self.encoder.sample_rate)
         with Flight(self._runs, phases, ahead) as flight:
-            hearing = _Hearing(self, flight, phases, windowing)
+            compares = self.cache.keeps or len(files) > 1
+            hearing = _Hearing(self, flight, phases, windowing, compares=compares)
             takes = [hearing.begin(file) for file in files]
             flight.land()
         return [self._finish(take) for take in takes]
@@ -124,18 +125,27 @@ class Ear:
 class _Hearing:
     """One request: its files begin one after another and share its limits.
 
+    Where `compares` is false there is nothing that a file could equal, and it is not hashed.
+
     Raises:
         WindowInvalidError: The windows would be too short or too long.
     """
 
     def __init__(
-        self, ear: Ear, flight: Flight, phases: Phases, windowing: Windowing | None
+        self,
+        ear: Ear,
+        flight: Flight,
+        phases: Phases,
+        windowing: Windowing | None,
+        *,
+        compares: bool,
     ) -> None:
         self._ear = ear
         self._info = ear.encoder.info
         self._flight = flight
         self._phases = phases
         self._windowing = windowing
+        self._compares = compares
         self._partials = None if windowing is None else windowing.in_partials(self._info)
         self._samples_left = ear.limits.audio.max_samples
         self._windows_left = ear.limits.max_windows
@@ -145,7 +155,7 @@ class _Hearing:
     def begin(self, file: BinaryIO) -> Take:
         """Decode a file and hand its pieces to the encoder, unless its content is known."""
         with self._phases.measure("decode"):
-            digest = content_digest(file)
+            digest = content_digest(file) if self._compares else ""
         key = (self._ear.encoder.fingerprint, digest, self._windowing)
         take = self._by_content.get(key) or self._recall(key) or self._hear(file, key)
         if take.n_samples > self._samples_left:
@@ -183,7 +193,8 @@ class _Hearing:
         """Yield the pieces of a file, each with the digest of all samples so far."""
         digest = hashlib.sha256()
         with open_audio(file, sample_rate=self._info.sample_rate_hz, limits=limits) as reader:
-            for piece in take.cutter.cut(_hashed(reader.blocks(), digest)):
+            blocks = reader.blocks()
+            for piece in take.cutter.cut(_hashed(blocks, digest) if self._compares else blocks):
                 yield piece, digest.digest()
         take.end(audio_info(reader), digest.digest())
         self._ear.on_audio(reader.duration_s)
