@@ -103,7 +103,8 @@ class Ear:
         ahead = int(AHEAD_S * self.encoder.sample_rate)
         most = self.limits.max_windows if max_windows is None else max_windows
         with Flight(self._runs, phases, ahead) as flight:
-            hearing = _Hearing(self, flight, phases, windowing, most)
+            compares = self.cache.keeps or len(files) > 1
+            hearing = _Hearing(self, flight, phases, windowing, most, compares=compares)
             takes = [hearing.begin(file) for file in files]
             flight.land()
         return [self._finish(take) for take in takes]
@@ -140,6 +141,8 @@ class Ear:
 class _Hearing:
     """One request: its files begin one after another and share its limits.
 
+    Where `compares` is false there is nothing that a file could equal, and it is not hashed.
+
     Raises:
         WindowInvalidError: The windows would be too short or too long.
     """
@@ -151,12 +154,15 @@ class _Hearing:
         phases: Phases,
         windowing: Windowing | None,
         max_windows: int,
+        *,
+        compares: bool,
     ) -> None:
         self._ear = ear
         self._info = ear.encoder.info
         self._flight = flight
         self._phases = phases
         self._windowing = windowing
+        self._compares = compares
         self._partials = None if windowing is None else windowing.in_partials(self._info)
         self._samples_left = ear.limits.audio.max_samples
         self._max_windows = self._windows_left = max_windows
@@ -166,7 +172,7 @@ class _Hearing:
     def begin(self, file: BinaryIO) -> Take:
         """Decode a file and hand its pieces to the encoder, unless its content is known."""
         with self._phases.measure("decode"):
-            digest = content_digest(file)
+            digest = content_digest(file) if self._compares else ""
         key = (self._ear.encoder.fingerprint, digest, self._windowing)
         take = self._by_content.get(key) or self._recall(key) or self._hear(file, key)
         if take.n_samples > self._samples_left:
@@ -211,7 +217,8 @@ class _Hearing:
         """Yield the pieces of a file, each with the digest of all samples so far."""
         digest = hashlib.sha256()
         with open_audio(file, sample_rate=self._info.sample_rate_hz, limits=limits) as reader:
-            for piece in take.cutter.cut(_hashed(reader.blocks(), digest)):
+            blocks = reader.blocks()
+            for piece in take.cutter.cut(_hashed(blocks, digest) if self._compares else blocks):
                 yield piece, digest.digest()
         take.end(audio_info(reader), digest.digest())
         self._ear.on_audio(reader.duration_s)

@@ -197,13 +197,33 @@ def build(
         False,  # keep the vectors themselves, not their distances from the centroids
     )
     ivf.train(centroids)
-    for first in range(0, n, _BATCH):
-        _check(is_stopped)
-        batch = slice(first, first + _BATCH)
-        ivf.add_with_ids(np.ascontiguousarray(vectors[batch], np.float32), rows[batch])
+    _fill(ivf, rows, vectors, is_stopped)
     settled = SettledVectors(ivf, n_lists)
     settled.n_probe = _choose_n_probe(settled, n_lists, vectors, random)
     return settled
+
+
+def _fill(
+    ivf: Any, rows: Int64[np.ndarray, " rows"], vectors: Vectors, is_stopped: Callable[[], bool]
+) -> None:
+    """Add vectors to lists of the right size, which otherwise grow to half more than they need."""
+    n = len(rows)
+    lists = np.empty(n, np.int64)
+    for first in range(0, n, _BATCH):
+        _check(is_stopped)
+        batch = slice(first, first + _BATCH)
+        lists[batch] = ivf.quantizer.assign(np.ascontiguousarray(vectors[batch], np.float32), 1)[
+            :, 0
+        ]
+    for number, size in enumerate(np.bincount(lists, minlength=ivf.nlist)):
+        ivf.invlists.resize(number, int(size))
+        ivf.invlists.resize(number, 0)
+    for first in range(0, n, _BATCH):
+        _check(is_stopped)
+        batch = slice(first, first + _BATCH)
+        values = np.ascontiguousarray(vectors[batch], np.float32)
+        own, given = np.ascontiguousarray(rows[batch]), np.ascontiguousarray(lists[batch])
+        ivf.add_core(len(values), *map(faiss.swig_ptr, (values, own, given)))
 
 
 def _centroids(
@@ -247,7 +267,7 @@ def _choose_n_probe(
         shares = [len(a & b) / len(b) for a, b in zip(found, exact, strict=True)]
         if np.mean(shares) >= TARGET_RECALL:
             return n_probe
-        n_probe *= 2
+        n_probe += math.ceil(n_probe / 4)
     return n_lists
 
 
