@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
-import uvloop
 from fastapi import FastAPI
 
 from service.app import create_app
@@ -37,7 +36,7 @@ def serve(
     configure_logging(settings.log_level)
     try:
         with _listening_socket(settings) as listener:
-            uvloop.run(_serve(create_app(settings), settings, listener, on_listening))
+            asyncio.run(_serve(create_app(settings), settings, listener, on_listening))
     except StartupError as error:
         sys.stderr.write(f"minuend cannot start: {error}\n")
         return error.exit_code
