@@ -112,7 +112,9 @@ def _environment(folder: Path, port: str) -> dict[str, str]:
         (programs / name).write_text(f"#!/bin/sh\n{line}\n")
         (programs / name).chmod(0o755)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MINUEND_")}
-    return kept | {"PATH": f"{programs}:{kept['PATH']}", "MINUEND_PORT": port}
+    # One thread each: two that wait for each other in a loop are slow on a busy machine.
+    threads = {"OMP_NUM_THREADS": "1"}
+    return kept | threads | {"PATH": f"{programs}:{kept['PATH']}", "MINUEND_PORT": port}
 
 
 def _free_ports(named: list[str]) -> dict[str, str]:
