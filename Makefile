@@ -10,7 +10,7 @@ SERVICE := .venv/service
 DEV := .venv/dev
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: setup text-encoder demo run test browser-test lint format bench bundle image clean
+.PHONY: setup text-encoder demo run test browser-test container-test lint format bench bundle image clean
 
 setup: $(SERVICE)/.ready $(DEV)/.ready  ## both environments: the service's, and the one for training and tests
 
@@ -44,6 +44,9 @@ test: $(DEV)/.ready
 
 browser-test: $(DEV)/.browser  ## the page in headless Chromium
 	$(DEV)/bin/python -m pytest -m browser tests/browser
+
+container-test: $(DEV)/.ready  ## the image and the compose file, by the docker and the compose on the PATH
+	$(DEV)/bin/python -m pytest -m container tests/deploy
 
 lint: $(DEV)/.ready
 	$(DEV)/bin/ruff format --check .
