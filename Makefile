@@ -5,12 +5,14 @@ LIBRARY ?= library
 BUNDLE ?= models/default
 CHECKPOINT ?= runs/default/checkpoint.pt
 ONCE ?=
+SCENES ?=
+PEERS ?=
 
 SERVICE := .venv/service
 DEV := .venv/dev
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: setup text-encoder demo run test browser-test container-test lint format bench bundle image clean
+.PHONY: setup text-encoder demo run test browser-test container-test lint format bench bench-engine bundle image clean
 
 setup: $(SERVICE)/.ready $(DEV)/.ready  ## both environments: the service's, and the one for training and tests
 
@@ -21,12 +23,12 @@ $(SERVICE)/.ready: pyproject.toml constraints.txt
 
 $(DEV)/.ready: pyproject.toml constraints.txt client/pyproject.toml
 	$(PYTHON) -m venv $(DEV)
-	$(DEV)/bin/python $(PIP_INSTALL) ".[cpu,aac,parquet,training,dev]" --editable ./client
+	$(DEV)/bin/python $(PIP_INSTALL) ".[cpu,aac,otel,parquet,training,dev]" --editable ./client
 	touch $@
 
 $(DEV)/.browser: $(DEV)/.ready tests/browser/package-lock.json
 	command -v chromium >/dev/null || { apt-get update -qq && apt-get install --yes -qq chromium >/dev/null; }
-	$(DEV)/bin/python $(PIP_INSTALL) ".[cpu,aac,parquet,training,dev,browser]"
+	$(DEV)/bin/python $(PIP_INSTALL) ".[cpu,aac,otel,parquet,training,dev,browser]"
 	npm ci --prefix tests/browser --no-audit --no-fund --ignore-scripts
 	touch $@
 
@@ -61,12 +63,22 @@ format: $(DEV)/.ready
 bench: $(DEV)/.ready $(SERVICE)/.ready  ## measure this machine; writes docs/results/
 	$(DEV)/bin/python benchmarks/training_step.py
 	$(SERVICE)/bin/python benchmarks/start_up.py
+	$(SERVICE)/bin/python benchmarks/demo_difference.py
+	$(DEV)/bin/python benchmarks/report.py
+
+bench-engine: $(DEV)/.ready $(SERVICE)/.ready  ## measure the engine; SCENES=folder of scenes, PEERS=folder of environments
+	test -d "$(SCENES)" && test -d "$(PEERS)"
 	$(SERVICE)/bin/python benchmarks/tuning.py
 	$(SERVICE)/bin/python benchmarks/serving.py
+	$(SERVICE)/bin/python benchmarks/peers.py $(PEERS)
 	$(SERVICE)/bin/python benchmarks/long_file.py
 	$(SERVICE)/bin/python benchmarks/burst.py
-	$(SERVICE)/bin/python benchmarks/demo_difference.py
-	$(SERVICE)/bin/python benchmarks/report.py
+	$(SERVICE)/bin/python benchmarks/precision.py
+	$(DEV)/bin/python benchmarks/front_end.py
+	$(DEV)/bin/python benchmarks/index.py $(SCENES)
+	$(SERVICE)/bin/python benchmarks/library.py $(SCENES)
+	$(SERVICE)/bin/python benchmarks/modifier.py
+	$(DEV)/bin/python benchmarks/engine_report.py
 
 bundle: $(DEV)/.ready $(SERVICE)/.ready  ## rebuild all that depends on the encoder of CHECKPOINT
 	$(DEV)/bin/minuend-train export $(CHECKPOINT) --out $(BUNDLE)

@@ -29,14 +29,15 @@ N_CLIPS = 48
 PERIOD_S = 0.02
 
 
-def run(**options: Any) -> dict[str, Any]:
-    """Run the loop in a process of its own and return its figures."""
+def run(graph: Path, **options: Any) -> dict[str, Any]:
+    """Run the loop with a graph in a process of its own and return its figures."""
     done = subprocess.run(
         [sys.executable, str(Path(__file__)), json.dumps(options)],
         check=True,
         capture_output=True,
         text=True,
         timeout=600,
+        env={**os.environ, "PEER_GRAPH": str(graph)},
     )
     figures: dict[str, Any] = json.loads(done.stdout)
     return figures

@@ -89,7 +89,7 @@ def main() -> None:
     peers = [it for it in PEERS if (environments / it.environment / "bin").exists()]
     turns: list[dict[str, Any]] = []
     for _ in range(TURNS):
-        with service() as server:
+        with service(precision="fp32") as server:
             turn = {OURS: measure(seconds, server.pid, port=server.port, headers=NPY)}
         for peer in peers:
             with running(peer, environments / peer.environment / "bin") as (pid, port):

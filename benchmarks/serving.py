@@ -4,7 +4,8 @@
 
 First the service, with one client to 64, with clips of 5 s, short, long and mixed ones; raw bodies
 and npy answers, and no cache. Then the loop on the same clips, decoding included, beside a process
-that takes as much of a core as the load generator took. Each is measured twice, in turns.
+that takes as much of a core as the load generator took. Each is measured twice, in turns; the
+cheapest variant of the encoder with clips of 5 s alone.
 """
 
 from __future__ import annotations
@@ -16,32 +17,50 @@ from typing import Any
 import bare_loop
 import load
 import results
-from services import NPY, cpu_s, service
+from services import BUNDLE, NPY, cpu_s, service
 
+from service.bundle import load_bundle
 from service.demo.server import Server
 
 CLIENTS = (1, 2, 4, 8, 16, 32, 64)
 CLIPS = {"short": [1.0], "5 s": [5.0], "long": [30.0], "mixed": [1.0, 2.0, 5.0, 10.0, 30.0]}
 TURNS = 2
+SETTINGS = {"int8": "int8", "float16": "fp16"}
 
 
 def main() -> None:
     """Measure and write ``docs/results/serving.json``."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 8.0
-    turns: list[dict[str, Any]] = []
+    variant = max(load_bundle(BUNDLE).manifest.encoder.variants, key=lambda it: it.cpu_speed)
+    precisions = {
+        "fp32": ("encoder.onnx", CLIPS),
+        SETTINGS[variant.precision]: (variant.file, {"5 s": CLIPS["5 s"]}),
+    }
+    turns: dict[str, list[dict[str, Any]]] = {name: [] for name in precisions}
     for _ in range(TURNS):
-        with service() as server:
-            ask(server, 2.0, 4, [5.0])
-            by_clients = [ask(server, seconds, clients, [5.0]) for clients in CLIENTS]
-            by_clips = {name: ask(server, seconds, 16, clips) for name, clips in CLIPS.items()}
-        saturated = max(by_clients, key=lambda figures: figures["clips_per_s"])
-        ballast = saturated["generator_cpu_s"] / saturated["seconds"]
-        bare = {
-            name: bare_loop.run(seconds=seconds / 2, duration_s=clips, ballast=ballast)
-            for name, clips in CLIPS.items()
-        }
-        turns.append({"by_clients": by_clients, "by_clips": by_clips, "bare_loop": bare})
-    results.write("serving", {"summary": summarise(turns), "turns": turns})
+        for precision, (graph, clips) in precisions.items():
+            turns[precision].append(measure(seconds, precision, graph, clips))
+    summary = {precision: summarise(taken) for precision, taken in turns.items()}
+    results.write("serving", {"summary": summary, "turns": turns})
+
+
+def measure(
+    seconds: float, precision: str, graph: str, clips: dict[str, list[float]]
+) -> dict[str, Any]:
+    """Measure the service, then the loop, with one graph."""
+    with service(precision=precision) as server:
+        ask(server, 2.0, 4, [5.0])
+        by_clients = [ask(server, seconds, clients, [5.0]) for clients in CLIENTS]
+        by_clips = {name: ask(server, seconds, 16, lengths) for name, lengths in clips.items()}
+    saturated = max(by_clients, key=lambda figures: figures["clips_per_s"])
+    ballast = saturated["generator_cpu_s"] / saturated["seconds"]
+    bare = {
+        name: bare_loop.run(
+            BUNDLE / graph, seconds=seconds / 2, duration_s=lengths, ballast=ballast
+        )
+        for name, lengths in clips.items()
+    }
+    return {"by_clients": by_clients, "by_clips": by_clips, "bare_loop": bare}
 
 
 def ask(server: Server, seconds: float, clients: int, duration_s: list[float]) -> dict[str, Any]:
@@ -71,7 +90,7 @@ def summarise(turns: list[dict[str, Any]]) -> dict[str, Any]:
             name: average(
                 turn["by_clips"][name]["clips_per_s"] / fastest(turn, name) for turn in turns
             )
-            for name in CLIPS
+            for name in turns[0]["by_clips"]
         },
         "lone_request_over_decode_and_run_ms": average(
             turn["by_clients"][0]["p50_ms"]

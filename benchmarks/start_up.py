@@ -15,6 +15,7 @@ import statistics
 import sys
 import time
 import wave
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from service.audio import decode
 from service.bundle import load_bundle
 from service.demo.server import HOST
 from service.encoder import Encoder
+from service.precision import open_checked
 
 STARTS = 5
 REQUESTS = 30
@@ -85,7 +87,7 @@ def post(port: int, clip: bytes) -> float:
 
 def time_in_process(clip: bytes) -> list[float]:
     """Decode and encode a clip here [ms]."""
-    encoder = Encoder.open(load_bundle(BUNDLE), device="cpu")
+    encoder = open_checked(load_bundle(BUNDLE), "auto", partial(Encoder.open, device="cpu"))
     times = []
     for _ in range(REQUESTS):
         start = time.perf_counter()

@@ -15,6 +15,8 @@ from service.errors import DeviceError
 CPU_PROVIDER = "CPUExecutionProvider"
 CUDA_PROVIDER = "CUDAExecutionProvider"
 TENSORRT_PROVIDER = "TensorrtExecutionProvider"
+GPU_MEMORY = "cuda"
+"""Memory of both, as ONNX Runtime names it."""
 
 DEMANDED = {"cuda": CUDA_PROVIDER, "tensorrt": TENSORRT_PROVIDER}
 """The provider that a device demands; "auto" demands none and "cpu" wants none of these."""

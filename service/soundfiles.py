@@ -30,6 +30,7 @@ _MEDIA_TYPES = {
 # a FLAC written to a pipe states none.
 _COUNTED = frozenset({"AIFF", "AU", "CAF", "FLAC", "RF64", "W64", "WAV", "WAVEX"})
 _MAX_COUNT = 2**62
+_INT16_STEP = np.float32(2.0**-15)
 
 
 class _ForwardSoundFile(soundfile.SoundFile):  # type: ignore[misc]  # untyped
@@ -78,7 +79,7 @@ class SoundFileStream:
         error: Exception | None = None
         while True:
             try:
-                block = self._file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)
+                block = self._read_block()
             except soundfile.LibsndfileError as failure:
                 error = failure
                 break
@@ -91,6 +92,14 @@ class SoundFileStream:
                 f"decoding ended after {n_read} frames though the file declares more: "
                 "it is cut short or damaged"
             ) from error
+
+    def _read_block(self) -> Float32[np.ndarray, "frames channels"]:
+        if self._file.subtype != "PCM_16":
+            block: np.ndarray = self._file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)
+        else:  # the same values, several times as fast: libsndfile converts one by one
+            codes = self._file.read(BLOCK_FRAMES, dtype="int16", always_2d=True)
+            block = codes * _INT16_STEP
+        return block
 
     def close(self) -> None:
         """Let the file go; the source stays open."""

@@ -16,8 +16,9 @@ import tiny_bundle
 from service import runtime
 from service.errors import BundleError, DeviceError
 from service.gpu import CPU_PROVIDER, CUDA_PROVIDER
-from service.runtime import Tuning, open_session
+from service.runtime import BoundRuns, Tuning, open_session
 
+OUTPUTS = ["maxima", "embedding"]
 has_no_cuda = CUDA_PROVIDER not in onnxruntime.get_available_providers()
 
 
@@ -149,3 +150,54 @@ def test_without_a_quota_all_allowed_cores_count(
     monkeypatch.setattr(runtime, "CPU_QUOTA", tmp_path / "missing")
 
     assert runtime.n_cores() == len(os.sched_getaffinity(0))
+
+
+@pytest.fixture
+def plain(encoder_path: Path) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(encoder_path, providers=["CPUExecutionProvider"])
+
+
+def test_bound_runs_give_what_plain_ones_give(plain: onnxruntime.InferenceSession) -> None:
+    runs = BoundRuns(plain, "cpu")
+    batches = [_inputs(seed, 16_000 * (1 + seed % 3)) for seed in range(9)]
+
+    for inputs in batches:
+        expected_all = plain.run(OUTPUTS, inputs)
+        for bound, expected in zip(runs.run(inputs, OUTPUTS), expected_all, strict=True):
+            np.testing.assert_array_equal(bound, expected)
+
+
+def test_a_run_leaves_its_inputs_and_earlier_outputs_alone(
+    plain: onnxruntime.InferenceSession,
+) -> None:
+    runs = BoundRuns(plain, "cpu")
+    first, second = _inputs(0, 16_000), _inputs(1, 16_000)
+    kept = first["waveform"].copy()
+    (before,) = runs.run(first, ["embedding"])
+    expected = before.copy()
+
+    runs.run(second, ["embedding"])
+
+    np.testing.assert_array_equal(first["waveform"], kept)
+    np.testing.assert_array_equal(before, expected)
+
+
+def test_more_shapes_than_are_kept_are_no_harm(
+    plain: onnxruntime.InferenceSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "MAX_SHAPES", 2)
+    runs = BoundRuns(plain, "cpu")
+    batches = [_inputs(n, 16_000 + n) for n in range(5)]
+
+    for inputs in [*batches, *batches]:
+        (bound,) = runs.run(inputs, ["embedding"])
+        np.testing.assert_array_equal(bound, plain.run(["embedding"], inputs)[0])
+
+
+def test_threads_get_their_own_answers(plain: onnxruntime.InferenceSession) -> None:
+    runs = BoundRuns(plain, "cpu")
+    batches = [_inputs(seed, 16_000) for seed in range(16)]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda inputs: runs.run(inputs, ["embedding"])[0], batches))
+    for answer, inputs in zip(answers, batches, strict=True):
+        np.testing.assert_array_equal(answer, plain.run(["embedding"], inputs)[0])

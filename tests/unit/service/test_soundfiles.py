@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+import soundfile
 import synth
 
 from service.errors import AudioTruncatedError, AudioUndecodableError
@@ -35,3 +36,17 @@ def test_what_is_cut_short_is_told_after_what_there_is() -> None:
 def test_what_is_no_audio_is_refused() -> None:
     with pytest.raises(AudioUndecodableError):
         SoundFileStream(io.BytesIO(b"RIFF" + bytes(100)))
+
+
+@pytest.mark.parametrize("form", ["WAV", "FLAC", "AIFF", "AU", "CAF"])
+def test_16_bits_become_their_share_of_full_scale_exactly(form: str) -> None:
+    codes = np.array([-32_768, -1, 0, 1, 12_345, 32_767], np.int16)
+    file = io.BytesIO()
+    soundfile.write(file, codes, 16_000, format=form, subtype="PCM_16")
+    stream = SoundFileStream(file)
+
+    (block,) = stream.blocks()
+    stream.close()
+
+    assert block.dtype == np.float32
+    np.testing.assert_array_equal(block[:, 0], codes.astype(np.float64) / 32_768)
