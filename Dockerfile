@@ -11,7 +11,7 @@ COPY training training
 RUN python3 -m venv --without-pip /opt/minuend \
     && pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
     && pip --python /opt/minuend/bin/python install --no-cache-dir --constraint constraints.txt \
-        "$(echo /wheels/minuend-*.whl)[${RUNTIME},aac]"
+        "$(echo /wheels/minuend-*.whl)[${RUNTIME},aac,otel]"
 # What is never loaded: the client of a hub, which only fetches; tests and build tools of numpy and
 # ONNX Runtime; the library of the latter for C programs.
 RUN pip --python /opt/minuend/bin/python uninstall --yes --quiet \
