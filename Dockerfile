@@ -1,9 +1,11 @@
 # The service, without torch. CPU by default; --build-arg RUNTIME=gpu for the GPU builds of
 # ONNX Runtime and FAISS (then choose a base with the CUDA libraries: --build-arg BASE=...).
+# --build-arg EXTRAS=otel,aac for one that reads m4a too: FFmpeg's libraries make it 105 MB larger.
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
 ARG RUNTIME=cpu
+ARG EXTRAS=otel
 WORKDIR /source
 COPY constraints.txt pyproject.toml README.md LICENSE ./
 COPY service service
@@ -11,7 +13,7 @@ COPY training training
 RUN python3 -m venv --without-pip /opt/minuend \
     && pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
     && pip --python /opt/minuend/bin/python install --no-cache-dir --constraint constraints.txt \
-        "$(echo /wheels/minuend-*.whl)[${RUNTIME},aac,otel]"
+        "$(echo /wheels/minuend-*.whl)[${RUNTIME},${EXTRAS}]"
 # What is never loaded: the client of a hub, which only fetches; tests and build tools of numpy and
 # ONNX Runtime; the library of the latter for C programs.
 RUN pip --python /opt/minuend/bin/python uninstall --yes --quiet \

@@ -24,9 +24,11 @@ def docker(*words: str) -> str:
     return _run(["docker", *words], os.environ)
 
 
-def build() -> None:
-    """Build the image from this tree, as the compose file says."""
-    Stack("minuend-build").compose("build", "minuend")
+def build(image: str = IMAGE, **environment: str) -> None:
+    """Build an image from this tree, as the compose file says."""
+    stack = Stack("minuend-build", MINUEND_IMAGE=image, **environment)
+    stack.client.close()
+    stack.compose("build", "minuend")
 
 
 def free_port() -> int:

@@ -15,11 +15,12 @@ import httpx
 import pytest
 import synth
 import tiny_bundle
-from compose_stack import IMAGE, Stack, docker
+from compose_stack import IMAGE, Stack, build, docker
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
 
 LARGEST_LAYERS_BYTES = 400e6
+WITH_AAC = f"{IMAGE}-aac"
 SOUNDS = {f"tone-{hz}": synth.encode(synth.tone(hz)) for hz in (220, 450, 900, 1800, 3600)} | {
     "noise": synth.encode(synth.noise(0), form="FLAC"),
     "clicks": synth.encode(synth.impulses(20), form="OGG"),
@@ -142,12 +143,20 @@ def test_the_page_and_the_three_calls_answer(stack: Stack) -> None:
     assert len(found.json()["hits"]) == 3
 
 
-def test_m4a_is_read(stack: Stack) -> None:
+def test_m4a_is_read_by_an_image_that_was_built_for_it(stack: Stack) -> None:
     content = synth.encode_aac(synth.tone(450)[:, None])
+    build(WITH_AAC, MINUEND_EXTRAS="otel,aac")
+    larger = Stack("minuend-test-aac", MINUEND_IMAGE=WITH_AAC)
+    try:
+        larger.up()
+        read = larger.client.post("/embed", files={"audio": content})
+    finally:
+        larger.down()
 
-    answer = stack.client.post("/embed", files={"audio": content})
+    refused = stack.client.post("/embed", files={"audio": content})
 
-    assert answer.json()["embeddings"][0]["media_type"] == "audio/mp4"
+    assert read.json()["embeddings"][0]["media_type"] == "audio/mp4"
+    assert (refused.status_code, refused.json()["code"]) == (415, "media_unsupported")
 
 
 def test_the_container_may_do_no_more_than_it_must(stack: Stack) -> None:
