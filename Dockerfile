@@ -20,7 +20,7 @@ RUN pip --python /opt/minuend/bin/python uninstall --yes --quiet \
         huggingface_hub hf-xet fsspec filelock httpx2 httpcore2 truststore pyyaml \
     && cd /opt/minuend/lib/python3*/site-packages \
     && find . -type d -name tests -prune -exec rm -r {} + \
-    && rm -r numpy/distutils numpy/f2py numpy/_core/include numpy/_core/lib \
+    && rm -rf numpy/distutils numpy/f2py numpy/_core/include numpy/_core/lib \
         onnxruntime/backend onnxruntime/datasets onnxruntime/quantization onnxruntime/tools \
         onnxruntime/transformers \
     && if [ "${RUNTIME}" = cpu ]; then rm onnxruntime/capi/libonnxruntime.so.*; fi

@@ -24,6 +24,13 @@ def docker(*words: str) -> str:
     return _run(["docker", *words], os.environ)
 
 
+def compose_command() -> list[str]:
+    """Return the words that call compose, the old one or the plugin of docker."""
+    if shutil.which("docker-compose"):
+        return ["docker-compose"]
+    return ["docker", "compose"]
+
+
 def build(image: str = IMAGE, **environment: str) -> None:
     """Build an image from this tree, as the compose file says."""
     stack = Stack("minuend-build", MINUEND_IMAGE=image, **environment)
@@ -61,7 +68,7 @@ class Stack:
     def compose(self, *words: str) -> str:
         """Run a compose command and return what it printed."""
         clean = {k: v for k, v in os.environ.items() if not k.startswith("MINUEND_")}
-        command = [*_compose(), "-f", str(FILE), "-p", self.project, *words]
+        command = [*compose_command(), "-f", str(FILE), "-p", self.project, *words]
         return _run(command, clean | self.environment)
 
     def minuend(self, *words: str) -> str:
@@ -104,12 +111,6 @@ class Stack:
             except httpx.TransportError:
                 time.sleep(0.2)
         raise AssertionError(self.compose("logs", "--tail=50"))
-
-
-def _compose() -> list[str]:
-    if shutil.which("docker-compose"):
-        return ["docker-compose"]
-    return ["docker", "compose"]
 
 
 def _run(command: list[str], environment: os._Environ[str] | dict[str, str]) -> str:
