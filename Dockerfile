@@ -1,6 +1,6 @@
 # The service, without torch. CPU by default; --build-arg RUNTIME=gpu for the GPU builds of
 # ONNX Runtime and FAISS (then choose a base with the CUDA libraries: --build-arg BASE=...).
-# --build-arg EXTRAS=otel,aac for one that reads m4a too: FFmpeg's libraries make it 105 MB larger.
+# --build-arg EXTRAS=otel,aac for one that reads m4a too, larger by FFmpeg's libraries.
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build

@@ -53,7 +53,7 @@ class InputMeter:
     def __init__(self, sample_rate_hz: int) -> None:
         self._rate_hz = sample_rate_hz
         self._frame = max(1, round(FRAME_S * sample_rate_hz))
-        self._power = 0.0
+        self._energy = 0.0
         self._n_frames = 0
         self._n_samples = 0
         self._n_clipped = 0
@@ -65,20 +65,25 @@ class InputMeter:
         It is cut into pieces of `FRAME_S` of its own, the last of which may be shorter.
         """
         n_frames, n_channels = block.shape
-        starts = np.arange(0, n_frames, self._frame)
-        sizes = np.diff(starts, append=n_frames)
-        power = np.einsum("fc,fc->f", block, block) / n_channels
-        sums = np.add.reduceat(power, starts, dtype=np.float64)
-        is_silent = sums < sizes * 10 ** (SILENCE_DBFS / 10)
-        self._power += float(sums.sum())
-        self._n_frames += n_frames
-        self._n_samples += block.size
-        self._n_silent += int(sizes[is_silent].sum())
-        self._n_clipped += int(np.count_nonzero(np.abs(block) >= FULL_SCALE))
+        whole = n_frames - n_frames % self._frame
+        pieces = np.ascontiguousarray(block[:whole]).reshape(-1, self._frame * n_channels)
+        self._add_pieces(pieces, n_channels)
+        if whole < n_frames:
+            self._add_pieces(block[whole:].reshape(1, -1), n_channels)
+        if max(block.max(), -block.min()) >= FULL_SCALE:
+            self._n_clipped += int(np.count_nonzero(np.abs(block) >= FULL_SCALE))
+
+    def _add_pieces(self, pieces: Float32[np.ndarray, "pieces samples"], n_channels: int) -> None:
+        energies = np.einsum("ps,ps->p", pieces, pieces)
+        is_silent = energies < pieces.shape[1] * 10 ** (SILENCE_DBFS / 10)
+        self._energy += float(energies.sum(dtype=np.float64))
+        self._n_samples += pieces.size
+        self._n_frames += pieces.size // n_channels
+        self._n_silent += int(is_silent.sum()) * (pieces.shape[1] // n_channels)
 
     def reading(self) -> InputReading:
         """Return what was measured; there was at least one block."""
-        power = self._power / self._n_frames
+        power = self._energy / self._n_samples
         lowest = 10 ** (LOWEST_DBFS / 10)
         return InputReading(
             sample_rate_hz=self._rate_hz,

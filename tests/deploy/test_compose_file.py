@@ -40,7 +40,7 @@ def test_it_follows_the_specification() -> None:
     [("mem_limit", "memory_limit"), ("pids_limit: 256", "pids_limit: [few]")],
 )
 def test_a_fault_would_be_found(there: str, broken: str) -> None:
-    with pytest.raises(ValueError, match="extension key|invalid type"):
+    with pytest.raises(ValueError, match=r"extension key|invalid type"):
         check(TEXT.replace(there, broken))
 
 
