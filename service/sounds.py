@@ -70,15 +70,20 @@ class Listener:
         return [next(embedded).embedding if vector is None else vector for vector in known]
 
     def embed_files(
-        self, files: Sequence[BinaryIO], phases: Phases, *, windowing: Windowing | None = None
+        self,
+        files: Sequence[BinaryIO],
+        phases: Phases,
+        *,
+        windowing: Windowing | None = None,
+        max_windows: int | None = None,
     ) -> list[Embedded]:
-        """Decode and embed files, in their order.
+        """Decode and embed files, in their order, see `Ear.embed`.
 
         Raises:
             AudioError: A file does not become audio, or is over a limit.
             WindowInvalidError: The windows would be too short, too long or too many.
         """
-        return self._ear.embed(files, phases, windowing=windowing)
+        return self._ear.embed(files, phases, windowing=windowing, max_windows=max_windows)
 
     def _known(self, sound: Sound) -> Float32[np.ndarray, " dim"] | None:
         match sound:

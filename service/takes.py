@@ -65,6 +65,7 @@ class Take:
         self.cutter = Cutter(info)
         self.samples_digest = b""
         self.same: Take | None = None
+        self._encoder = info
         self._info = AudioInfo()
         self._windows = windows
         self._pool = Pool(info.dim)
@@ -103,7 +104,8 @@ class Take:
             whole, windows = self._embedding, None
             if whole is None:
                 whole = self._pool.embedding(n_frames)
-            if self._windows is not None:
+            windowing = self.key[2]
+            if self._windows and windowing and windowing.cuts(n_samples, self._encoder):
                 windows = self._windows.finish(whole, n_samples, n_frames)
             self._embedded = Embedded(self._info, n_samples, self.samples_digest, whole, windows)
         return self._embedded

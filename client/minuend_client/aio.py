@@ -96,7 +96,7 @@ class AsyncClient:
         Args:
             mixture: A file; or name a stored clip as ``mixture_id``.
             reference: A file; or name a stored clip as ``reference_id``.
-            **fields: Further fields of the endpoint: ``k``, ``filter``, ``reference_weight`` ...
+            **fields: Further fields of the endpoint: ``k``, ``filter``, ``every_window`` ...
 
         Raises:
             ProblemError: The service refused.
@@ -122,7 +122,8 @@ class AsyncClient:
             reference: A file to take away from it; or name a stored clip as ``reference_id``.
             modifier: Text, such as "with heavier rain".
             modifier_strength: How much the text counts, 0 to 4; 1 if None.
-            **fields: Further fields of the endpoint: ``k``, ``filter``, ``clip_id`` ...
+            **fields: Further fields of the endpoint: ``k``, ``filter``, ``clip_id``,
+                ``every_window`` ...
 
         Raises:
             ProblemError: The service refused.

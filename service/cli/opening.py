@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from service.bundle import Bundle
     from service.encoder import Encoder
     from service.library import Library
+    from service.pooling import Windowing
     from service.search import Searcher
     from service.settings import Settings
     from service.space import Space
@@ -120,6 +121,13 @@ def audio_limits(settings: Settings) -> AudioLimits:
     from service.audio import AudioLimits
 
     return AudioLimits(max_seconds=settings.max_seconds, max_samples=settings.max_samples)
+
+
+def windowing(settings: Settings) -> Windowing:
+    """Return how the clips of the library are cut into windows."""
+    from service.intake import library_windowing
+
+    return library_windowing(settings.window_s)
 
 
 @contextmanager

@@ -52,14 +52,16 @@ async def difference(request: Request, core: CoreDep, phases: PhasesDep) -> Resp
 
     Each of them is a file or, as `mixture_id` and `reference_id`, a clip of the library. Identical
     sounds give the zero vector, `relative_norm` 0, `cosine` 1, no phrases and no hits. `phrases`
-    are words for what was added, by nearness; a bundle without towers has none. As npy the answer
-    is the difference alone, [dim].
+    are words for what was added, by nearness; a bundle without towers has none. Hits are given as
+    by `/search`. As npy the answer is the difference alone, [dim].
     """
     async with read_form(request, SHAPE, max_files=core.settings.max_files) as form:
         fields = form.fields
         mixture = _sound(form, "mixture", fields.mixture_id)
         reference = _sound(form, "reference", fields.reference_id)
-        ranking = Ranking(fields.k, fields.filter, fields.reference_weight)
+        ranking = Ranking(
+            fields.k, fields.filter, fields.reference_weight, every_window=fields.every_window
+        )
         found = await core.work(
             core.searcher.difference,
             mixture,
