@@ -115,7 +115,7 @@ class Core:
             limits=HearingLimits(audio, settings.max_windows),
             decoders=settings.decoders,
             cache=EmbeddingCache(settings.cache_bytes, on_lookup=metrics.observe_lookup),
-            on_audio=metrics.audio_s.inc,
+            on_input=metrics.observe_input,
         )
         listener = Listener(ear, library)
         return cls(

@@ -13,6 +13,7 @@ from service.audio import AudioLimits
 from service.batching import AtOnce
 from service.bundle import load_bundle
 from service.clips import NewClip
+from service.drift import InputReading
 from service.encoder import Encoder
 from service.errors import (
     ClipUnknownError,
@@ -47,7 +48,7 @@ def library(encoder: Encoder, tmp_path: Path) -> Iterator[Library]:
 def listener(encoder: Encoder, library: Library, **options: Any) -> Listener:
     heard = options.pop("heard", [])
     limits = HearingLimits(**{"audio": AudioLimits(), "max_windows": 100, **options})
-    ear = Ear(encoder, AtOnce(encoder), limits=limits, on_audio=heard.append)
+    ear = Ear(encoder, AtOnce(encoder), limits=limits, on_input=heard.append)
     return Listener(ear, library)
 
 
@@ -77,14 +78,14 @@ def test_equal_sounds_in_different_files_get_equal_bits(encoder: Encoder, librar
 
 def test_phases_and_lengths_are_noted(encoder: Encoder, library: Library) -> None:
     phases = Phases()
-    heard: list[float] = []
+    heard: list[InputReading] = []
 
     listener(encoder, library, heard=heard).embed_files(
         [file(synth.tone(440, 0.5)), file(synth.tone(440, 1.5))], phases
     )
 
     assert list(phases.seconds) == ["decode", "queue", "encode"]
-    assert heard == [0.5, 1.5]
+    assert [reading.duration_s for reading in heard] == [0.5, 1.5]
 
 
 def test_the_samples_of_all_files_count_together(encoder: Encoder, library: Library) -> None:
