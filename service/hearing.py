@@ -25,6 +25,7 @@ from service.cache import EmbeddingCache, content_digest
 from service.encoder import Encoder
 from service.errors import SamplesTooManyError, WindowInvalidError
 from service.flight import Flight
+from service.level import LevelMeter
 from service.pieces import Piece
 from service.pooling import Windowing, WindowPool, count_windows
 from service.takes import Embedded, Key, Take, audio_info
@@ -183,7 +184,7 @@ class _Hearing:
         """Yield the pieces of a file, each with the digest of all samples so far."""
         digest = hashlib.sha256()
         with open_audio(file, sample_rate=self._info.sample_rate_hz, limits=limits) as reader:
-            for piece in take.cutter.cut(_hashed(reader.blocks(), digest)):
+            for piece in take.cutter.cut(_measured(reader.blocks(), digest, take.level)):
                 yield piece, digest.digest()
         take.end(audio_info(reader), digest.digest())
         self._ear.on_audio(reader.duration_s)
@@ -229,9 +230,10 @@ class _Hearing:
         )
 
 
-def _hashed(
-    blocks: Iterator[Float32[np.ndarray, " samples"]], digest: hashlib._Hash
+def _measured(
+    blocks: Iterator[Float32[np.ndarray, " samples"]], digest: hashlib._Hash, level: LevelMeter
 ) -> Iterator[Float32[np.ndarray, " samples"]]:
     for block in blocks:
         digest.update(np.ascontiguousarray(block).data)
+        level.add(block)
         yield block

@@ -35,8 +35,8 @@ class Windowing:
     window_s: float
     hop_s: float
 
-    def in_partials(self, info: EncoderInfo) -> tuple[int, int]:
-        """Return both, rounded to partials.
+    def in_partials(self, info: EncoderInfo) -> tuple[int, float]:
+        """Return both, the length rounded to partials and the step to halves of one.
 
         Raises:
             WindowInvalidError: The window or the hop is out of its range.
@@ -47,12 +47,16 @@ class Windowing:
                 f"window_s is {self.window_s:g} and hop_s is {self.hop_s:g}; hop_s must be at "
                 f"least {partial_s:g} s and at most window_s"
             )
-        return round(self.window_s / partial_s), round(self.hop_s / partial_s)
+        return round(self.window_s / partial_s), round(2 * self.hop_s / partial_s) / 2
 
 
-def count_windows(n_partials: int, window: int, hop: int) -> int:
-    """Count the windows of a clip, all in partials; the first that reaches its end is the last."""
-    return 1 + max(0, -(-(n_partials - window) // hop))
+def count_windows(n_partials: int, window: int, hop: float) -> int:
+    """Count the windows of a clip, all in partials; the first that reaches its end is the last.
+
+    Window n begins with partial floor(n * hop). The hop is a multiple of 1/2, so that all of this
+    is exact.
+    """
+    return 1 + max(0, int(-(-(n_partials - window) // hop)))
 
 
 class Pool:
@@ -134,21 +138,24 @@ class WindowPool:
             n_frames: Its encoder frames.
         """
         n_windows = count_windows(self._n_partials, self._window, self._hop)
-        last_start = (n_windows - 1) * self._hop
+        last_start = self._start(n_windows - 1)
         self._end([start for start in self._open if start < last_start])
         per_partial = self._info.partial_frames
         last = self._open[last_start].embedding(n_frames - last_start * per_partial)
         partial_s = per_partial * self._info.block_samples / self._info.sample_rate_hz
-        starts = np.arange(n_windows) * self._hop
+        starts = np.array([self._start(n) for n in range(n_windows)])
         ends_s = np.minimum(starts + self._window, self._n_partials) * partial_s
         ends_s[-1] = n_samples / self._info.sample_rate_hz
         return Windows(whole, np.stack([*self._embeddings, last]), starts * partial_s, ends_s)
 
     def _begin(self, last: int) -> None:
         """Begin the windows that start before a partial."""
-        while (start := self._n_begun * self._hop) < last and self._n_begun < self._max_windows:
+        while (start := self._start(self._n_begun)) < last and self._n_begun < self._max_windows:
             self._open[start] = Pool(self._info.dim)
             self._n_begun += 1
+
+    def _start(self, n: int) -> int:
+        return int(n * self._hop)
 
     def _end(self, starts: list[int]) -> None:
         for start in starts:

@@ -24,6 +24,7 @@ def command(*, bundle: Path | None, settings: Settings) -> None:
     Without an argument, the bundle of the settings (MINUEND_BUNDLE; models/default). Exit code 1
     says that it must not be used; the reason is told on standard error.
     """
+    from service.change import ChangeDetector
     from service.cli.opening import open_bundle, open_towers
     from service.encoder import Encoder
 
@@ -51,6 +52,13 @@ def command(*, bundle: Path | None, settings: Settings) -> None:
     if towers is not None:
         towers.check(opened)
         _tell_towers(towers, info.dim)
+    detector = ChangeDetector.open(opened)
+    if detector is not None and manifest.change is not None:
+        detector.check(opened)
+        click.echo(
+            f"ok  {manifest.change.file}: whether something was added, at a false-alarm rate of"
+            f" {manifest.change.false_alarm_rate:g}; the known score"
+        )
     click.echo(f"encoder {info.fingerprint}")
     if towers is not None:
         click.echo(f"towers  {towers.info.fingerprint}")
