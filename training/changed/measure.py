@@ -22,6 +22,7 @@ from training.changed.logistic import apply
 from training.changed.render import SNR_LU
 from training.changed.takes import CONDITIONS, EXCERPT, FOLDS, Condition
 from training.changed.trials import Against, Trials
+from training.errors import DatasetError
 from training.frontend import SAMPLE_RATE
 
 BOOTSTRAPS = 1000
@@ -109,11 +110,24 @@ def measure(collection: Collection) -> dict[str, Any]:
 
 
 def fit(collection: Collection, chosen: Bool[np.ndarray, " takes"]) -> ChangeDetector:
-    """Fit and calibrate a detector on the trials whose takes are all among the chosen."""
+    """Fit and calibrate a detector on the trials whose takes are all among the chosen.
+
+    Numbers of references that the recordings are too few or too short for are left out.
+
+    Raises:
+        DatasetError: They are for a single one.
+    """
+    folds = collection.folds
     trials = {n: _among(collection.trials(n), chosen) for n in COUNTS}
+    trials = {n: each for n, each in trials.items() if _spans_folds(each, folds)}
+    if 1 not in trials:
+        raise DatasetError(
+            "to calibrate, there must be recordings in two folds, each with two excerpts that do "
+            "not overlap and an event to add"
+        )
     nuisances = collection.nuisances()
     nuisances = nuisances[chosen[nuisances].all(axis=1)]
-    return fit_detector(collection.embeddings, trials, nuisances, collection.folds)
+    return fit_detector(collection.embeddings, trials, nuisances, folds)
 
 
 def _detector_without(collection: Collection, fold: int) -> ChangeDetector:
@@ -190,6 +204,14 @@ def _row(judged: Judged, n: int, condition: Condition, against: Against) -> dict
 
 def _among(trials: Trials, chosen: Bool[np.ndarray, " takes"]) -> Trials:
     return trials.select(chosen[trials.mixtures] & chosen[trials.references].all(axis=1))
+
+
+def _spans_folds(trials: Trials, folds: Int64[np.ndarray, " rows"]) -> bool:
+    """Tell whether some of each side remain whatever fold is left out."""
+    return all(
+        len(np.unique(folds[trials.recordings[trials.is_added == side]])) >= 2
+        for side in (False, True)
+    )
 
 
 def _rounded(values: Sequence[float] | Float[np.ndarray, " values"]) -> list[float]:

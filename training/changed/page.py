@@ -15,6 +15,7 @@ RESULTS = "changed.json"
 PAGE = "changed.md"
 PICTURE = "changed_roc.png"
 DPI = 110
+SHOWN = (0.01, 0.02, 0.05, 0.1, 0.2)
 AIMED_DETECTIONS = 0.7
 FACTOR = 2.0  # how far a rate of false alarms may be from the stated one
 
@@ -24,16 +25,19 @@ TEXT = """# Has anything changed?
 excerpt with a sound added should. Every figure stands in [{results}]({results}), with command,
 commit and machine; the page and its plot are made by `minuend-train evaluate changed-page`.
 
-{recordings} recordings of places, weather and machines, {takes:,} excerpts of {excerpt_s:g} s, without
-and with one of {events:,} events of ESC-50 added at {snr_lu:g} LU. Recordings and events are in {folds}
-folds; each is judged by a detector that was fitted and calibrated on the others, at a stated rate of
-false alarms of {rate:.0%}. Recordings count alike; the intervals (95 %) draw them anew. {verdict}
+{recordings} recordings of places, weather and machines, {takes:,} takes of excerpts of
+{excerpt_s:g} s, without and with one of {events:,} events of ESC-50 added at {snr_lu:g} LU.
+Recordings and events are in {folds} folds; each is judged by a detector that was fitted and
+calibrated on the others, at a stated rate of false alarms of {rate:.0%}. Recordings count alike;
+the intervals (95 %) draw them anew.
+
+{verdict}
 
 {rates}
 
-"Against" says what the references are: other excerpts of the recording, or the very excerpt before
-its level was changed, it went through MP3 or was shifted by 50 ms. The same excerpts by the relative
-norm, with a threshold set on the other folds in the same way:
+"Against" says what the references are: other excerpts of the recording, or the very excerpt
+before its level was changed, it went through MP3 or was shifted by 50 ms. The same excerpts by the
+relative norm, with a threshold set on the other folds in the same way:
 
 {norms}
 
@@ -67,9 +71,7 @@ def render(result: Mapping[str, Any]) -> str:
     """Render the page from what was measured."""
     roc = result["roc"]
     curves = roc["detections"]
-    chosen = [
-        i for i, rate in enumerate(roc["false_alarms"]) if rate in (0.01, 0.02, 0.05, 0.1, 0.2)
-    ]
+    chosen = [i for i, rate in enumerate(roc["false_alarms"]) if rate in SHOWN]
     lines = [
         f"| {roc['false_alarms'][i]:.0%} | "
         + " | ".join(f"{100 * curve[i]:.1f} %" for curve in curves.values())
@@ -103,7 +105,8 @@ def verdict(rows: Sequence[Mapping[str, Any]], rate: float) -> str:
         holds = rate / FACTOR <= min(alarms) and max(alarms) <= rate * FACTOR
         sentences.append(
             f"With {n} reference{'s' if n > 1 else ''} it fires on {100 * detections:.1f} % of the"
-            f" mixtures ({AIMED_DETECTIONS:.0%} were aimed at: {'reached' if reached else 'missed'})"
+            f" mixtures ({AIMED_DETECTIONS:.0%} were aimed at:"
+            f" {'reached' if reached else 'missed'})"
             f" and on {100 * min(alarms):.1f} to {100 * max(alarms):.1f} % of what is unchanged"
             f" ({'within' if holds else 'not within'} a factor of two)."
         )
