@@ -38,6 +38,7 @@ class Load:
         seconds: For how long [s].
         clients: How many send one request after another; unless there is a `rate_hz`.
         rate_hz: Requests a second, whether or not there are answers.
+        ramp_s: Clients begin one after another over this time, which counts for nothing [s].
         duration_s: Lengths of the clips, taken in turn [s].
         path: What is asked.
         part: Name of the form's file; a raw body if empty.
@@ -48,6 +49,7 @@ class Load:
     seconds: float
     clients: int = 1
     rate_hz: float = 0.0
+    ramp_s: float = 0.0
     duration_s: list[float] = field(default_factory=lambda: [5.0])
     path: str = "/embed"
     part: str = ""
@@ -105,7 +107,7 @@ def main() -> None:
     start = time.perf_counter()
     sending = send_at_rate if load.rate_hz else send_in_turn
     asyncio.run(sending(load, requests, outcome))
-    figures = outcome.figures(load, time.perf_counter() - start)
+    figures = outcome.figures(load, time.perf_counter() - start - load.ramp_s)
     figures["generator_cpu_s"] -= round(start_cpu.ru_utime + start_cpu.ru_stime, 2)
     figures["generator_cpu_s"] = round(figures["generator_cpu_s"], 2)
     sys.stdout.write(json.dumps(figures))
@@ -174,15 +176,19 @@ async def read_chunks(reader: asyncio.StreamReader) -> None:
 
 async def send_in_turn(load: Load, requests: Iterator[bytes], outcome: Outcome) -> None:
     """Let each client send its next request when it has its answer."""
-    end = time.perf_counter() + load.seconds
+    begin = time.perf_counter() + load.ramp_s
+    end = begin + load.seconds
 
-    async def client() -> None:
+    async def client(number: int) -> None:
+        await asyncio.sleep(load.ramp_s * number / load.clients)
         connection = Connection(load.port)
         while (start := time.perf_counter()) < end:
-            outcome.note(await attempt(connection, next(requests)), time.perf_counter() - start)
+            status = await attempt(connection, next(requests))
+            if start >= begin:
+                outcome.note(status, time.perf_counter() - start)
         connection.close()
 
-    await asyncio.gather(*(client() for _ in range(load.clients)))
+    await asyncio.gather(*(client(number) for number in range(load.clients)))
 
 
 async def send_at_rate(load: Load, requests: Iterator[bytes], outcome: Outcome) -> None:

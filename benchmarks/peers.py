@@ -35,7 +35,8 @@ from service.demo.server import HOST, choose_port
 FOLDER = Path(__file__).parent / "peers"
 OURS = "Minuend"
 CLIENTS = (1, 16, 64)
-TURNS = 2
+RAMP_S = 1.5
+TURNS = 3
 START_S = 90.0
 
 
@@ -107,10 +108,9 @@ def measure(seconds: float, pid: int, **options: Any) -> list[dict[str, Any]]:
     loads = []
     for clients in CLIENTS:
         before = tree_cpu_s(pid)
-        figures = load.run(load.Load(seconds=seconds, clients=clients, **options))
+        figures = load.run(load.Load(seconds=seconds, clients=clients, ramp_s=RAMP_S, **options))
         took_s = tree_cpu_s(pid) - before
-        answered = max(1, figures["statuses"].get("200", 0))
-        loads.append({**figures, "server_cpu_ms_per_clip": round(1000 * took_s / answered, 2)})
+        loads.append({**figures, "server_cpu_s": round(took_s, 2)})
     return loads
 
 
@@ -173,7 +173,7 @@ def ratios(turns: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     """Compare each peer with ours, turn by turn, and return the means.
 
     `throughput` is ours over the peer's at their best; `p99` is the peer's over ours at equal
-    load; `cores` is what the peer takes of the cores for a clip over what ours takes.
+    load.
     """
     found = {}
     for name in turns[0]:
@@ -182,7 +182,6 @@ def ratios(turns: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
         pairs = [(turn[OURS], turn[name]) for turn in turns]
         found[name] = {
             "throughput": average(fastest(ours) / fastest(theirs) for ours, theirs in pairs),
-            "cores": average(cheapest(theirs) / cheapest(ours) for ours, theirs in pairs),
             **{
                 f"p99 at {clients} clients": average(
                     theirs[n]["p99_ms"] / ours[n]["p99_ms"] for ours, theirs in pairs
@@ -196,11 +195,6 @@ def ratios(turns: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
 def fastest(loads: list[dict[str, Any]]) -> float:
     """Return the most clips/s of any load."""
     return max(1e-9, *(it["clips_per_s"] for it in loads))
-
-
-def cheapest(loads: list[dict[str, Any]]) -> float:
-    """Return the least time of the cores that a clip took [ms]."""
-    return float(min(it["server_cpu_ms_per_clip"] for it in loads))
 
 
 def average(values: Iterable[float]) -> float:

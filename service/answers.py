@@ -53,7 +53,15 @@ class HitOut(Answer):
     """A clip of the library that was found."""
 
     clip_id: str
-    score: float = Field(description="Inner product of unit vectors, -1..1; higher is nearer.")
+    score: float = Field(
+        description="Inner product of unit vectors, -1..1; higher is nearer. Of a long clip: of its"
+        " best window or of the whole, whichever is nearer."
+    )
+    start_s: float | None = Field(
+        description="Where the best window begins; 0 for a clip without windows, null if its"
+        " length is not known."
+    )
+    end_s: float | None = Field(description="Where it ends; the clip's length without windows.")
     contributions: dict[str, float] = Field(
         description="What each term of the query gave: `audio` or `difference`, and `modifier`."
         " They add up to the score."
@@ -152,6 +160,9 @@ class ClipOut(Answer):
     channels: int | None
     media_type: str | None
     size_bytes: int | None
+    windows: int = Field(
+        description="Windows that it is searched by, beside the whole; 0 if short."
+    )
     sha256: str | None
     audio: str | None = Field(description="Path of its audio; null if there is none.")
     created_at: str

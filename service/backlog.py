@@ -12,15 +12,19 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import Float16
-
 from service.catalog import Catalog, raise_revision
+from service.catalog_vectors import Embeddings, write_vectors
 from service.errors import LibraryError
 
 _LOGGER = logging.getLogger(__name__)
 _BATCH_VECTORS = 1024
 _LACKING = "NOT EXISTS (SELECT 1 FROM vectors WHERE vectors.seq = clips.seq AND fingerprint = ?)"
+_DUE = (
+    f"({_LACKING} OR source <> 'vector' AND duration_s > ? AND NOT EXISTS"
+    " (SELECT 1 FROM windows WHERE windows.seq = clips.seq AND fingerprint = ?))"
+)
+_ROUNDING_S = 0.1
+"""A clip that is longer by no more than this may have been rounded to one without windows [s]."""
 _LEFT_OUT = (
     "EXISTS (SELECT 1 FROM unembedded WHERE unembedded.seq = clips.seq AND fingerprint = ?"
     " AND unembedded.revision = clips.revision)"
@@ -29,7 +33,7 @@ _LEFT_OUT = (
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A clip without a vector of the encoder.
+    """A clip without a vector of the encoder, or without windows.
 
     Attributes:
         seq: Its number.
@@ -83,16 +87,27 @@ class Backlog:
         )
         return rows[0][0] if rows else None
 
-    def page(self, after: int, limit: int) -> list[Pending]:
-        """Return clips that lack a vector, those left out included, of a number above `after`."""
+    def n_due(self, windows_beyond_s: float) -> int:
+        """Count the clips that lack a vector, or windows though they are longer than this [s]."""
+        query = f"SELECT count(*) FROM clips WHERE {_DUE}"
+        return int(self._db.query(query, *self._of_due(windows_beyond_s))[0][0])
+
+    def page(self, after: int, limit: int, windows_beyond_s: float) -> list[Pending]:
+        """Return clips of a number above `after` that are due, those left out included.
+
+        Args:
+            after: The number.
+            limit: Most clips.
+            windows_beyond_s: Clips with audio of more than this should have windows [s].
+        """
         rows = self._db.query(
-            f"SELECT seq, revision, id, sha256 FROM clips WHERE seq > ? AND {_LACKING}"
+            f"SELECT seq, revision, id, sha256 FROM clips WHERE seq > ? AND {_DUE}"
             " ORDER BY seq LIMIT ?",
-            *(after, self._fingerprint, limit),
+            *(after, *self._of_due(windows_beyond_s), limit),
         )
         return [Pending(*row) for row in rows]
 
-    def add(self, vectors: Sequence[tuple[Pending, Float16[np.ndarray, " dim"]]]) -> list[Pending]:
+    def add(self, vectors: Sequence[tuple[Pending, Embeddings]]) -> list[Pending]:
         """Add vectors, durably, beside those of other encoders.
 
         Returns:
@@ -101,15 +116,12 @@ class Backlog:
         with self._db.transaction("write") as db:
             revision = raise_revision(db)
             added = []
-            for clip, embedding in vectors:
+            encoder = {"fingerprint": self._fingerprint, "precision": self._precision}
+            for clip, embeddings in vectors:
                 # The clip counts as changed, so that every index of this encoder hears of it.
                 update = "UPDATE clips SET revision = ? WHERE seq = ? AND revision = ?"
                 if db.execute(update, (revision, clip.seq, clip.revision)).rowcount:
-                    values = (clip.seq, self._fingerprint, self._precision)
-                    db.execute(
-                        "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)",
-                        (*values, embedding.astype("<f2").tobytes()),
-                    )
+                    write_vectors(db, clip.seq, embeddings, **encoder)
                     added.append(clip)
             return added
 
@@ -140,6 +152,9 @@ class Backlog:
             n_dropped += n_batch
             if n_batch < _BATCH_VECTORS:
                 return n_dropped
+
+    def _of_due(self, windows_beyond_s: float) -> tuple[str, float, str]:
+        return self._fingerprint, windows_beyond_s + _ROUNDING_S, self._fingerprint
 
 
 def check_encoder(path: Path, catalog: Catalog, backlog: Backlog, fingerprint: str) -> None:

@@ -17,12 +17,17 @@ class EmbeddingCache:
     Args:
         max_bytes: Its size; 0 keeps nothing [bytes].
         on_lookup: Called after each lookup with whether there was something.
+
+    Attributes:
+        keeps: Whether anything is kept at all.
+        size_bytes: What is kept now [bytes].
     """
 
     def __init__(
         self, max_bytes: int, *, on_lookup: Callable[[bool], object] = lambda _: None
     ) -> None:
         self._max_bytes = max_bytes
+        self.keeps = max_bytes > 0
         self._on_lookup = on_lookup
         self._entries: OrderedDict[Key, Embedded] = OrderedDict()
         self._lock = threading.Lock()

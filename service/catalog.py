@@ -19,19 +19,31 @@ from uuid import uuid4
 
 import numpy as np
 import orjson
-from jaxtyping import Float16, Float32, Int64
+from jaxtyping import Float32, Int64
 
+from service.catalog_vectors import (
+    WINDOWS_OF_CLIP,
+    Changes,
+    Embeddings,
+    add_windows,
+    read_changes,
+    read_spans,
+    read_windows,
+    write_vectors,
+)
 from service.clips import ClipRecord
-from service.database import Connection, Cursor, Database
+from service.database import Connection, Database
 from service.errors import ClipUnknownError, FingerprintMismatchError, LibraryError
 from service.filters import Filter
+from service.pooling import Windows
 
 SCHEMA_VERSION = 1
 
-_BATCH_CLIPS = 1024
 _ALL = Filter("TRUE", ())
-_NAMES = tuple(field.name for field in fields(ClipRecord))
+_NAMES = tuple(field.name for field in fields(ClipRecord) if field.name != "windows")
 _COLUMNS = ", ".join(_NAMES)
+_ABOUT = f"{_COLUMNS}, {WINDOWS_OF_CLIP}"
+"""What a record is made of; its one parameter is the encoder whose windows count."""
 _UPSERT = (
     f"INSERT INTO clips (revision, {_COLUMNS}) VALUES (?{', ?' * len(_NAMES)})"
     " ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, "
@@ -42,10 +54,10 @@ _UPSERT = (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A clip to be written: its record and its raw embedding."""
+    """A clip to be written: its record, and what our encoder made of it."""
 
     record: ClipRecord
-    embedding: Float16[np.ndarray, " dim"]
+    embeddings: Embeddings
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +66,6 @@ class Written:
 
     record: ClipRecord
     previous: ClipRecord | None
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What happened since a revision.
-
-    Attributes:
-        revision: The revision that these changes lead to.
-        gone: Numbers of the clips deleted since, or replaced by one that we have not embedded.
-        batches: Numbers [clips] and raw embeddings [clips, dim] of the clips put since.
-    """
-
-    revision: int
-    gone: list[int]
-    batches: Iterator[tuple[Int64[np.ndarray, " clips"], Float16[np.ndarray, "clips dim"]]]
 
 
 class Catalog:
@@ -94,6 +91,7 @@ class Catalog:
         identity = f"INSERT INTO meta VALUES ({SCHEMA_VERSION}, '{uuid4().hex}', 0);"
         self.database = Database(path, schema=schema + identity)
         self.library = self._check(path)
+        add_windows(self.database)
 
     def close(self) -> None:
         """Close the database; no call may be under way or follow."""
@@ -134,7 +132,9 @@ class Catalog:
         Raises:
             ClipUnknownError: There is none of this id.
         """
-        rows = self.database.query(f"SELECT {_COLUMNS} FROM clips WHERE id = ?", clip_id)
+        rows = self.database.query(
+            f"SELECT {_ABOUT} FROM clips WHERE id = ?", self._fingerprint, clip_id
+        )
         if not rows:
             raise _unknown(clip_id)
         return _record(rows[0])
@@ -160,13 +160,39 @@ class Catalog:
             )
         return np.frombuffer(rows[0][0], "<f2").astype(np.float32)
 
+    def windows(self, clip_id: str) -> Windows | None:
+        """Return the raw embeddings of a clip over time, None if it has no windows.
+
+        Raises:
+            ClipUnknownError: There is none of this id.
+            FingerprintMismatchError: Only other encoders have embedded it.
+        """
+        whole = self.embedding(clip_id)
+        found = read_windows(self.database, clip_id, self._fingerprint)
+        if not found:
+            return None
+        starts_s, ends_s, embeddings = zip(*found, strict=True)
+        rows = np.frombuffer(b"".join(embeddings), "<f2").astype(np.float32)
+        times = np.array(starts_s), np.array(ends_s)
+        return Windows(whole, rows.reshape(len(found), -1), *times)
+
+    def spans(self, rows: Sequence[int]) -> dict[int, tuple[float, float]]:
+        """Return where windows begin and end [s], by row; those that are gone are left out."""
+        return read_spans(self.database, rows, self._fingerprint)
+
+    def seqs(self, ids: Iterable[str]) -> Int64[np.ndarray, " clips"]:
+        """Return the numbers of the clips of these ids; unknown ones are passed over."""
+        rows = self.database.query(
+            "SELECT seq FROM clips WHERE id IN (SELECT value FROM json_each(?))", _json(list(ids))
+        )
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
     def page(self, after: int, limit: int, where: Filter | None) -> list[tuple[int, ClipRecord]]:
         """Return clips of a number above `after` in their order, with their numbers."""
         where = where or _ALL
         rows = self.database.query(
-            f"SELECT seq, {_COLUMNS} FROM clips WHERE seq > ? AND {where.where}"
-            " ORDER BY seq LIMIT ?",
-            *(after, *where.parameters, limit),
+            f"SELECT seq, {_ABOUT} FROM clips WHERE seq > ? AND {where.where} ORDER BY seq LIMIT ?",
+            *(self._fingerprint, after, *where.parameters, limit),
         )
         return [(row[0], _record(row[1:])) for row in rows]
 
@@ -178,8 +204,8 @@ class Catalog:
     def records(self, seqs: Iterable[int]) -> dict[int, ClipRecord]:
         """Return the records of clips by number; those that are gone are left out."""
         rows = self.database.query(
-            f"SELECT seq, {_COLUMNS} FROM clips WHERE seq IN (SELECT value FROM json_each(?))",
-            _json(list(seqs)),
+            f"SELECT seq, {_ABOUT} FROM clips WHERE seq IN (SELECT value FROM json_each(?))",
+            *(self._fingerprint, _json(list(seqs))),
         )
         return {row[0]: _record(row[1:]) for row in rows}
 
@@ -210,19 +236,7 @@ class Catalog:
     def changes(self, since: int) -> Iterator[Changes]:
         """Give what happened since a revision, as of one moment while the context lasts."""
         with self.database.transaction("read") as db:
-            revision = db.execute("SELECT revision FROM meta").fetchone()[0]
-            gone = db.execute(
-                "SELECT seq FROM deletions WHERE revision > ?1"
-                " UNION ALL SELECT seq FROM clips WHERE revision > ?1 AND NOT EXISTS"
-                " (SELECT 1 FROM vectors WHERE vectors.seq = clips.seq AND fingerprint = ?2)",
-                (since, self._fingerprint),
-            )
-            put = db.execute(
-                "SELECT seq, embedding FROM clips JOIN vectors USING (seq)"
-                " WHERE clips.revision > ? AND fingerprint = ?",
-                (since, self._fingerprint),
-            )
-            yield Changes(revision, [row[0] for row in gone], _batches(put))
+            yield read_changes(db, since, self._fingerprint)
 
     def _check(self, path: Path) -> str:
         """Return the library's identity if this version reads its schema."""
@@ -250,10 +264,8 @@ class Catalog:
             (revision, *(_json(value) if isinstance(value, dict) else value for value in values)),
         ).fetchone()[0]
         db.execute("DELETE FROM vectors WHERE seq = ?", (seq,))
-        db.execute(
-            "INSERT INTO vectors VALUES (?, ?, ?, ?)",
-            (seq, self._fingerprint, self._precision, entry.embedding.astype("<f2").tobytes()),
-        )
+        encoder = {"fingerprint": self._fingerprint, "precision": self._precision}
+        write_vectors(db, seq, entry.embeddings, **encoder)
         return Written(record, previous)
 
 
@@ -263,16 +275,9 @@ def raise_revision(db: Connection) -> int:
     return int(row[0])
 
 
-def _batches(
-    rows: Cursor,
-) -> Iterator[tuple[Int64[np.ndarray, " clips"], Float16[np.ndarray, "clips dim"]]]:
-    while batch := rows.fetchmany(_BATCH_CLIPS):
-        embeddings = np.frombuffer(b"".join(row[1] for row in batch), "<f2")
-        yield np.array([row[0] for row in batch], np.int64), embeddings.reshape(len(batch), -1)
-
-
 def _record(row: Sequence[Any]) -> ClipRecord:
-    values = dict(zip(_NAMES, row, strict=True))
+    """Make a record of the columns of `_ABOUT`, or of `_COLUMNS` where no windows count."""
+    values = dict(zip((*_NAMES, "windows"), row, strict=False))
     return ClipRecord(**values | {"metadata": orjson.loads(values["metadata"])})
 
 

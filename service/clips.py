@@ -12,6 +12,7 @@ from jaxtyping import Float32
 
 from service.errors import ClipIdInvalidError
 from service.filters import Metadata
+from service.pooling import Windows
 
 Source = Literal["stored", "referenced", "vector"]
 
@@ -77,6 +78,7 @@ class NewClip:
         audio: Stored, referenced, or None for a clip known by its vector alone.
         info: Facts about the source.
         metadata: A flat JSON object, see `service.filters`.
+        windows: Its raw embeddings over time; None if it is known as a whole only.
     """
 
     id: str
@@ -84,6 +86,7 @@ class NewClip:
     audio: StoredAudio | ReferencedAudio | None = None
     info: AudioInfo = AudioInfo()
     metadata: Metadata = field(default_factory=dict)
+    windows: Windows | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +106,7 @@ class ClipRecord:
         metadata: A flat JSON object.
         created_at: When the id was first put, ISO 8601 in UTC.
         updated_at: When it was last put, ISO 8601 in UTC.
+        windows: How many windows of it are searched; 0 for a clip that is searched as a whole.
     """
 
     id: str
@@ -117,6 +121,7 @@ class ClipRecord:
     metadata: Metadata
     created_at: str
     updated_at: str
+    windows: int = 0
 
 
 def check_id(clip_id: str) -> str:

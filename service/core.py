@@ -20,7 +20,7 @@ from service.encoder import Encoder
 from service.errors import NotReadyError
 from service.gallery import Gallery
 from service.hearing import Ear, HearingLimits
-from service.intake import Intake
+from service.intake import Intake, library_windowing
 from service.library import Library
 from service.metrics import Metrics
 from service.precision import open_checked
@@ -136,7 +136,7 @@ class Core:
                 max_k=settings.max_k,
             ),
             listener=listener,
-            intake=Intake(listener, library),
+            intake=Intake(listener, library, library_windowing(settings.window_s)),
             bulk=BulkReader(
                 dim=encoder.dim,
                 fingerprint=encoder.fingerprint,

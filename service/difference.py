@@ -96,7 +96,8 @@ def mean_reference(
 ) -> Float32[np.ndarray, " dim"]:
     """Return the mean of embeddings; of equal ones exactly these."""
     stacked = np.asarray(references, np.float64)
-    return stacked.mean(axis=0).astype(np.float32)
+    mean: np.ndarray = stacked.mean(axis=0).astype(np.float32)
+    return mean
 
 
 def spread(

@@ -80,9 +80,20 @@ class Ear:
         self._decoders = threading.BoundedSemaphore(decoders)
 
     def embed(
-        self, files: Sequence[BinaryIO], phases: Phases, *, windowing: Windowing | None = None
+        self,
+        files: Sequence[BinaryIO],
+        phases: Phases,
+        *,
+        windowing: Windowing | None = None,
+        max_windows: int | None = None,
     ) -> list[Embedded]:
         """Decode and embed files, in their order; equal samples get equal bits.
+
+        Args:
+            files: Audio files, seekable.
+            phases: Takes the time spent.
+            windowing: Cut the clips into windows.
+            max_windows: Most windows of all files together; the limit of a request if None.
 
         Raises:
             AudioError: A file does not become audio, or is over a limit.
@@ -91,8 +102,10 @@ class Ear:
             DeadlineError: The deadline passed.
         """
         ahead = int(AHEAD_S * self.encoder.sample_rate)
+        most = self.limits.max_windows if max_windows is None else max_windows
         with Flight(self._runs, phases, ahead) as flight:
-            hearing = _Hearing(self, flight, phases, windowing)
+            compares = self.cache.keeps or len(files) > 1
+            hearing = _Hearing(self, flight, phases, windowing, most, compares=compares)
             takes = [hearing.begin(file) for file in files]
             flight.land()
         return [self._finish(take) for take in takes]
@@ -118,35 +131,49 @@ class Ear:
 
     def _finish(self, take: Take) -> Embedded:
         embedded = take.finish()
-        self.cache.put(take.key, embedded)
+        fingerprint, digest, _ = take.key
+        # Known without its windows as well, for whoever asks for none.
+        self.cache.put((fingerprint, digest, None), replace(embedded, windows=None))
+        if embedded.windows is not None:
+            self.cache.put(take.key, embedded)
         return embedded
 
 
 class _Hearing:
     """One request: its files begin one after another and share its limits.
 
+    Where `compares` is false there is nothing that a file could equal, and it is not hashed.
+
     Raises:
         WindowInvalidError: The windows would be too short or too long.
     """
 
     def __init__(
-        self, ear: Ear, flight: Flight, phases: Phases, windowing: Windowing | None
+        self,
+        ear: Ear,
+        flight: Flight,
+        phases: Phases,
+        windowing: Windowing | None,
+        max_windows: int,
+        *,
+        compares: bool,
     ) -> None:
         self._ear = ear
         self._info = ear.encoder.info
         self._flight = flight
         self._phases = phases
         self._windowing = windowing
+        self._compares = compares
         self._partials = None if windowing is None else windowing.in_partials(self._info)
         self._samples_left = ear.limits.audio.max_samples
-        self._windows_left = ear.limits.max_windows
+        self._max_windows = self._windows_left = max_windows
         self._by_content: dict[Key, Take] = {}
         self._by_samples: dict[bytes, Take] = {}
 
     def begin(self, file: BinaryIO) -> Take:
         """Decode a file and hand its pieces to the encoder, unless its content is known."""
         with self._phases.measure("decode"):
-            digest = content_digest(file)
+            digest = content_digest(file) if self._compares else ""
         key = (self._ear.encoder.fingerprint, digest, self._windowing)
         take = self._by_content.get(key) or self._recall(key) or self._hear(file, key)
         if take.n_samples > self._samples_left:
@@ -157,12 +184,19 @@ class _Hearing:
         return take
 
     def _recall(self, key: Key) -> Take | None:
-        embedded = self._ear.cache.get(key)
+        embedded = self._known(*key)
         if embedded is None:
             return None
         take = Take(key, self._info)
         take.end(embedded.info, embedded.samples_digest, embedded)
         return self._same(take)
+
+    def _known(self, fingerprint: str, digest: str, windowing: Windowing | None) -> Embedded | None:
+        """Return what the cache has of a file, with its windows if it has any."""
+        embedded = self._ear.cache.get((fingerprint, digest, None))
+        if embedded and windowing and windowing.cuts(embedded.n_samples, self._info):
+            return self._ear.cache.get((fingerprint, digest, windowing))
+        return embedded
 
     def _hear(self, file: BinaryIO, key: Key) -> Take:
         limits = replace(self._ear.limits.audio, max_samples=self._samples_left)
@@ -184,7 +218,8 @@ class _Hearing:
         """Yield the pieces of a file, each with the digest of all samples so far."""
         digest = hashlib.sha256()
         with open_audio(file, sample_rate=self._info.sample_rate_hz, limits=limits) as reader:
-            for piece in take.cutter.cut(_measured(reader.blocks(), digest, take.level)):
+            hashed = digest if self._compares else None
+            for piece in take.cutter.cut(_measured(reader.blocks(), hashed, take.level)):
                 yield piece, digest.digest()
         take.end(audio_info(reader), digest.digest())
         self._ear.on_audio(reader.duration_s)
@@ -206,22 +241,25 @@ class _Hearing:
             yield piece
 
     def _send(self, take: Take, piece: Piece) -> None:
-        if piece.is_whole and self._windowing is None:
+        if piece.is_whole and not self._is_cut(piece.samples.size):
             self._flight.send(piece.samples, "embedding", take.add_embedding)
         else:
             self._flight.send(piece.samples, "partials", partial(take.add_partials, piece.kept))
 
     def _count_windows(self, n_samples: int) -> int:
         """Count the windows of a clip that is at least so long."""
-        if self._partials is None or self._windowing is None:
+        if self._partials is None or self._windowing is None or not self._is_cut(n_samples):
             return 0
         n_windows = count_windows(self._info.count_partials(n_samples), *self._partials)
         if n_windows > self._windows_left:
             raise WindowInvalidError(
                 f"a hop_s of {self._windowing.hop_s:g} s makes too many windows here;"
-                f" {self._ear.limits.max_windows} are allowed"
+                f" {self._max_windows} are allowed"
             )
         return n_windows
+
+    def _is_cut(self, n_samples: int) -> bool:
+        return self._windowing is not None and self._windowing.cuts(n_samples, self._info)
 
     def _too_many_samples(self) -> SamplesTooManyError:
         return SamplesTooManyError(
@@ -231,9 +269,12 @@ class _Hearing:
 
 
 def _measured(
-    blocks: Iterator[Float32[np.ndarray, " samples"]], digest: hashlib._Hash, level: LevelMeter
+    blocks: Iterator[Float32[np.ndarray, " samples"]],
+    digest: hashlib._Hash | None,
+    level: LevelMeter,
 ) -> Iterator[Float32[np.ndarray, " samples"]]:
     for block in blocks:
-        digest.update(np.ascontiguousarray(block).data)
+        if digest is not None:
+            digest.update(np.ascontiguousarray(block).data)
         level.add(block)
         yield block

@@ -1,4 +1,4 @@
-"""The nearest-neighbour index: unit vectors by clip number, exact while there are few.
+"""The nearest-neighbour index: unit vectors by row, exact while there are few.
 
 What was written lately is searched exactly. When that grows, everything is built into an inverted
 file beside the searches, which then takes its place (`service.settling`).
@@ -16,6 +16,7 @@ import orjson
 from jaxtyping import Bool, Float16, Float32, Int64
 
 from service.exact_index import ExactVectors
+from service.rows import are_whole
 from service.settled_index import SettledVectors
 
 EXACT_BELOW = 50_000
@@ -32,32 +33,32 @@ class Unsettled:
     """What an index held at one moment, to be gathered while it goes on changing.
 
     Attributes:
-        recent: Numbers and vectors that were searched exactly.
+        recent: Rows and vectors that were searched exactly.
         settled: The inverted file there was, if any; its vectors do not change.
-        settled_seqs: The numbers in it that were good.
+        settled_rows: The rows in it that were good.
     """
 
-    recent: tuple[Int64[np.ndarray, " clips"], Float32[np.ndarray, "clips dim"]]
+    recent: tuple[Int64[np.ndarray, " rows"], Float32[np.ndarray, "rows dim"]]
     settled: SettledVectors | None
-    settled_seqs: Int64[np.ndarray, " settled"]
+    settled_rows: Int64[np.ndarray, " settled"]
 
     def gather(self) -> tuple[Int64[np.ndarray, " all"], Float16[np.ndarray, "all dim"]]:
-        """Return all numbers, ascending, and their vectors in half precision."""
-        recent_seqs, recent = self.recent
-        seqs = np.append(self.settled_seqs, recent_seqs)
-        vectors = np.empty((len(seqs), recent.shape[1]), np.float16)
-        n_settled = len(self.settled_seqs)
+        """Return all rows, ascending, and their vectors in half precision."""
+        recent_rows, recent = self.recent
+        rows = np.append(self.settled_rows, recent_rows)
+        vectors = np.empty((len(rows), recent.shape[1]), np.float16)
+        n_settled = len(self.settled_rows)
         for first in range(0, n_settled, _BATCH):
             assert self.settled is not None
             batch = slice(first, min(first + _BATCH, n_settled))
-            vectors[batch] = self.settled.kept(self.settled_seqs[batch])
+            vectors[batch] = self.settled.kept(self.settled_rows[batch])
         vectors[n_settled:] = recent
-        order = np.argsort(seqs)
-        return seqs[order], vectors[order]
+        order = np.argsort(rows)
+        return rows[order], vectors[order]
 
 
 class ClipIndex:
-    """Vectors of the clips as they were at some revision of the catalogue.
+    """Vectors of the clips and their windows as they were at some revision of the catalogue.
 
     Searches may run beside each other, but not beside a change.
 
@@ -75,11 +76,18 @@ class ClipIndex:
         self._exact_below = exact_below
         self._recent = ExactVectors(dim)
         self._settled: SettledVectors | None = None
-        # Numbers put or removed since `unsettled` was asked; None when nothing is being settled.
+        # Rows put or removed since `unsettled` was asked; None when nothing is being settled.
         self._touched: set[int] | None = None
 
     def __len__(self) -> int:
         return len(self._recent) + (len(self._settled) if self._settled else 0)
+
+    @property
+    def rows(self) -> Int64[np.ndarray, " rows"]:
+        """The rows of all vectors, ascending."""
+        if self._settled is None:
+            return self._recent.rows
+        return np.sort(np.append(self._settled.rows, self._recent.rows))
 
     @property
     def is_exact(self) -> bool:
@@ -94,29 +102,41 @@ class ClipIndex:
         return self._settled is not None and self._settled.n_gone > GONE_SHARE * len(self._settled)
 
     def add(
-        self, seqs: Int64[np.ndarray, " clips"], vectors: Float32[np.ndarray, "clips dim"]
+        self, rows: Int64[np.ndarray, " rows"], vectors: Float32[np.ndarray, "rows dim"]
     ) -> None:
-        """Add vectors under numbers that are not in the index."""
-        self._recent.add(seqs, vectors)
-        self._touch(seqs)
+        """Add vectors under rows that are not in the index."""
+        self._recent.add(rows, vectors)
+        self._touch(rows)
 
-    def remove(self, seqs: Sequence[int] | Int64[np.ndarray, " clips"]) -> None:
-        """Remove the vectors of these numbers; numbers that are not there are passed over."""
-        numbers = np.asarray(seqs, np.int64)
+    def remove(self, rows: Sequence[int] | Int64[np.ndarray, " rows"]) -> None:
+        """Remove the vectors of these rows; rows that are not there are passed over."""
+        numbers = np.asarray(rows, np.int64)
         self._recent.remove(numbers)
         if self._settled is not None and len(numbers):
             self._settled.remove(numbers)
         self._touch(numbers)
 
+    def of_clips(self, seqs: Int64[np.ndarray, " clips"]) -> Int64[np.ndarray, " rows"]:
+        """Return the rows that are there of these clips, ascending."""
+        rows = self._recent.of_clips(seqs)
+        if self._settled is None:
+            return rows
+        return np.sort(np.append(self._settled.of_clips(seqs), rows))
+
+    def holds(self, rows: Int64[np.ndarray, " rows"]) -> Bool[np.ndarray, " rows"]:
+        """Tell which of these rows are in the index."""
+        is_recent = self._recent.holds(rows)
+        return is_recent if self._settled is None else is_recent | self._settled.holds(rows)
+
     def vectors(
-        self, seqs: Int64[np.ndarray, " clips"]
-    ) -> tuple[Bool[np.ndarray, " clips"], Float32[np.ndarray, "found dim"]]:
-        """Tell which of these numbers are in the index, and return their vectors in this order."""
-        is_recent, recent = self._recent.vectors(seqs)
+        self, rows: Int64[np.ndarray, " rows"]
+    ) -> tuple[Bool[np.ndarray, " rows"], Float32[np.ndarray, "found dim"]]:
+        """Tell which of these rows are in the index, and return their vectors in this order."""
+        is_recent, recent = self._recent.vectors(rows)
         if self._settled is None:
             return is_recent, recent
-        is_settled, settled = self._settled.vectors(seqs)
-        found = np.empty((len(seqs), self._dim), np.float32)
+        is_settled, settled = self._settled.vectors(rows)
+        found = np.empty((len(rows), self._dim), np.float32)
         found[is_recent], found[is_settled] = recent, settled
         is_there = is_recent | is_settled
         return is_there, found[is_there]
@@ -126,51 +146,50 @@ class ClipIndex:
         query: Float32[np.ndarray, " dim"],
         k: int,
         *,
-        among: Int64[np.ndarray, " clips"] | None = None,
+        among: Int64[np.ndarray, " rows"] | None = None,
         exact: bool = False,
     ) -> tuple[Float32[np.ndarray, " hits"], Int64[np.ndarray, " hits"]]:
-        """Return the inner products and numbers of the nearest clips, best first.
+        """Return the inner products and rows of the nearest vectors, best first.
 
-        Equal scores are ordered by number, also where only some of them fit into k: while the
+        Equal scores are ordered by row, also where only some of them fit into k: while the
         index is exact, the answer depends on what it holds and not on how it came to hold it.
 
         Args:
             query: Unit vector.
             k: Most hits.
-            among: Search these clips only.
+            among: Search these rows only, each given once.
             exact: Look at every vector, whatever it costs.
         """
         # One query cannot be shared out, and on busy cores a team of threads takes milliseconds to
         # meet; the setting is the calling thread's own.
         faiss.omp_set_num_threads(1)
-        scores, seqs = self._recent.search(query, k, among=among)
+        scores, rows = self._recent.search(query, k, among=among)
         if self._settled is not None:
-            more_scores, more_seqs = self._settled.search(query, k, among=among, exact=exact)
-            scores, seqs = np.append(scores, more_scores), np.append(seqs, more_seqs)
-        order = np.lexsort((seqs, -scores))[:k]
-        return scores[order], seqs[order]
+            more_scores, more_rows = self._settled.search(query, k, among=among, exact=exact)
+            scores, rows = np.append(scores, more_scores), np.append(rows, more_rows)
+        order = np.lexsort((rows, -scores))[:k]
+        return scores[order], rows[order]
 
-    def sample(
-        self, n: int
-    ) -> tuple[Int64[np.ndarray, " clips"], Float32[np.ndarray, "clips dim"]]:
-        """Return numbers and vectors of at most n clips, evenly spaced over all, by number."""
-        seqs = np.sort(self._seqs())
-        n_clips = min(n, len(seqs))
-        chosen = seqs[np.arange(n_clips) * len(seqs) // max(n_clips, 1)]
+    def sample(self, n: int) -> tuple[Int64[np.ndarray, " rows"], Float32[np.ndarray, "rows dim"]]:
+        """Return rows and vectors of at most n whole clips, evenly spaced over all, by row."""
+        rows = self.rows
+        rows = rows[are_whole(rows)]
+        n_clips = min(n, len(rows))
+        chosen = rows[np.arange(n_clips) * len(rows) // max(n_clips, 1)]
         return chosen, self.vectors(chosen)[1]
 
     def unsettled(self) -> Unsettled:
         """Tell what there is to be built into an inverted file, and note changes from now on."""
         self._touched = set()
-        seqs = self._recent.seqs
-        settled_seqs = self._settled.seqs if self._settled else np.empty(0, np.int64)
-        return Unsettled((seqs, self._recent.vectors(seqs)[1]), self._settled, settled_seqs)
+        rows = self._recent.rows
+        settled_rows = self._settled.rows if self._settled else np.empty(0, np.int64)
+        return Unsettled((rows, self._recent.vectors(rows)[1]), self._settled, settled_rows)
 
     def settle(self, settled: SettledVectors) -> None:
         """Take what was built of the last `unsettled`; what changed meanwhile keeps its change."""
         touched = np.array(sorted(self._touched or ()), np.int64)
         settled.remove(touched)
-        self._recent.remove(settled.seqs)
+        self._recent.remove(settled.rows)
         self._settled, self._touched = settled, None
 
     def write(self, path: Path) -> None:
@@ -214,11 +233,6 @@ class ClipIndex:
         index.revision = revision
         return index
 
-    def _seqs(self) -> Int64[np.ndarray, " clips"]:
-        if self._settled is None:
-            return self._recent.seqs
-        return np.append(self._settled.seqs, self._recent.seqs)
-
-    def _touch(self, seqs: Int64[np.ndarray, " clips"]) -> None:
+    def _touch(self, rows: Int64[np.ndarray, " rows"]) -> None:
         if self._touched is not None:
-            self._touched.update(seqs.tolist())
+            self._touched.update(rows.tolist())

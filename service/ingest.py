@@ -125,6 +125,7 @@ class Ingest:
                     audio=self._audio(file, item.info, copy=self._copy),
                     info=item.info,
                     metadata=self._kept(file.sha256[:ID_DIGITS]) | self._metadata(file.path),
+                    windows=item.windows,
                 )
                 clips.append((file, clip))
         self._report.added += self._put(clips)
@@ -166,6 +167,7 @@ class Ingest:
             audio=self._audio(file, info, copy=self._copy or not in_place),
             info=info,
             metadata=metadata,
+            windows=self._library.windows(record.id),
         )
 
     def _put(self, clips: Sequence[tuple[Hashed, NewClip]]) -> int:

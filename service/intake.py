@@ -8,11 +8,16 @@ from service.cache import content_digest
 from service.clips import ClipRecord, NewClip, StoredAudio
 from service.filters import Metadata
 from service.library import Library
+from service.pooling import Windowing
+from service.rows import MAX_WINDOWS
 from service.sounds import Listener
 from service.timing import Phases
 
 ID_DIGITS = 32
 """A clip without a name of its own is named by this many digits of its content's SHA-256."""
+
+HOPS_PER_WINDOW = 2
+"""Windows overlap by half: what lasts no longer than that lies whole in one of them."""
 
 EXTENSIONS = {
     "audio/aac": ".aac",
@@ -34,11 +39,13 @@ class Intake:
     Args:
         listener: Embeds them.
         library: Keeps them.
+        windowing: How long clips are cut into windows.
     """
 
-    def __init__(self, listener: Listener, library: Library) -> None:
+    def __init__(self, listener: Listener, library: Library, windowing: Windowing) -> None:
         self._listener = listener
         self._library = library
+        self._windowing = windowing
 
     def store(
         self, content: BinaryIO, *, clip_id: str | None, metadata: Metadata, phases: Phases
@@ -58,13 +65,21 @@ class Intake:
             AudioError: The file does not become audio, or is over a limit.
         """
         sha256 = content_digest(content)
-        (embedded,) = self._listener.embed_files([content], phases)
+        (embedded,) = self._listener.embed_files(
+            [content], phases, windowing=self._windowing, max_windows=MAX_WINDOWS
+        )
         clip = NewClip(
             id=clip_id or sha256[:ID_DIGITS],
             embedding=embedded.embedding,
             audio=StoredAudio(content, sha256, EXTENSIONS.get(embedded.info.media_type or "", "")),
             info=embedded.info,
             metadata=metadata,
+            windows=embedded.windows,
         )
         with phases.measure("store"):
             return self._library.put(clip)
+
+
+def library_windowing(window_s: float) -> Windowing:
+    """Return how clips longer than a window are cut into windows of this length [s]."""
+    return Windowing(window_s, window_s / HOPS_PER_WINDOW, beyond_s=window_s)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +21,11 @@ from service.clips import AudioInfo, ClipRecord, NewClip, ReferencedAudio, Store
 from service.cursor import decode_cursor, encode_cursor
 from service.errors import ClipAudioMissingError, LibraryError
 from service.filters import Filter
+from service.hits import Hit, read_hits
 from service.live_index import LiveIndex
 from service.locks import file_lock
+from service.nearest import Asked
+from service.pooling import Windows
 from service.sampler import Sampler
 from service.space import Space
 from service.store import sync_directory
@@ -40,21 +42,6 @@ __all__ = [
 ]
 
 _LOGGER = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A clip found.
-
-    Attributes:
-        record: The clip.
-        score: Inner product of the query and the clip's unit vector, -1 to 1.
-        shares: Inner product of each term of the query with it, by the term's name.
-    """
-
-    record: ClipRecord
-    score: float
-    shares: dict[str, float] = field(default_factory=dict)
 
 
 class Library:
@@ -185,6 +172,15 @@ class Library:
         """
         return self._catalog.embedding(clip_id)
 
+    def windows(self, clip_id: str) -> Windows | None:
+        """Return the raw embeddings of a clip over time, None if it has no windows.
+
+        Raises:
+            ClipUnknownError: There is none of this id.
+            FingerprintMismatchError: Only other encoders have embedded it.
+        """
+        return self._catalog.windows(clip_id)
+
     def open_audio(self, clip_id: str) -> Path:
         """Return the file with the audio of a clip, as it came.
 
@@ -237,11 +233,14 @@ class Library:
         filter: Filter | None = None,
         exclude: frozenset[str] = frozenset(),
         terms: Mapping[str, Float32[np.ndarray, " dim"]] | None = None,
+        every_window: bool = False,
     ) -> list[Hit]:
         """Return the clips nearest to a query, best first; the older clip first among equals.
 
+        Each clip comes once, with the place of its nearest window.
+
         Every write acknowledged before the call is seen, by whichever process it was made. A clip
-        deleted while the search runs may be missing from it.
+        changed or deleted while the search runs may be missing from it.
 
         Args:
             query: Unit vector, compared with those of the clips; zero is near to nothing.
@@ -249,22 +248,24 @@ class Library:
             filter: Only clips whose metadata passes; k of them if there are as many.
             exclude: Ids of clips to leave out.
             terms: Vectors of which each hit's shares are wanted, by name.
+            every_window: Let every window be a hit of its own, and every clip without windows.
         """
         if not query.any():
             return []
-        among = None if filter is None else self._catalog.matching(filter)
-        found = self._index.search(query, k + len(exclude), among=among, terms=terms)
-        records = self._catalog.records(found.seqs.tolist())
-        hits = [
-            Hit(
-                records[seq],
-                float(found.scores[rank]),
-                {name: float(shares[rank]) for name, shares in found.shares.items()},
-            )
-            for rank, seq in enumerate(found.seqs.tolist())
-            if seq in records and records[seq].id not in exclude
-        ]
-        return hits[:k]
+        asked = Asked(
+            query,
+            k,
+            among=None if filter is None else self._catalog.matching(filter),
+            without=self._catalog.seqs(exclude),
+            every_window=every_window,
+            is_modified=bool(terms),
+        )
+        found = self._index.search(asked, terms)
+        return read_hits(self._catalog, found)
+
+    def n_vectors(self) -> int:
+        """Number of vectors that a search compares: those of clips and of windows."""
+        return self._index.n_vectors()
 
     def count(self) -> int:
         """Number of clips."""

@@ -14,28 +14,35 @@ from service.background import Background
 from service.catalog import Catalog
 from service.index import EXACT_BELOW, ClipIndex
 from service.locks import SharedLock
-from service.recall import Asked, RecallAudit
+from service.nearest import Asked, find_places, nearest
+from service.recall import RecallAudit
+from service.rows import clips_of
 from service.settled_index import build
 from service.snapshot import Origin, Snapshots
 from service.space import Space, items
 
 
 class Found(NamedTuple):
-    """The nearest clips, best first.
+    """The hits of a search, best first.
 
     Attributes:
-        scores: Their inner products with the query, float32 [hits].
-        seqs: Their numbers, int64 [hits].
-        shares: Their inner products with each term of the query, by its name, float32 [hits].
+        scores: Inner products of the query and the nearest row of each, float32 [hits].
+        rows: Where each was found: a window, or a clip that has none, see `service.rows`.
+        shares: Inner products of each term of the query, by its name, and the nearest row of each.
     """
 
     scores: np.ndarray
-    seqs: np.ndarray
+    rows: np.ndarray
     shares: dict[str, np.ndarray]
+
+    @property
+    def seqs(self) -> Int64[np.ndarray, " hits"]:
+        """The numbers of the clips."""
+        return clips_of(self.rows)
 
 
 class LiveIndex:
-    """Searches the clips of a catalogue by where they lie in a space.
+    """Searches the clips of a catalogue, and their windows, by where they lie in a space.
 
     The vectors are a cache of the catalogue: read from a snapshot if there is a good one, brought
     up to the catalogue's revision before every search, and rebuilt if that fails half way.
@@ -44,7 +51,7 @@ class LiveIndex:
         catalog: The truth.
         directory: Place of the snapshot.
         space: Where their embeddings lie.
-        exact_below: Clips up to which every search looks at all of them.
+        exact_below: Vectors up to which every search looks at all of them.
 
     Attributes:
         audit: Measures the recall of live searches, where the index is not exact.
@@ -71,40 +78,40 @@ class LiveIndex:
         self.audit = RecallAudit(self._search_exactly)
 
     def search(
-        self,
-        query: Float32[np.ndarray, " dim"],
-        k: int,
-        *,
-        among: Int64[np.ndarray, " clips"] | None = None,
-        terms: Mapping[str, Float32[np.ndarray, " dim"]] | None = None,
+        self, asked: Asked, terms: Mapping[str, Float32[np.ndarray, " dim"]] | None = None
     ) -> Found:
-        """Return the nearest clips, see `ClipIndex.search`.
+        """Return the nearest clips or windows, see `service.nearest`.
 
         Every write that was acknowledged before the call is seen.
 
         Args:
-            query: Unit vector.
-            k: Most hits.
-            among: Search these clips only.
+            asked: The search.
             terms: Vectors of which each hit's shares are wanted, by name.
         """
         with self._level() as index:
-            scores, seqs = index.search(query, k, among=among)
+            scores, rows = nearest(index, asked)
             shares = {}
             if terms:
-                _, vectors = index.vectors(seqs)
+                _, vectors = index.vectors(rows)
                 shares = {name: vectors @ term for name, term in terms.items()}
+            places = find_places(index, asked.query, rows)
             is_exact = index.is_exact
         if not is_exact:
-            self.audit.offer(Asked(query, k, among, is_modified=bool(terms)), seqs)
-        return Found(scores, seqs, shares)
+            self.audit.offer(asked, rows)
+        return Found(scores, places, shares)
+
+    def n_vectors(self) -> int:
+        """Count the vectors that a search compares: those of clips and of windows."""
+        with self._level() as index:
+            return len(index)
 
     def sample(
         self, n: int
     ) -> tuple[int, Int64[np.ndarray, " clips"], Float32[np.ndarray, "clips dim"]]:
         """Return the revision, and numbers and vectors of clips, see `ClipIndex.sample`."""
         with self._level() as index:
-            return index.revision, *index.sample(n)
+            rows, vectors = index.sample(n)
+            return index.revision, clips_of(rows), vectors
 
     def refresh(self) -> None:
         """Bring the index to the catalogue's revision."""
@@ -148,7 +155,7 @@ class LiveIndex:
 
     def _search_exactly(self, asked: Asked) -> Int64[np.ndarray, " hits"]:
         with self._level() as index:
-            return index.search(asked.query, asked.k, among=asked.among, exact=True)[1]
+            return nearest(index, asked, exact=True)[1]
 
     @contextmanager
     def _level(self) -> Iterator[ClipIndex]:
@@ -171,29 +178,31 @@ class LiveIndex:
     def _catch_up(self, index: ClipIndex) -> ClipIndex:
         is_new = len(index) == 0
         with self._catalog.changes(index.revision) as changes:
-            index.remove(changes.gone)
-            for seqs, embeddings in changes.batches:
-                self._put(index, seqs, embeddings, is_new=is_new)
+            if not is_new:
+                changed = np.append(changes.gone, clips_of(changes.rows))
+                index.remove(np.setdiff1d(index.of_clips(changed), changes.rows))
+            for rows, embeddings in changes.batches:
+                self._put(index, rows, embeddings, is_new=is_new)
             index.revision = changes.revision
         return index
 
     def _put(
         self,
         index: ClipIndex,
-        seqs: Int64[np.ndarray, " clips"],
-        embeddings: Float16[np.ndarray, "clips embedding_dim"],
+        rows: Int64[np.ndarray, " rows"],
+        embeddings: Float16[np.ndarray, "rows embedding_dim"],
         *,
         is_new: bool,
     ) -> None:
         vectors = items(self._space, embeddings.astype(np.float32))
         if not is_new:
             # A change of a clip need not move it, and removing costs a pass over the whole index.
-            is_there, before = index.vectors(seqs)
+            is_there, before = index.vectors(rows)
             is_placed = is_there.copy()
             is_placed[is_there] = _are_equal(vectors[is_there], before)
-            index.remove(seqs[is_there & ~is_placed])
-            seqs, vectors = seqs[~is_placed], vectors[~is_placed]
-        index.add(seqs, vectors)
+            index.remove(rows[is_there & ~is_placed])
+            rows, vectors = rows[~is_placed], vectors[~is_placed]
+        index.add(rows, vectors)
 
 
 def _are_equal(

@@ -56,6 +56,11 @@ class Metrics:
             "minuend_audio_seconds", "Audio that was embedded.", registry=self._registry
         )
         self.clips = Gauge("minuend_library_clips", "Clips stored.", registry=self._registry)
+        self.vectors = Gauge(
+            "minuend_library_vectors",
+            "Vectors that searches compare: of clips, and of windows of the long ones.",
+            registry=self._registry,
+        )
         self._recall = Histogram(
             "minuend_index_recall",
             "Share of the truly nearest that a sampled live search found, by kind of query.",

@@ -30,10 +30,21 @@ class Windows:
 
 @dataclass(frozen=True, slots=True)
 class Windowing:
-    """How to cut a clip into windows: their length and the step from one to the next [s]."""
+    """How to cut a clip into windows.
+
+    Attributes:
+        window_s: Their length [s].
+        hop_s: From the start of one to that of the next [s].
+        beyond_s: A clip up to this long is not cut [s].
+    """
 
     window_s: float
     hop_s: float
+    beyond_s: float = 0.0
+
+    def cuts(self, n_samples: int, info: EncoderInfo) -> bool:
+        """Tell whether a clip of this length has windows."""
+        return n_samples > self.beyond_s * info.sample_rate_hz
 
     def in_partials(self, info: EncoderInfo) -> tuple[int, float]:
         """Return both, the length rounded to partials and the step to halves of one.
@@ -142,11 +153,14 @@ class WindowPool:
         self._end([start for start in self._open if start < last_start])
         per_partial = self._info.partial_frames
         last = self._open[last_start].embedding(n_frames - last_start * per_partial)
-        partial_s = per_partial * self._info.block_samples / self._info.sample_rate_hz
-        starts = np.array([self._start(n) for n in range(n_windows)])
-        ends_s = np.minimum(starts + self._window, self._n_partials) * partial_s
-        ends_s[-1] = n_samples / self._info.sample_rate_hz
-        return Windows(whole, np.stack([*self._embeddings, last]), starts * partial_s, ends_s)
+        # In samples first, so that seconds are rounded once.
+        partial_samples = per_partial * self._info.block_samples
+        starts = np.array([self._start(n) for n in range(n_windows)]) * partial_samples
+        ends = starts + self._window * partial_samples
+        ends[-1] = n_samples
+        rate_hz = self._info.sample_rate_hz
+        embeddings = np.stack([*self._embeddings, last])
+        return Windows(whole, embeddings, starts / rate_hz, ends / rate_hz)
 
     def _begin(self, last: int) -> None:
         """Begin the windows that start before a partial."""

@@ -7,7 +7,8 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from io import BufferedReader
 from pathlib import Path
 from typing import Self, TypeVar
@@ -16,10 +17,15 @@ import numpy as np
 from jaxtyping import Float32
 
 from service.audio import Audio, AudioLimits, decode
+from service.batching import Batcher
 from service.clips import AudioInfo
 from service.encoder import Encoder
-from service.errors import AudioError
+from service.errors import AudioError, AudioTooLongError
+from service.hearing import Ear, HearingLimits
+from service.pooling import Windowing, Windows
+from service.rows import MAX_WINDOWS
 from service.takes import audio_info
+from service.timing import Phases
 
 WORKERS = 2
 # How far the threads may be ahead of the encoder. Decoded audio takes more memory than its file,
@@ -28,6 +34,8 @@ AHEAD_FILES = 32
 AHEAD_BYTES = 32 * 1024 * 1024
 BATCH_FILES = 16
 BATCH_S = 60.0
+WHOLE_S = 60.0
+"""A file up to this long is decoded as a whole, ahead of the encoder [s]."""
 
 T = TypeVar("T")
 
@@ -74,11 +82,19 @@ class Hashed:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedFile:
-    """A file that was decoded and embedded: facts about it, and its raw embedding [dim]."""
+    """A file that was decoded and embedded.
+
+    Attributes:
+        path: The file.
+        info: What decoding told about it.
+        embedding: Its raw embedding [dim].
+        windows: Its raw embeddings over time, if it is long enough and they are wanted.
+    """
 
     path: Path
     info: AudioInfo
     embedding: Float32[np.ndarray, " dim"]
+    windows: Windows | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +103,33 @@ class _Decoded:
     audio: Audio
 
 
+@dataclass(frozen=True, slots=True)
+class _Long:
+    """A file that is decoded while it is encoded, and never held as a whole."""
+
+    path: Path
+
+
+_Read = _Decoded | _Long | Unreadable
+
+
 class FileReader:
     """Reads files with threads of its own; to be used as a context manager.
 
     Args:
         encoder: Embeds them.
         limits: How much one file may hold.
+        windowing: How files are cut into windows; they are not if None.
     """
 
-    def __init__(self, encoder: Encoder, *, limits: AudioLimits) -> None:
+    def __init__(
+        self, encoder: Encoder, *, limits: AudioLimits, windowing: Windowing | None = None
+    ) -> None:
+        self.windowing = windowing
         self._encoder = encoder
         self._limits = limits
+        self._batcher = Batcher(encoder)
+        self._ear = Ear(encoder, self._batcher, limits=HearingLimits(limits, MAX_WINDOWS))
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="read")
 
     def __enter__(self) -> Self:
@@ -105,6 +137,7 @@ class FileReader:
 
     def __exit__(self, *exception: object) -> None:
         self._pool.shutdown(cancel_futures=True)
+        self._batcher.close()
 
     def hash(self, paths: Iterable[Path]) -> Iterator[Hashed | Unreadable]:
         """Yield each file with the digest of its content, in their order."""
@@ -112,30 +145,56 @@ class FileReader:
 
     def embed(self, paths: Iterable[Path]) -> Iterator[list[EmbeddedFile | Unreadable]]:
         """Yield files with their embeddings in their order, a batch at a time."""
-        batch: list[_Decoded | Unreadable] = []
+        batch: list[_Read] = []
         seconds = 0.0
         for item in self._ahead(self._decode, paths):
             batch.append(item)
-            seconds += item.audio.duration_s if isinstance(item, _Decoded) else 0.0
+            seconds += _seconds(item)
             if len(batch) >= BATCH_FILES or seconds >= BATCH_S:
                 yield self._encode(batch)
                 batch, seconds = [], 0.0
         if batch:
             yield self._encode(batch)
 
-    def _encode(self, batch: list[_Decoded | Unreadable]) -> list[EmbeddedFile | Unreadable]:
+    def _encode(self, batch: list[_Read]) -> list[EmbeddedFile | Unreadable]:
         clips = [item.audio.samples for item in batch if isinstance(item, _Decoded)]
-        embeddings = iter(self._encoder.embed(clips))
-        return [
-            item
-            if isinstance(item, Unreadable)
-            else EmbeddedFile(item.path, audio_info(item.audio), next(embeddings))
-            for item in batch
-        ]
+        embeddings = iter(self._encoder.embed([clip for clip in clips if not self._is_cut(clip)]))
+        embedded: list[EmbeddedFile | Unreadable] = []
+        for item in batch:
+            match item:
+                case Unreadable():
+                    embedded.append(item)
+                case _Long(path):
+                    embedded.append(_read(path, partial(self._hear, path)))
+                case _Decoded(path, audio) if self.windowing and self._is_cut(audio.samples):
+                    windows = self._encoder.embed_windows(
+                        audio.samples,
+                        window_s=self.windowing.window_s,
+                        hop_s=self.windowing.hop_s,
+                    )
+                    info = audio_info(audio)
+                    embedded.append(EmbeddedFile(path, info, windows.whole, windows))
+                case _Decoded(path, audio):
+                    embedded.append(EmbeddedFile(path, audio_info(audio), next(embeddings)))
+        return embedded
 
-    def _decode(self, path: Path) -> _Decoded | Unreadable:
-        def decode_file(file: BufferedReader) -> _Decoded:
-            audio = decode(file, sample_rate=self._encoder.sample_rate, limits=self._limits)
+    def _is_cut(self, samples: Float32[np.ndarray, " samples"]) -> bool:
+        return self.windowing is not None and self.windowing.cuts(samples.size, self._encoder.info)
+
+    def _hear(self, path: Path, file: BufferedReader) -> EmbeddedFile:
+        """Embed a long file piece by piece."""
+        (heard,) = self._ear.embed([file], Phases(), windowing=self.windowing)
+        return EmbeddedFile(path, heard.info, heard.embedding, heard.windows)
+
+    def _decode(self, path: Path) -> _Read:
+        def decode_file(file: BufferedReader) -> _Decoded | _Long:
+            limits = replace(self._limits, max_seconds=min(self._limits.max_seconds, WHOLE_S))
+            try:
+                audio = decode(file, sample_rate=self._encoder.sample_rate, limits=limits)
+            except AudioTooLongError:
+                if self._limits.max_seconds <= WHOLE_S:
+                    raise
+                return _Long(path)
             return _Decoded(path, audio)
 
         return _read(path, decode_file)
@@ -154,6 +213,17 @@ class FileReader:
             n_bytes += size_bytes
         for future, _ in waiting:
             yield future.result()
+
+
+def _seconds(item: _Read) -> float:
+    """Return how much audio a file counts as in a batch [s]; a long one ends it."""
+    match item:
+        case _Decoded(_, audio):
+            return audio.duration_s
+        case _Long():
+            return BATCH_S
+        case Unreadable():
+            return 0.0
 
 
 def _hash(path: Path) -> Hashed | Unreadable:

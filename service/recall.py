@@ -4,40 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Lock
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Int64
 
 from service.background import Background
+from service.nearest import Asked
 
 EVERY_S = 10.0
 """Least time between two searches that are measured; an exact one looks at every vector [s]."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A search that was answered.
-
-    Attributes:
-        query: Unit vector [dim].
-        k: Hits asked for.
-        among: Numbers of the clips that were searched; None for all.
-        is_modified: Whether the query has more than one term.
-    """
-
-    query: Float32[np.ndarray, " dim"]
-    k: int
-    among: Int64[np.ndarray, " clips"] | None
-    is_modified: bool
 
 
 class RecallAudit:
     """Repeats a search now and then in the background, exactly, and tells what share was found.
 
     Args:
-        search_exactly: Returns the numbers of the true hits of a search.
+        search_exactly: Returns the rows of the true hits of a search.
         every_s: Least time between two [s].
     """
 

@@ -1,21 +1,25 @@
 """A library embedded anew by another encoder, while services on the old one go on.
 
+Clips that have no windows, though they are long enough, are embedded anew as well.
+
 The vectors come beside those that are there, in small commits, so that a run that was stopped,
 however it was, is gone on with by running it again.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from service.backlog import Pending
+from service.catalog_vectors import Embeddings
 from service.errors import ClipAudioMissingError, ClipUnknownError
 from service.library import Library
 from service.reading import EmbeddedFile, FileReader, Hashed, Unreadable
-from service.vectors import LARGEST
+from service.vectors import fits
 
 PAGE_CLIPS = 64
 
@@ -42,7 +46,7 @@ class Report:
 
     Attributes:
         embedded: Clips that were embedded.
-        unchanged: Clips that had a vector of this encoder before.
+        unchanged: Clips that had all vectors of this encoder before.
         left_out: Clips that could not be embedded.
     """
 
@@ -64,6 +68,12 @@ class Reembedding:
         self._reader = reader
         self._failed: dict[Pending, LeftOut] = {}
         self._n_embedded = 0
+        # Without windows to make, no clip is long enough to need some.
+        self._beyond_s = reader.windowing.beyond_s if reader.windowing else math.inf
+
+    def n_due(self) -> int:
+        """Count the clips that lack a vector or windows."""
+        return self._library.backlog.n_due(self._beyond_s)
 
     def run(self, *, on_clip: Callable[[], object] = lambda: None) -> Report:
         """Embed clips until there are none left but those that cannot be embedded.
@@ -77,10 +87,10 @@ class Reembedding:
             OSError: The library cannot be written.
         """
         backlog = self._library.backlog
-        n_unchanged = self._library.count() - backlog.n_lacking()
+        n_unchanged = self._library.count() - self.n_due()
         while self._sweep(on_clip):
             pass
-        lacking = set(backlog.page(0, backlog.n_lacking()))
+        lacking = set(backlog.page(0, self.n_due(), self._beyond_s))
         left_out = [failure for clip, failure in self._failed.items() if clip in lacking]
         return Report(self._n_embedded, n_unchanged, left_out)
 
@@ -88,7 +98,7 @@ class Reembedding:
         """Go through all clips once; tell whether there was something to do."""
         has_worked = False
         after = 0
-        while page := self._library.backlog.page(after, PAGE_CLIPS):
+        while page := self._library.backlog.page(after, PAGE_CLIPS, self._beyond_s):
             after = page[-1].seq
             if clips := [clip for clip in page if clip not in self._failed]:
                 has_worked = True
@@ -103,7 +113,8 @@ class Reembedding:
             for item in batch:
                 clip, file = next(waiting)
                 if (embedded := self._checked(clip, file, item)) is not None:
-                    vectors.append((clip, embedded.embedding.astype(np.float16)))
+                    whole = embedded.embedding.astype(np.float16)
+                    vectors.append((clip, Embeddings(whole, embedded.windows)))
             self._n_embedded += len(self._library.backlog.add(vectors))
         if failed := [clip for clip in clips if clip in self._failed]:
             self._library.backlog.leave_out(failed)
@@ -135,7 +146,7 @@ class Reembedding:
             self._fail(clip, item.code, f"{item.path}: {item.reason}")
         elif not file.is_unchanged():
             self._fail(clip, "file_changed", f"{file.path} was changed while it was read")
-        elif not np.all(np.abs(item.embedding) <= LARGEST):
+        elif not fits(item.embedding) or (item.windows and not fits(item.windows.embeddings)):
             self._fail(clip, "embedding_invalid", f"{file.path}: its embedding is not finite")
         else:
             return item

@@ -59,6 +59,7 @@ def clip_body(record: ClipRecord) -> dict[str, Any]:
         "channels": record.channels,
         "media_type": record.media_type,
         "size_bytes": record.size_bytes,
+        "windows": record.windows,
         "sha256": record.sha256,
         "audio": audio_path(record),
         "created_at": record.created_at,

@@ -129,7 +129,8 @@ class BoundRuns:
         places = self._places.pop(shapes, None)
         if places is None:
             places = {
-                name: onnxruntime.OrtValue.ortvalue_from_numpy(value, self._device)
+                # A copy, since on the CPU the value would lie in the array that was given.
+                name: onnxruntime.OrtValue.ortvalue_from_numpy(value.copy(), self._device)
                 for name, value in inputs.items()
             }
         else:

@@ -130,6 +130,10 @@ MetadataField = Annotated[
     dict[str, Any], PlainValidator(_metadata), WithJsonSchema({"type": "object"})
 ]
 K = Annotated[int, Field(ge=1, description="Hits to return; at most MINUEND_MAX_K.")]
+EveryWindow = Annotated[
+    bool,
+    Field(description="Let every window of a long clip be a hit of its own, not its best alone."),
+]
 Weight = Annotated[
     float,
     Field(
@@ -182,6 +186,7 @@ class DifferenceFields(Fields):
     )
     k: K = DEFAULT_K
     filter: FilterField | None = Field(None, description="Which clips may be hits.")
+    every_window: EveryWindow = False
     reference_weight: Weight | None = None
     phrases: int = Field(
         DEFAULT_PHRASES, ge=0, le=MAX_PHRASES, description="Words for the change to return."
@@ -219,6 +224,7 @@ class SearchFields(Fields):
     )
     k: K = DEFAULT_K
     filter: FilterField | None = Field(None, description="Which clips may be hits.")
+    every_window: EveryWindow = False
 
 
 class ClipFields(Fields):

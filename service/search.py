@@ -25,17 +25,19 @@ from service.towers import Towers
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Which clips to return.
+    """Which hits to return.
 
     Attributes:
         k: Most hits, 1..max_k.
         filter: What their metadata must hold; None for any.
         reference_weight: How much of the reference is subtracted, 0..1; the bundle's if None.
+        every_window: Whether every window of a long clip is a hit of its own, not its best alone.
     """
 
     k: int
     filter: Filter | None = None
     reference_weight: float | None = None
+    every_window: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class RankedHit:
         return {
             "clip_id": record.id,
             "score": self.hit.score,
+            "start_s": self.hit.start_s,
+            "end_s": self.hit.end_s,
             "contributions": self.contributions,
             "metadata": record.metadata,
             "duration_s": record.duration_s,
@@ -253,6 +257,7 @@ class Searcher:
                 filter=ranking.filter,
                 exclude=exclude,
                 terms=query.terms if is_mixed else None,
+                every_window=ranking.every_window,
             )
         if is_mixed:
             return [RankedHit(hit, hit.shares) for hit in hits]

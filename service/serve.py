@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
-import uvloop
 from fastapi import FastAPI
 
 from service.app import create_app
@@ -31,7 +30,7 @@ def serve(settings: Settings) -> int:
     configure_logging(settings.log_level)
     try:
         with _listening_socket(settings) as listener:
-            uvloop.run(_serve(create_app(settings), settings, listener))
+            asyncio.run(_serve(create_app(settings), settings, listener))
     except StartupError as error:
         sys.stderr.write(f"minuend cannot start: {error}\n")
         return error.exit_code

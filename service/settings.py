@@ -79,6 +79,12 @@ class Settings(BaseSettings):
         57_600_000, ge=1, description="Most samples of one request, after resampling."
     )
     max_files: int = Field(32, ge=1, le=1000, description="Most audio files in one request.")
+    window_s: float = Field(
+        10.0,
+        ge=1,
+        le=86_400,
+        description="Longer clips are also indexed as windows of this length, one every half [s].",
+    )
     max_windows: int = Field(
         1000, ge=1, le=100_000, description="Most windows in one time-resolved answer."
     )

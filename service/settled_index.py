@@ -1,4 +1,4 @@
-"""Many vectors by clip number, in half precision, searched in the lists nearest to the query.
+"""Many vectors by row, in half precision, searched in the lists nearest to the query.
 
 An inverted file: vectors are kept in lists by the nearest of some thousand centroids, and a search
 looks into the `n_probe` lists nearest to the query. What it finds there is ranked again by the
@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float16, Float32, Int64
 
 from service.background import StoppedError
 from service.difference import unit
+from service.rows import find, select_clips
 
 TARGET_RECALL = 0.99
 """Of the ten nearest, on trial queries, when the number of lists looked into is chosen."""
@@ -25,11 +26,11 @@ TRIAL_K = 10
 ITERATIONS = 8
 POINTS_PER_CENTROID = 40
 SCORED_DIRECTLY = 5_000
-"""So few clips that pass a filter are all compared with the query."""
+"""So few vectors that pass a filter are all compared with the query."""
 
 _BATCH = 10_000
 
-Vectors = Float16[np.ndarray, "clips dim"] | Float32[np.ndarray, "clips dim"]
+Vectors = Float16[np.ndarray, "rows dim"] | Float32[np.ndarray, "rows dim"]
 
 
 class SettledVectors:
@@ -40,7 +41,7 @@ class SettledVectors:
     Args:
         ivf: The FAISS index.
         n_probe: Lists that a search looks into.
-        gone: Numbers whose vectors are no longer good.
+        gone: Rows whose vectors are no longer good.
     """
 
     def __init__(self, ivf: Any, n_probe: int, gone: Iterable[int] = ()) -> None:
@@ -60,26 +61,38 @@ class SettledVectors:
         return len(self._gone)
 
     @property
-    def seqs(self) -> Int64[np.ndarray, " clips"]:
-        """The numbers of all good vectors, ascending."""
-        return np.setdiff1d(self._members, self._gone, assume_unique=True)
+    def rows(self) -> Int64[np.ndarray, " rows"]:
+        """The rows of all good vectors, ascending."""
+        good: np.ndarray = self._members[~find(self._gone, self._members)]
+        return good
 
-    def remove(self, seqs: Int64[np.ndarray, " clips"]) -> None:
-        """Let these numbers be found no more; numbers that are not there are passed over."""
-        self._gone = np.union1d(self._gone, np.intersect1d(seqs, self._members))
+    def of_clips(self, seqs: Int64[np.ndarray, " clips"]) -> Int64[np.ndarray, " rows"]:
+        """Return the rows of all good vectors of these clips, ascending."""
+        rows = select_clips(self._members, seqs)
+        good: np.ndarray = rows[~find(self._gone, rows)]
+        return good
+
+    def remove(self, rows: Int64[np.ndarray, " rows"]) -> None:
+        """Let these rows be found no more; rows that are not there are passed over."""
+        self._gone = np.union1d(self._gone, np.intersect1d(rows, self._members))
+
+    def holds(self, rows: Int64[np.ndarray, " rows"]) -> Bool[np.ndarray, " rows"]:
+        """Tell which of these rows are there."""
+        are_there: np.ndarray = find(self._members, rows) & ~find(self._gone, rows)
+        return are_there
 
     def vectors(
-        self, seqs: Int64[np.ndarray, " clips"]
-    ) -> tuple[Bool[np.ndarray, " clips"], Float32[np.ndarray, "found dim"]]:
-        """Tell which of these numbers are there, and return their vectors in this order."""
-        is_there = np.isin(seqs, self._members) & ~np.isin(seqs, self._gone)
+        self, rows: Int64[np.ndarray, " rows"]
+    ) -> tuple[Bool[np.ndarray, " rows"], Float32[np.ndarray, "found dim"]]:
+        """Tell which of these rows are there, and return their vectors in this order."""
+        is_there = self.holds(rows)
         if not is_there.any():
             return is_there, np.empty((0, self._ivf.d), np.float32)
-        return is_there, self.kept(seqs[is_there])
+        return is_there, self.kept(rows[is_there])
 
-    def kept(self, seqs: Int64[np.ndarray, " clips"]) -> Float32[np.ndarray, "clips dim"]:
-        """Return the vectors of numbers that are or were there; also beside `remove`."""
-        vectors: np.ndarray = self._ivf.reconstruct_batch(seqs)
+    def kept(self, rows: Int64[np.ndarray, " rows"]) -> Float32[np.ndarray, "rows dim"]:
+        """Return the vectors of rows that are or were there; also beside `remove`."""
+        vectors: np.ndarray = self._ivf.reconstruct_batch(rows)
         return vectors
 
     def search(
@@ -87,28 +100,26 @@ class SettledVectors:
         query: Float32[np.ndarray, " dim"],
         k: int,
         *,
-        among: Int64[np.ndarray, " clips"] | None = None,
+        among: Int64[np.ndarray, " rows"] | None = None,
         exact: bool = False,
     ) -> tuple[Float32[np.ndarray, " hits"], Int64[np.ndarray, " hits"]]:
-        """Return inner products and numbers of the nearest that were found, best first.
+        """Return inner products and rows of the nearest that were found, best first.
 
-        A filter keeps its recall: few clips are compared one by one, and for more of them as many
+        A filter keeps its recall: few vectors are compared one by one, and for more of them as many
         more lists are looked into as there are fewer of them in each.
 
         Args:
             query: Unit vector.
             k: Most hits.
-            among: Search these numbers only.
+            among: Search these rows only, each given once.
             exact: Look into all lists.
         """
-        rows = None if among is None else np.intersect1d(among, self._members)
-        if rows is not None:
-            rows = np.setdiff1d(rows, self._gone, assume_unique=True)
-            if len(rows) <= max(SCORED_DIRECTLY, k):
-                return self._rank(query, rows, k)
-        n_probe = self._ivf.nlist if exact else self._widened(rows)
+        chosen = None if among is None else among[self.holds(among)]
+        if chosen is not None and len(chosen) <= max(SCORED_DIRECTLY, k):
+            return self._rank(query, chosen, k)
+        n_probe = self._ivf.nlist if exact else self._widened(chosen)
         parameters = faiss.SearchParametersIVF(nprobe=n_probe)
-        selector = _selector(rows, self._gone)
+        selector = _selector(chosen, self._gone)
         if selector is not None:
             parameters.sel = selector
         queries = np.ascontiguousarray(query, np.float32)[np.newaxis]
@@ -134,28 +145,28 @@ class SettledVectors:
 
     @property
     def gone(self) -> list[int]:
-        """The numbers whose vectors are no longer good."""
+        """The rows whose vectors are no longer good."""
         numbers: list[int] = self._gone.tolist()
         return numbers
 
-    def _widened(self, rows: Int64[np.ndarray, " clips"] | None) -> int:
-        if rows is None:
+    def _widened(self, chosen: Int64[np.ndarray, " rows"] | None) -> int:
+        if chosen is None:
             return self.n_probe
-        share = len(rows) / len(self._members)
+        share = len(chosen) / len(self._members)
         return min(int(self._ivf.nlist), math.ceil(self.n_probe / share))
 
     def _rank(
-        self, query: Float32[np.ndarray, " dim"], seqs: Int64[np.ndarray, " clips"], k: int
+        self, query: Float32[np.ndarray, " dim"], rows: Int64[np.ndarray, " rows"], k: int
     ) -> tuple[Float32[np.ndarray, " hits"], Int64[np.ndarray, " hits"]]:
-        if not len(seqs):
+        if not len(rows):
             return np.empty(0, np.float32), np.empty(0, np.int64)
-        scores = self.kept(seqs) @ query
-        order = np.lexsort((seqs, -scores))[:k]
-        return scores[order], seqs[order]
+        scores = self.kept(rows) @ query
+        order = np.lexsort((rows, -scores))[:k]
+        return scores[order], rows[order]
 
 
 def build(
-    seqs: Int64[np.ndarray, " clips"],
+    rows: Int64[np.ndarray, " rows"],
     vectors: Vectors,
     *,
     is_stopped: Callable[[], bool] = lambda: False,
@@ -163,7 +174,7 @@ def build(
     """Make an inverted file; the same vectors give the same one.
 
     Args:
-        seqs: Number of each vector, each once.
+        rows: Row of each vector, each once.
         vectors: Unit vectors, at least one.
         is_stopped: Asked now and then whether to give up.
 
@@ -186,13 +197,33 @@ def build(
         False,  # keep the vectors themselves, not their distances from the centroids
     )
     ivf.train(centroids)
-    for first in range(0, n, _BATCH):
-        _check(is_stopped)
-        batch = slice(first, first + _BATCH)
-        ivf.add_with_ids(np.ascontiguousarray(vectors[batch], np.float32), seqs[batch])
+    _fill(ivf, rows, vectors, is_stopped)
     settled = SettledVectors(ivf, n_lists)
     settled.n_probe = _choose_n_probe(settled, n_lists, vectors, random)
     return settled
+
+
+def _fill(
+    ivf: Any, rows: Int64[np.ndarray, " rows"], vectors: Vectors, is_stopped: Callable[[], bool]
+) -> None:
+    """Add vectors to lists of the right size, which otherwise grow to half more than they need."""
+    n = len(rows)
+    lists = np.empty(n, np.int64)
+    for first in range(0, n, _BATCH):
+        _check(is_stopped)
+        batch = slice(first, first + _BATCH)
+        lists[batch] = ivf.quantizer.assign(np.ascontiguousarray(vectors[batch], np.float32), 1)[
+            :, 0
+        ]
+    for number, size in enumerate(np.bincount(lists, minlength=ivf.nlist)):
+        ivf.invlists.resize(number, int(size))
+        ivf.invlists.resize(number, 0)
+    for first in range(0, n, _BATCH):
+        _check(is_stopped)
+        batch = slice(first, first + _BATCH)
+        values = np.ascontiguousarray(vectors[batch], np.float32)
+        own, given = np.ascontiguousarray(rows[batch]), np.ascontiguousarray(lists[batch])
+        ivf.add_core(len(values), *map(faiss.swig_ptr, (values, own, given)))
 
 
 def _centroids(
@@ -236,7 +267,7 @@ def _choose_n_probe(
         shares = [len(a & b) / len(b) for a, b in zip(found, exact, strict=True)]
         if np.mean(shares) >= TARGET_RECALL:
             return n_probe
-        n_probe *= 2
+        n_probe += math.ceil(n_probe / 4)
     return n_lists
 
 
@@ -246,15 +277,15 @@ def _check(is_stopped: Callable[[], bool]) -> None:
 
 
 def _selector(
-    rows: Int64[np.ndarray, " clips"] | None, gone: Int64[np.ndarray, " clips"]
+    chosen: Int64[np.ndarray, " rows"] | None, gone: Int64[np.ndarray, " rows"]
 ) -> Any | None:
-    if rows is not None:
-        return faiss.IDSelectorBatch(rows)
+    if chosen is not None:
+        return faiss.IDSelectorBatch(chosen)
     return faiss.IDSelectorNot(faiss.IDSelectorBatch(gone)) if len(gone) else None
 
 
-def _list_ids(ivf: Any) -> Int64[np.ndarray, " clips"]:
-    """Read the numbers of all vectors out of the lists."""
+def _list_ids(ivf: Any) -> Int64[np.ndarray, " rows"]:
+    """Read the rows of all vectors out of the lists."""
     lists = ivf.invlists
     parts = [
         faiss.rev_swig_ptr(lists.get_ids(i), lists.list_size(i)).copy()

@@ -108,15 +108,20 @@ class Listener:
             return [heard(next(embedded)) if vector is None else Heard(vector) for vector in known]
 
     def embed_files(
-        self, files: Sequence[BinaryIO], phases: Phases, *, windowing: Windowing | None = None
+        self,
+        files: Sequence[BinaryIO],
+        phases: Phases,
+        *,
+        windowing: Windowing | None = None,
+        max_windows: int | None = None,
     ) -> list[Embedded]:
-        """Decode and embed files, in their order.
+        """Decode and embed files, in their order, see `Ear.embed`.
 
         Raises:
             AudioError: A file does not become audio, or is over a limit.
             WindowInvalidError: The windows would be too short, too long or too many.
         """
-        return self._ear.embed(files, phases, windowing=windowing)
+        return self._ear.embed(files, phases, windowing=windowing, max_windows=max_windows)
 
     def _open(self, sound: Sound, opened: ExitStack) -> Sound:
         """Return the audio of a stored clip, and any other sound as it is."""

@@ -70,6 +70,7 @@ class Take:
         self.level = LevelMeter()
         self.samples_digest = b""
         self.same: Take | None = None
+        self._encoder = info
         self._info = AudioInfo()
         self._windows = windows
         self._pool = Pool(info.dim)
@@ -108,7 +109,8 @@ class Take:
             whole, windows = self._embedding, None
             if whole is None:
                 whole = self._pool.embedding(n_frames)
-            if self._windows is not None:
+            windowing = self.key[2]
+            if self._windows and windowing and windowing.cuts(n_samples, self._encoder):
                 windows = self._windows.finish(whole, n_samples, n_frames)
             self._embedded = Embedded(
                 self._info, n_samples, self.samples_digest, self.level.mean_square, whole, windows

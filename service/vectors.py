@@ -26,7 +26,7 @@ def parse_vector(value: object) -> Float32[np.ndarray, " dim"]:
         EmbeddingInvalidError: It is neither, or a value is not finite or beyond half precision.
     """
     numbers = _from_base64(value) if isinstance(value, str) else _from_list(value)
-    if not np.all(np.abs(numbers) <= LARGEST):
+    if not fits(numbers):
         raise EmbeddingInvalidError(f"embedding: every value must be finite and within ±{LARGEST}")
     return numbers.astype(np.float32)
 
@@ -42,6 +42,11 @@ def check_dim(vector: Float32[np.ndarray, " dim"], dim: int) -> Float32[np.ndarr
             f"embedding: has {vector.size} values, this bundle's have {dim}"
         )
     return vector
+
+
+def fits(vectors: Float32[np.ndarray, ...]) -> bool:
+    """Tell whether half precision can hold every value: it is finite and not too large."""
+    return bool(np.all(np.abs(vectors) <= LARGEST))
 
 
 def to_base64(vector: Float32[np.ndarray, ...]) -> str:

@@ -16,12 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from service.catalog import Catalog, Entry
+from service.catalog_vectors import Embeddings
 from service.clips import ClipRecord, NewClip, ReferencedAudio, Source, StoredAudio, check_id
 from service.errors import EmbeddingInvalidError
 from service.filters import check_metadata
 from service.locks import file_lock
 from service.store import AudioStore, StagedAudio, sync_directory
-from service.vectors import LARGEST, check_dim
+from service.vectors import LARGEST, check_dim, fits
 
 
 class ClipWriter:
@@ -91,7 +92,8 @@ class ClipWriter:
         check_id(clip.id)
         check_metadata(clip.metadata)
         check_dim(clip.embedding, self._dim)
-        if not np.all(np.abs(clip.embedding) <= LARGEST):
+        windows = clip.windows
+        if not fits(clip.embedding) or (windows and not fits(windows.embeddings)):
             raise EmbeddingInvalidError(
                 f"clip {clip.id!r}: a value of the embedding is not finite or beyond ±{LARGEST}"
             )
@@ -120,8 +122,9 @@ def _entry(clip: NewClip, staged: StagedAudio | None) -> Entry:
         metadata=clip.metadata,
         created_at=now,
         updated_at=now,
+        windows=len(clip.windows.embeddings) if clip.windows else 0,
     )
-    return Entry(record, clip.embedding.astype(np.float16))
+    return Entry(record, Embeddings(clip.embedding.astype(np.float16), clip.windows))
 
 
 def _absolute(path: Path) -> str:

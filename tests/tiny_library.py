@@ -13,6 +13,7 @@ from jaxtyping import Float32
 from service.clips import AudioInfo, NewClip, StoredAudio
 from service.filters import Metadata
 from service.library import Library
+from service.pooling import Windows
 from service.space import CentredSpace
 
 DIM = 16
@@ -36,16 +37,32 @@ def make_stored(content: bytes, extension: str = ".wav") -> StoredAudio:
     return StoredAudio(io.BytesIO(content), hashlib.sha256(content).hexdigest(), extension)
 
 
+def make_windows(seed: int, n_windows: int) -> Windows | None:
+    """Return windows of 10 s, one every 5 s; none if there are to be none."""
+    if n_windows == 0:
+        return None
+    embeddings = [make_embedding(1000 * (seed + 1) + n) for n in range(n_windows)]
+    starts_s = 5.0 * np.arange(n_windows)
+    return Windows(make_embedding(seed), np.stack(embeddings), starts_s, starts_s + 10)
+
+
 def make_clip(
-    clip_id: str, seed: int, *, metadata: Metadata | None = None, stored: bool = True
+    clip_id: str,
+    seed: int,
+    *,
+    metadata: Metadata | None = None,
+    stored: bool = True,
+    n_windows: int = 0,
 ) -> NewClip:
-    """Return a clip whose embedding and audio come from the seed."""
+    """Return a clip whose embeddings and audio come from the seed."""
+    duration_s = 5.0 * n_windows + 5 if n_windows else 1.5
     return NewClip(
         id=clip_id,
         embedding=make_embedding(seed),
         audio=make_stored(make_bytes(seed)) if stored else None,
-        info=AudioInfo("audio/wav", 1.5, 48_000, 2),
+        info=AudioInfo("audio/wav", duration_s, 48_000, 2),
         metadata=metadata or {},
+        windows=make_windows(seed, n_windows),
     )
 
 

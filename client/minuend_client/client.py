@@ -100,7 +100,7 @@ class Client:
             mixture: A file; or name a stored clip as ``mixture_id``.
             reference: A file, or several whose mean is subtracted; or name stored clips as
                 ``reference_id``.
-            **fields: Further fields of the endpoint: ``k``, ``filter``, ``reference_weight``,
+            **fields: Further fields of the endpoint: ``k``, ``filter``, ``every_window``,
                 ``curve`` ...
 
         Raises:
@@ -126,7 +126,8 @@ class Client:
             reference: A file to take away from it; or name a stored clip as ``reference_id``.
             modifier: Text, such as "with heavier rain".
             modifier_strength: How much the text counts, 0 to 4; 1 if None.
-            **fields: Further fields of the endpoint: ``k``, ``filter``, ``clip_id`` ...
+            **fields: Further fields of the endpoint: ``k``, ``filter``, ``clip_id``,
+                ``every_window`` ...
 
         Raises:
             ProblemError: The service refused.

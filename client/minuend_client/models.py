@@ -45,13 +45,14 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A clip that was found.
+    """A clip that was found, or a window of it.
 
     Attributes:
         score: Cosine, -1 to 1; higher is nearer.
         contributions: What each term of the query gave to the score.
-        start_s: Where in the clip the best window begins, if the answer says [s].
-        end_s: Where it ends [s].
+        start_s: Where in the clip the best window begins; 0 for a short clip, None for one whose
+            length is not known [s].
+        end_s: Where it ends; the end of a short clip [s].
     """
 
     clip_id: str
@@ -146,7 +147,12 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A clip of the library; ``source`` is stored, referenced or vector."""
+    """A clip of the library.
+
+    Attributes:
+        source: stored, referenced or vector.
+        windows: How many windows of it are searched beside the whole; 0 for a short clip.
+    """
 
     clip_id: str
     source: str
@@ -159,6 +165,7 @@ class Clip:
     media_type: str | None = None
     size_bytes: int | None = None
     sha256: str | None = None
+    windows: int = 0
 
 
 @dataclass(frozen=True, slots=True)

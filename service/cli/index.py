@@ -66,8 +66,10 @@ def command(  # noqa: PLR0913 - one parameter an option
 
     With --reembed and without DIR, the clips are embedded by the encoder of another bundle, beside
     the embeddings they have, while services on the old bundle go on. A run that was stopped goes
-    on where it was. Where only the towers differ, the search index alone is made anew. Clips
-    without audio, or whose audio is gone, keep their place and are not found by searches.
+    on where it was. Long clips that have no windows are embedded as well, also if the encoder is
+    the same. Where only the towers differ, the search index alone is made anew. Clips without
+    audio, or whose audio is gone, keep their place; if the encoder is another, no search finds
+    them.
 
     Exit code 3 says that some files could not be read; they are listed at the end.
     """
@@ -141,6 +143,7 @@ def index_folder(
         open_encoder,
         open_library,
         open_space,
+        windowing,
     )
     from service.folder import find_audio, read_metadata
     from service.ingest import Ingest
@@ -153,7 +156,7 @@ def index_folder(
     there = {file.relative_to(folder).as_posix() for file in files}
     with (
         open_library(settings, encoder, open_space(bundle, settings), create=True) as library,
-        FileReader(encoder, limits=audio_limits(settings)) as reader,
+        FileReader(encoder, limits=audio_limits(settings), windowing=windowing(settings)) as reader,
         tqdm(total=len(files), unit="file", disable=None) as bar,
     ):
         report = Ingest(folder, library, reader, table=rows, copy=copy).run(

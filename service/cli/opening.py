@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from service.encoder import Encoder
     from service.hearing import Ear
     from service.library import Library
+    from service.pooling import Windowing
     from service.search import Searcher
     from service.settings import Settings
     from service.space import Space
@@ -130,6 +131,13 @@ def open_ear(encoder: Encoder, settings: Settings) -> Ear:
 
     limits = HearingLimits(audio_limits(settings), settings.max_windows)
     return Ear(encoder, AtOnce(encoder), limits=limits)
+
+
+def windowing(settings: Settings) -> Windowing:
+    """Return how the clips of the library are cut into windows."""
+    from service.intake import library_windowing
+
+    return library_windowing(settings.window_s)
 
 
 @contextmanager

@@ -81,8 +81,13 @@ _RANKING = (
         type=click.FloatRange(0, 1),
         help="How much of the reference is subtracted  [the bundle's own weight]",
     ),
+    click.option(
+        "--every-window",
+        is_flag=True,
+        help="Let every window of a long clip be a hit, not its best alone.",
+    ),
 )
-RANKING_NAMES = ("k", "filter_text", "reference_weight")
+RANKING_NAMES = ("k", "filter_text", "reference_weight", "every_window")
 
 
 def ranking_options(command: Command) -> Command:
@@ -90,13 +95,19 @@ def ranking_options(command: Command) -> Command:
 
     @functools.wraps(command)
     def with_ranking(
-        *, k: int, filter_text: str | None, reference_weight: float | None, **options: Any
+        *,
+        k: int,
+        filter_text: str | None,
+        reference_weight: float | None,
+        every_window: bool,
+        **options: Any,
     ) -> Any:
         from service.filters import parse_filter
         from service.search import Ranking
 
         condition = None if filter_text is None else parse_filter(filter_text)
-        return command(ranking=Ranking(k, condition, reference_weight), **options)
+        ranking = Ranking(k, condition, reference_weight, every_window=every_window)
+        return command(ranking=ranking, **options)
 
     decorated: Command = with_ranking
     for option in reversed(_RANKING):

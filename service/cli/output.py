@@ -10,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from service.clips import ClipRecord
+    from service.hits import Hit
     from service.reading import Unreadable
     from service.search import RankedHit
 
@@ -42,16 +43,17 @@ def shown_path(path: Path) -> str:
 def tell_hits(hits: Sequence[RankedHit]) -> None:
     """Print a line for each hit: rank, score, length, id, where it is, and its metadata.
 
-    Where a score is made of several terms, what each of them gave stands after it.
+    Of a long clip, the place of the hit in it stands where the length stands otherwise. Where a
+    score is made of several terms, what each of them gave stands after it.
     """
     if not hits:
         click.echo("no hits")
     for rank, ranked in enumerate(hits, start=1):
         record = ranked.hit.record
-        duration = "" if record.duration_s is None else f"{record.duration_s:.1f} s"
+        span = _span(ranked.hit)
         columns = (record.id, _place(record), _metadata(record))
         score = f"{ranked.hit.score:7.3f}{_terms(ranked)}"
-        click.echo(f"{rank:3} {score} {duration:>8}  {'  '.join(columns)}".rstrip())
+        click.echo(f"{rank:3} {score} {span:>8}  {'  '.join(columns)}".rstrip())
 
 
 def tell_unreadable(unreadable: Sequence[Unreadable]) -> None:
@@ -70,6 +72,21 @@ def unreadable_bodies(unreadable: Sequence[Unreadable]) -> list[dict[str, str]]:
         {"path": click.format_filename(item.path), "code": item.code, "reason": item.reason}
         for item in unreadable
     ]
+
+
+def _span(hit: Hit) -> str:
+    """Return the length of a clip or, of a long one, from where to where the hit is."""
+    if hit.start_s is None or hit.end_s is None:
+        return ""
+    if not hit.record.windows:
+        return f"{hit.end_s:.1f} s"
+    return f"{_clock(hit.start_s)}-{_clock(hit.end_s)}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _terms(ranked: RankedHit) -> str:

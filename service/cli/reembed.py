@@ -36,6 +36,7 @@ def reembed_library(settings: Settings, *, as_json: bool, drop_others: bool) -> 
         open_encoder,
         open_library,
         open_space,
+        windowing,
     )
     from service.reading import FileReader
     from service.reembed import Reembedding
@@ -46,10 +47,11 @@ def reembed_library(settings: Settings, *, as_json: bool, drop_others: bool) -> 
     n_dropped = 0
     with (
         open_library(settings, encoder, space, reembedding=True) as library,
-        FileReader(encoder, limits=audio_limits(settings)) as reader,
-        tqdm(total=library.backlog.n_lacking(), unit="clip", disable=None) as bar,
+        FileReader(encoder, limits=audio_limits(settings), windowing=windowing(settings)) as reader,
     ):
-        report = Reembedding(library, reader).run(on_clip=bar.update)
+        reembedding = Reembedding(library, reader)
+        with tqdm(total=reembedding.n_due(), unit="clip", disable=None) as bar:
+            report = reembedding.run(on_clip=bar.update)
         library.save_snapshot()
         if drop_others:
             n_dropped = library.backlog.drop_others()

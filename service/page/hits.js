@@ -1,9 +1,10 @@
 // A ranked list: each clip with its picture, its score, and what every term contributed.
 
-import { make } from "./dom.js";
+import { button, make } from "./dom.js";
+import { play } from "./player.js";
 import { soundOfClip } from "./sound.js";
 import { makeStrip } from "./strip.js";
-import { descriptionOf, duration, factsOf, nameOf, signed, termName } from "./words.js";
+import { descriptionOf, duration, factsOf, nameOf, signed, span, termName } from "./words.js";
 
 /** Make the list of hits; up and down arrows move from one to the next. */
 export function makeHits(hits) {
@@ -24,16 +25,17 @@ export function makeHits(hits) {
 
 function item(hit, scale) {
   const name = nameOf(hit);
+  const sound = soundOfClip(hit);
   return make(
     "li",
     { class: "hit", data: { clip: hit.clip_id } },
-    makeStrip(soundOfClip(hit)),
+    makeStrip(sound),
     make(
       "div",
       { class: "about" },
       make("h3", { class: "title" }, name),
       ...about(hit),
-      links(hit, name),
+      withPlace(links(hit, name), sound),
     ),
     make(
       "div",
@@ -47,6 +49,20 @@ function item(hit, scale) {
       contributions(hit.contributions, scale),
     ),
   );
+}
+
+/** Before where to go from a clip: the place in it that was found, which plays it from there. */
+function withPlace(actions, sound) {
+  if (sound.place && sound.path) {
+    const when = span(sound.place);
+    actions.prepend(
+      button(`▸ ${when}`, () => play(sound, sound.place.fromS), {
+        class: "quiet when",
+        "aria-label": `Play ${sound.title}, ${when}`,
+      }),
+    );
+  }
+  return actions;
 }
 
 /** What is known about a clip: a sentence, and facts in a line. */

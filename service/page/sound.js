@@ -25,8 +25,15 @@ export function soundOfClip(clip) {
     title: nameOf(clip),
     clipId: clip.clip_id,
     path: clip.audio,
+    place: placeOf(clip),
     picture: () => pictureOfClip(clip),
   };
+}
+
+/** Where in a long clip a hit is: {fromS, toS, ofS}; null for a clip that is short or no hit. */
+export function placeOf({ start_s: fromS, end_s: toS, duration_s: ofS }) {
+  const isPart = typeof fromS === "number" && (fromS > 0 || toS < ofS);
+  return isPart ? { fromS, toS, ofS } : null;
 }
 
 export async function soundById(clipId) {

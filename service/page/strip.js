@@ -4,6 +4,7 @@ import { make } from "./dom.js";
 import { fit, paintSound } from "./paint.js";
 import { nowPlaying, onPlayerChange, play, positionS, seekBy, stop, toggle } from "./player.js";
 import { onThemeChange, playsOnHover } from "./theme.js";
+import { clock } from "./words.js";
 
 const HOVER_MS = 120;
 const painters = new WeakMap();
@@ -22,18 +23,31 @@ export function makeStrip(sound, { onProblem = null, ...look } = {}) {
     {
       type: "button",
       class: "strip",
-      "aria-label": isAudible ? `Play ${sound.title}` : `${sound.title}: no audio is kept`,
+      "aria-label": isAudible ? playLabel(sound) : `${sound.title}: no audio is kept`,
       "aria-pressed": isAudible ? "false" : null,
       disabled: !isAudible,
       data: { key: sound.key },
     },
     canvas,
+    makePlace(sound.place),
     make("span", { class: "cursor", "aria-hidden": "true" }),
     make("span", { class: "glyph", "aria-hidden": "true" }),
   );
   listen(strip, sound, look);
   if (isAudible) whenSeen(strip, () => draw(strip, canvas, sound, look, onProblem));
   return strip;
+}
+
+const playLabel = ({ title, place }) =>
+  place ? `Play ${title} from ${clock(place.fromS)}` : `Play ${title}`;
+
+/** Mark where in a long clip a hit is. */
+function makePlace(place) {
+  if (!place) return null;
+  const mark = make("span", { class: "place", "aria-hidden": "true" });
+  mark.style.setProperty("--from", `${(100 * place.fromS) / place.ofS}%`);
+  mark.style.setProperty("--wide", `${(100 * (place.toS - place.fromS)) / place.ofS}%`);
+  return mark;
 }
 
 async function draw(strip, canvas, sound, look, onProblem) {
@@ -61,7 +75,7 @@ function listen(strip, sound, look) {
     const isPointer = event.detail > 0 && event.pointerType !== "touch";
     hoverKey = null;
     if (isPointer) play(sound, placeS(event));
-    else toggle(sound);
+    else toggle(sound, startOf(sound));
   });
   strip.addEventListener("pointerenter", (event) => {
     if (event.pointerType !== "mouse" || !mayHover()) return;
@@ -79,6 +93,8 @@ function listen(strip, sound, look) {
   });
 }
 
+const startOf = (sound) => sound.place?.fromS ?? 0;
+
 /** Browsers play nothing before the first click or key on the page. */
 const mayHover = () => playsOnHover() && navigator.userActivation?.hasBeenActive !== false;
 
@@ -86,7 +102,7 @@ const mayHover = () => playsOnHover() && navigator.userActivation?.hasBeenActive
 export function hover(sound) {
   if (!mayHover() || nowPlaying() === sound.key || !(sound.file || sound.path)) return;
   hoverKey = sound.key;
-  play(sound);
+  play(sound, startOf(sound));
 }
 
 export function endHover(sound) {

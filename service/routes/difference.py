@@ -64,14 +64,16 @@ async def difference(request: Request, core: CoreDep, phases: PhasesDep) -> Resp
     for what was added, by nearness; a bundle without towers has none. `changed` tells whether
     something was added, at a rate of false alarms that was measured on pairs of excerpts of the
     same recording; a bundle without this calibration has none. With `curve` each stretch of the
-    mixture is compared with the nearest stretch of any reference; stored clips are then decoded. As
-    npy the answer is the difference alone, [dim].
+    mixture is compared with the nearest stretch of any reference; stored clips are then decoded.
+    Hits are given as by `/search`. As npy the answer is the difference alone, [dim].
     """
     async with read_form(request, SHAPE, max_files=core.settings.max_files) as form:
         fields = form.fields
         mixture = _mixture(form)
         references = _references(form)
-        ranking = Ranking(fields.k, fields.filter, fields.reference_weight)
+        ranking = Ranking(
+            fields.k, fields.filter, fields.reference_weight, every_window=fields.every_window
+        )
         found = await core.work(
             core.searcher.difference,
             mixture,

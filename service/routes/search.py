@@ -59,13 +59,17 @@ async def search(request: Request, core: CoreDep, phases: PhasesDep) -> Response
     is added; a modifier alone searches by description. Of a sound less its equal nothing remains:
     there are no hits or, with a modifier, those of the text alone. Each hit's `contributions` say
     what `audio` (with a reference, `difference`) and `modifier` gave; they add up to its score.
-    Clips that the query names are not among the hits.
+    Clips that the query names are not among the hits. Clips longer than `MINUEND_WINDOW_S` are
+    searched window by window too: each comes once, with `start_s` and `end_s` of its best window,
+    or with `every_window` as often as it has windows among the best k.
     """
     async with read_form(request, SHAPE, max_files=core.settings.max_files) as form:
         fields = form.fields
         modifier = _modifier(core, fields)
         positive, reference = _positive(form), _reference(form)
-        ranking = Ranking(fields.k, fields.filter, fields.reference_weight)
+        ranking = Ranking(
+            fields.k, fields.filter, fields.reference_weight, every_window=fields.every_window
+        )
         found = await core.work(
             core.searcher.search, positive, reference, ranking, phases, modifier=modifier
         )

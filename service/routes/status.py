@@ -55,6 +55,7 @@ async def get_info(core: CoreDep) -> Response:
         "licence": manifest.licence,
         "library": {
             "clips": await core.look_up(core.library.count),
+            "vectors": await core.look_up(core.library.n_vectors),
             "revision": await core.look_up(core.library.revision),
             "not_embedded": await core.look_up(core.library.backlog.n_lacking),
         },
@@ -80,4 +81,5 @@ def _towers_body(towers: Towers) -> dict[str, Any]:
 async def get_metrics(core: CoreDep, counted: MetricsDep) -> Response:
     """Give numbers for Prometheus."""
     counted.clips.set(await core.look_up(core.library.count))
+    counted.vectors.set(await core.look_up(core.library.n_vectors))
     return Response(counted.render(), media_type=metrics.CONTENT_TYPE)

@@ -59,6 +59,32 @@ def test_five_uploads_a_search_with_words_a_played_hit_a_difference_and_a_deleti
     expect(own_page.find("#status")).to_have_text("hiss is deleted")
 
 
+def test_a_hit_of_a_long_recording_shows_its_place_and_plays_from_there(
+    own_page: Watched, server: Server, files: dict[str, Path]
+) -> None:
+    samples = synth.noise(5, 60.0, amplitude=0.02)
+    samples[42 * 16_000 : 45 * 16_000] += synth.tone(300, 3.0)
+    put(server, "field", samples, title="field")
+    put(server, "short", synth.noise(6, 2.0), title="short")
+    own_page.open()
+    own_page.give("search-form", "audio", files["low hum"])
+    own_page.find("#search-form .primary").click()
+    hit = own_page.find(".hit", has_text="field")
+    expect(hit.locator(".strip")).to_have_attribute(
+        "aria-label", re.compile(r"field from 0:(35|40)")
+    )
+    expect(hit.locator(".strip .place")).to_have_count(1)
+    expect(own_page.find(".hit", has_text="short").locator(".when, .place")).to_have_count(0)
+
+    place = hit.locator(".when")
+    expect(place).to_have_text(re.compile("0:35\N{EN DASH}0:45|0:40\N{EN DASH}0:50"))
+    place.click()
+
+    expect(hit.locator(".strip")).to_have_attribute("aria-pressed", "true")
+    position = "async () => (await import('/page/player.js')).positionS()"
+    assert 35 <= own_page.page.evaluate(position) < 60
+
+
 def test_more_like_this_and_taking_away(page: Watched) -> None:
     page.open()
     page.find(".starters .action").first.click()

@@ -165,3 +165,27 @@ def test_the_peaks_of_a_curve_are_told_in_words(page: Watched) -> None:
     body = "return m.makeCurve(a, 2).querySelector('.peaks').textContent;"
 
     assert run(page, "curve.js", body, curve) == "0.5 s a dog"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0:00"), (9.99, "0:09"), (65, "1:05"), (3599.9, "59:59"), (3725, "1:02:05")],
+)
+def test_a_place_is_told_as_a_player_shows_it(page: Watched, seconds: float, text: str) -> None:
+    assert run(page, "words.js", "return m.clock(a);", seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("hit", "is_part"),
+    [
+        ({"start_s": 0, "end_s": 2, "duration_s": 2}, False),
+        ({"start_s": None, "end_s": None, "duration_s": None}, False),
+        ({"duration_s": 2}, False),
+        ({"start_s": 0, "end_s": 10, "duration_s": 12}, True),
+        ({"start_s": 5, "end_s": 12, "duration_s": 12}, True),
+    ],
+)
+def test_only_a_part_of_a_recording_is_a_place(
+    page: Watched, hit: dict[str, float | None], is_part: bool
+) -> None:
+    assert run(page, "sound.js", "return m.placeOf(a) !== null;", hit) == is_part

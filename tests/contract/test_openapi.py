@@ -28,6 +28,7 @@ def client(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     with serving(tiny_bundle_path, tmp_path_factory.mktemp("contract") / "library") as client:
         client.put("/clips/tone", files={"audio": TONE})
         client.put("/clips/noise", files={"audio": synth.encode(synth.noise(0))})
+        client.put("/clips/long", files={"audio": synth.encode(synth.noise(0, 16.0))})
         yield client
 
 
@@ -152,11 +153,24 @@ def test_fields_are_documented_in_body_and_query(schema: dict[str, Any]) -> None
     fields = set(content["application/json"]["schema"]["properties"])
     assert {"clip_id", "embedding", "reference_id", "k", "filter"} <= fields
     assert {parameter["name"] for parameter in operation["parameters"]} == fields
-    assert {"modifier", "modifier_strength"} <= fields
+    assert {"modifier", "modifier_strength", "every_window"} <= fields
     strength = content["application/json"]["schema"]["properties"]["modifier_strength"]["anyOf"][0]
     assert (strength["minimum"], strength["maximum"]) == (0, 4)
     parts = set(content["multipart/form-data"]["schema"]["properties"])
     assert parts == fields | {"audio", "reference"}
+
+
+def test_a_hit_is_documented_with_its_place(schema: dict[str, Any]) -> None:
+    hit = schema["components"]["schemas"]["HitOut"]
+
+    assert {"clip_id", "score", "start_s", "end_s", "contributions"} <= set(hit["required"])
+    for name in ("start_s", "end_s"):
+        kinds = {kind["type"] for kind in hit["properties"][name]["anyOf"]}
+        assert kinds == {"number", "null"}
+    for path in ("/search", "/difference"):
+        content = schema["paths"][path]["post"]["requestBody"]["content"]
+        field = content["application/json"]["schema"]["properties"]["every_window"]
+        assert (field["type"], field["default"]) == ("boolean", False)
 
 
 def bulk_line(client: Client) -> bytes:
@@ -171,6 +185,12 @@ def bulk_line(client: Client) -> bytes:
         (answers.EmbedAnswer, "POST", "/embed?window_s=0.4", {"content": TONE}),
         (answers.EmbedAnswer, "POST", "/embed?encoding=base64", {"content": TONE}),
         (answers.SearchAnswer, "POST", "/search", {"json": {"clip_id": "tone"}}),
+        (
+            answers.SearchAnswer,
+            "POST",
+            "/search",
+            {"json": {"clip_id": "tone", "every_window": True}},
+        ),
         (
             answers.DifferenceAnswer,
             "POST",

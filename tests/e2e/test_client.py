@@ -44,6 +44,8 @@ def test_every_call_against_a_real_service(tiny_bundle_path: Path, folder: Path)
             minuend.get_clip("storm")
         filtered = minuend.search(clip_id=clip.clip_id, filter={"made": True}).hits
         limits = minuend.info()["limits"]
+        long = minuend.add_clip(synth.write(folder / "long.wav", synth.noise(9, 12.0)))
+        places = minuend.search(folder / "rain.wav", every_window=True).hits
 
     assert len(rain.windows) > 1
     assert np.asarray(rain.embedding).size == len(change.embedding)
@@ -57,6 +59,9 @@ def test_every_call_against_a_real_service(tiny_bundle_path: Path, folder: Path)
     assert unknown.value.code == "clip_unknown"
     assert [hit.clip_id for hit in filtered] == ["vector"]
     assert limits["max_k"] >= 1
+    assert long.windows == 2
+    spans = {(hit.start_s, hit.end_s) for hit in places if hit.clip_id == long.clip_id}
+    assert spans == {(0.0, 10.0), (5.0, 12.0)}
 
 
 def readme_programs() -> list[str]:

@@ -15,8 +15,15 @@ from pathlib import Path
 import ingest_until_killed
 import numpy as np
 import pytest
-from ingest_until_killed import Step, metadata_of, plan
-from tiny_library import MEAN, make_bytes, make_embedding, open_library, stored_files
+from ingest_until_killed import Step, metadata_of, n_windows_of, plan
+from tiny_library import (
+    MEAN,
+    make_bytes,
+    make_embedding,
+    make_windows,
+    open_library,
+    stored_files,
+)
 
 from service.difference import centre
 from service.library import Library
@@ -77,9 +84,14 @@ def listed(library: Library) -> State:
 
 
 def assert_whole(library: Library, name: str, seed: int) -> None:
-    """Found first by its own embedding, and its audio is complete."""
+    """Found first by its own embedding and those of its windows, and its audio is complete."""
     (hit,) = library.search(centre(make_embedding(seed), MEAN), 1)
     assert (hit.record.id, hit.record.metadata) == (name, metadata_of(seed))
+    windows = make_windows(seed, n_windows_of(seed))
+    assert hit.record.windows == (0 if windows is None else len(windows.embeddings))
+    for n, embedding in enumerate([] if windows is None else windows.embeddings):
+        (part,) = library.search(centre(embedding, MEAN), 1)
+        assert (part.record.id, part.start_s, part.end_s) == (name, 5.0 * n, 5.0 * n + 10)
     content = library.open_audio(name).read_bytes()
     assert content == make_bytes(seed)
     assert hit.record.sha256 == hashlib.sha256(content).hexdigest()

@@ -18,7 +18,7 @@ from tiny_library import (
     MEAN,
     make_bytes,
     make_clip,
-    make_embedding,
+    make_windows,
     open_library,
     stored_files,
 )
@@ -28,10 +28,12 @@ from service.difference import centre
 from service.errors import ClipUnknownError
 from service.filters import Filter, Metadata, parse_filter
 from service.library import Library
+from service.pooling import Windows
 
 N_STEPS = 150
 N_NAMES = 20
 N_SEEDS = 10  # fewer than names, so that clips share content and embeddings
+MOST_WINDOWS = 3
 KINDS = ("rain", "wind", "fire")
 # Float32 inner products of 16 terms against exact sums.
 ROUNDING = 2e-6
@@ -97,18 +99,27 @@ class TwoProcesses:
         self.throughout.discard(name)
 
     def search(self) -> None:
-        query = centre(make_embedding(self.draw(N_SEEDS)), MEAN)
+        seed = self.draw(N_SEEDS)
+        windows = make_windows(seed, MOST_WINDOWS)
+        assert windows is not None
+        embeddings = [windows.whole, *windows.embeddings]
+        query = centre(embeddings[self.draw(len(embeddings))], MEAN)
         k, (kind, where) = 1 + self.draw(8), self.draw_filter()
         exclude = frozenset(self.draw_name() for _ in range(self.draw(3)))
-        hits = self.draw_side().search(query, k, filter=where, exclude=exclude)
+        every_window = self.draw(3) == 0
+        hits = self.draw_side().search(
+            query, k, filter=where, exclude=exclude, every_window=every_window
+        )
         candidates = [
-            (name, exact_score(query, clip))
+            (name, *scored)
             for name, clip in self.model.items()
             if name not in exclude and kind in (None, clip.metadata["kind"])
+            for scored in exact_scores(query, clip, every_window=every_window)
         ]
         expected = sorted(candidates, key=lambda candidate: -candidate[1])[:k]
-        assert [hit.record.id for hit in hits] == [name for name, _ in expected]
-        for hit, (name, score) in zip(hits, expected, strict=True):
+        found = [(hit.record.id, hit.start_s, hit.end_s) for hit in hits]
+        assert found == [(name, *span) for name, _, span in expected]
+        for hit, (name, score, _) in zip(hits, expected, strict=True):
             assert math.isclose(hit.score, score, abs_tol=ROUNDING)
             assert_is(hit.record, self.model[name])
 
@@ -171,6 +182,9 @@ class TwoProcesses:
             assert library.count() == len(self.model)
         for name, clip in self.model.items():
             np.testing.assert_array_equal(self.draw_side().embedding(name), clip.embedding)
+            assert_windows_are(self.draw_side().windows(name), clip.windows)
+        n_vectors = sum(1 + n_windows(clip) for clip in self.model.values())
+        assert self.draw_side().n_vectors() == n_vectors
         expected = {audio_name(clip) for clip in self.model.values() if clip.audio is not None}
         assert stored_files(self.path) == expected
 
@@ -190,11 +204,35 @@ class TwoProcesses:
     def draw_clip(self) -> NewClip:
         seed, kind = self.draw(N_SEEDS), KINDS[self.draw(3)]
         metadata: Metadata = {"kind": kind, "seed": seed}
-        return make_clip(self.draw_name(), seed, metadata=metadata, stored=self.draw(3) > 0)
+        n_windows = max(0, self.draw(MOST_WINDOWS + 3) - 2)
+        return make_clip(
+            self.draw_name(),
+            seed,
+            metadata=metadata,
+            stored=self.draw(3) > 0,
+            n_windows=n_windows,
+        )
 
 
-def exact_score(query: np.ndarray, clip: NewClip) -> float:
-    vector = centre(clip.embedding, MEAN)
+def exact_scores(
+    query: np.ndarray, clip: NewClip, *, every_window: bool
+) -> list[tuple[float, tuple[float, float | None]]]:
+    """Return score and place of each hit that a clip is."""
+    whole = exact_score(query, clip.embedding)
+    if clip.windows is None:
+        return [(whole, (0.0, clip.info.duration_s))]
+    windows = clip.windows
+    spans = zip(windows.starts_s.tolist(), windows.ends_s.tolist(), strict=True)
+    scores = [exact_score(query, embedding) for embedding in windows.embeddings]
+    scored = list(zip(scores, spans, strict=True))
+    if every_window:
+        return scored
+    best, span = max(scored, key=lambda one: one[0])
+    return [(max(best, whole), span)]
+
+
+def exact_score(query: np.ndarray, embedding: np.ndarray) -> float:
+    vector = centre(embedding, MEAN)
     return math.fsum(a * b for a, b in zip(query.tolist(), vector.tolist(), strict=True))
 
 
@@ -206,6 +244,19 @@ def audio_name(clip: NewClip) -> str:
 def assert_is(record: ClipRecord, clip: NewClip) -> None:
     assert (record.id, record.metadata) == (clip.id, clip.metadata)
     assert record.source == ("vector" if clip.audio is None else "stored")
+    assert record.windows == n_windows(clip)
+
+
+def n_windows(clip: NewClip) -> int:
+    return 0 if clip.windows is None else len(clip.windows.embeddings)
+
+
+def assert_windows_are(found: Windows | None, put: Windows | None) -> None:
+    if found is None or put is None:
+        assert found is put
+        return
+    for name in ("whole", "embeddings", "starts_s", "ends_s"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(put, name))
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -72,4 +72,5 @@ def _covariance(
 def _shrunk(covariance: Float[np.ndarray, "axes axes"]) -> Float[np.ndarray, "axes axes"]:
     n_axes = len(covariance)
     even = np.eye(n_axes) * np.trace(covariance) / n_axes
-    return (1.0 - SHRINKAGE) * covariance + SHRINKAGE * even
+    shrunk: np.ndarray = (1.0 - SHRINKAGE) * covariance + SHRINKAGE * even
+    return shrunk

@@ -22,13 +22,15 @@ def test_a_hit_is_read_and_what_is_newer_than_the_client_is_passed_over() -> Non
                     "score": 0.5,
                     "contributions": {"audio": 0.5},
                     "metadata": {},
-                    "duration_s": 1.0,
+                    "duration_s": 3600.0,
+                    "start_s": 1215.0,
+                    "end_s": 1225.0,
                     "of_tomorrow": True,
                 }
             ]
         }
     )
-    assert hit == models.Hit("a", 0.5, {"audio": 0.5}, {}, 1.0)
+    assert hit == models.Hit("a", 0.5, {"audio": 0.5}, {}, 3600.0, 1215.0, 1225.0)
 
 
 def test_an_answer_that_lacks_what_every_answer_has_is_an_error() -> None:

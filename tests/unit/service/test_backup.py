@@ -20,14 +20,18 @@ N_CLIPS = 8
 def fill(library: Library) -> None:
     library.put_many([make_clip(f"c{i}", i, metadata={"n": i}) for i in range(N_CLIPS)])
     library.put(make_clip("vector", 99, stored=False))
+    library.put(make_clip("long", 98, stored=False, n_windows=5))
     library.delete("c3")
 
 
-def answers(library: Library) -> list[list[tuple[str, float]]]:
-    """Search with every embedding and return ids and scores."""
+def answers(library: Library) -> list[list[tuple[str, float, float | None]]]:
+    """Search with every embedding and return ids, scores and places."""
     mean = np.linspace(1.0, 3.0, 16, dtype=np.float32)
     queries = [centre(make_embedding(i), mean) for i in range(N_CLIPS)]
-    return [[(hit.record.id, hit.score) for hit in library.search(q, 5)] for q in queries]
+    return [
+        [(hit.record.id, hit.score, hit.start_s) for hit in library.search(q, 9, every_window=True)]
+        for q in queries
+    ]
 
 
 @pytest.fixture
@@ -124,7 +128,7 @@ def test_a_backup_that_is_cut_short_makes_no_library_and_can_be_tried_again(
     assert not (tmp_path / "new" / "catalog.sqlite").exists()
     backup.write_bytes(whole)
     restore(backup, tmp_path / "new")
-    assert open_library(tmp_path / "new", create=False).count() == N_CLIPS
+    assert open_library(tmp_path / "new", create=False).count() == N_CLIPS + 1
 
 
 def test_a_member_that_would_leave_the_library_is_refused(tmp_path: Path, backup: Path) -> None:

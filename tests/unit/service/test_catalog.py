@@ -11,9 +11,11 @@ import pytest
 from tiny_library import FINGERPRINT, make_embedding
 
 from service.catalog import SCHEMA_VERSION, Catalog, Entry
+from service.catalog_vectors import Embeddings
 from service.clips import ClipRecord
 from service.errors import ClipUnknownError, FingerprintMismatchError, LibraryError
 from service.filters import parse_filter
+from service.rows import clips_of
 
 RECORD = ClipRecord(
     id="rain",
@@ -33,7 +35,7 @@ RECORD = ClipRecord(
 
 def entry(clip_id: str, seed: int = 0, **changes: Any) -> Entry:
     embedding = make_embedding(seed).astype(np.float16)
-    return Entry(replace(RECORD, id=clip_id, **changes), embedding)
+    return Entry(replace(RECORD, id=clip_id, **changes), Embeddings(embedding))
 
 
 def open_catalog(path: Path, fingerprint: str = FINGERPRINT) -> Catalog:
@@ -48,14 +50,15 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
 
 
 def seen_since(catalog: Catalog, revision: int) -> tuple[int, list[int], dict[int, list[float]]]:
-    """Revision, numbers that are gone, and embeddings by number."""
+    """Revision, numbers that are gone, and embeddings by number, of clips without windows."""
     with catalog.changes(revision) as changes:
         put = {
             int(seq): embedding.tolist()
-            for seqs, embeddings in changes.batches
-            for seq, embedding in zip(seqs, embeddings, strict=True)
+            for rows, embeddings in changes.batches
+            for seq, embedding in zip(clips_of(rows), embeddings, strict=True)
         }
-        return changes.revision, changes.gone, put
+        assert clips_of(changes.rows).tolist() == list(put)
+        return changes.revision, changes.gone.tolist(), put
 
 
 def test_record_and_embedding_come_back_as_they_were_put(catalog: Catalog) -> None:
@@ -118,7 +121,7 @@ def test_changes_are_of_one_moment(tmp_path: Path, catalog: Catalog) -> None:
     catalog.put([entry("a", 1)])
     with catalog.changes(0) as changes:
         other.put([entry("b", 2)])
-        assert sum(len(seqs) for seqs, _ in changes.batches) == 1
+        assert sum(len(rows) for rows, _ in changes.batches) == 1
         assert changes.revision == 1
     other.close()
 

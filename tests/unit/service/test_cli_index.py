@@ -255,3 +255,46 @@ def wait_for_clips(library: Path, bundle: Path, process: subprocess.Popen[bytes]
         except LibraryError:  # not made yet
             time.sleep(0.02)
     raise AssertionError("it must not end by itself")
+
+
+def test_long_files_get_windows_and_keep_them_when_their_metadata_changes(
+    folder: Path, places: list[Any], tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    synth.write(folder / "long.wav", synth.noise(1, 25.0))
+    synth.write(folder / "longest.wav", synth.noise(2, 70.0))
+    synth.write(folder / "short.wav", synth.noise(3, 10.0))
+    run("index", folder, *places)
+    with opened(places[1], tiny_bundle_path) as library:
+        (name,) = (r.id for r in library.page()[0] if r.metadata["name"] == "long.wav")
+        before = library.windows(name)
+    table = tmp_path / "notes.csv"
+    table.write_text("file,take\nlong.wav,7\n", encoding="utf-8")
+
+    assert run_json("index", folder, "--metadata", table, *places)["updated"] == 1
+
+    found = {r.metadata["name"]: r.windows for r in records(places[1], tiny_bundle_path)}
+    assert found == {"long.wav": 4, "longest.wav": 13, "short.wav": 0}
+    with opened(places[1], tiny_bundle_path) as library:
+        after = library.windows(name)
+        assert library.get(name).metadata["take"] == 7
+        assert library.n_vectors() == 3 + 4 + 13
+    assert before is not None
+    assert after is not None
+    np.testing.assert_array_equal(after.embeddings, before.embeddings)
+    np.testing.assert_array_equal(after.starts_s, before.starts_s)
+
+
+def test_reembedding_gives_windows_to_a_library_that_has_none(
+    folder: Path, places: list[Any], tiny_bundle_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synth.write(folder / "long.wav", synth.noise(1, 25.0))
+    monkeypatch.setenv("MINUEND_WINDOW_S", "3600")
+    run("index", folder, *places)
+    assert [r.windows for r in records(places[1], tiny_bundle_path)] == [0]
+    monkeypatch.delenv("MINUEND_WINDOW_S")
+
+    assert run_json("index", folder, *places)["unchanged"] == 1
+    assert run_json("index", "--reembed", *places)["embedded"] == 1
+    assert run_json("index", "--reembed", *places)["embedded"] == 0
+
+    assert [r.windows for r in records(places[1], tiny_bundle_path)] == [4]

@@ -209,3 +209,20 @@ def test_the_range_of_the_option_is_that_of_the_service() -> None:
     assert isinstance(option.type, click.FloatRange)
     assert (option.type.min, option.type.max) == (0, MAX_STRENGTH)
     assert option.default == DEFAULT_STRENGTH
+
+
+def test_a_hit_of_a_long_recording_says_where_it_is(places: list[Any], tmp_path: Path) -> None:
+    hour = synth.noise(0, 185.0, amplitude=0.02)
+    hour[130 * 16_000 : 133 * 16_000] += synth.tone(900, 3.0)
+    event = synth.write(tmp_path / "event.wav", synth.tone(900, 3.0))
+    run("index", synth.write(tmp_path / "field" / "hour.flac", hour).parent, *places)
+    query = ["search", "--audio", event, "--filter", '{"name": "hour.flac"}', *places]
+
+    (hit,) = run_json(*query)["hits"]
+    every = run_json(*query, "--every-window", "-k", 50)["hits"]
+
+    assert (hit["start_s"], hit["end_s"]) in {(125.0, 135.0), (130.0, 140.0)}
+    assert len(every) == 36
+    assert every[0] == hit
+    line = run(*query).stdout
+    assert re.search(r" (2:05-2:15|2:10-2:20)  ", line)

@@ -169,6 +169,50 @@ def test_the_windows_of_all_files_count_together(encoder: Encoder) -> None:
         one_less.embed([wav(it) for it in files], Phases(), windowing=windowing)
 
 
+def test_only_clips_beyond_a_length_are_cut(encoder: Encoder) -> None:
+    """Also where that is longer than a piece."""
+    ear = make_ear(encoder)
+    for beyond_s, lengths_s in ((2.0, (1.0, 2.0, 2.1)), (30.0, (10.0, 25.0, 31.0))):
+        windowing = Windowing(beyond_s, beyond_s / 2, beyond_s=beyond_s)
+        sounds = [synth.noise(n, length_s) for n, length_s in enumerate(lengths_s)]
+
+        heard = ear.embed([wav(sound) for sound in sounds], Phases(), windowing=windowing)
+
+        assert [one.windows is None for one in heard] == [True, True, False]
+        whole = encoder.embed([decode(wav(sound), sample_rate=16_000).samples for sound in sounds])
+        for one, expected in zip(heard, whole, strict=True):
+            np.testing.assert_allclose(one.embedding, expected, atol=1e-5 * expected.max())
+
+
+def test_the_library_may_ask_for_more_windows_than_a_request(encoder: Encoder) -> None:
+    ear = make_ear(encoder, max_windows=2)
+    windowing = Windowing(1.0, 0.5, beyond_s=1.0)
+
+    (heard,) = ear.embed([wav(synth.noise(0, 4.0))], Phases(), windowing=windowing, max_windows=99)
+
+    assert heard.windows is not None
+    assert len(heard.windows.embeddings) == 9
+
+
+def test_a_file_that_was_stored_is_known_to_a_search_and_a_short_one_the_other_way(
+    encoder: Encoder,
+) -> None:
+    heard: list[float] = []
+    ear = make_ear(encoder, cache=EmbeddingCache(10**6), on_audio=heard.append)
+    windowing = Windowing(2.0, 1.0, beyond_s=2.0)
+    short, long = synth.noise(0, 1.0), synth.noise(1, 5.0)
+
+    stored = ear.embed([wav(short), wav(long)], Phases(), windowing=windowing)
+    searched = ear.embed([wav(short), wav(long)], Phases())
+    again = ear.embed([wav(short), wav(long)], Phases(), windowing=windowing)
+
+    assert heard == [1.0, 5.0]
+    for one, other, third in zip(stored, searched, again, strict=True):
+        assert one.embedding.tobytes() == other.embedding.tobytes() == third.embedding.tobytes()
+    assert [one.windows is None for one in again] == [True, False]
+    assert [one.windows for one in searched] == [None, None]
+
+
 def test_a_bad_file_ends_the_request_and_harms_no_other(encoder: Encoder, batcher: Batcher) -> None:
     ear = make_ear(encoder, batcher)
     with pytest.raises(AudioUndecodableError):

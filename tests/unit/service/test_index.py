@@ -8,6 +8,7 @@ import pytest
 from jaxtyping import Float32
 
 from service.index import ClipIndex
+from service.rows import clips_of, of_whole
 from service.settled_index import build
 
 DIM = 8
@@ -135,12 +136,13 @@ def test_a_sample_is_spaced_evenly_by_number(n: int, expected: list[int] | None)
     vectors = unit_vectors(10)
     index = ClipIndex(DIM)
     order = np.random.default_rng(0).permutation(10)
-    index.add(order + 1, vectors[order])
+    index.add(of_whole(order + 1), vectors[order])
+    index.add(of_whole(order + 1) + 1, -vectors[order])  # windows, which are no clips
 
-    seqs, found = index.sample(n)
+    rows, found = index.sample(n)
 
-    assert seqs.tolist() == (expected or list(range(1, 11)))
-    assert np.array_equal(found, vectors[seqs - 1])
+    assert clips_of(rows).tolist() == (expected or list(range(1, 11)))
+    assert np.array_equal(found, vectors[clips_of(rows) - 1])
 
 
 def test_a_sample_of_nothing_is_empty() -> None:

@@ -15,6 +15,8 @@ from service.difference import centre
 from service.index import ClipIndex
 from service.library import Library
 from service.live_index import LiveIndex
+from service.nearest import Asked
+from service.rows import clips_of
 from service.settled_index import SettledVectors, build
 from service.space import CentredSpace
 
@@ -22,7 +24,9 @@ from service.space import CentredSpace
 @pytest.fixture
 def library(tmp_path: Path) -> Iterator[Library]:
     library = open_library(tmp_path)
-    library.put_many([make_clip(f"c{seed}", seed, stored=False) for seed in range(20)])
+    library.put_many(
+        [make_clip(f"c{seed}", seed, stored=False, n_windows=seed % 3) for seed in range(20)]
+    )
     yield library
     library.close()
 
@@ -39,7 +43,7 @@ def live_index(catalog: Catalog, tmp_path: Path, mean: np.ndarray = MEAN) -> Liv
 
 
 def everything(index: LiveIndex, seed: int = 0) -> tuple[list[float], list[int]]:
-    found = index.search(centre(make_embedding(seed), MEAN), 1000)
+    found = index.search(Asked(centre(make_embedding(seed), MEAN), 1000))
     return found.scores.tolist(), found.seqs.tolist()
 
 
@@ -82,7 +86,7 @@ def test_a_snapshot_centred_otherwise_is_not_used(
     live_index(catalog, tmp_path).save()
     other = live_index(catalog, tmp_path, mean=MEAN + 1)
     query = centre(make_embedding(4), MEAN + 1)
-    np.testing.assert_allclose(other.search(query, 1).scores, 1.0, atol=1e-6)
+    np.testing.assert_allclose(other.search(Asked(query, 1)).scores, 1.0, atol=1e-6)
     assert "foreign" in caplog.text
 
 
@@ -107,16 +111,28 @@ def test_a_change_that_moves_no_clip_removes_none(
     removed: list[int] = []
     remove = ClipIndex.remove
     monkeypatch.setattr(
-        ClipIndex, "remove", lambda self, seqs: (removed.extend(seqs), remove(self, seqs))
+        ClipIndex, "remove", lambda self, rows: (removed.extend(rows), remove(self, rows))
     )
 
-    library.put(make_clip("c3", 3, metadata={"of": "no matter"}, stored=False))
+    library.put(make_clip("c5", 5, metadata={"of": "no matter"}, stored=False, n_windows=2))
     assert everything(index) == before
     assert removed == []
 
-    library.put_many([make_clip("c3", 3, stored=False), make_clip("c4", 40, stored=False)])
+    library.put_many([make_clip("c3", 3, stored=False), make_clip("c4", 40, n_windows=1)])
     assert sorted(everything(index)[1]) == sorted(before[1])
-    assert removed == [5]
+    assert set(clips_of(np.array(removed)).tolist()) == {5}
+
+
+def test_a_clip_that_has_fewer_windows_now_keeps_none_of_the_others(
+    tmp_path: Path, library: Library, catalog: Catalog
+) -> None:
+    index = live_index(catalog, tmp_path)
+    assert index.n_vectors() == 20 + 19
+    library.put_many([make_clip("c5", 5, n_windows=1), make_clip("c8", 8)])
+    assert index.n_vectors() == 20 + 16
+    library.delete("c11")
+    assert index.n_vectors() == 19 + 14
+    assert everything(index) == everything(live_index(catalog, tmp_path / "tmp"))
 
 
 def test_shares_of_the_terms_are_told_for_each_clip(
@@ -126,13 +142,13 @@ def test_shares_of_the_terms_are_told_for_each_clip(
     one, other = centre(make_embedding(1), MEAN), centre(make_embedding(2), MEAN)
     query = (one + other) / np.linalg.norm(one + other)
 
-    found = index.search(query, 20, terms={"one": one, "other": other})
+    found = index.search(Asked(query, 20), {"one": one, "other": other})
 
     assert found.shares["one"][found.seqs == 2] == pytest.approx(1, abs=1e-6)
     assert found.shares["other"][found.seqs == 3] == pytest.approx(1, abs=1e-6)
     total = (found.shares["one"] + found.shares["other"]) / np.linalg.norm(one + other)
     np.testing.assert_allclose(total, found.scores, atol=1e-6)
-    assert index.search(query, 20).shares == {}
+    assert index.search(Asked(query, 20)).shares == {}
 
 
 def test_a_catch_up_that_breaks_off_leaves_nothing_half_done(
@@ -140,7 +156,7 @@ def test_a_catch_up_that_breaks_off_leaves_nothing_half_done(
 ) -> None:
     index = live_index(catalog, tmp_path)
     before = everything(index)
-    library.put(make_clip("c5", 5, stored=False))
+    library.put(make_clip("c5", 5, stored=False, n_windows=2))
 
     def out_of_memory(*_: object) -> None:
         raise MemoryError
@@ -194,7 +210,7 @@ def test_live_searches_of_a_settled_index_are_audited(growing: LiveIndex) -> Non
     growing.refresh()
     growing.settled()
     query = centre(make_embedding(2), MEAN)
-    growing.search(query, 5, terms={"audio": query, "modifier": query})
+    growing.search(Asked(query, 5, is_modified=True), {"audio": query, "modifier": query})
     growing.audit.wait()
     assert told == [(1.0, True)]
 

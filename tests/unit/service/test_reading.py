@@ -14,6 +14,7 @@ from service import reading
 from service.audio import AudioLimits
 from service.bundle import load_bundle
 from service.encoder import Encoder
+from service.pooling import Windowing
 from service.reading import BATCH_FILES, EmbeddedFile, FileReader, Hashed, Unreadable
 
 
@@ -126,3 +127,76 @@ def test_what_waits_is_bounded_in_bytes(
 
     assert taken == files[:3]
     assert len(list(hashed)) == 5
+
+
+WINDOWING = Windowing(2.0, 1.0, beyond_s=2.0)
+
+
+@pytest.fixture
+def cutting(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileReader]:
+    """A reader that cuts files of more than 2 s, and holds none of more than 4 s as a whole."""
+    monkeypatch.setattr(reading, "WHOLE_S", 4.0)
+    limits = AudioLimits(max_seconds=40.0)
+    with FileReader(encoder, limits=limits, windowing=WINDOWING) as reader:
+        yield reader
+
+
+def test_long_files_are_cut_into_windows_by_the_same_pass(
+    cutting: FileReader, encoder: Encoder, tmp_path: Path
+) -> None:
+    lengths_s = [1.0, 3.0, 33.0, 2.0, 5.5]
+    sounds = [synth.noise(n, length_s) for n, length_s in enumerate(lengths_s)]
+    files = [
+        synth.write(tmp_path / f"{n}.wav", sound, subtype="FLOAT") for n, sound in enumerate(sounds)
+    ]
+
+    items = [item for batch in cutting.embed(files) for item in batch]
+
+    assert [item.path for item in items] == files
+    for item, sound, length_s in zip(items, sounds, lengths_s, strict=True):
+        assert isinstance(item, EmbeddedFile)
+        assert item.info.duration_s == length_s
+        (whole,) = encoder.embed([sound])
+        np.testing.assert_allclose(item.embedding, whole, atol=1e-5 * whole.max())
+        if length_s <= 2:
+            assert item.windows is None
+            continue
+        expected = encoder.embed_windows(sound, window_s=2.0, hop_s=1.0)
+        assert item.windows is not None
+        for name in ("whole", "embeddings", "starts_s", "ends_s"):
+            found = getattr(item.windows, name)
+            np.testing.assert_allclose(found, getattr(expected, name), atol=1e-5 * whole.max())
+
+
+def test_what_is_wrong_with_a_long_file_is_told(cutting: FileReader, tmp_path: Path) -> None:
+    too_long = synth.write(tmp_path / "a.wav", synth.silence(41.0))
+    damaged = synth.write(tmp_path / "b.flac", synth.noise(0, 20.0))
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 20_000] = bytes(20_000)
+    damaged.write_bytes(content)
+    good = synth.write(tmp_path / "c.wav", synth.tone(440, 6.0))
+
+    items = [item for batch in cutting.embed([too_long, damaged, good]) for item in batch]
+
+    codes = [getattr(item, "code", None) for item in items]
+    assert codes == ["audio_too_long", "audio_truncated", None]
+
+
+def test_no_long_file_is_decoded_as_a_whole(
+    cutting: FileReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    run = Encoder.run
+
+    def noted(self: Encoder, clips: list[np.ndarray], *arguments: str, **options: bool) -> object:
+        sizes.extend(clip.size for clip in clips)
+        return run(self, clips, *arguments, **options)  # type: ignore[arg-type]  # passed on
+
+    monkeypatch.setattr(Encoder, "run", noted)
+    monkeypatch.setattr(Encoder, "embed_windows", None)
+    file = synth.write(tmp_path / "long.wav", synth.noise(0, 39.0))
+
+    (batch,) = cutting.embed([file])
+
+    assert isinstance(batch[0], EmbeddedFile)
+    assert max(sizes) <= 16 * 16_000

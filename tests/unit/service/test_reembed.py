@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import logging
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,12 @@ from shell import opened, write_tones
 
 from service.audio import AudioLimits
 from service.bundle import Bundle, load_bundle
-from service.clips import NewClip, ReferencedAudio
+from service.clips import AudioInfo, NewClip, ReferencedAudio
 from service.encoder import Encoder
 from service.errors import FingerprintMismatchError, LibraryError
 from service.ingest import Ingest
 from service.library import Library
+from service.pooling import Windowing
 from service.reading import FileReader
 from service.reembed import Reembedding, Report
 from service.space import items, make_space
@@ -65,8 +67,9 @@ class World:
         return NewClip(id=name, embedding=self.embed(self.old, samples), audio=audio)
 
 
-def reader(bundle: Bundle) -> FileReader:
-    return FileReader(Encoder.open(bundle, device="cpu", threads=1), limits=LIMITS)
+def reader(bundle: Bundle, windowing: Windowing | None = None) -> FileReader:
+    encoder = Encoder.open(bundle, device="cpu", threads=1)
+    return FileReader(encoder, limits=LIMITS, windowing=windowing)
 
 
 @pytest.fixture(scope="module")
@@ -251,6 +254,56 @@ def test_a_library_whose_towers_alone_changed_is_indexed_anew(tmp_path: Path) ->
             (vector,) = items(library.space, library.embedding(f"c{n}")[np.newaxis])
             (hit,) = library.search(vector, 1)
             assert (hit.record.id, hit.score) == (f"c{n}", pytest.approx(1, abs=1e-5))
+
+
+def test_long_clips_that_have_no_windows_get_some_by_the_same_encoder(world: World) -> None:
+    """As those of a library that was made before there were windows."""
+    windowing = Windowing(2.0, 1.0, beyond_s=2.0)
+    sounds = {"long": synth.noise(1, 5.0), "gone": synth.noise(2, 5.0), "short": synth.noise(3)}
+    with world.open(world.old) as library:
+        for name, sound in sounds.items():
+            clip = world.new_clip(name, sound)
+            info = AudioInfo("audio/wav", sound.size / 16_000, 16_000, 1)
+            library.put(replace(clip, info=info))
+        library.put(NewClip(id="vector", embedding=library.embedding("long")))
+        found = everything(library, world.old)
+    (world.sounds / "gone.wav").unlink()
+
+    with world.open(world.old, reembedding=True) as library, reader(world.old, windowing) as files:
+        report = Reembedding(library, files).run()
+        again = Reembedding(library, files).run()
+        assert (report.embedded, report.unchanged) == (1, N_CLIPS + 2)
+        assert [clip.clip_id for clip in report.left_out] == ["gone"]
+        assert (again.embedded, again.left_out) == (0, report.left_out)
+        expected = Encoder.open(world.old, device="cpu", threads=1).embed_windows(
+            sounds["long"], window_s=2.0, hop_s=1.0
+        )
+        windows = library.windows("long")
+        assert windows is not None
+        np.testing.assert_allclose(windows.embeddings, expected.embeddings, rtol=ROUNDING)
+        np.testing.assert_array_equal(windows.ends_s, expected.ends_s)
+    with world.open(world.old) as library:
+        assert len(everything(library, world.old)) == len(found)
+        assert library.n_vectors() == len(found) + 4
+
+
+def test_a_new_encoder_makes_windows_and_those_of_the_old_one_are_dropped(world: World) -> None:
+    windowing = Windowing(2.0, 1.0, beyond_s=2.0)
+    with reader(world.old, windowing) as files, world.open(world.old) as library:
+        synth.write(world.sounds / "long.wav", synth.noise(1, 5.0))
+        Ingest(world.sounds, library, files).run([world.sounds / "long.wav"])
+        assert library.n_vectors() == N_CLIPS + 5
+
+    with world.open(world.new, reembedding=True) as library, reader(world.new, windowing) as files:
+        assert Reembedding(library, files).run().embedded == N_CLIPS + 1
+        assert library.n_vectors() == N_CLIPS + 5
+        assert library.backlog.drop_others() == N_CLIPS + 1
+    with world.open(world.new) as library:
+        assert library.n_vectors() == N_CLIPS + 5
+    with sqlite3.connect(world.library / "catalog.sqlite") as db:
+        kept = db.execute("SELECT fingerprint, count(*) FROM windows GROUP BY 1").fetchall()
+    db.close()
+    assert kept == [(world.new.manifest.encoder.fingerprint, 4)]
 
 
 @contextmanager

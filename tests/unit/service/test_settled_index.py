@@ -104,13 +104,13 @@ def test_what_is_gone_is_not_found_with_or_without_a_filter(
     settled.remove(np.append(before[:4], [1, 10**9]))
     assert len(settled) == N - 4
     assert settled.n_gone == 4
-    for among in (None, before, settled.seqs):
+    for among in (None, before, settled.rows):
         _, after = settled.search(query, 10, among=among)
         assert not np.isin(before[:4], after).any()
     is_there, kept = settled.vectors(before[:6])
     assert is_there.tolist() == [False] * 4 + [True] * 2
     np.testing.assert_allclose(kept, vectors[before[4:6] // 3], atol=HALF)
-    assert not np.isin(before[:4], settled.seqs).any()
+    assert not np.isin(before[:4], settled.rows).any()
 
 
 def test_the_same_vectors_make_the_same_index() -> None:

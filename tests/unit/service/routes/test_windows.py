@@ -1,0 +1,195 @@
+"""The place in a long recording: a sound at a known time is found there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+import synth
+from service_client import Client, serving
+
+RECORDING_S = 180.0
+EVENTS_S = {"dawn": (12.0, 900), "noon": (97.0, 300), "dusk": (171.0, 2700)}
+"""Three recordings of noise: in each a tone begins at this time [s] and has this pitch [Hz]."""
+EVENT_S = 3.0
+
+
+def recording(start_s: float, pitch_hz: float, seed: int) -> np.ndarray:
+    samples = synth.noise(seed, RECORDING_S, amplitude=0.02)
+    first = round(start_s * synth.SAMPLE_RATE)
+    event = synth.tone(pitch_hz, EVENT_S)
+    samples[first : first + event.size] += event
+    return samples
+
+
+@pytest.fixture(scope="module")
+def recordings() -> dict[str, bytes]:
+    return {
+        name: synth.encode(recording(*event, seed), form="FLAC")
+        for seed, (name, event) in enumerate(EVENTS_S.items())
+    }
+
+
+@pytest.fixture(scope="module")
+def filled(
+    towers_bundle_path: Path,
+    recordings: dict[str, bytes],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Client, Path]]:
+    """The service with three long recordings and two short sounds; not to be written to."""
+    library = tmp_path_factory.mktemp("windows") / "library"
+    with serving(towers_bundle_path, library) as client:
+        for name, content in recordings.items():
+            metadata = orjson.dumps({"n": len(name), "name": name})
+            answer = client.put(
+                f"/clips/{name}", files={"audio": content}, data={"metadata": metadata}
+            )
+            assert answer.json()["clip"]["windows"] == 35
+        for name, sound in {"hiss": synth.noise(9, 2.0), "ticks": synth.impulses(20)}.items():
+            answer = client.put(f"/clips/{name}", files={"audio": synth.encode(sound)})
+            assert answer.json()["clip"]["windows"] == 0
+        yield client, library
+
+
+def hits(client: Client, path: str = "/search", **options: Any) -> list[dict[str, Any]]:
+    answer = client.post(path, **options)
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["hits"]
+    return found
+
+
+@pytest.mark.parametrize("name", EVENTS_S)
+def test_searching_for_an_event_finds_the_recording_and_the_place(
+    filled: tuple[Client, Path], name: str
+) -> None:
+    start_s, pitch_hz = EVENTS_S[name]
+    event = synth.encode(synth.tone(pitch_hz, EVENT_S))
+
+    found = hits(filled[0], files={"audio": event}, data={"k": "9"})
+
+    assert found[0]["clip_id"] == name
+    assert found[0]["start_s"] <= start_s
+    assert found[0]["end_s"] >= start_s + EVENT_S
+    assert found[0]["end_s"] - found[0]["start_s"] == 10
+    assert sorted(hit["clip_id"] for hit in found) == ["dawn", "dusk", "hiss", "noon", "ticks"]
+    assert {hit["clip_id"]: hit["end_s"] for hit in found}["hiss"] == 2.0
+
+
+def test_words_find_the_place_and_shares_add_up(filled: tuple[Client, Path]) -> None:
+    fields = {"modifier": "low", "every_window": True, "k": 20}
+    for query in (fields, fields | {"clip_id": "hiss", "modifier_strength": 2}):
+        best, *_ = found = hits(filled[0], json=query)
+
+        assert best["clip_id"] == "noon"
+        assert best["start_s"] <= 97 <= best["end_s"] - EVENT_S
+        for hit in found:
+            assert sum(hit["contributions"].values()) == pytest.approx(hit["score"], abs=1e-5)
+
+
+def test_what_changed_is_found_at_its_place(filled: tuple[Client, Path]) -> None:
+    files = {
+        "mixture": synth.encode(recording(1.0, 900, 5)[:96_000]),
+        "reference": synth.encode(recording(50.0, 900, 5)[:96_000]),
+    }
+
+    best, *others = hits(filled[0], "/difference", files=files, data={"k": "3"})
+
+    assert best["clip_id"] == "dawn"
+    assert best["start_s"] <= 12 <= best["end_s"] - EVENT_S
+    assert len({best["clip_id"], *(hit["clip_id"] for hit in others)}) == 3
+    every = hits(filled[0], "/difference", files=files, data={"k": "50", "every_window": "true"})
+    assert len(every) == 50
+
+
+def test_all_windows_come_if_they_are_asked_for(filled: tuple[Client, Path]) -> None:
+    query = {"clip_id": "hiss", "every_window": True, "k": 1000}
+
+    found = hits(filled[0], json=query)
+
+    assert len(found) == 3 * 35 + 1
+    assert [hit["score"] for hit in found] == sorted((h["score"] for h in found), reverse=True)
+    for name in EVENTS_S:
+        spans = sorted((h["start_s"], h["end_s"]) for h in found if h["clip_id"] == name)
+        assert spans == [(5.0 * n, 5.0 * n + 10) for n in range(35)]
+    only = hits(filled[0], json=query | {"filter": {"name": "noon"}, "k": 40})
+    assert [hit["clip_id"] for hit in only] == ["noon"] * 35
+    assert only == [hit for hit in found if hit["clip_id"] == "noon"]
+
+
+def test_a_recording_is_found_by_itself(filled: tuple[Client, Path], recordings: Any) -> None:
+    best, *_ = hits(filled[0], files={"audio": recordings["dusk"]})
+
+    assert best["clip_id"] == "dusk"
+    assert best["score"] == pytest.approx(1, abs=1e-4)
+    assert best["end_s"] - best["start_s"] == 10
+
+
+def test_vectors_are_counted_truthfully(filled: tuple[Client, Path]) -> None:
+    client = filled[0]
+
+    assert client.get("/info").json()["library"]["clips"] == 5
+    assert client.get("/info").json()["library"]["vectors"] == 5 + 3 * 35
+    assert "minuend_library_vectors 110.0" in client.get("/metrics").text
+    assert "minuend_library_clips 5.0" in client.get("/metrics").text
+    assert client.get("/map").json()["clips"] == len(client.get("/map").json()["points"]) == 5
+    listed = {clip["clip_id"]: clip["windows"] for clip in client.get("/clips").json()["clips"]}
+    assert listed == {"dawn": 35, "noon": 35, "dusk": 35, "hiss": 0, "ticks": 0}
+
+
+def test_another_process_and_a_restart_give_the_same_answers_and_deletion_removes_all(
+    filled: tuple[Client, Path],
+    towers_bundle_path: Path,
+    recordings: dict[str, bytes],
+    tmp_path: Path,
+) -> None:
+    query = {"modifier": "low", "every_window": True, "k": 100}
+    library = tmp_path / "library"
+    with serving(towers_bundle_path, library) as client:
+        client.put("/clips/noon", files={"audio": recordings["noon"]})
+        before = hits(client, json=query)
+        with serving(towers_bundle_path, library) as other:
+            assert hits(other, json=query) == before
+    with serving(towers_bundle_path, library) as client:
+        assert hits(client, json=query) == before
+        assert len(before) == 35
+
+        client.put("/clips/noon", files={"audio": synth.encode(synth.tone(300, 10.0))})
+        assert [(h["start_s"], h["end_s"]) for h in hits(client, json=query)] == [(0, 10)]
+        client.put("/clips/noon", files={"audio": recordings["noon"]})
+        assert hits(client, json=query) == before
+        client.delete("/clips/noon")
+        assert hits(client, json=query) == []
+        assert client.get("/info").json()["library"]["vectors"] == 0
+
+
+def test_the_length_of_windows_is_a_setting(towers_bundle_path: Path, tmp_path: Path) -> None:
+    long = synth.encode(synth.noise(0, 9.0))
+    with serving(towers_bundle_path, tmp_path / "library", window_s=4.0) as client:
+        client.put("/clips/long", files={"audio": long})
+        found = hits(client, json={"modifier": "noise", "every_window": True})
+
+        assert sorted(hit["end_s"] for hit in found) == [4.0, 6.0, 8.0, 9.0]
+
+
+def test_a_vector_has_no_windows_and_no_place(
+    towers_bundle_path: Path, filled: tuple[Client, Path], tmp_path: Path
+) -> None:
+    client = filled[0]
+    body = client.post("/embed", content=synth.encode(synth.noise(0, 30.0))).json()
+    line = {
+        "id": "vector",
+        "embedding": body["embeddings"][0]["embedding"],
+        "fingerprint": body["bundle"]["fingerprint"],
+    }
+    with serving(towers_bundle_path, tmp_path / "library") as own:
+        headers = {"content-type": "application/x-ndjson"}
+        own.post("/clips/bulk", content=orjson.dumps(line), headers=headers)
+
+        (hit,) = hits(own, json={"modifier": "noise"})
+
+        assert (hit["clip_id"], hit["start_s"], hit["end_s"]) == ("vector", None, None)
+        assert own.get("/clips/vector").json()["clip"]["windows"] == 0
