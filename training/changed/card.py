@@ -14,7 +14,7 @@ HEADING = "## Has anything changed?"
 TEXT = """{heading}
 
 The score of `changed` tells two excerpts of one recording from an excerpt with a sound added. It
-was fitted to {recordings} recordings of places, weather and machines and to events of ESC-50, in
+was fitted to {recordings} recordings (corpora ambience and traffic) and to events of ESC-50, in
 excerpts of {excerpt_s:g} s, some at another level, through MP3 or shifted, by code of commit
 `{commit}`. Its thresholds are what {share:.0%} of unchanged pairs stay below in cross-validation
 over recordings; what they do on recordings and sounds unheard by the score stands in

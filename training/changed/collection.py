@@ -16,8 +16,10 @@ from training.changed.trials import Against, Trials, make_trials
 from training.errors import DatasetError
 from training.evaluation.embeddings import embed_cached, hash_parts
 from training.evaluation.encoders import Embedder
+from training.evaluation.heard import heard_sources
 from training.manifest import read_clips
 from training.scenes.pool import scene_clips
+from training.splits import sources
 from training.store import open_store
 
 COUNTS = (1, 2, 4)
@@ -59,6 +61,17 @@ class Collection:
                 for take in self.takes
             ]
         )
+
+    def count_heard(self, bundle: Path) -> int:
+        """Count the recordings that share a source with what a bundle's encoder was trained on.
+
+        Raises:
+            DatasetError: The bundle does not name its clips.
+        """
+        clips = self.material.store.clips
+        heard = heard_sources(bundle, clips)
+        own = [sources(clips[row]) | {clips[row].name} for row in self.material.recordings]
+        return sum(not heard.isdisjoint(names) for names in own)
 
     def trials(
         self,

@@ -25,13 +25,17 @@ TEXT = """# Has anything changed?
 excerpt with a sound added should. Every figure stands in [{results}]({results}), with command,
 commit and machine; the page and its plot are made by `minuend-train evaluate changed-page`.
 
-{recordings} recordings of places, weather and machines, {takes:,} takes of excerpts of
+{recordings} recordings (corpora ambience and traffic), {takes:,} takes of excerpts of
 {excerpt_s:g} s, without and with one of {events:,} events of ESC-50 added at {snr_lu:g} LU.
 Recordings and events are in {folds} folds; each is judged by a detector that was fitted and
 calibrated on the others, at a stated rate of false alarms of {rate:.0%}. Recordings count alike;
-the intervals (95 %) draw them anew.
+the intervals (95 %) draw them anew. The encoder had heard {heard} of the recordings in pre-training,
+without labels, and the detector's few constants were chosen in trials on the same recordings.
 
 {verdict}
+
+What changes by itself cannot be told from what was added by a single reference: a bird that sings in one
+excerpt alone is a sound added. Several references show what comes and goes.
 
 {rates}
 
@@ -89,6 +93,7 @@ def render(result: Mapping[str, Any]) -> str:
         rule="|".join(["---"] * len(curves)),
         roc="\n".join(lines),
         **{name: result[name] for name in ("recordings", "takes", "events", "folds")},
+        heard=result["recordings_heard_by_encoder"],
         **{name: result[name] for name in ("excerpt_s", "snr_lu")},
     )
 
@@ -110,7 +115,7 @@ def verdict(rows: Sequence[Mapping[str, Any]], rate: float) -> str:
             f" and on {100 * min(alarms):.1f} to {100 * max(alarms):.1f} % of what is unchanged"
             f" ({'within' if holds else 'not within'} a factor of two)."
         )
-    return " ".join(sentences)
+    return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -51,8 +51,11 @@ def changed(bundle: Path, data: Path, results: Path, cache: Path, threads: int) 
     from training.results import write_result
 
     collection = collect(data, open_embedder(str(bundle), threads=threads), cache)
-    encoder = load_bundle(bundle).manifest.encoder.fingerprint
-    write_result(results / "changed.json", {"encoder": encoder} | measure(collection))
+    figures = {
+        "encoder": load_bundle(bundle).manifest.encoder.fingerprint,
+        "recordings_heard_by_encoder": collection.count_heard(bundle),
+    }
+    write_result(results / "changed.json", figures | measure(collection))
     click.echo(str(results / "changed.json"))
 
 

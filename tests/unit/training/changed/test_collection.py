@@ -7,6 +7,7 @@ import pytest
 import tiny_scene
 import tiny_takes
 
+from training.attribution import TRAINED, write_attribution
 from training.changed.collection import Collection, collect
 from training.changed.render import render_take
 from training.errors import DatasetError
@@ -62,3 +63,13 @@ def test_a_take_may_be_shipped_if_its_recording_and_its_event_may(
 def test_a_folder_is_no_manifest(takes_bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="is no manifest"):
         collect(tmp_path, open_embedder(str(takes_bundle), threads=1), tmp_path)
+
+
+def test_recordings_that_the_encoder_heard_are_counted(
+    collection: Collection, tmp_path: Path
+) -> None:
+    clips = collection.material.store.clips
+    heard = [clips[row] for row in collection.material.recordings[:2]]
+    write_attribution(tmp_path / "ATTRIBUTION.csv", {TRAINED: heard}, None)
+
+    assert collection.count_heard(tmp_path) == 2

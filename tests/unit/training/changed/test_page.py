@@ -32,6 +32,7 @@ def folder(tmp_path: Path) -> Path:
         "snr_lu": 0.0,
         "false_alarm_rate": 0.05,
         "recordings": 20,
+        "recordings_heard_by_encoder": 7,
         "events": 10,
         "takes": 1200,
         "folds": 5,
@@ -49,6 +50,7 @@ def test_the_page_shows_what_the_file_says(folder: Path) -> None:
     assert "| 2 | mp3 | others | 20 | 5.0 % (2.5 to 10.0) | 70.0 % (60.0 to 80.0) |" in text
     assert "| 1 | plain | others | 20 | 3.0 % (1.5 to 6.0) | 25.0 % (15.0 to 35.0) |" in text
     assert "| 5% | 5.0 % | 5.0 % |" in text
+    assert "had heard 7 of the recordings" in text
     assert (folder / "changed_roc.png").stat().st_size > 1000
 
 
