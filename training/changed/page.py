@@ -29,13 +29,14 @@ commit and machine; the page and its plot are made by `minuend-train evaluate ch
 {excerpt_s:g} s, without and with one of {events:,} events of ESC-50 added at {snr_lu:g} LU.
 Recordings and events are in {folds} folds; each is judged by a detector that was fitted and
 calibrated on the others, at a stated rate of false alarms of {rate:.0%}. Recordings count alike;
-the intervals (95 %) draw them anew. The encoder had heard {heard} of the recordings in pre-training,
-without labels, and the detector's few constants were chosen in trials on the same recordings.
+the intervals (95 %) draw them anew. The encoder had heard {heard} of the recordings in
+pre-training, without labels, and the detector's few constants were chosen in trials on the same
+recordings.
 
 {verdict}
 
-What changes by itself cannot be told from what was added by a single reference: a bird that sings in one
-excerpt alone is a sound added. Several references show what comes and goes.
+What changes by itself cannot be told from what was added by a single reference: a bird that sings
+in one excerpt alone is a sound added. Several references show what comes and goes.
 
 {rates}
 
