@@ -5,6 +5,7 @@ LIBRARY ?= library
 BUNDLE ?= models/default
 CHECKPOINT ?= runs/default/checkpoint.pt
 ONCE ?=
+DATA ?=
 SCENES ?=
 PEERS ?=
 
@@ -12,7 +13,7 @@ SERVICE := .venv/service
 DEV := .venv/dev
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: setup text-encoder demo run test browser-test lint format docs reference figures bench bench-engine bundle image clean
+.PHONY: setup text-encoder demo run test browser-test container-test lint format docs reference figures bench bench-engine bundle image clean
 
 setup: $(SERVICE)/.ready $(DEV)/.ready  ## both environments: the service's, and the one for training and tests
 
@@ -23,12 +24,12 @@ $(SERVICE)/.ready: pyproject.toml constraints.txt
 
 $(DEV)/.ready: pyproject.toml constraints.txt client/pyproject.toml
 	$(PYTHON) -m venv $(DEV)
-	$(DEV)/bin/python $(PIP_INSTALL) ".[cpu,aac,parquet,training,dev,docs]" --editable ./client
+	$(DEV)/bin/python $(PIP_INSTALL) ".[cpu,aac,otel,parquet,training,dev,docs]" --editable ./client
 	touch $@
 
 $(DEV)/.browser: $(DEV)/.ready tests/browser/package-lock.json
 	command -v chromium >/dev/null || { apt-get update -qq && apt-get install --yes -qq chromium >/dev/null; }
-	$(DEV)/bin/python $(PIP_INSTALL) ".[cpu,aac,parquet,training,dev,docs,browser]"
+	$(DEV)/bin/python $(PIP_INSTALL) ".[cpu,aac,otel,parquet,training,dev,docs,browser]"
 	npm ci --prefix tests/browser --no-audit --no-fund --ignore-scripts
 	touch $@
 
@@ -46,6 +47,9 @@ test: $(DEV)/.ready
 
 browser-test: $(DEV)/.browser  ## the page in headless Chromium
 	$(DEV)/bin/python -m pytest -m browser tests/browser
+
+container-test: $(DEV)/.ready  ## the image and the compose file, by the docker and the compose on the PATH
+	$(DEV)/bin/python -m pytest -m container tests/deploy
 
 lint: $(DEV)/.ready
 	$(DEV)/bin/ruff format --check .
@@ -86,8 +90,9 @@ bench-engine: $(DEV)/.ready $(SERVICE)/.ready  ## measure the engine; SCENES=fol
 	$(SERVICE)/bin/python benchmarks/modifier.py
 	$(DEV)/bin/python benchmarks/engine_report.py
 
-bundle: $(DEV)/.ready $(SERVICE)/.ready  ## rebuild all that depends on the encoder of CHECKPOINT
+bundle: $(DEV)/.ready $(SERVICE)/.ready  ## rebuild all that depends on the encoder of CHECKPOINT; DATA=manifest to calibrate
 	$(DEV)/bin/minuend-train export $(CHECKPOINT) --out $(BUNDLE)
+	test -z "$(DATA)" || $(DEV)/bin/minuend-train calibrate $(BUNDLE) --data $(DATA)
 	$(SERVICE)/bin/minuend check $(BUNDLE)
 	$(SERVICE)/bin/python benchmarks/demo_difference.py
 	$(SERVICE)/bin/python benchmarks/report.py

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import anyio
 from fastapi import FastAPI
@@ -16,6 +17,7 @@ from service.access import Access
 from service.admission import Admission, AdmissionLimits
 from service.clients import ClientWatch
 from service.core import Core
+from service.errors import SettingsError
 from service.keys import KeyRing
 from service.limits import BodyLimit, HeadAsGet
 from service.metrics import Metrics
@@ -25,6 +27,9 @@ from service.routes import make_router
 from service.settings import Settings
 from service.telemetry import Telemetry
 
+if TYPE_CHECKING:
+    from service.tracing import Tracing
+
 logger = logging.getLogger(__name__)
 
 
@@ -32,8 +37,12 @@ def create_app(settings: Settings) -> FastAPI:
     """Return an application that opens what it needs when its lifespan begins.
 
     The lifespan raises a `StartupError` if the bundle, the device or the library cannot be had.
+
+    Raises:
+        SettingsError: Traces are wanted and what makes them is not installed.
     """
     metrics = Metrics()
+    tracing = _open_tracing() if settings.traces else None
     app = FastAPI(
         title="Minuend",
         summary="Embeds, subtracts and searches sounds.",
@@ -45,6 +54,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.metrics = metrics
+    app.state.tracing = tracing
     app.include_router(make_router())
     install_handlers(app)
     install_schema(app)
@@ -67,7 +77,9 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_middleware(
             CORSMiddleware, allow_origins=origins, allow_methods=METHODS, allow_headers=["*"]
         )
-    app.add_middleware(Telemetry, metrics=metrics, provenance=lambda: _provenance(app))
+    app.add_middleware(
+        Telemetry, metrics=metrics, provenance=lambda: _provenance(app), tracing=tracing
+    )
     return app
 
 
@@ -91,7 +103,21 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         core.ready = False
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(core.close)
+            if app.state.tracing is not None:
+                await anyio.to_thread.run_sync(app.state.tracing.close)
         logger.info("closed")
+
+
+def _open_tracing() -> Tracing:
+    try:
+        # OpenTelemetry is the optional extra `otel`.
+        from service.tracing import Tracing
+    except ImportError as error:
+        raise SettingsError(
+            "traces are asked for, by MINUEND_TRACES or an endpoint of OpenTelemetry, and need the"
+            " extra `otel`, which is not installed here: pip install 'minuend[otel]'"
+        ) from error
+    return Tracing.open()
 
 
 def _provenance(app: FastAPI) -> dict[str, str]:

@@ -6,7 +6,7 @@ as a limit is passed. Training and service decode with this module, so that both
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,8 @@ MAX_SAMPLE_RATE_HZ = 384_000
 MAX_CHANNELS = 8
 # Full scale is 1; beyond this a float file holds something else than sound.
 MAX_AMPLITUDE = 1_000.0
+
+OnSource = Callable[[np.ndarray], object]
 
 # What folder walkers take for audio; the content decides, not the name.
 AUDIO_SUFFIXES = frozenset(
@@ -109,8 +111,14 @@ class AudioReader:
         self.duration_s = 0.0
         self.n_samples = 0
 
-    def blocks(self) -> Iterator[Float32[np.ndarray, " samples"]]:
+    def blocks(
+        self, on_source: OnSource = lambda _: None
+    ) -> Iterator[Float32[np.ndarray, " samples"]]:
         """Yield the mono waveform in blocks; together they are what `decode` returns.
+
+        Args:
+            on_source: Called with each block of the source [frames, channels], before it is mixed
+                down and resampled; its samples are finite.
 
         Raises:
             AudioError: The file does not become audio; the subclass says why.
@@ -119,6 +127,7 @@ class AudioReader:
         mono = np.zeros(0, np.float32)
         for block in self._source_blocks():
             mono = _mix_down(block)
+            on_source(block)
             yield self._counted(resample(mono))
         if self.duration_s == 0:
             raise AudioEmptyError("the file is valid but holds no samples; at least one is needed")

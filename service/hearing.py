@@ -22,9 +22,11 @@ from jaxtyping import Float32
 from service.audio import AudioLimits, open_audio
 from service.batching import Runs
 from service.cache import EmbeddingCache, content_digest
+from service.drift import InputMeter, InputReading
 from service.encoder import Encoder
 from service.errors import SamplesTooManyError, WindowInvalidError
 from service.flight import Flight
+from service.level import LevelMeter
 from service.pieces import Piece
 from service.pooling import Windowing, WindowPool, count_windows
 from service.takes import Embedded, Key, Take, audio_info
@@ -58,7 +60,7 @@ class Ear:
         limits: How much one request may hold.
         decoders: Files that are decoded at once.
         cache: Keeps what was embedded; nothing is kept if not given.
-        on_audio: Called with the length of each file that was decoded [s].
+        on_input: Called with what was measured of each file that was decoded.
     """
 
     def __init__(
@@ -69,12 +71,12 @@ class Ear:
         limits: HearingLimits,
         decoders: int = 1,
         cache: EmbeddingCache | None = None,
-        on_audio: Callable[[float], object] = lambda _: None,
+        on_input: Callable[[InputReading], object] = lambda _: None,
     ) -> None:
         self.encoder = encoder
         self.limits = limits
         self.cache = cache or EmbeddingCache(0)
-        self.on_audio = on_audio
+        self.on_input = on_input
         self._runs = runs
         self._decoders = threading.BoundedSemaphore(decoders)
 
@@ -217,11 +219,13 @@ class _Hearing:
         """Yield the pieces of a file, each with the digest of all samples so far."""
         digest = hashlib.sha256()
         with open_audio(file, sample_rate=self._info.sample_rate_hz, limits=limits) as reader:
-            blocks = reader.blocks()
-            for piece in take.cutter.cut(_hashed(blocks, digest) if self._compares else blocks):
+            meter = InputMeter(reader.source_rate_hz)
+            hashed = digest if self._compares else None
+            blocks = _measured(reader.blocks(meter.add), hashed, take.level)
+            for piece in take.cutter.cut(blocks):
                 yield piece, digest.digest()
         take.end(audio_info(reader), digest.digest())
-        self._ear.on_audio(reader.duration_s)
+        self._ear.on_input(meter.reading())
 
     def _same(self, take: Take) -> Take:
         """Let a file have the embedding of the first one of the request with the same samples."""
@@ -267,9 +271,13 @@ class _Hearing:
         )
 
 
-def _hashed(
-    blocks: Iterator[Float32[np.ndarray, " samples"]], digest: hashlib._Hash
+def _measured(
+    blocks: Iterator[Float32[np.ndarray, " samples"]],
+    digest: hashlib._Hash | None,
+    level: LevelMeter,
 ) -> Iterator[Float32[np.ndarray, " samples"]]:
     for block in blocks:
-        digest.update(np.ascontiguousarray(block).data)
+        if digest is not None:
+            digest.update(np.ascontiguousarray(block).data)
+        level.add(block)
         yield block

@@ -12,12 +12,19 @@ from prometheus_client import (
 )
 
 from service.batching import Run
+from service.drift import InputReading
 from service.timing import Phases
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 # From a search by id [ms] to half an hour of audio on two cores [s].
 BUCKETS_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+# A source's rate may be any number; those that are not usual make one series together.
+RATES_HZ = frozenset(
+    {8000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 88_200, 96_000, 192_000}
+)
+LEVELS_DBFS = (-100, -80, -60, -50, -40, -35, -30, -25, -20, -15, -10, -5, 0)
 
 
 class Metrics:
@@ -46,14 +53,12 @@ class Metrics:
             registry=self._registry,
         )
         self._add_engine()
+        self._add_inputs()
         self.in_flight = Gauge(
             "minuend_requests_in_flight", "Requests being answered.", registry=self._registry
         )
         self.refused = Counter(
             "minuend_overload_refusals", "Requests refused with a 503.", registry=self._registry
-        )
-        self.audio_s = Counter(
-            "minuend_audio_seconds", "Audio that was embedded.", registry=self._registry
         )
         self.clips = Gauge("minuend_library_clips", "Clips stored.", registry=self._registry)
         self.vectors = Gauge(
@@ -113,6 +118,45 @@ class Metrics:
             "Decoded audio that waits for the encoder.",
             registry=self._registry,
         )
+
+    def _add_inputs(self) -> None:
+        """Add what is measured of the files that are decoded; see `service.drift`."""
+        self._audio_s = Counter(
+            "minuend_audio_seconds", "Audio that was decoded.", registry=self._registry
+        )
+        self._input_files = Counter(
+            "minuend_input_files",
+            "Files decoded, by their sample rate.",
+            ["sample_rate_hz"],
+            registry=self._registry,
+        )
+        self._input_level = Histogram(
+            "minuend_input_level_dbfs",
+            "Mean power of a file relative to full scale.",
+            buckets=LEVELS_DBFS,
+            registry=self._registry,
+        )
+        self._input_clipped = Histogram(
+            "minuend_input_clipped_share",
+            "Share of the samples of a file that reach full scale.",
+            buckets=(0, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1),
+            registry=self._registry,
+        )
+        self._input_silent = Histogram(
+            "minuend_input_silent_share",
+            "Share of a file that is below -60 dBFS.",
+            buckets=(0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1),
+            registry=self._registry,
+        )
+
+    def observe_input(self, reading: InputReading) -> None:
+        """Count one file that was decoded."""
+        rate_hz = reading.sample_rate_hz
+        self._audio_s.inc(reading.duration_s)
+        self._input_files.labels(str(rate_hz) if rate_hz in RATES_HZ else "other").inc()
+        self._input_level.observe(reading.level_dbfs)
+        self._input_clipped.observe(reading.clipped_share)
+        self._input_silent.observe(reading.silent_share)
 
     def observe_run(self, run: Run) -> None:
         """Count one run of the encoder."""

@@ -13,6 +13,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from service.errors import SettingsError
 
 PREFIX = "MINUEND_"
+TRACES_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+"""OpenTelemetry's own variables; where one is set, traces are wanted."""
+
 KIBIBYTE = 1024
 MEBIBYTE = 1024 * KIBIBYTE
 
@@ -92,6 +95,10 @@ class Settings(BaseSettings):
         10_000, ge=1, le=1_000_000, description="Most lines of one bulk upload."
     )
     max_k: int = Field(1000, ge=1, le=1000, description="Most hits of one search.")
+    traces: bool = Field(
+        default_factory=lambda: any(map(os.environ.get, TRACES_ENDPOINTS)),
+        description="Whether traces are sent by OTLP; on where OTEL_EXPORTER_OTLP_ENDPOINT is set.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level that is logged."
     )

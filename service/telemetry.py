@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
+from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
@@ -22,6 +23,9 @@ from service.metrics import Metrics
 from service.patience import AbandonedError
 from service.problems import problem_response
 from service.timing import Phases
+
+if TYPE_CHECKING:  # its packages are those of the extra `otel`
+    from service.tracing import Trace, Tracing
 
 logger = logging.getLogger(__name__)
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -39,14 +43,21 @@ class Telemetry:
         app: What answers.
         metrics: Where requests are counted.
         provenance: Returns the headers that name the bundle.
+        tracing: Makes traces of requests; none if not given.
     """
 
     def __init__(
-        self, app: ASGIApp, *, metrics: Metrics, provenance: Callable[[], dict[str, str]]
+        self,
+        app: ASGIApp,
+        *,
+        metrics: Metrics,
+        provenance: Callable[[], dict[str, str]],
+        tracing: Tracing | None = None,
     ) -> None:
         self._app = app
         self._metrics = metrics
         self._provenance = provenance
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -54,6 +65,8 @@ class Telemetry:
             await self._app(scope, receive, send)
             return
         call = _Call(scope, self._provenance())
+        if self._tracing is not None:
+            call.trace = self._tracing.begin(scope, call.request_id)
         token = request_id.set(call.request_id)
         self._metrics.in_flight.inc()
         try:
@@ -90,8 +103,11 @@ class Telemetry:
                 "status": status,
                 "duration_ms": round(1000 * took_s, 2),
                 **{f"{name}_ms": round(1000 * s, 2) for name, s in call.phases.seconds.items()},
+                **({} if call.trace is None else {"trace_id": call.trace.trace_id}),
             },
         )
+        if call.trace is not None:
+            call.trace.end(route=route, status=status, phases=call.phases)
 
 
 class _Call:
@@ -105,6 +121,7 @@ class _Call:
         self.method: str = scope["method"]
         self.start = time.perf_counter()
         self.status: int | None = None
+        self.trace: Trace | None = None
         self._headers = {**headers, "x-request-id": self.request_id}
         scope.setdefault("state", {})
         scope["state"].update(request_id=self.request_id, phases=self.phases)

@@ -15,10 +15,15 @@ class Phases:
     Args:
         patience: How long the answer is wanted; without end if not given. No phase is entered
             after it.
+
+    Attributes:
+        seconds: Time spent in each phase [s].
+        spans: First begin and last end of each phase, by `time.perf_counter` [s].
     """
 
     def __init__(self, patience: Patience | None = None) -> None:
         self.seconds: dict[str, float] = {}
+        self.spans: dict[str, tuple[float, float]] = {}
         self.patience = patience or Patience()
 
     @contextmanager
@@ -37,7 +42,10 @@ class Phases:
             self.add(phase, time.perf_counter() - start)
 
     def add(self, phase: str, took_s: float) -> None:
-        """Add time to `phase` [s]."""
+        """Add time that ends now to `phase` [s]."""
+        end = time.perf_counter()
+        start, _ = self.spans.get(phase, (end - took_s, end))
+        self.spans[phase] = (start, end)
         self.seconds[phase] = self.seconds.get(phase, 0.0) + took_s
 
     def server_timing(self) -> str:

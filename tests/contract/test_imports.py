@@ -8,9 +8,9 @@ import pytest
 
 HEAVY = {
     *("torch", "torchaudio", "transformers", "onnx", "onnxscript", "training", "matplotlib"),
-    *("huggingface_hub", "httpx2"),
+    *("huggingface_hub", "httpx2", "opentelemetry.sdk", "requests"),
 }
-"""What training needs, or may fetch from elsewhere, and the service must not even import."""
+"""What training needs, or may reach other hosts, and the service must not even import."""
 
 
 @pytest.mark.parametrize("module", ["service.app", "service.serve", "service.__main__"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ import synth
 from service_client import Client, serving
 
 from service.app import create_app
-from service.errors import BundleError
+from service.errors import BundleError, SettingsError
 from service.settings import Settings
 
 TONE = synth.encode(synth.tone(440))
@@ -49,6 +50,16 @@ def test_what_keeps_it_from_starting_comes_out_of_the_lifespan(tmp_path: Path) -
 
     with pytest.raises(BundleError, match="nowhere"):
         anyio.run(start)
+
+
+def test_traces_without_what_makes_them_are_refused_and_the_extra_named(
+    tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "service.tracing", None)  # as if it could not be imported
+
+    with pytest.raises(SettingsError, match=r"extra `otel`.*pip install 'minuend\[otel\]'"):
+        create_app(Settings(bundle=tiny_bundle_path, library=tmp_path, traces=True))
+    create_app(Settings(bundle=tiny_bundle_path, library=tmp_path, traces=False))
 
 
 def test_a_full_service_refuses_audio_but_answers_the_rest(

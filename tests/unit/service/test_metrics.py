@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from service.batching import Run
+from service.drift import InputReading
 from service.metrics import Metrics
 from service.timing import Phases
 
@@ -58,3 +59,32 @@ def test_lookups_in_the_cache_are_counted_by_outcome() -> None:
     text = metrics.render().decode()
     assert 'minuend_cache_lookups_total{outcome="hit"} 2.0' in text
     assert 'minuend_cache_lookups_total{outcome="miss"} 1.0' in text
+
+
+def test_inputs_are_observed() -> None:
+    metrics = Metrics()
+
+    metrics.observe_input(InputReading(44_100, 1.5, -21.0, 0.0, 0.3))
+    metrics.observe_input(InputReading(44_100, 2.0, -120.0, 0.0, 1.0))
+
+    text = metrics.render().decode()
+    assert "minuend_audio_seconds_total 3.5" in text
+    assert 'minuend_input_files_total{sample_rate_hz="44100"} 2.0' in text
+    assert 'minuend_input_level_dbfs_bucket{le="-100.0"} 1.0' in text
+    assert 'minuend_input_level_dbfs_bucket{le="-20.0"} 2.0' in text
+    assert 'minuend_input_clipped_share_bucket{le="0.0"} 2.0' in text
+    assert 'minuend_input_silent_share_bucket{le="0.5"} 1.0' in text
+
+
+def test_unusual_sample_rates_share_one_series() -> None:
+    metrics = Metrics()
+
+    for rate_hz in range(4_000, 7_000, 13):
+        metrics.observe_input(InputReading(rate_hz, 1.0, -21.0, 0.0, 0.0))
+
+    series = [
+        line
+        for line in metrics.render().decode().splitlines()
+        if line.startswith("minuend_input_files_total")
+    ]
+    assert series == ['minuend_input_files_total{sample_rate_hz="other"} 231.0']

@@ -54,6 +54,17 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
     assert load_settings().library == Path("library")
 
 
+def test_traces_are_sent_where_opentelemetry_has_an_endpoint_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+    assert load_settings().traces is False
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318")
+    assert load_settings().traces is True
+    monkeypatch.setenv("MINUEND_TRACES", "false")
+    assert load_settings().traces is False
+
+
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
         setattr(Settings(), "port", 1)  # noqa: B010 - what type checkers refuse is tried

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 
@@ -45,3 +46,26 @@ def test_time_may_be_added_to_a_phase() -> None:
     phases.add("queue", 0.5)
 
     assert phases.server_timing() == "queue;dur=750.00"
+
+
+def test_a_phase_spans_all_times_it_was_entered() -> None:
+    phases = Phases()
+
+    for name in ("decode", "encode", "decode"):
+        with phases.measure(name):
+            pass
+
+    (decode_start, decode_end), (encode_start, encode_end) = phases.spans.values()
+    assert decode_start <= encode_start <= encode_end <= decode_end
+    assert 0 <= phases.seconds["decode"] <= decode_end - decode_start
+
+
+def test_time_that_is_added_ends_now() -> None:
+    phases = Phases()
+
+    before = time.perf_counter()
+    phases.add("queue", 0.25)
+
+    start, end = phases.spans["queue"]
+    assert end - start == pytest.approx(0.25)
+    assert before <= end <= time.perf_counter()

@@ -1,0 +1,119 @@
+"""The compose file of the repository, run by the docker and the compose that are on the PATH."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+FILE = Path(__file__).parents[1] / "deploy" / "docker-compose.yml"
+IMAGE = "minuend:container-test"
+READY_S = 120
+"""A start takes seconds; on a machine with other work it may take many."""
+
+
+def docker(*words: str) -> str:
+    """Run a docker command and return what it printed."""
+    return _run(["docker", *words], os.environ)
+
+
+def compose_command() -> list[str]:
+    """Return the words that call compose, the old one or the plugin of docker."""
+    if shutil.which("docker-compose"):
+        return ["docker-compose"]
+    return ["docker", "compose"]
+
+
+def build(image: str = IMAGE, **environment: str) -> None:
+    """Build an image from this tree, as the compose file says."""
+    stack = Stack("minuend-build", MINUEND_IMAGE=image, **environment)
+    stack.client.close()
+    stack.compose("build", "minuend")
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class Stack:
+    """One project of the compose file, on ports of its own.
+
+    Args:
+        project: Its name, which its volumes bear too.
+        **environment: What the compose file asks the environment for.
+    """
+
+    def __init__(self, project: str, **environment: object) -> None:
+        self.project = project
+        self.port = free_port()
+        self.environment = {
+            "MINUEND_IMAGE": IMAGE,
+            "MINUEND_ADDRESS": "127.0.0.1",
+            "MINUEND_PUBLISH": str(self.port),
+        } | {name: str(value) for name, value in environment.items()}
+        self.client = httpx.Client(
+            base_url=f"http://127.0.0.1:{self.port}", timeout=60, trust_env=False
+        )
+
+    def compose(self, *words: str) -> str:
+        """Run a compose command and return what it printed."""
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("MINUEND_")}
+        command = [*compose_command(), "-f", str(FILE), "-p", self.project, *words]
+        return _run(command, clean | self.environment)
+
+    def minuend(self, *words: str) -> str:
+        """Run a command of the shell in the running service's container."""
+        return self.compose("exec", "-T", "minuend", "minuend", *words)
+
+    def up(self, *profiles: str) -> None:
+        """Create what has changed, with the services of these profiles, and wait until ready."""
+        options = [word for profile in profiles for word in ("--profile", profile)]
+        self.compose(*options, "up", "-d", *(() if profiles else ("minuend",)))
+        self.wait_until_ready()
+
+    def down(self) -> None:
+        """Remove containers and volumes."""
+        self.client.close()
+        for profile in ("monitoring", "proxy"):
+            self.compose("--profile", profile, "down", "--volumes", "--remove-orphans")
+
+    def container(self, service: str = "minuend") -> str:
+        """Return the id of a service's container."""
+        return self.compose("ps", "-q", service).strip()
+
+    def inspect(self, service: str = "minuend") -> dict[str, Any]:
+        """Return what docker tells about a service's container."""
+        (told,) = json.loads(docker("inspect", self.container(service)))
+        return dict(told)
+
+    def kill(self) -> None:
+        """Kill -9 the service from outside, as the kernel would; docker takes it for a crash."""
+        pid = str(self.inspect()["State"]["Pid"])
+        host = ("--pid=host", "--user=0", "--entrypoint=sh")
+        docker("run", "--rm", *host, IMAGE, "-c", f"kill -9 {pid}")
+
+    def wait_until_ready(self) -> None:
+        deadline = time.monotonic() + READY_S
+        while time.monotonic() < deadline:
+            try:
+                if self.client.get("/readyz").status_code == 200:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.2)
+        raise AssertionError(self.compose("logs", "--tail=50"))
+
+
+def _run(command: list[str], environment: os._Environ[str] | dict[str, str]) -> str:
+    ended = subprocess.run(command, env=dict(environment), capture_output=True, text=True)
+    assert ended.returncode == 0, f"{' '.join(command)}:\n{ended.stdout}{ended.stderr}"
+    return ended.stdout

@@ -1,0 +1,122 @@
+"""The dashboard, the alerts and the tables of docs/serving.md name what the service counts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from monitoring_queries import (
+    DEPLOY,
+    alert_queries,
+    dashboard_queries,
+    label_names,
+    metric_names,
+    panels,
+)
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.batching import Run
+from service.drift import InputReading
+from service.metrics import Metrics
+from service.timing import Phases
+
+SERVING = Path(__file__).parents[2] / "docs" / "serving.md"
+QUERIES = dashboard_queries() | alert_queries()
+SCRAPED = {"up", "job", "instance"}
+"""What Prometheus itself adds to what it scrapes."""
+
+
+def families() -> dict[str, Metric]:
+    """Return what a service counts after it has seen one of everything, by name."""
+    metrics, phases = Metrics(), Phases()
+    phases.add("encode", 0.1)
+    metrics.observe(method="GET", route="/info", status=200, took_s=0.1, phases=phases)
+    metrics.observe_run(Run(n_clips=1, audio_s=1.0, waited_s=[0.0], took_s=0.1))
+    metrics.observe_recall(1.0, is_modified=True)
+    metrics.observe_lookup(True)
+    metrics.observe_input(InputReading(44_100, 1.0, -20.0, 0.0, 0.0))
+    metrics.bundle.labels("default", "ab", "CPUExecutionProvider").set(1)
+    text = metrics.render().decode()
+    return {family.name: family for family in text_string_to_metric_families(text)}
+
+
+def sample_names() -> dict[str, set[str]]:
+    """Return the labels of every series by its name."""
+    labels: dict[str, set[str]] = {}
+    for family in families().values():
+        for sample in family.samples:
+            labels.setdefault(sample.name, set()).update(sample.labels)
+    return labels
+
+
+def ours() -> set[str]:
+    """Return the names under which the service's own metrics are known: counters with _total."""
+    return {
+        f"{name}_total" if family.type == "counter" else name
+        for name, family in families().items()
+        if name.startswith("minuend_")
+        and not name.endswith("_created")  # when a series began, which the library adds
+    }
+
+
+@pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
+def test_a_query_reads_series_that_there_are(query: str) -> None:
+    names = metric_names(query)
+
+    assert names
+    assert names <= {*sample_names(), *SCRAPED}
+
+
+@pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
+def test_a_query_uses_labels_that_its_series_have(query: str) -> None:
+    has = set().union(*(sample_names().get(name, set()) for name in metric_names(query)))
+
+    assert label_names(query) <= has | SCRAPED
+
+
+def test_every_metric_of_the_service_is_on_the_dashboard() -> None:
+    read = set().union(*map(metric_names, dashboard_queries().values()))
+
+    assert {name for name in ours() if not any(it.startswith(name) for it in read)} == set()
+
+
+def test_the_panels_fit_on_the_board() -> None:
+    places = [panel["gridPos"] for panel in panels()]
+    cells = [
+        (x, y)
+        for place in places
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+
+    assert len(set(cells)) == len(cells), "two lie on one another"
+    assert max(x for x, _ in cells) < 24
+    assert len({panel["id"] for panel in panels()}) == len(places)
+
+
+def test_the_dashboard_finds_its_data_and_grafana_the_dashboard() -> None:
+    provisioning = DEPLOY / "grafana" / "provisioning"
+    (source,) = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text())[
+        "datasources"
+    ]
+    (provider,) = yaml.safe_load((provisioning / "dashboards" / "minuend.yml").read_text())[
+        "providers"
+    ]
+    compose = yaml.safe_load((DEPLOY / "docker-compose.yml").read_text())["services"]
+    scraping = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
+
+    uids = {panel["datasource"]["uid"] for panel in panels()}
+    assert uids == {source["uid"]}
+    mount = f"./grafana/dashboards:{provider['options']['path']}:ro"
+    assert mount in compose["grafana"]["volumes"]
+    assert source["jsonData"]["timeInterval"] == scraping["global"]["scrape_interval"]
+
+
+def test_the_documentation_lists_every_metric_and_no_other() -> None:
+    rows = re.findall(r"^\| (`minuend_.*?) \|", SERVING.read_text("utf-8"), re.MULTILINE)
+    listed = {name for row in rows for name in re.findall(r"`(minuend_\w+)", row)}
+
+    assert listed == ours()
