@@ -12,7 +12,7 @@ SERVICE := .venv/service
 DEV := .venv/dev
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: setup text-encoder demo run test browser-test container-test lint format bench bench-engine bundle image clean
+.PHONY: setup text-encoder demo run test browser-test container-test lint format docs reference figures bench bench-engine bundle image clean
 
 setup: $(SERVICE)/.ready $(DEV)/.ready  ## both environments: the service's, and the one for training and tests
 
@@ -23,12 +23,12 @@ $(SERVICE)/.ready: pyproject.toml constraints.txt
 
 $(DEV)/.ready: pyproject.toml constraints.txt client/pyproject.toml
 	$(PYTHON) -m venv $(DEV)
-	$(DEV)/bin/python $(PIP_INSTALL) ".[cpu,aac,otel,parquet,training,dev]" --editable ./client
+	$(DEV)/bin/python $(PIP_INSTALL) ".[cpu,aac,otel,parquet,training,dev,docs]" --editable ./client
 	touch $@
 
 $(DEV)/.browser: $(DEV)/.ready tests/browser/package-lock.json
 	command -v chromium >/dev/null || { apt-get update -qq && apt-get install --yes -qq chromium >/dev/null; }
-	$(DEV)/bin/python $(PIP_INSTALL) ".[cpu,aac,otel,parquet,training,dev,browser]"
+	$(DEV)/bin/python $(PIP_INSTALL) ".[cpu,aac,otel,parquet,training,dev,docs,browser]"
 	npm ci --prefix tests/browser --no-audit --no-fund --ignore-scripts
 	touch $@
 
@@ -59,6 +59,15 @@ lint: $(DEV)/.ready
 format: $(DEV)/.ready
 	$(DEV)/bin/ruff format .
 	$(DEV)/bin/ruff check --fix .
+
+docs: $(DEV)/.ready  ## the documentation as a site in build/site; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(DEV)/bin/mkdocs build --strict --quiet
+
+reference: $(DEV)/.ready  ## docs/reference/ from the code
+	$(DEV)/bin/python docs/generate
+
+figures: $(DEV)/.ready  ## docs/figures/, from the shipped bundle
+	$(DEV)/bin/python benchmarks/concepts.py
 
 bench: $(DEV)/.ready $(SERVICE)/.ready  ## measure this machine; writes docs/results/
 	$(DEV)/bin/python benchmarks/training_step.py

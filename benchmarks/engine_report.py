@@ -109,7 +109,8 @@ clip (median {modifier[median_ms][without]:.1f} ms without), one that was seen
 
 ## Settings of the sessions
 
-What `minuend tune` measured here; the defaults follow it. [tuning.json](tuning.json)
+What `minuend tune` measured and chose here: the thriftiest of those within 3% of the best. The
+defaults are faster or equal. [tuning.json](tuning.json)
 
 {tuning}
 """

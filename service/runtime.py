@@ -64,11 +64,11 @@ class Tuning:
     docs/results/tuning.json, and `minuend tune` measures another host.
 
     Attributes:
-        spinning: Whether threads wait for work in a loop, which keeps cores busy after each run.
+        spinning: Whether the threads of a run wait for each other in a loop; after it they rest.
         arena: Whether memory is kept from run to run, as much as the largest one took.
     """
 
-    spinning: bool = False
+    spinning: bool = True
     arena: bool = True
 
 
@@ -197,6 +197,8 @@ def _load(path: Path, providers: list[Provider], threads: int, tuning: Tuning) -
     options.add_session_config_entry(
         "session.intra_op.allow_spinning", "1" if tuning.spinning else "0"
     )
+    # Else they would go on in their loop after each run, and keep the cores from all others.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     try:
         return Session(onnxruntime.InferenceSession(path, options, providers=providers))
     except _LOAD_ERRORS as error:

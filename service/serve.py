@@ -7,7 +7,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
@@ -21,16 +21,22 @@ from service.settings import Settings
 logger = logging.getLogger(__name__)
 
 
-def serve(settings: Settings) -> int:
+def serve(
+    settings: Settings, *, on_listening: Callable[[str, int], object] = lambda host, port: None
+) -> int:
     """Serve until the process is told to stop, and return its exit code.
 
     SIGTERM and SIGINT let running requests finish for up to `shutdown_grace_s`. What keeps the
     service from starting is told on standard error.
+
+    Args:
+        settings: What to serve and where.
+        on_listening: Called with address and port when requests are welcome.
     """
     configure_logging(settings.log_level)
     try:
         with _listening_socket(settings) as listener:
-            asyncio.run(_serve(create_app(settings), settings, listener))
+            asyncio.run(_serve(create_app(settings), settings, listener, on_listening))
     except StartupError as error:
         sys.stderr.write(f"minuend cannot start: {error}\n")
         return error.exit_code
@@ -45,7 +51,12 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _serve(app: FastAPI, settings: Settings, listener: socket.socket) -> None:
+async def _serve(
+    app: FastAPI,
+    settings: Settings,
+    listener: socket.socket,
+    on_listening: Callable[[str, int], object],
+) -> None:
     config = uvicorn.Config(
         app,
         lifespan="off",
@@ -63,6 +74,7 @@ async def _serve(app: FastAPI, settings: Settings, listener: socket.socket) -> N
         listener.listen(config.backlog)
         host, port = listener.getsockname()[:2]
         logger.info("listening", extra={"host": host, "port": port})
+        on_listening(host, port)
         await server.serve(sockets=[listener])
         logger.info("stopping")
 

@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     )
     batch_s: float = Field(10.0, gt=0, le=600, description="Audio that is encoded in one run [s].")
     spinning: bool = Field(
-        False, description="Whether the encoder's threads wait for work in a loop."
+        True, description="Whether the threads of an encoder run wait for each other in a loop."
     )
     arena: bool = Field(True, description="Whether the encoder keeps its memory from run to run.")
     decoders: int = Field(2, ge=1, le=256, description="Files that are decoded at once.")

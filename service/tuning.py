@@ -26,10 +26,6 @@ JOB_S = 40.0
 """Audio of one job of many clips [s]."""
 MARGIN = 0.03
 """By what share a candidate must be faster to be worth what it takes."""
-PAUSE_S = 0.02
-"""Between two candidates [s]: threads that spin keep the cores for a while after their run."""
-SPINNING_MARGIN = 0.2
-"""The same of spinning, which takes the cores from all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +83,16 @@ def race(candidates: Mapping[str, Callable[[], object]], *, seconds: float) -> d
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or not all(took.values()):
         for name, call in candidates.items():
-            time.sleep(PAUSE_S)
             start = time.perf_counter()
             call()
             took[name].append(1000 * (time.perf_counter() - start))
     return {name: statistics.median(times) for name, times in took.items()}
 
 
-def thrifty(measured: Mapping[str, float], *, margin: float = MARGIN) -> str:
+def thrifty(measured: Mapping[str, float]) -> str:
     """Return the first candidate that is as good as the best; they come the cheapest first."""
     best = min(measured.values())
-    return next(name for name, took_ms in measured.items() if took_ms <= best * (1 + margin))
+    return next(name for name, took_ms in measured.items() if took_ms <= best * (1 + MARGIN))
 
 
 def powers(most: int) -> list[int]:
@@ -133,7 +128,7 @@ def _choose_spinning(bundle: Bundle, threads: int, race_for: Race) -> tuple[bool
         for name, spinning in names.items()
     }
     measured = race_for(candidates)
-    spinning = names[thrifty(measured, margin=SPINNING_MARGIN)]
+    spinning = names[thrifty(measured)]
     what = f"A clip of {CLIP_S:g} s alone, on {threads} threads"
     return spinning, Choice("spinning", str(spinning).lower(), measured, what)
 

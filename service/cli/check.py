@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from service.cli.options import settings_options
+from service.cli.options import json_option, settings_options
+from service.cli.output import json_text, quiet
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -17,8 +19,9 @@ if TYPE_CHECKING:
 
 @click.command("check", epilog="Example: minuend check models/default")
 @click.argument("bundle", required=False, type=click.Path(path_type=Path))
+@json_option
 @settings_options("device")
-def command(*, bundle: Path | None, settings: Settings) -> None:
+def command(*, bundle: Path | None, as_json: bool, settings: Settings) -> None:
     """Verify a bundle: its files, its graphs, and their answers to a known clip and text.
 
     Without an argument, the bundle of the settings (MINUEND_BUNDLE; models/default). Exit code 1
@@ -29,47 +32,57 @@ def command(*, bundle: Path | None, settings: Settings) -> None:
 
     if bundle is not None:
         settings = settings.model_copy(update={"bundle": bundle})
+    say = quiet if as_json else click.echo
     opened = open_bundle(settings)
     manifest = opened.manifest
     info, known = manifest.encoder, manifest.known_answer
-    click.echo(f"bundle {manifest.id} of {manifest.created} in {opened.path}")
+    encoders = []
+    say(f"bundle {manifest.id} of {manifest.created} in {opened.path}")
     for name, entry in manifest.files.items():
-        click.echo(f"ok  {name}: {entry.size_bytes} bytes, sha256 {entry.sha256}")
+        say(f"ok  {name}: {entry.size_bytes} bytes, sha256 {entry.sha256}")
     for checked in (opened, *(replace(opened, variant=v) for v in info.variants)):
         encoder = Encoder.open(checked, device=settings.device, threads=settings.threads)
-        click.echo(
+        say(
             f"ok  {checked.encoder_file.name}: waveform [batch, samples] at"
             f" {info.sample_rate_hz} Hz and lengths [batch] to embedding [batch, {info.dim}],"
             f" sums and maxima [batch, partials, {info.dim}]; runs on {encoder.provider}"
         )
         encoder.check(checked)
-        click.echo(
+        encoders.append({"precision": checked.precision, "provider": encoder.provider})
+        say(
             f"ok  {known.file}: the known answer in {checked.precision}, within"
             f" {checked.tolerance:g} of its largest value"
         )
     towers = open_towers(opened, settings)
     if towers is not None:
         towers.check(opened)
-        _tell_towers(towers, info.dim)
-    click.echo(f"encoder {info.fingerprint}")
+        _tell_towers(towers, info.dim, say)
+    say(f"encoder {info.fingerprint}")
     if towers is not None:
-        click.echo(f"towers  {towers.info.fingerprint}")
+        say(f"towers  {towers.info.fingerprint}")
+    if as_json:
+        files = {name: entry.model_dump() for name, entry in manifest.files.items()}
+        body = {"bundle": manifest.id, "created": manifest.created, "path": str(opened.path)}
+        fingerprints = {"encoder": info.fingerprint, "towers": towers and towers.info.fingerprint}
+        click.echo(
+            json_text({**body, "files": files, "encoders": encoders, "fingerprints": fingerprints})
+        )
 
 
-def _tell_towers(towers: Towers, embedding_dim: int) -> None:
+def _tell_towers(towers: Towers, embedding_dim: int, say: Callable[[str], object]) -> None:
     info, dim = towers.info, towers.info.dim
-    click.echo(
+    say(
         f"ok  {info.audio_tower}: embedding [batch, {embedding_dim}] to vector [batch, {dim}];"
         f" runs on {towers.audio.provider}"
     )
-    click.echo(
+    say(
         f"ok  {info.text_encoder}: input_ids and attention_mask [batch, tokens] to vector"
         f" [batch, {dim}]; weights in {info.text_precision}"
     )
-    click.echo(f"ok  {info.tokenizer}: texts of up to {info.max_tokens} tokens")
-    click.echo(f"ok  {info.text_bank}: {len(towers.bank)} phrases")
+    say(f"ok  {info.tokenizer}: texts of up to {info.max_tokens} tokens")
+    say(f"ok  {info.text_bank}: {len(towers.bank)} phrases")
     tolerance = info.known_answer.tolerance
-    click.echo(
+    say(
         f"ok  {info.known_answer.file}: the known answers, within {tolerance:g} of their largest"
         " value"
     )

@@ -5,16 +5,18 @@ from __future__ import annotations
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Never
+from typing import TYPE_CHECKING, Any, Never
 
 import click
 
-from service.cli.options import given, settings_options
-from service.cli.output import shown_path
+from service.cli.options import given, json_option, settings_options
+from service.cli.output import json_text, quiet, shown_path
+
+Say = Callable[[str], object]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
 
 @click.command("demo", epilog="Example: minuend demo --once")
 @click.option("--once", is_flag=True, help="End after the answers.")
+@json_option
 @settings_options("port", "library", "bundle", "device")
-def command(*, once: bool, settings: Settings) -> None:
+def command(*, once: bool, as_json: bool, settings: Settings) -> None:
     """Start the service, fill a library with demo sounds, and show what it answers.
 
     The library is a temporary one unless --library is given. The service then goes on until it is
@@ -51,41 +54,48 @@ def command(*, once: bool, settings: Settings) -> None:
             device=settings.device,
             log=Path(scratch) / "service.log",
         ) as server:
-            _show(server, settings, Path(scratch), start)
+            say = quiet if as_json else click.echo
+            answers = _show(server, settings, Path(scratch), start, say)
+            if as_json:
+                click.echo(json_text({"url": server.url, "answers": answers}))
             if not once:
-                _stay(server)
+                _stay(server, say)
 
 
-def _show(server: Server, settings: Settings, scratch: Path, start: float) -> None:
-    click.echo(f"Starting the service at {server.url} with the bundle {settings.bundle} ...")
+def _show(
+    server: Server, settings: Settings, scratch: Path, start: float, say: Say
+) -> list[dict[str, Any]]:
+    """Show the calls and return what was answered."""
+    say(f"Starting the service at {server.url} with the bundle {settings.bundle} ...")
     # Imported while the service starts, which takes it as long.
     from service.cli.index import index_folder
     from service.cli.tour import CLIPS, TABLE, Tour
 
-    tour = Tour(server, scratch)
+    tour = Tour(server, scratch, say)
     server.wait_ready()
-    click.echo(f"ready after {time.perf_counter() - start:.1f} s")
+    say(f"ready after {time.perf_counter() - start:.1f} s")
     tour.embed()
-    click.echo("\nThe demo library")
-    click.echo(
+    say("\nThe demo library")
+    say(
         f"   $ minuend index {shown_path(CLIPS)} --metadata {shown_path(TABLE)}"
         f" --bundle {shown_path(settings.bundle)} --library {shown_path(settings.library)}"
     )
     indexed = index_folder(settings, CLIPS, TABLE)
-    click.echo(f"   {indexed.report.added} clips added, {indexed.n_clips} in the library")
+    say(f"   {indexed.report.added} clips added, {indexed.n_clips} in the library")
     tour.subtract()
     tour.search()
+    return tour.answers
 
 
-def _stay(server: Server) -> None:
+def _stay(server: Server, say: Say) -> None:
     try:
-        click.echo(
+        say(
             f"\nThe service goes on at {server.url}: open it in a browser, or try the commands"
             " above.\nCtrl-C stops it."
         )
         server.wait()
     except KeyboardInterrupt:
-        click.echo("\nStopping ...")
+        say("\nStopping ...")
 
 
 @contextmanager

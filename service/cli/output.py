@@ -21,6 +21,10 @@ _PLACES = ("name", "folder")
 _SHOWN = 60  # characters of the metadata of a hit in a table
 
 
+def quiet(text: str = "") -> None:
+    """Print nothing of what is for people."""
+
+
 def json_text(body: dict[str, Any]) -> str:
     """Return a JSON object as text; arrays in it become lists of numbers."""
     import orjson

@@ -6,19 +6,27 @@ from typing import TYPE_CHECKING
 
 import click
 
-from service.cli.options import settings_options
+from service.cli.options import json_option, settings_options
+from service.cli.output import json_text, quiet
 
 if TYPE_CHECKING:
     from service.settings import Settings
 
 
 @click.command("serve", epilog="Example: minuend serve --library sounds --port 8000")
+@json_option
 @settings_options("host", "port", "bundle", "library", "device")
-def command(settings: Settings) -> None:
+def command(*, as_json: bool, settings: Settings) -> None:
     """Serve embeddings, differences and searches over HTTP.
 
-    Runs until it is told to stop, by Ctrl-C or SIGTERM, and then ends the requests under way.
+    Runs until it is told to stop, by Ctrl-C or SIGTERM, and then ends the requests under way. The
+    log is JSON on standard error; --json prints where it listens when requests are welcome.
     """
     from service.serve import serve
 
-    click.get_current_context().exit(serve(settings))
+    say = click.echo if as_json else quiet
+
+    def on_listening(host: str, port: int) -> None:
+        say(json_text({"host": host, "port": port}))
+
+    click.get_current_context().exit(serve(settings, on_listening=on_listening))

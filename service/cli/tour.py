@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+from collections.abc import Callable
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -37,71 +38,77 @@ class Tour:
     Args:
         server: The service.
         scratch: Folder for the mixtures.
+        say: Prints a line for people.
+
+    Attributes:
+        answers: The calls and what was answered, in their order.
     """
 
-    def __init__(self, server: Server, scratch: Path) -> None:
+    def __init__(self, server: Server, scratch: Path, say: Callable[[str], object]) -> None:
+        self.answers: list[dict[str, Any]] = []
         self._server = server
         self._scratch = scratch
+        self._say = say
         self._table = read_metadata(TABLE)
 
     def embed(self) -> None:
         """Show an embedding."""
-        click.echo("\n1. A sound as numbers: its embedding")
+        self._say("\n1. A sound as numbers: its embedding")
         body = self._ask(Call("/embed", files={"audio": EXAMPLE}))
         clip = body["embeddings"][0]
         numbers = ", ".join(f"{value:.3f}" for value in clip["embedding"][:6])
-        click.echo(f"   {len(clip['embedding'])} numbers: {numbers}, ...")
-        click.echo(f"   of {clip['duration_s']:.1f} s of sound ({clip['media_type']})")
+        self._say(f"   {len(clip['embedding'])} numbers: {numbers}, ...")
+        self._say(f"   of {clip['duration_s']:.1f} s of sound ({clip['media_type']})")
 
     def subtract(self) -> None:
         """Show that a mixture minus its background finds the sound that was added."""
-        click.echo("\n2. What is new: a mixture minus its background")
+        self._say("\n2. What is new: a mixture minus its background")
         mixture = self._mix("mixture.wav", BACKGROUND, ADDED)
         plain = self._ask(Call("/search", {"audio": mixture}, {"k": N_HITS}))
         found = self._ask(
             Call("/difference", {"mixture": mixture, "reference": BACKGROUND}, {"k": N_HITS})
         )
-        click.echo(
+        self._say(
             f"   relative norm {found['relative_norm']:.3f}, cosine {found['cosine']:.3f};"
             " nearest clips:"
         )
-        click.echo(f"      {'of the mixture':{_COLUMN}}of the mixture minus its background")
+        self._say(f"      {'of the mixture':{_COLUMN}}of the mixture minus its background")
         for rank, hits in enumerate(zip_longest(plain["hits"], found["hits"]), start=1):
             left, right = (_hit(hit) for hit in hits)
-            click.echo(f"   {rank}  {left:{_COLUMN}}{right}".rstrip())
+            self._say(f"   {rank}  {left:{_COLUMN}}{right}".rstrip())
 
     def search(self) -> None:
         """Show a search by example, as it is and minus a reference."""
-        click.echo("\n3. More like this: search by example")
+        self._say("\n3. More like this: search by example")
         body = self._ask(Call("/search", fields={"clip_id": _clip_id(EXAMPLE), "k": N_HITS}))
-        _tell(body["hits"])
-        click.echo("   and more like this, but without that: minus a reference")
+        self._tell(body["hits"])
+        self._say("   and more like this, but without that: minus a reference")
         mixture = self._mix("mixture-2.wav", OTHER_BACKGROUND, OTHER_ADDED)
         fields: dict[str, str | int] = {"reference_id": _clip_id(OTHER_BACKGROUND), "k": N_HITS}
-        _tell(self._ask(Call("/search", {"audio": mixture}, fields))["hits"])
+        self._tell(self._ask(Call("/search", {"audio": mixture}, fields))["hits"])
 
     def _mix(self, name: str, background: Path, added: Path) -> Path:
         path = self._scratch / name
         write_mixture(path, background=background, added=added)
         names = (f"{row['title']} ({row['kind']})" for row in map(self._row, (background, added)))
-        click.echo(f"   {path}: {' + '.join(names)}")
+        self._say(f"   {path}: {' + '.join(names)}")
         return path
 
     def _row(self, clip: Path) -> Metadata:
         return self._table[clip.name]
 
     def _ask(self, call: Call) -> dict[str, Any]:
-        click.echo(f"   $ {call.curl(self._server.url, show=shown_path)}")
+        self._say(f"   $ {call.curl(self._server.url, show=shown_path)}")
         reply = call.send(self._server.port)
         if reply.status != http.client.OK:
             raise click.ClickException(f"{call.path} answered {json.dumps(reply.body)}")
-        click.echo(f"   answered in {1000 * reply.took_s:.0f} ms")
+        self._say(f"   answered in {1000 * reply.took_s:.0f} ms")
+        self.answers.append({"call": call.path, "answer": reply.body})
         return reply.body
 
-
-def _tell(hits: list[dict[str, Any]]) -> None:
-    for rank, hit in enumerate(hits, start=1):
-        click.echo(f"   {rank}  {_hit(hit)}")
+    def _tell(self, hits: list[dict[str, Any]]) -> None:
+        for rank, hit in enumerate(hits, start=1):
+            self._say(f"   {rank}  {_hit(hit)}")
 
 
 def _hit(hit: dict[str, Any] | None) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from service.cli.options import PLACE, settings_options
+from service.cli.options import PLACE, json_option, settings_options
+from service.cli.output import json_text, quiet
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -27,8 +29,9 @@ N_CHOICES = 5
     show_default=True,
     help="How long to measure, altogether.",
 )
+@json_option
 @settings_options("bundle")
-def command(*, out: Path, seconds: float, settings: Settings) -> None:
+def command(*, out: Path, seconds: float, as_json: bool, settings: Settings) -> None:
     """Measure how this host encodes fastest, and write the settings down.
 
     The file holds environment variables, each with the figures that chose it: read it into the
@@ -40,9 +43,14 @@ def command(*, out: Path, seconds: float, settings: Settings) -> None:
     from service.runtime import n_cores
     from service.tuning import tune
 
+    say = quiet if as_json else click.echo
+    choices = []
     lines = [f"# Written by `minuend tune` on {n_cores()} cores."]
     for choice in tune(open_bundle(settings), seconds=seconds / N_CHOICES):
         lines += choice.lines()
-        click.echo("\n".join(choice.lines()))
+        say("\n".join(choice.lines()))
+        choices.append(asdict(choice))
     out.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    click.echo(f"written to {out}")
+    say(f"written to {out}")
+    if as_json:
+        click.echo(json_text({"file": str(out), "choices": choices}))

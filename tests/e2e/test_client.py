@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import synth
+from fenced import blocks
 from minuend_client import Client, ProblemError, VectorClip
 from server_process import running
 
@@ -65,7 +66,7 @@ def test_every_call_against_a_real_service(tiny_bundle_path: Path, folder: Path)
 
 
 def readme_programs() -> list[str]:
-    return re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    return [block.text for block in blocks(README) if block.language == "python"]
 
 
 @pytest.mark.parametrize("number", range(len(readme_programs())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -41,6 +42,21 @@ def test_the_three_answers_appear(tiny_bundle_path: Path, tmp_path: Path) -> Non
     hits = re.findall(r"^   [1-5]  \d\.\d{3}  \S.* \(.+\)", output, flags=re.MULTILINE)
     assert len(hits) == 15
     assert list(tmp_path.glob("minuend-*")) == [], "nothing stays behind"
+
+
+def test_as_json_the_answers_are_one_object(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    finished = subprocess.run(
+        [*COMMAND, "--once", "--json", "--bundle", str(tiny_bundle_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment(tmp_path),
+    )
+
+    told = json.loads(finished.stdout)
+    calls = [answered["call"] for answered in told["answers"]]
+    assert calls == ["/embed", "/search", "/difference", "/search", "/search"]
+    assert all(answered["answer"]["bundle"]["id"] == "tiny-0" for answered in told["answers"])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

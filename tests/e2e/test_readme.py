@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import click
-import httpx
 import pytest
+import stand_in_curl
 import synth
 from click.testing import CliRunner
+from fenced import command_lines
 from server_process import running
 
 from service.cli import main
@@ -20,37 +20,18 @@ pytestmark = pytest.mark.e2e
 README = Path(__file__).parents[2] / "README.md"
 
 
-def readme_lines(start: str) -> list[list[str]]:
-    """Split the command lines of the README's code blocks that begin with a word."""
-    blocks = README.read_text(encoding="utf-8").split("```")[1::2]
-    lines = [line for block in blocks for line in block.splitlines()]
-    return [shlex.split(line, comments=True) for line in lines if line.startswith(f"{start} ")]
-
-
-def post(client: httpx.Client, words: list[str], folder: Path) -> httpx.Response:
-    """Send the form of a curl line."""
-    options, url = words[1:-1], words[-1]
-    assert set(options[0::2]) == {"-F"}, options
-    files, fields = {}, {}
-    for option in options[1::2]:
-        name, _, value = option.partition("=")
-        if value.startswith("@"):
-            files[name] = (folder / value[1:]).read_bytes()
-        else:
-            fields[name] = value
-    return client.post(url.removeprefix("localhost:8000"), files=files, data=fields)
-
-
 def test_every_curl_call_is_answered(towers_bundle_path: Path, tmp_path: Path) -> None:
     names = ("rain.wav", "thunder.ogg", "today.wav", "yesterday.wav", "storm.wav")
     for seed, name in enumerate(names):
         form = "OGG" if name.endswith("ogg") else "WAV"
         (tmp_path / name).write_bytes(synth.encode(synth.noise(seed), form=form))
-    calls = readme_lines("curl")
+    calls = command_lines(README, "curl")
     assert len(calls) == 7
 
     with running(towers_bundle_path, tmp_path / "library") as server:
-        answers = [post(server.client, call, tmp_path) for call in calls]
+        address = f"127.0.0.1:{server.port}"
+        words = [[word.replace("localhost:8000", address) for word in call[1:]] for call in calls]
+        answers = [server.client.send(stand_in_curl.request(call, tmp_path)) for call in words]
 
     assert [answer.status_code for answer in answers] == [201, 200, 200, 200, 200, 200, 200]
     assert answers[3].json()["hits"][0]["score"] == pytest.approx(1, abs=1e-3)
@@ -59,7 +40,7 @@ def test_every_curl_call_is_answered(towers_bundle_path: Path, tmp_path: Path) -
     assert set(answers[6].json()["hits"][0]["contributions"]) == {"modifier"}
 
 
-@pytest.mark.parametrize("words", readme_lines("minuend"), ids=" ".join)
+@pytest.mark.parametrize("words", command_lines(README, "minuend"), ids=" ".join)
 def test_every_shell_command_runs(
     words: list[str], tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,7 +59,7 @@ def test_every_shell_command_runs(
     assert result.exit_code == 0, result.output
 
 
-@pytest.mark.parametrize("words", readme_lines("minuend-train"), ids=" ".join)
+@pytest.mark.parametrize("words", command_lines(README, "minuend-train"), ids=" ".join)
 def test_every_training_command_is_understood(words: list[str]) -> None:
     command: click.Command = train_commands
     names = words[1:]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from training.cli.options import PLACE
+from training.cli.options import PLACE, json_option
+from training.cli.output import tell
 
 
 @click.command("bgknown")
@@ -27,8 +28,14 @@ from training.cli.options import PLACE
 )
 @click.option("--out", type=PLACE, required=True, help="Folder of the data set; must be new.")
 @click.option("--seed", default=42, show_default=True)
+@json_option
 def bgknown(
-    events: Path, backgrounds: Path, test_backgrounds: Path | None, out: Path, seed: int
+    events: Path,
+    backgrounds: Path,
+    test_backgrounds: Path | None,
+    out: Path,
+    seed: int,
+    as_json: bool,
 ) -> None:
     """Make Background-known ESC-50 (paper, section 5.2): a function of the sources and a seed.
 
@@ -38,11 +45,13 @@ def bgknown(
     from training.datasets.sides import find_sides
 
     made = make_bgknown(find_sides(events, backgrounds, test_backgrounds), out, seed)
-    for side, figures in read_summary(made)["sides"].items():
-        click.echo(
-            f"{side}: {figures['events']} events in {figures['background_files']} files of "
-            f"{figures['background_recordings']} background recordings"
-        )
+    sides = read_summary(made)["sides"]
+    lines = [
+        f"{side}: {figures['events']} events in {figures['background_files']} files of "
+        f"{figures['background_recordings']} background recordings"
+        for side, figures in sides.items()
+    ]
+    tell({"folder": made, "sides": sides} if as_json else {"sides": lines}, as_json=as_json)
 
 
 @click.command("prepare")
@@ -50,7 +59,8 @@ def bgknown(
 @click.argument("source", type=PLACE)
 @click.option("--out", type=PLACE, required=True, help="CSV to write.")
 @click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Rows of a manifest to take.")
-def prepare(task: str, source: Path, out: Path, where: tuple[str, ...]) -> None:
+@json_option
+def prepare(task: str, source: Path, out: Path, where: tuple[str, ...], as_json: bool) -> None:
     """Write the metadata of a task for 'evaluate linear'.
 
     TASK is esc50, us8k, spcv2, vc1, voxforge, cremad, gtzan, nsynth or surge, with the folder the
@@ -59,4 +69,4 @@ def prepare(task: str, source: Path, out: Path, where: tuple[str, ...]) -> None:
     """
     from training.datasets.prepare import prepare_task
 
-    click.echo(prepare_task(task, source, out, where))
+    tell({"summary": prepare_task(task, source, out, where)}, as_json=as_json)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from training.cli.options import PLACE
+from training.cli.options import PLACE, json_option
+from training.cli.output import tell
 
 if TYPE_CHECKING:
     from training.evaluation.measure import Measurement
@@ -36,6 +37,7 @@ def measured(command: Command) -> Command:
             click.option("--results", type=PLACE, default=Path("docs/results"), show_default=True),
             click.option("--cache", type=PLACE, default=Path("cache"), show_default=True),
             click.option("--threads", default=0, help="0 for one a core; 1 on a busy machine."),
+            json_option,
         )
     ):
         command = option(command)
@@ -77,7 +79,7 @@ def bgknown(data: Path, **options: Any) -> None:
     """
     from training.evaluation.measure import measure_bgknown
 
-    click.echo(measure_bgknown(data, _measurement(options), options["coefficient"]))
+    _tell(measure_bgknown(data, _measurement(options), options["coefficient"]), options)
 
 
 @click.command("linear")
@@ -97,7 +99,7 @@ def linear(task: str, metadata: Path, **options: Any) -> None:
     from training.evaluation.measure import measure_linear
 
     chosen = {name: options[name] for name in ("train_folds", "unit_s", "learning_rate")}
-    click.echo(measure_linear(task, metadata, _measurement(options), **chosen))
+    _tell(measure_linear(task, metadata, _measurement(options), **chosen), options)
 
 
 @click.command("separation")
@@ -120,16 +122,25 @@ def separation(data: Path, **options: Any) -> None:
     from training.evaluation.measure import measure_separate
 
     measurement = _measurement(options | {"seeds": str(options["seed"])})
-    click.echo(measure_separate(data, measurement, options["pairs"], options["unheard_by"]))
+    summary = measure_separate(data, measurement, options["pairs"], options["unheard_by"])
+    _tell(summary, options)
 
 
 @click.command("report")
 @click.option("--results", type=PLACE, default=Path("docs/results"), show_default=True)
-def report(results: Path) -> None:
+@json_option
+def report(results: Path, as_json: bool) -> None:
     """Draw tables 1 and 3 beside the paper's, with pictures: RESULTS/paper.md."""
     from training.evaluation.report import write_report
 
-    click.echo(str(write_report(results)))
+    tell({"page": write_report(results)}, as_json=as_json)
+
+
+def _tell(summary: str, options: dict[str, Any]) -> None:
+    """Print what came out; as JSON, with the folder that has it in full."""
+    as_json = options["as_json"]
+    more = {"results": options["results"]} if as_json else {}
+    tell({"summary": summary, **more}, as_json=as_json)
 
 
 def _measurement(options: dict[str, Any]) -> Measurement:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from training.cli.options import PLACE
+from training.cli.options import PLACE, json_option
+from training.cli.output import tell
 
 
 @click.command("export")
@@ -16,13 +17,15 @@ from training.cli.options import PLACE
 @click.option("--scenes", type=PLACE, help="Towers: scenes they were not trained on, to gate with.")
 @click.option("--cache", type=PLACE, default=Path("cache"), show_default=True)
 @click.option("--any-licence", is_flag=True, help="Towers: for experiments that are not shipped.")
-def command(
+@json_option
+def command(  # noqa: PLR0913, PLR0917 - one parameter an option
     checkpoint: Path,
     out: Path,
     data: Path | None,
     scenes: Path | None,
     cache: Path,
     any_licence: bool,
+    as_json: bool,
 ) -> None:
     """Write a bundle from a checkpoint, if its graph gives what the torch model gives.
 
@@ -34,7 +37,10 @@ def command(
     from training.towers.run import FORMAT
 
     if load_checkpoint(checkpoint).get("format") != FORMAT:
-        click.echo(str(export(checkpoint, out, tell=click.echo)))
+        variants: list[str] = []
+        say = variants.append if as_json else click.echo
+        bundle = export(checkpoint, out, tell=say)
+        tell({"bundle": bundle, **({"variants": variants} if as_json else {})}, as_json=as_json)
         return
     if data is None or scenes is None:
         raise click.UsageError("to export towers, give --data and --scenes")
@@ -45,4 +51,4 @@ def command(
 
     texts = TextCache(cache / "texts", load_towers(checkpoint).recipe.text)
     inputs = ExportInputs(data=data, scenes=scenes, cache=texts, any_licence=any_licence)
-    click.echo(str(export_towers(checkpoint, out, inputs)))
+    tell({"bundle": export_towers(checkpoint, out, inputs)}, as_json=as_json)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from training.cli.options import PLACE
+from training.cli.options import PLACE, json_option
+from training.cli.output import tell
 
 
 @click.command("pretrain")
@@ -18,6 +19,7 @@ from training.cli.options import PLACE
 @click.option("--init", type=PLACE, help="Bundle whose encoder to go on from.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint of the run.")
 @click.option("--stop-after", type=click.IntRange(min=1), help="Stop after this step.")
+@json_option
 def command(  # noqa: PLR0913, PLR0917 - one parameter an option
     name: str,
     overrides: tuple[str, ...],
@@ -27,6 +29,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
     init: Path | None,
     resume: bool,
     stop_after: int | None,
+    as_json: bool,
 ) -> None:
     """Pre-train an encoder. Under torchrun the batches are shared by the processes."""
     from training.pretrain import Source, pretrain
@@ -36,4 +39,4 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
     checkpoint = pretrain(
         recipe, Source(data, cache), out, init=init, resume=resume, stop_after=stop_after
     )
-    click.echo(str(checkpoint))
+    tell({"checkpoint": checkpoint}, as_json=as_json)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from training.cli.options import PLACE
+from training.cli.options import PLACE, json_option
+from training.cli.output import tell
 
 
 @click.command("retrieval")
@@ -16,8 +17,15 @@ from training.cli.options import PLACE
 @click.option("--bundle", type=PLACE, required=True, help="Whose encoder the towers stand on.")
 @click.option("--out", type=PLACE, required=True, help="Folder of the run.")
 @click.option("--cache", type=PLACE, default=Path("cache"), show_default=True)
-def command(
-    name: str, overrides: tuple[str, ...], train: Path, bundle: Path, out: Path, cache: Path
+@json_option
+def command(  # noqa: PLR0913, PLR0917 - one parameter an option
+    name: str,
+    overrides: tuple[str, ...],
+    train: Path,
+    bundle: Path,
+    out: Path,
+    cache: Path,
+    as_json: bool,
 ) -> None:
     """Train the towers that bring sounds and texts into one space, on cached embeddings."""
     from service.bundle import load_bundle
@@ -27,4 +35,5 @@ def command(
 
     recipe = load_recipe(name, overrides)
     texts = TextCache(cache / "texts", recipe.text)
-    click.echo(str(train_retrieval(recipe, train, load_bundle(bundle), out, texts)))
+    checkpoint = train_retrieval(recipe, train, load_bundle(bundle), out, texts)
+    tell({"checkpoint": checkpoint}, as_json=as_json)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from training.cli.options import PLACE
+from training.cli.options import PLACE, json_option
+from training.cli.output import tell
 from training.scenes.scene import SceneName, Side
 
 
@@ -20,6 +21,7 @@ from training.scenes.scene import SceneName, Side
 @click.option("--permissive", is_flag=True, help="Only clips a shipped model may be trained on.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--cache", type=PLACE, default=Path("cache"), show_default=True)
+@json_option
 def scenes(  # noqa: PLR0913, PLR0917 - one parameter an option
     scene: SceneName,
     side: Side,
@@ -30,6 +32,7 @@ def scenes(  # noqa: PLR0913, PLR0917 - one parameter an option
     permissive: bool,
     seed: int,
     cache: Path,
+    as_json: bool,
 ) -> None:
     """Pairs of clips that differ by one or two changes, as in the APwD data set."""
     from training.scenes.draw import Plan
@@ -37,7 +40,7 @@ def scenes(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     plan = Plan(scene=scene, side=side, n_pairs=n_pairs, seed=seed, permissive=permissive)
     generate(data, plan, bundle, out, cache)
-    click.echo(str(out))
+    tell({"scenes": out}, as_json=as_json)
 
 
 @click.command("apwd")
@@ -46,9 +49,10 @@ def scenes(  # noqa: PLR0913, PLR0917 - one parameter an option
 @click.option("--esc50", type=PLACE, required=True, help="Folder of ESC-50's audio.")
 @click.option("--bundle", type=PLACE, required=True, help="Bundle whose encoder embeds.")
 @click.option("--out", type=PLACE, required=True, help="Folder of the set; gone on with.")
-def apwd(jams: Path, fsd50k: Path, esc50: Path, bundle: Path, out: Path) -> None:
+@json_option
+def apwd(jams: Path, fsd50k: Path, esc50: Path, bundle: Path, out: Path, as_json: bool) -> None:
     """The official APwD pairs, rendered from their recipes and your copies of the sources."""
     from training.scenes.apwd_audio import generate_apwd
 
     generate_apwd(jams, fsd50k, esc50, bundle, out)
-    click.echo(str(out))
+    tell({"scenes": out}, as_json=as_json)

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from training.cli.evaluation import numbers
-from training.cli.options import PLACE
+from training.cli.options import PLACE, json_option
+from training.cli.output import tell
 
 
 @click.command("sweep")
@@ -19,6 +20,7 @@ from training.cli.options import PLACE
 @click.option("--out", type=PLACE, required=True, help="Folder of runs, bundles and data sets.")
 @click.option("--results", type=PLACE, default=Path("docs/results"), show_default=True)
 @click.option("--cache", type=PLACE, default=Path("cache"), show_default=True)
+@json_option
 def command(  # noqa: PLR0913, PLR0917 - one parameter an option
     recipe: str,
     lambdas: str,
@@ -28,6 +30,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
     out: Path,
     results: Path,
     cache: Path,
+    as_json: bool,
 ) -> None:
     """Train RECIPE with every lambda, export, and measure: table 1, ESC-50 and separation.
 
@@ -40,6 +43,5 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
     sweep = Sweep(recipe, overrides, Source(data, cache), out, results)
     weights = [word.strip() for word in lambdas.split(",")]
     chosen = numbers(seeds) if seeds else ()
-    click.echo(describe_plan(sweep, weights, chosen))
-    for bundle in sweep.run(weights, chosen):
-        click.echo(str(bundle))
+    click.echo(describe_plan(sweep, weights, chosen), err=as_json)
+    tell({"bundles": sweep.run(weights, chosen)}, as_json=as_json)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
-from training.cli.options import PLACE
+from training.cli.options import PLACE, json_option
+from training.cli.output import tell
 
 RECIPE = click.option("--recipe", "name", default="retrieval", show_default=True)
 OVERRIDES = click.option("--set", "overrides", multiple=True, metavar="A.B=C")
@@ -24,12 +26,13 @@ SEEDS = click.option("--seeds", type=click.IntRange(min=1, max=10), default=3, s
 @BUNDLE
 @FOLDER
 @CACHE
-def mixtures(data: Path, bundle: Path, out: Path, cache: Path) -> None:
+@json_option
+def mixtures(data: Path, bundle: Path, out: Path, cache: Path, as_json: bool) -> None:
     """500 events over backgrounds of the test side, to name what was added in words."""
     from training.towers.mixtures import make_mixtures
 
     make_mixtures(data, bundle, out, cache)
-    click.echo(str(out))
+    tell({"scenes": out}, as_json=as_json)
 
 
 @click.command("held-out")
@@ -37,12 +40,13 @@ def mixtures(data: Path, bundle: Path, out: Path, cache: Path) -> None:
 @BUNDLE
 @FOLDER
 @CACHE
-def held_out(data: Path, bundle: Path, out: Path, cache: Path) -> None:
+@json_option
+def held_out(data: Path, bundle: Path, out: Path, cache: Path, as_json: bool) -> None:
     """Pairs of held-out sources of the training side, to choose between recipes on."""
     from training.towers.holdout import make_holdout
 
     make_holdout(data, bundle, out, cache)
-    click.echo(str(out))
+    tell({"scenes": out}, as_json=as_json)
 
 
 @click.command("retrieval")
@@ -56,6 +60,7 @@ def held_out(data: Path, bundle: Path, out: Path, cache: Path) -> None:
 @SEEDS
 @RESULTS
 @CACHE
+@json_option
 def retrieval(  # noqa: PLR0913, PLR0917 - one parameter an option
     name: str,
     overrides: tuple[str, ...],
@@ -67,6 +72,7 @@ def retrieval(  # noqa: PLR0913, PLR0917 - one parameter an option
     seeds: int,
     results: Path,
     cache: Path,
+    as_json: bool,
 ) -> None:
     """Train towers of a few seeds, and measure them beside the baselines."""
     from service.bundle import load_bundle
@@ -87,7 +93,7 @@ def retrieval(  # noqa: PLR0913, PLR0917 - one parameter an option
         seeds=seeds,
     )
     write_result(results, run_experiment(setting))
-    click.echo(str(results))
+    tell({"results": results}, as_json=as_json)
 
 
 @click.command("ablation")
@@ -100,6 +106,7 @@ def retrieval(  # noqa: PLR0913, PLR0917 - one parameter an option
 @SEEDS
 @RESULTS
 @CACHE
+@json_option
 def ablation(  # noqa: PLR0913, PLR0917 - one parameter an option
     name: str,
     overrides: tuple[str, ...],
@@ -110,6 +117,7 @@ def ablation(  # noqa: PLR0913, PLR0917 - one parameter an option
     seeds: int,
     results: Path,
     cache: Path,
+    as_json: bool,
 ) -> None:
     """Measure what each part of a recipe is worth, on held-out sources of the training side."""
     from service.bundle import load_bundle
@@ -128,14 +136,15 @@ def ablation(  # noqa: PLR0913, PLR0917 - one parameter an option
         seeds=seeds,
         only=only,
     )
-    write_result(results, run_ablation(setting, click.echo))
-    click.echo(str(results))
+    write_result(results, run_ablation(setting, partial(click.echo, err=as_json)))
+    tell({"results": results}, as_json=as_json)
 
 
 @click.command("retrieval-page")
 @click.option("--results", type=PLACE, default=Path("docs/results"), show_default=True)
-def page(results: Path) -> None:
+@json_option
+def page(results: Path, as_json: bool) -> None:
     """Render retrieval.md and its plots from the results files beside it."""
     from training.towers.page import write_page
 
-    click.echo(str(write_page(results)))
+    tell({"page": write_page(results)}, as_json=as_json)

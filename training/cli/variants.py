@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from training.cli.options import PLACE
+from training.cli.options import PLACE, json_option
+from training.cli.output import tell
 
 
 @click.command("variants")
@@ -15,7 +16,10 @@ from training.cli.options import PLACE
 @click.option("--cache", type=PLACE, default=Path("cache"), show_default=True)
 @click.option("--bgknown", type=PLACE, help="Data set of 'data bgknown', to gate with too.")
 @click.option("--graph", is_flag=True, help="Write the float32 graph anew too.")
-def command(bundle: Path, data: Path, cache: Path, bgknown: Path | None, graph: bool) -> None:
+@json_option
+def command(
+    bundle: Path, data: Path, cache: Path, bgknown: Path | None, graph: bool, as_json: bool
+) -> None:
     """Give a bundle its int8 and float16 variants, those that pass the gate.
 
     They are calibrated on clips the encoder was trained on and judged by those that were held out.
@@ -25,5 +29,5 @@ def command(bundle: Path, data: Path, cache: Path, bgknown: Path | None, graph: 
     from training.scorers import bgknown_scorer
 
     scorers = [] if bgknown is None else [bgknown_scorer(bgknown)]
-    for outcome in renew(bundle, Source(data, cache), graph=graph, scorers=scorers):
-        click.echo(outcome.line())
+    outcomes = renew(bundle, Source(data, cache), graph=graph, scorers=scorers)
+    tell({"variants": [outcome.line() for outcome in outcomes]}, as_json=as_json)

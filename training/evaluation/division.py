@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int64
 
+from training.errors import DatasetError
+
 VALIDATION_SHARE = 0.1
 
 
@@ -36,6 +38,9 @@ def divide(
         test: Rows to test on.
         labels: Class of every row.
         seed: Draws the rows.
+
+    Raises:
+        DatasetError: No class has two rows, so that none can be kept for validation.
     """
     random = np.random.default_rng(seed)
     classes, counts = np.unique(labels[train], return_counts=True)
@@ -45,6 +50,11 @@ def divide(
     by_rest = np.lexsort((random.permutation(classes.size), -(wanted - quotas)))
     quotas[by_rest[:missing]] += 1
     quotas = np.where(counts >= 2, quotas.clip(1, counts - 1), 0)
+    if not quotas.any():
+        raise DatasetError(
+            f"{train.size} clips of {classes.size} classes are there to train on: at least one "
+            f"class needs two, of which one is kept for validation"
+        )
     valid = np.concatenate(
         [
             random.permutation(train[labels[train] == name])[:quota]

@@ -7,7 +7,7 @@ import onnx
 import pytest
 import tiny_bundle
 import tiny_towers
-from shell import run
+from shell import run, run_json
 
 from service import bundle
 from service.manifest import BundleManifest
@@ -33,6 +33,16 @@ def test_a_good_bundle_passes_and_tells_what_was_checked(path: Path) -> None:
         assert bundle.hash_file(path / name).sha256 in output
     assert "embedding [batch, 8]" in output
     assert "known answer" in output
+
+
+def test_as_json_it_tells_files_encoders_and_fingerprints(path: Path) -> None:
+    told = run_json("check", path)
+
+    assert told["bundle"] == "tiny-0"
+    sha256 = bundle.hash_file(path / tiny_bundle.ENCODER_FILE).sha256
+    assert told["files"][tiny_bundle.ENCODER_FILE]["sha256"] == sha256
+    assert [encoder["precision"] for encoder in told["encoders"]] == ["float32"]
+    assert told["fingerprints"]["towers"] is None
 
 
 def test_the_bundle_of_the_settings_is_checked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from shell import run
+from shell import run, run_json
 
 from service.settings import load_settings
 
@@ -30,3 +30,12 @@ def test_without_a_bundle_nothing_is_written(tmp_path: Path) -> None:
     run("tune", "--bundle", tmp_path / "nowhere", "--out", out, code=1)
 
     assert not out.exists()
+
+
+def test_as_json_it_tells_each_choice(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    out = tmp_path / "minuend.env"
+
+    told = run_json("tune", "--bundle", tiny_bundle_path, "--out", out, "--seconds", 0.1)
+
+    written = dict(re.findall(r"^MINUEND_(\w+)=(.*)$", out.read_text("utf-8"), re.MULTILINE))
+    assert {c["setting"].upper(): c["value"] for c in told["choices"]} == written

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from training.errors import DatasetError
 from training.evaluation.division import divide
 
 
@@ -33,3 +34,8 @@ def test_the_seed_decides() -> None:
     assert np.array_equal(one.valid, same.valid)
     assert not np.array_equal(one.valid, other.valid)
     assert one.valid.size == pytest.approx(10)
+
+
+def test_without_a_clip_to_validate_with_there_is_nothing_to_divide() -> None:
+    with pytest.raises(DatasetError, match="3 clips of 3 classes"):
+        divide(np.arange(3), np.arange(0), np.arange(3), seed=0)
