@@ -102,8 +102,8 @@ class Telemetry:
                 "path": call.scope["path"],
                 "status": status,
                 "duration_ms": round(1000 * took_s, 2),
+                "trace_id": call.trace and call.trace.trace_id,
                 **{f"{name}_ms": round(1000 * s, 2) for name, s in call.phases.seconds.items()},
-                **({} if call.trace is None else {"trace_id": call.trace.trace_id}),
             },
         )
         if call.trace is not None:

@@ -29,7 +29,7 @@ def page() -> str:
 
 
 def _default(field: FieldInfo) -> str:
-    value = field.default
+    value = field.get_default(call_default_factory=True)
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool | Enum) else str(value)
