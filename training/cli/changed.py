@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from training.cli.options import PLACE
+from training.cli.options import PLACE, json_option
+from training.cli.output import tell
 
 DATA = click.option("--data", type=PLACE, required=True, help="CSV manifest.")
 CACHE = click.option("--cache", type=PLACE, default=Path("cache"), show_default=True)
@@ -19,7 +20,8 @@ THREADS = click.option("--threads", default=0, help="0 for one a core; 1 on a bu
 @DATA
 @CACHE
 @THREADS
-def command(bundle: Path, data: Path, cache: Path, threads: int) -> None:
+@json_option
+def command(bundle: Path, data: Path, cache: Path, threads: int, *, as_json: bool) -> None:
     """Let a bundle tell whether something was added, at a known rate of false alarms.
 
     The detector is fitted to permissive clips alone and replaces one that is there.
@@ -29,7 +31,7 @@ def command(bundle: Path, data: Path, cache: Path, threads: int) -> None:
     from training.evaluation.encoders import open_embedder
 
     collection = collect(data, open_embedder(str(bundle), threads=threads), cache)
-    click.echo(str(calibrate(bundle, collection)))
+    tell({"file": calibrate(bundle, collection)}, as_json=as_json)
 
 
 @click.command("changed")
@@ -38,7 +40,10 @@ def command(bundle: Path, data: Path, cache: Path, threads: int) -> None:
 @RESULTS
 @CACHE
 @THREADS
-def changed(bundle: Path, data: Path, results: Path, cache: Path, threads: int) -> None:
+@json_option
+def changed(
+    bundle: Path, data: Path, results: Path, cache: Path, threads: int, *, as_json: bool
+) -> None:
     """How often does `changed` fire, with a sound added and with none?
 
     BUNDLE names the encoder; detectors are fitted anew, each for recordings it has not heard.
@@ -56,13 +61,14 @@ def changed(bundle: Path, data: Path, results: Path, cache: Path, threads: int) 
         "recordings_heard_by_encoder": collection.count_heard(bundle),
     }
     write_result(results / "changed.json", figures | measure(collection))
-    click.echo(str(results / "changed.json"))
+    tell({"results": results / "changed.json"}, as_json=as_json)
 
 
 @click.command("changed-page")
 @RESULTS
-def page(results: Path) -> None:
+@json_option
+def page(results: Path, *, as_json: bool) -> None:
     """Render changed.md and its plot from the results file beside it."""
     from training.changed.page import write_page
 
-    click.echo(str(write_page(results)))
+    tell({"page": write_page(results)}, as_json=as_json)
