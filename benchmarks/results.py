@@ -18,7 +18,7 @@ FOLDER = ROOT / "docs" / "results"
 def write(name: str, figures: dict[str, Any]) -> None:
     """Write the figures of a benchmark to ``docs/results/NAME.json`` and to standard output."""
     result = {
-        "command": " ".join(["python", *sys.argv]),
+        "command": " ".join(["python", *map(name_place, sys.argv)]),
         "date": datetime.now(UTC).date().isoformat(),
         "commit": commit(),
         "hardware": hardware(),
@@ -28,6 +28,11 @@ def write(name: str, figures: dict[str, Any]) -> None:
     text = json.dumps(result, indent=2) + "\n"
     (FOLDER / f"{name}.json").write_text(text, encoding="utf-8")
     sys.stdout.write(text)
+
+
+def name_place(word: str) -> str:
+    """Return a word of the command; of a place on this machine only its name."""
+    return Path(word).name if Path(word).is_absolute() else word
 
 
 def commit() -> str:
