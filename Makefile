@@ -5,6 +5,7 @@ LIBRARY ?= library
 BUNDLE ?= models/default
 CHECKPOINT ?= runs/default/checkpoint.pt
 ONCE ?=
+DATA ?=
 SCENES ?=
 PEERS ?=
 
@@ -89,8 +90,9 @@ bench-engine: $(DEV)/.ready $(SERVICE)/.ready  ## measure the engine; SCENES=fol
 	$(SERVICE)/bin/python benchmarks/modifier.py
 	$(DEV)/bin/python benchmarks/engine_report.py
 
-bundle: $(DEV)/.ready $(SERVICE)/.ready  ## rebuild all that depends on the encoder of CHECKPOINT
+bundle: $(DEV)/.ready $(SERVICE)/.ready  ## rebuild all that depends on the encoder of CHECKPOINT; DATA=manifest to calibrate
 	$(DEV)/bin/minuend-train export $(CHECKPOINT) --out $(BUNDLE)
+	test -z "$(DATA)" || $(DEV)/bin/minuend-train calibrate $(BUNDLE) --data $(DATA)
 	$(SERVICE)/bin/minuend check $(BUNDLE)
 	$(SERVICE)/bin/python benchmarks/demo_difference.py
 	$(SERVICE)/bin/python benchmarks/report.py

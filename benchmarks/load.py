@@ -107,7 +107,9 @@ def main() -> None:
     start = time.perf_counter()
     sending = send_at_rate if load.rate_hz else send_in_turn
     asyncio.run(sending(load, requests, outcome))
-    figures = outcome.figures(load, time.perf_counter() - start - load.ramp_s)
+    elapsed_s = time.perf_counter() - start
+    # After a ramp those count that began within the time; without one all do, until the last ended.
+    figures = outcome.figures(load, load.seconds if load.ramp_s else elapsed_s)
     figures["generator_cpu_s"] -= round(start_cpu.ru_utime + start_cpu.ru_stime, 2)
     figures["generator_cpu_s"] = round(figures["generator_cpu_s"], 2)
     sys.stdout.write(json.dumps(figures))

@@ -17,7 +17,7 @@ PAGE = """# What was measured
 Made by `make bench` and `make bundle` from the files beside this page; each names its command, its
 commit and the machine. The machines are small and shared: read ratios, not absolute times.
 
-More: [the engine](engine.md), [searches with text](retrieval.md), [the paper's experiments](paper.md).
+More: [the engine](engine.md), [searches with text](retrieval.md), [has anything changed?](changed.md), [the paper's experiments](paper.md).
 
 ## Differences find what was added
 

@@ -95,12 +95,55 @@ class PhraseOut(Answer):
     score: float = Field(description="Inner product of unit vectors, -1..1; higher is nearer.")
 
 
+class ChangedOut(Answer):
+    """Whether something was added."""
+
+    changed: bool = Field(description="Whether the score is over the threshold.")
+    score: float = Field(description="The higher, the more it sounds as if something was added.")
+    threshold: float = Field(
+        description="Of the bundle, for as many references; excerpts of one recording pass it at"
+        " the rate that the model card states."
+    )
+    false_alarm_rate: float = Field(
+        description="Share of the pairs of excerpts of the same recording, with nothing added, that"
+        " scored at least as high when the bundle was calibrated, 0..1."
+    )
+
+
+class CurvePointOut(Answer):
+    """A stretch of the mixture."""
+
+    start_s: float
+    end_s: float
+    relative_norm: float = Field(
+        description="How far it is from the nearest stretch of any reference, 0.."
+    )
+    phrases: list[PhraseOut] = Field(
+        description="Words for what was added there, best first; only where the curve peaks."
+    )
+
+
 class DifferenceAnswer(Answer):
     """POST /difference."""
 
-    embedding: VectorOut = Field(description="f(mixture) - f(reference).")
-    relative_norm: float = Field(description="|d| / sqrt(|f(mixture)| |f(reference)|), 0..")
-    cosine: float = Field(description="Of the centred mixture and reference, -1..1.")
+    embedding: VectorOut = Field(description="f(mixture) less the mean of f(reference).")
+    relative_norm: float = Field(description="|d| / sqrt(|f(mixture)| |mean f(reference)|), 0..")
+    spread: float | None = Field(
+        description="How far several references lie from their mean, on the scale of relative_norm;"
+        " null for one."
+    )
+    cosine: float = Field(description="Of the centred mixture and mean reference, -1..1.")
+    level_difference_db: float | None = Field(
+        description="RMS level of the mixture over the power mean of the references, both mixed"
+        " down and at the encoder's rate [dB]; null if a side is digital silence or a stored clip"
+        " that was not decoded."
+    )
+    changed: ChangedOut | None = Field(
+        description="Whether something was added; null for a bundle that is not calibrated."
+    )
+    curve: list[CurvePointOut] | None = Field(
+        description="Over the mixture's time; null unless curve=true."
+    )
     phrases: list[PhraseOut] = Field(description="Words for what was added, best first.")
     hits: list[HitOut] = Field(description="Clips nearest to the difference, best first.")
     bundle: BundleIdentity

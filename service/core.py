@@ -15,6 +15,7 @@ from service.batching import Batcher
 from service.bulk import BulkReader
 from service.bundle import Bundle, load_bundle
 from service.cache import EmbeddingCache
+from service.change import ChangeDetector
 from service.encoder import Encoder
 from service.errors import NotReadyError
 from service.gallery import Gallery
@@ -93,6 +94,7 @@ class Core:
         towers = Towers.open(bundle, device=settings.device, threads=settings.threads)
         if towers is not None:
             towers.check(bundle)
+        detector = ChangeDetector.open(bundle)
         library = Library.open(
             settings.library,
             space=make_space(bundle, towers.audio if towers else None),
@@ -125,7 +127,14 @@ class Core:
             towers=towers,
             batcher=batcher,
             library=library,
-            searcher=Searcher(encoder, library, listener, towers=towers, max_k=settings.max_k),
+            searcher=Searcher(
+                encoder,
+                library,
+                listener,
+                towers=towers,
+                detector=detector,
+                max_k=settings.max_k,
+            ),
             listener=listener,
             intake=Intake(listener, library, library_windowing(settings.window_s)),
             bulk=BulkReader(

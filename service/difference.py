@@ -8,11 +8,13 @@ compared with f(clip) - m, where m is the mean embedding of the training clips.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float32
 
-# Keeps the relative norm finite where an embedding is all zero.
-_SMALLEST_NORM = 1e-12
+SMALLEST_NORM = 1e-12
+"""Keeps relative norms finite where an embedding is all zero."""
 
 
 def unit(vector: Float32[np.ndarray, "*clips dim"]) -> Float32[np.ndarray, "*clips dim"]:
@@ -86,7 +88,35 @@ def relative_norm(
 ) -> float:
     """Return how large the difference is, |f(m) - f(r)| / sqrt(|f(m)| |f(r)|); 0 for equal ones."""
     scale = np.sqrt(np.linalg.norm(mixture) * np.linalg.norm(reference))
-    return float(np.linalg.norm(mixture - reference) / max(float(scale), _SMALLEST_NORM))
+    return float(np.linalg.norm(mixture - reference) / max(float(scale), SMALLEST_NORM))
+
+
+def mean_reference(
+    references: Sequence[Float32[np.ndarray, " dim"]],
+) -> Float32[np.ndarray, " dim"]:
+    """Return the mean of embeddings; of equal ones exactly these."""
+    stacked = np.asarray(references, np.float64)
+    mean: np.ndarray = stacked.mean(axis=0).astype(np.float32)
+    return mean
+
+
+def spread(
+    mixture: Float32[np.ndarray, " dim"], references: Sequence[Float32[np.ndarray, " dim"]]
+) -> float | None:
+    """Return how far references lie from their mean, on the scale of the relative norm.
+
+    The root of their mean squared distance, with one degree of freedom taken off, over
+    sqrt(|f(mixture)| |mean|); so a `relative_norm` near it says no more than that they differ.
+
+    Returns:
+        None for a single reference, which tells nothing of it.
+    """
+    if len(references) < 2:
+        return None
+    mean = mean_reference(references)
+    squares = np.square(np.asarray(references, np.float64) - mean).sum() / (len(references) - 1)
+    scale = float(np.sqrt(np.linalg.norm(mixture) * np.linalg.norm(mean)))
+    return float(np.sqrt(squares)) / max(scale, SMALLEST_NORM)
 
 
 def centred_cosine(

@@ -135,7 +135,8 @@ class Encoder:
     ) -> Windows:
         """Embed a clip window by window, all pooled from one pass over the whole clip.
 
-        Bounds are rounded to partials (0.2 s); the last window is cut at the clip's end.
+        Bounds are whole partials (0.2 s): the length is rounded to them, and a hop that is none
+        alternates between the two nearest. The last window is cut at the clip's end.
 
         Args:
             clip: Mono waveform at `sample_rate`, of at least one sample.

@@ -29,14 +29,14 @@ class Shape(Generic[Fields]):
     Attributes:
         fields: The model of its fields.
         files: The names of its file parts.
-        repeatable: Whether a file part may come more than once.
+        repeatable: The file parts that may come more than once.
         raw: The file part that a raw audio body stands for; None where there is no such body.
         fields_alone: Whether a request without any file can be complete.
     """
 
     fields: type[Fields]
     files: tuple[str, ...] = ()
-    repeatable: bool = False
+    repeatable: tuple[str, ...] = ()
     raw: str | None = None
     fields_alone: bool = False
 
@@ -122,7 +122,7 @@ def _files(parts: Parts, shape: Shape[Fields]) -> dict[str, list[Upload]]:
             raise RequestInvalidError(
                 f"unknown file part {name[:64]!r}; known are {_listed(shape.files)}"
             )
-        if files[name] and not shape.repeatable:
+        if files[name] and name not in shape.repeatable:
             raise RequestInvalidError(f"the file part {name!r} is given more than once")
         files[name].append(upload)
     return files

@@ -26,6 +26,7 @@ from service.drift import InputMeter, InputReading
 from service.encoder import Encoder
 from service.errors import SamplesTooManyError, WindowInvalidError
 from service.flight import Flight
+from service.level import LevelMeter
 from service.pieces import Piece
 from service.pooling import Windowing, WindowPool, count_windows
 from service.takes import Embedded, Key, Take, audio_info
@@ -219,8 +220,9 @@ class _Hearing:
         digest = hashlib.sha256()
         with open_audio(file, sample_rate=self._info.sample_rate_hz, limits=limits) as reader:
             meter = InputMeter(reader.source_rate_hz)
-            blocks = reader.blocks(meter.add)
-            for piece in take.cutter.cut(_hashed(blocks, digest) if self._compares else blocks):
+            hashed = digest if self._compares else None
+            blocks = _measured(reader.blocks(meter.add), hashed, take.level)
+            for piece in take.cutter.cut(blocks):
                 yield piece, digest.digest()
         take.end(audio_info(reader), digest.digest())
         self._ear.on_input(meter.reading())
@@ -269,9 +271,13 @@ class _Hearing:
         )
 
 
-def _hashed(
-    blocks: Iterator[Float32[np.ndarray, " samples"]], digest: hashlib._Hash
+def _measured(
+    blocks: Iterator[Float32[np.ndarray, " samples"]],
+    digest: hashlib._Hash | None,
+    level: LevelMeter,
 ) -> Iterator[Float32[np.ndarray, " samples"]]:
     for block in blocks:
-        digest.update(np.ascontiguousarray(block).data)
+        if digest is not None:
+            digest.update(np.ascontiguousarray(block).data)
+        level.add(block)
         yield block

@@ -217,6 +217,27 @@ class TowersInfo(_Record):
         )
 
 
+class ChangeInfo(_Record):
+    """What tells whether something was added, see `service.change`.
+
+    Attributes:
+        file: An npz of the arrays of a discriminant and its calibration.
+        false_alarm_rate: Share of unchanged pairs over the threshold, which was set on recordings
+            that took no part in the fit, 0 to 1.
+        excerpt_s: Length of the excerpts it was calibrated on [s].
+        commit: Of the code that fitted it.
+        data: What it was fitted to.
+        scores: What was measured.
+    """
+
+    file: FileName
+    false_alarm_rate: Annotated[float, Field(gt=0, lt=1)]
+    excerpt_s: Annotated[float, Field(gt=0)]
+    commit: str
+    data: list[DataSource]
+    scores: dict[str, float | int | str]
+
+
 class BundleManifest(_Record):
     """`bundle.json`. `files` lists every file of the bundle but the manifest itself."""
 
@@ -228,6 +249,7 @@ class BundleManifest(_Record):
     difference: DifferenceInfo
     known_answer: KnownAnswer
     towers: TowersInfo | None = None
+    change: ChangeInfo | None = None
     training: TrainingInfo
     scores: dict[str, float | int | str]
     licence: str
@@ -236,6 +258,7 @@ class BundleManifest(_Record):
     def _check(self) -> Self:
         variants = tuple(variant.file for variant in self.encoder.variants)
         used = (self.encoder.file, *variants, self.known_answer.file)
+        used += (self.change.file,) if self.change else ()
         for name in used + (self.towers.files if self.towers else ()):
             if name not in self.files:
                 raise ValueError(f"{name} is used but not listed in files")

@@ -136,8 +136,10 @@ def _problems(raised: Iterable[ErrorClass]) -> dict[int | str, dict[str, Any]]:
 
 def _contents(shape: Shape[Any]) -> dict[str, Any]:
     fields = _field_schemas(shape)
-    part = {"type": "array", "items": BINARY} if shape.repeatable else BINARY
-    files: dict[str, Any] = dict.fromkeys(shape.files, part)
+    many = {"type": "array", "items": BINARY}
+    files: dict[str, Any] = {
+        name: many if name in shape.repeatable else BINARY for name in shape.files
+    }
     contents: dict[str, Any] = {}
     schema: dict[str, Any]
     for media_type in shape.media_types:

@@ -46,8 +46,8 @@ class Windowing:
         """Tell whether a clip of this length has windows."""
         return n_samples > self.beyond_s * info.sample_rate_hz
 
-    def in_partials(self, info: EncoderInfo) -> tuple[int, int]:
-        """Return both, rounded to partials.
+    def in_partials(self, info: EncoderInfo) -> tuple[int, float]:
+        """Return both, the length rounded to partials and the step to halves of one.
 
         Raises:
             WindowInvalidError: The window or the hop is out of its range.
@@ -58,12 +58,16 @@ class Windowing:
                 f"window_s is {self.window_s:g} and hop_s is {self.hop_s:g}; hop_s must be at "
                 f"least {partial_s:g} s and at most window_s"
             )
-        return round(self.window_s / partial_s), round(self.hop_s / partial_s)
+        return round(self.window_s / partial_s), round(2 * self.hop_s / partial_s) / 2
 
 
-def count_windows(n_partials: int, window: int, hop: int) -> int:
-    """Count the windows of a clip, all in partials; the first that reaches its end is the last."""
-    return 1 + max(0, -(-(n_partials - window) // hop))
+def count_windows(n_partials: int, window: int, hop: float) -> int:
+    """Count the windows of a clip, all in partials; the first that reaches its end is the last.
+
+    Window n begins with partial floor(n * hop). The hop is a multiple of 1/2, so that all of this
+    is exact.
+    """
+    return 1 + max(0, int(-(-(n_partials - window) // hop)))
 
 
 class Pool:
@@ -145,13 +149,13 @@ class WindowPool:
             n_frames: Its encoder frames.
         """
         n_windows = count_windows(self._n_partials, self._window, self._hop)
-        last_start = (n_windows - 1) * self._hop
+        last_start = self._start(n_windows - 1)
         self._end([start for start in self._open if start < last_start])
         per_partial = self._info.partial_frames
         last = self._open[last_start].embedding(n_frames - last_start * per_partial)
         # In samples first, so that seconds are rounded once.
         partial_samples = per_partial * self._info.block_samples
-        starts = np.arange(n_windows) * self._hop * partial_samples
+        starts = np.array([self._start(n) for n in range(n_windows)]) * partial_samples
         ends = starts + self._window * partial_samples
         ends[-1] = n_samples
         rate_hz = self._info.sample_rate_hz
@@ -160,9 +164,12 @@ class WindowPool:
 
     def _begin(self, last: int) -> None:
         """Begin the windows that start before a partial."""
-        while (start := self._n_begun * self._hop) < last and self._n_begun < self._max_windows:
+        while (start := self._start(self._n_begun)) < last and self._n_begun < self._max_windows:
             self._open[start] = Pool(self._info.dim)
             self._n_begun += 1
+
+    def _start(self, n: int) -> int:
+        return int(n * self._hop)
 
     def _end(self, starts: list[int]) -> None:
         for start in starts:

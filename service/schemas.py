@@ -7,7 +7,7 @@ sets, such as the largest k, are checked where the request is carried out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import orjson
 from pydantic import (
@@ -22,6 +22,7 @@ from pydantic import (
 
 from service.clips import check_id
 from service.composition import DEFAULT_STRENGTH, MAX_STRENGTH, MAX_TEXT_CHARACTERS
+from service.curve import HOP_S
 from service.errors import (
     ClipIdInvalidError,
     KOutOfRangeError,
@@ -34,6 +35,7 @@ from service.text_bank import DEFAULT_PHRASES, MAX_PHRASES
 from service.vectors import Encoding, parse_vector
 
 DEFAULT_K = 10
+MAX_REFERENCES = 32
 DEFAULT_PAGE = 100
 DEFAULT_COLUMNS = 480
 MAX_COLUMNS = 2048
@@ -59,18 +61,30 @@ def validate(model: type[Model], values: Sequence[tuple[str, Any]]) -> Model:
         RequestInvalidError: A name is unknown or repeated, or a value is not allowed; the class is
             that of the first such name in `FIELD_ERRORS`.
     """
-    named = dict(values)
+    named = _gather(model, values)
     if unknown := sorted(set(named) - set(model.model_fields)):
         known = ", ".join(model.model_fields) or "none"
         raise RequestInvalidError(f"unknown field {unknown[0][:64]!r}; known are {known}")
-    if len(named) < len(values):
-        raise RequestInvalidError("a field is given more than once")
     try:
         return model.model_validate(named)
     except ValidationError as error:
         faults = [(str(fault["loc"][0]), fault["msg"]) for fault in error.errors()]
         detail = "; ".join(f"{name}: {message}" for name, message in faults)
         raise FIELD_ERRORS.get(faults[0][0], RequestInvalidError)(detail) from error
+
+
+def _gather(model: type[BaseModel], values: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Give each name its value; those that may be given several times get a list of all."""
+    repeatable: frozenset[str] = getattr(model, "repeatable", frozenset())
+    named: dict[str, Any] = {}
+    for name, value in values:
+        if name in repeatable:
+            named.setdefault(name, []).extend(value if isinstance(value, list) else [value])
+        elif name in named:
+            raise RequestInvalidError(f"the field {name[:64]!r} is given more than once")
+        else:
+            named[name] = value
+    return named
 
 
 def _metadata(value: object) -> Metadata:
@@ -84,6 +98,14 @@ def _metadata(value: object) -> Metadata:
 
 def _filter(value: Any) -> Filter:
     return parse_filter(value)
+
+
+def _one_or_many(schema: dict[str, Any]) -> None:
+    """Let the schema of a list allow one of its items alone."""
+    items = schema.pop("items")
+    del schema["type"]
+    many = {"type": "array", "items": items, "maxItems": MAX_REFERENCES}
+    schema["anyOf"] = [items, many]
 
 
 ClipId = Annotated[
@@ -128,6 +150,9 @@ class Fields(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    repeatable: ClassVar[frozenset[str]] = frozenset()
+    """Names that may be given several times, or once with a list."""
+
 
 class NoFields(Fields):
     """An endpoint that takes none."""
@@ -151,14 +176,29 @@ class EmbedFields(Fields):
 class DifferenceFields(Fields):
     """POST /difference."""
 
+    repeatable = frozenset({"reference_id"})
+
     mixture_id: ClipId | None = Field(None, description="A stored clip as the mixture.")
-    reference_id: ClipId | None = Field(None, description="A stored clip as the reference.")
+    reference_id: tuple[ClipId, ...] = Field(
+        (),
+        description="Stored clips as references; given several times, or as a list in JSON.",
+        json_schema_extra=_one_or_many,
+    )
     k: K = DEFAULT_K
     filter: FilterField | None = Field(None, description="Which clips may be hits.")
     every_window: EveryWindow = False
     reference_weight: Weight | None = None
     phrases: int = Field(
         DEFAULT_PHRASES, ge=0, le=MAX_PHRASES, description="Words for the change to return."
+    )
+    curve: bool = Field(
+        False, description="Also tell how far the mixture is from the references over time."
+    )
+    hop_s: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description=f"From point to point of the curve [s]; {HOP_S:g} if absent.",
     )
     encoding: Encoding = Field("json", description="The vector as numbers or as base64 float32.")
 

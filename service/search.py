@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
+from service.change import ChangeDetector
+from service.comparison import Comparer, Comparison
 from service.composition import Modifier, Notice, Query, compose
-from service.difference import centred_cosine, relative_norm
+from service.curve import windowing
 from service.encoder import Encoder
 from service.errors import KOutOfRangeError, ModifierUnavailableError, QueryIncompleteError
 from service.filters import Filter
 from service.library import Hit, Library
 from service.sounds import Listener, Sound, Stored
-from service.text_bank import DEFAULT_PHRASES, RankedPhrase
+from service.text_bank import DEFAULT_PHRASES
 from service.timing import Phases
 from service.towers import Towers
 
@@ -75,21 +77,23 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What changed from a reference to a mixture.
+    """What changed from references to a mixture, and the clips nearest to it, best first."""
+
+    comparison: Comparison
+    hits: list[RankedHit]
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What is to be told of a difference beside its hits.
 
     Attributes:
-        embedding: f(mixture) - f(reference) [dim].
-        relative_norm: |d| / sqrt(|f(mixture)| |f(reference)|).
-        cosine: Of the centred mixture and reference, -1..1.
-        phrases: Words for it, best first; none without towers, or if nothing changed.
-        hits: The clips nearest to the difference, best first.
+        n_phrases: Most words for it.
+        hop_s: From point to point of its curve [s]; None for no curve.
     """
 
-    embedding: Float32[np.ndarray, " dim"]
-    relative_norm: float
-    cosine: float
-    phrases: list[RankedPhrase]
-    hits: list[RankedHit] = field(default_factory=list)
+    n_phrases: int = DEFAULT_PHRASES
+    hop_s: float | None = None
 
 
 class Searcher:
@@ -100,6 +104,7 @@ class Searcher:
         library: Is searched, in its space.
         listener: Embeds what a request names.
         towers: Read texts, and have words for changes; None for a bundle without.
+        detector: Tells whether something changed; None for a bundle without.
         max_k: Most hits of one search.
     """
 
@@ -110,6 +115,7 @@ class Searcher:
         listener: Listener,
         *,
         towers: Towers | None,
+        detector: ChangeDetector | None = None,
         max_k: int,
     ) -> None:
         self._encoder = encoder
@@ -117,6 +123,8 @@ class Searcher:
         self._listener = listener
         self._towers = towers
         self._max_k = max_k
+        bank = towers.bank if towers else None
+        self._comparer = Comparer(encoder.mean, library.space, bank=bank, detector=detector)
 
     def search(
         self,
@@ -162,34 +170,39 @@ class Searcher:
     def difference(
         self,
         mixture: Sound,
-        reference: Sound,
+        references: Sequence[Sound],
         ranking: Ranking,
         phases: Phases,
         *,
-        n_phrases: int = DEFAULT_PHRASES,
+        telling: Telling | None = None,
     ) -> Difference:
-        """Subtract a reference from a mixture and rank the library by what remains.
+        """Subtract the mean of references from a mixture and rank the library by what remains.
 
         Equal embeddings leave nothing: the zero vector, a cosine of 1, no phrases and no hits.
+
+        Args:
+            mixture: The mixture.
+            references: At least one.
+            ranking: Which clips to return.
+            phases: Takes the time spent.
+            telling: What else to tell; words and no curve if not given.
 
         Raises:
             ClientError: A sound cannot be had, or k is out of range.
         """
         self._check_k(ranking.k)
-        of_mixture, of_reference = self._listener.embed([mixture, reference], phases)
+        telling = telling or Telling()
+        named = [mixture, *references]
+        cut = None if telling.hop_s is None else windowing(telling.hop_s)
+        of_mixture, *of_references = self._listener.hear(named, phases, windowing=cut)
         with phases.measure("compose"):
-            term = self._library.space.place_difference(
-                of_mixture, of_reference, self._weight(ranking)
+            comparison = self._comparer.compare(
+                of_mixture,
+                of_references,
+                weight=self._weight(ranking),
+                n_phrases=telling.n_phrases,
             )
-            query = compose({"difference": term})
-        phrases = self._towers.bank.rank(query.vector, n_phrases) if self._towers else []
-        return Difference(
-            embedding=of_mixture - of_reference,
-            relative_norm=relative_norm(of_mixture, of_reference),
-            cosine=centred_cosine(of_mixture, of_reference, self._encoder.mean),
-            phrases=phrases,
-            hits=self._rank(query, ranking, [mixture, reference], phases),
-        )
+        return Difference(comparison, self._rank(comparison.query, ranking, named, phases))
 
     def _sound_term(
         self, positive: Sound, reference: Sound | None, ranking: Ranking, phases: Phases

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -11,7 +12,7 @@ from jaxtyping import Float32
 
 from service.hearing import Ear
 from service.library import Library
-from service.pooling import Windowing
+from service.pooling import Windowing, Windows
 from service.takes import Embedded
 from service.timing import Phases
 from service.vectors import check_dim
@@ -39,6 +40,21 @@ class Vector:
 
 
 Sound = File | Stored | Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What is known of a sound.
+
+    Attributes:
+        embedding: Its raw embedding [dim].
+        mean_square: Of its samples; None where only its embedding is known.
+        windows: Its embeddings over time, if they were asked for.
+    """
+
+    embedding: Float32[np.ndarray, " dim"]
+    mean_square: float | None = None
+    windows: Windows | None = None
 
 
 class Listener:
@@ -69,6 +85,28 @@ class Listener:
         embedded = iter(self.embed_files(files, phases))
         return [next(embedded).embedding if vector is None else vector for vector in known]
 
+    def hear(
+        self, sounds: Sequence[Sound], phases: Phases, *, windowing: Windowing | None = None
+    ) -> list[Heard]:
+        """Return what is known of each sound; equal samples get equal bits.
+
+        Of a stored clip that is its embedding alone; to have its windows, its audio is decoded.
+
+        Raises:
+            AudioError: A file does not become audio, or is over a limit.
+            ClipUnknownError: A named clip is not in the library.
+            ClipAudioMissingError: Windows of a clip are asked for that has no audio.
+            EmbeddingInvalidError: A given vector has the wrong size.
+            WindowInvalidError: The windows would be too short, too long or too many.
+        """
+        with ExitStack() as opened:
+            if windowing is not None:
+                sounds = [self._open(sound, opened) for sound in sounds]
+            known = [self._known(sound) for sound in sounds]
+            files = [sound.content for sound in sounds if isinstance(sound, File)]
+            embedded = iter(self.embed_files(files, phases, windowing=windowing))
+            return [heard(next(embedded)) if vector is None else Heard(vector) for vector in known]
+
     def embed_files(
         self,
         files: Sequence[BinaryIO],
@@ -85,6 +123,13 @@ class Listener:
         """
         return self._ear.embed(files, phases, windowing=windowing, max_windows=max_windows)
 
+    def _open(self, sound: Sound, opened: ExitStack) -> Sound:
+        """Return the audio of a stored clip, and any other sound as it is."""
+        if not isinstance(sound, Stored):
+            return sound
+        path = self._library.open_audio(sound.clip_id)
+        return File(opened.enter_context(path.open("rb")))
+
     def _known(self, sound: Sound) -> Float32[np.ndarray, " dim"] | None:
         match sound:
             case Stored(clip_id):
@@ -93,3 +138,8 @@ class Listener:
                 return check_dim(embedding, self._ear.encoder.dim)
             case File():
                 return None
+
+
+def heard(embedded: Embedded) -> Heard:
+    """Return what is known of a file that was embedded."""
+    return Heard(embedded.embedding, embedded.mean_square, embedded.windows)

@@ -10,6 +10,7 @@ from jaxtyping import Float32
 from service.audio import Audio, AudioReader
 from service.batching import Result
 from service.clips import AudioInfo
+from service.level import LevelMeter
 from service.manifest import EncoderInfo
 from service.pieces import Cutter
 from service.pooling import Pool, Windowing, WindowPool, Windows
@@ -29,6 +30,7 @@ class Embedded:
         info: What decoding told about it.
         n_samples: Its length after resampling.
         samples_digest: SHA-256 of its samples after resampling.
+        mean_square: Of its samples, mixed down and resampled.
         embedding: Its raw embedding [dim].
         windows: The embeddings of its windows, if they were asked for.
     """
@@ -36,6 +38,7 @@ class Embedded:
     info: AudioInfo
     n_samples: int
     samples_digest: bytes
+    mean_square: float
     embedding: Float32[np.ndarray, " dim"]
     windows: Windows | None = None
 
@@ -56,6 +59,7 @@ class Take:
 
     Attributes:
         cutter: Cuts it, and knows its length.
+        level: Measures it.
         samples_digest: SHA-256 of its samples, once it was read.
         same: The file with the same samples whose embedding it shares.
     """
@@ -63,6 +67,7 @@ class Take:
     def __init__(self, key: Key, info: EncoderInfo, windows: WindowPool | None = None) -> None:
         self.key = key
         self.cutter = Cutter(info)
+        self.level = LevelMeter()
         self.samples_digest = b""
         self.same: Take | None = None
         self._encoder = info
@@ -107,7 +112,9 @@ class Take:
             windowing = self.key[2]
             if self._windows and windowing and windowing.cuts(n_samples, self._encoder):
                 windows = self._windows.finish(whole, n_samples, n_frames)
-            self._embedded = Embedded(self._info, n_samples, self.samples_digest, whole, windows)
+            self._embedded = Embedded(
+                self._info, n_samples, self.samples_digest, self.level.mean_square, whole, windows
+            )
         return self._embedded
 
 

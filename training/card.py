@@ -56,7 +56,8 @@ The exported graph deviates from the torch model by at most {parity:.1e} of the 
 - It hears up to 8 kHz, in mono. Direction and anything above are gone.
 - Levels matter. A change of level or a shift in time alone moves the embedding, so the norm of a
   difference is no proof that anything was added.
-- It is not calibrated for alarms, and not fit for decisions about people.
+- Its norms and cosines are not calibrated for alarms, and nothing of it is fit for decisions about
+  people.
 - Digital silence has an embedding like any sound; it means "silence", not "nothing".
 
 Weights: {licence}. Measured numbers and identities stand in `bundle.json`, the losses in

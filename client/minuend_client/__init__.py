@@ -7,8 +7,10 @@ from minuend_client.client import Client
 from minuend_client.errors import MinuendError, ProblemError, UnreachableError
 from minuend_client.models import (
     BulkResult,
+    Changed,
     Clip,
     ClipPage,
+    CurvePoint,
     Difference,
     Embedding,
     Hit,
@@ -24,9 +26,11 @@ from minuend_client.retry import Retry
 __all__ = [
     "AsyncClient",
     "BulkResult",
+    "Changed",
     "Client",
     "Clip",
     "ClipPage",
+    "CurvePoint",
     "Difference",
     "Embedding",
     "Hit",

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Generic, TypeVar
+from typing import Any, BinaryIO, Generic, TypeVar, cast
 from urllib.parse import quote
 
 from minuend_client import models
@@ -41,7 +41,7 @@ class Call(Generic[T]):
     path: str
     parse: Callable[[Any], T]
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     files: Sequence[tuple[str, Audio]] = ()
     content: bytes | None = None
     media_type: str | None = None
@@ -75,14 +75,18 @@ def embed(
     )
 
 
-def difference(sounds: Mapping[str, Audio | None], **fields: Any) -> Call[Difference]:
-    """POST /difference; each of mixture and reference is a file or, by its id, a stored clip."""
+def difference(
+    mixture: Audio | None, references: Sequence[Audio], **fields: Any
+) -> Call[Difference]:
+    """POST /difference; each of mixture and references is a file or, by its id, a stored clip."""
+    ids = fields.pop("reference_id", None)
+    several_ids = {} if ids is None else {"reference_id": [ids] if isinstance(ids, str) else ids}
     return Call(
         "POST",
         "/difference",
         models.parse_difference,
-        fields=_fields(encoding="base64", **fields),
-        files=_given(sounds),
+        fields=_fields(encoding="base64", **fields) | several_ids,
+        files=[*_given({"mixture": mixture}), *(("reference", one) for one in references)],
     )
 
 
@@ -166,11 +170,20 @@ def clip_path(clip_id: str) -> str:
     return f"/clips/{quote(clip_id, safe='')}"
 
 
+def several(audio: Audio | Sequence[Audio] | None) -> list[Audio]:
+    """Return one file, several or none as a list."""
+    if audio is None:
+        return []
+    if isinstance(audio, list | tuple):
+        return list(audio)
+    return [cast(Audio, audio)]
+
+
 def _given(sounds: Mapping[str, Audio | None]) -> list[tuple[str, Audio]]:
     return [(name, audio) for name, audio in sounds.items() if audio is not None]
 
 
-def _fields(**values: Any) -> dict[str, str]:
+def _fields(**values: Any) -> dict[str, str | Sequence[str]]:
     """Write values as form fields; those that are None are left out."""
     return {
         name: value if isinstance(value, str) else json.dumps(value)

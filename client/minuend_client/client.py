@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -91,22 +91,23 @@ class Client:
     def difference(
         self,
         mixture: Audio | None = None,
-        reference: Audio | None = None,
+        reference: Audio | Sequence[Audio] | None = None,
         **fields: Any,
     ) -> Difference:
         """Tell what a mixture has and its reference has not.
 
         Args:
             mixture: A file; or name a stored clip as ``mixture_id``.
-            reference: A file; or name a stored clip as ``reference_id``.
-            **fields: Further fields of the endpoint: ``k``, ``filter``, ``every_window`` ...
+            reference: A file, or several whose mean is subtracted; or name stored clips as
+                ``reference_id``.
+            **fields: Further fields of the endpoint: ``k``, ``filter``, ``every_window``,
+                ``curve`` ...
 
         Raises:
             ProblemError: The service refused.
             UnreachableError: No answer came.
         """
-        sounds = {"mixture": mixture, "reference": reference}
-        return self._send(calls.difference(sounds, **fields))
+        return self._send(calls.difference(mixture, calls.several(reference), **fields))
 
     def search(
         self,

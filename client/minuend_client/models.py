@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 Vector: TypeAlias = "array[float]"
 """An embedding: float32 values; ``numpy.asarray`` takes it without a copy."""
 
-Model = TypeVar("Model", "Hit", "Notice", "Phrase", "Clip")
+Model = TypeVar("Model", "Hit", "Notice", "Phrase", "Clip", "Changed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,33 @@ class Phrase:
 
 
 @dataclass(frozen=True, slots=True)
+class Changed:
+    """Whether something was added.
+
+    Attributes:
+        changed: Whether the score is over the threshold.
+        score: Higher is more of a change.
+        threshold: Of the bundle.
+        false_alarm_rate: Share of unchanged pairs that scored at least as high, 0 to 1.
+    """
+
+    changed: bool
+    score: float
+    threshold: float
+    false_alarm_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """A stretch of a mixture [s], how far it is from its references, and words at a peak."""
+
+    start_s: float
+    end_s: float
+    relative_norm: float
+    phrases: tuple[Phrase, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
     """What a mixture has and its reference has not.
 
@@ -100,6 +127,10 @@ class Difference:
         hits: Clips nearest to what was added, best first.
         phrases: Words for the change, best first, where the bundle has them.
         answer: The whole answer, for what newer services add.
+        spread: How far several references lie from their mean, on the scale of relative_norm.
+        level_difference_db: RMS level of the mixture over the references [dB], where it is known.
+        changed: Whether something was added, where the bundle can tell.
+        curve: Over time, if it was asked for.
     """
 
     embedding: Vector
@@ -108,6 +139,10 @@ class Difference:
     hits: tuple[Hit, ...]
     phrases: tuple[Phrase, ...]
     answer: Mapping[str, Any] = field(repr=False, compare=False)
+    spread: float | None = None
+    level_difference_db: float | None = None
+    changed: Changed | None = None
+    curve: tuple[CurvePoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +252,15 @@ def parse_difference(body: Mapping[str, Any]) -> Difference:
         body["relative_norm"],
         body["cosine"],
         parse_hits(body),
-        tuple(_pick(Phrase, phrase) for phrase in body.get("phrases") or ()),
+        _parse_phrases(body),
         body,
+        spread=body.get("spread"),
+        level_difference_db=body.get("level_difference_db"),
+        changed=_pick(Changed, body["changed"]) if body.get("changed") else None,
+        curve=tuple(
+            CurvePoint(p["start_s"], p["end_s"], p["relative_norm"], _parse_phrases(p))
+            for p in body.get("curve") or ()
+        ),
     )
 
 
@@ -235,6 +277,10 @@ def parse_page(body: Mapping[str, Any]) -> ClipPage:
 def parse_bulk(body: Mapping[str, Any]) -> BulkResult:
     """Read the answer to a bulk upload."""
     return BulkResult(body["created"], body["updated"])
+
+
+def _parse_phrases(body: Mapping[str, Any]) -> tuple[Phrase, ...]:
+    return tuple(_pick(Phrase, phrase) for phrase in body.get("phrases") or ())
 
 
 def _pick(kind: type[Model], body: Mapping[str, Any]) -> Model:

@@ -27,6 +27,7 @@ def command(*, bundle: Path | None, as_json: bool, settings: Settings) -> None:
     Without an argument, the bundle of the settings (MINUEND_BUNDLE; models/default). Exit code 1
     says that it must not be used; the reason is told on standard error.
     """
+    from service.change import ChangeDetector
     from service.cli.opening import open_bundle, open_towers
     from service.encoder import Encoder
 
@@ -57,6 +58,13 @@ def command(*, bundle: Path | None, as_json: bool, settings: Settings) -> None:
     if towers is not None:
         towers.check(opened)
         _tell_towers(towers, info.dim, say)
+    detector = ChangeDetector.open(opened)
+    if detector is not None and manifest.change is not None:
+        detector.check(opened)
+        say(
+            f"ok  {manifest.change.file}: whether something was added, at a false-alarm rate of"
+            f" {manifest.change.false_alarm_rate:g}; the known score"
+        )
     say(f"encoder {info.fingerprint}")
     if towers is not None:
         say(f"towers  {towers.info.fingerprint}")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,13 +20,14 @@ from service.cli.options import (
 from service.cli.output import hit_body, json_text, tell_hits
 
 if TYPE_CHECKING:
-    from service.search import Difference, Ranking
+    from service.comparison import Comparison
+    from service.search import Difference, Ranking, Telling
     from service.settings import Settings
 
 
 @click.command("diff", epilog="Example: minuend diff today.wav yesterday.wav --library sounds -k 5")
 @click.argument("mixture", metavar="A", type=FILE)
-@click.argument("reference", metavar="B", type=FILE)
+@click.argument("references", metavar="B...", type=FILE, nargs=-1, required=True)
 @click.option(
     "--phrases",
     "n_phrases",
@@ -34,90 +36,110 @@ if TYPE_CHECKING:
     show_default=True,
     help="Words for the difference to show.",
 )
+@click.option("--curve", is_flag=True, help="Show how far A is from B over time.")
 @ranking_options
 @json_option
 @settings_options("library", "bundle", "device")
-def command(
+def command(  # noqa: PLR0913 - one parameter an option
     *,
     mixture: Path,
-    reference: Path,
+    references: tuple[Path, ...],
     n_phrases: int,
+    curve: bool,
     ranking: Ranking,
     as_json: bool,
     settings: Settings,
 ) -> None:
-    """Subtract the sound of file B from that of file A.
+    """Subtract the sound of file B, or the mean of several, from that of file A.
 
-    Tells how large the difference is and, if the bundle has towers, in words what A has and B has
-    not. With --library or MINUEND_LIBRARY also lists the clips that
-    are nearest to what A has and B has not.
+    Tells how large the difference is, whether something was added if the bundle is calibrated for
+    that and, if it has towers, in words what A has and B has not. With --library or MINUEND_LIBRARY
+    also lists the clips that are nearest to what A has and B has not.
     """
+    from service.curve import HOP_S
+    from service.search import Telling
+
     has_library = "library" in settings.model_fields_set
     if given(RANKING_NAMES) and not has_library:
         raise click.UsageError("-k, --filter and --reference-weight need --library")
+    files = [mixture, *references]
+    telling = Telling(n_phrases, HOP_S if curve else None)
     if has_library:
-        found = _search(settings, mixture, reference, ranking, n_phrases)
+        found = _search(settings, files, ranking, telling)
     else:
-        found = _compare(settings, mixture, reference, n_phrases)
+        found = _compare(settings, files, telling)
+    comparison = found.comparison
     if as_json:
-        click.echo(json_text(_body(found, has_library=has_library)))
+        body = comparison.body()
+        if has_library:
+            body["hits"] = [hit_body(hit) for hit in found.hits]
+        click.echo(json_text(body))
         return
-    click.echo(f"relative norm {found.relative_norm:8.4f}  (0: nothing differs)")
-    click.echo(f"cosine        {found.cosine:8.4f}  (1: nothing differs)")
-    for phrase in found.phrases:
-        click.echo(f"{phrase.score:22.4f}  {phrase.phrase}")
+    _tell(comparison)
     if has_library:
-        click.echo(f"nearest to what {mixture} has and {reference} has not:")
+        click.echo(f"nearest to what {mixture} has and {references[0]} has not:")
         tell_hits(found.hits)
 
 
 def _search(
-    settings: Settings, mixture: Path, reference: Path, ranking: Ranking, n_phrases: int
+    settings: Settings, files: Sequence[Path], ranking: Ranking, telling: Telling
 ) -> Difference:
     from service.cli.opening import open_searcher
     from service.sounds import File
     from service.timing import Phases
 
-    with (
-        open_searcher(settings) as searcher,
-        mixture.open("rb") as mixture_file,
-        reference.open("rb") as reference_file,
-    ):
-        sounds = File(mixture_file), File(reference_file)
-        return searcher.difference(*sounds, ranking, Phases(), n_phrases=n_phrases)
+    with open_searcher(settings) as searcher, ExitStack() as opened:
+        mixture, *references = [File(opened.enter_context(path.open("rb"))) for path in files]
+        return searcher.difference(mixture, references, ranking, Phases(), telling=telling)
 
 
-def _compare(settings: Settings, mixture: Path, reference: Path, n_phrases: int) -> Difference:
+def _compare(settings: Settings, files: Sequence[Path], telling: Telling) -> Difference:
     """Return the difference without hits; no library is needed for it."""
-    from service.audio import decode
-    from service.cli.opening import audio_limits, open_bundle, open_encoder, open_towers
-    from service.difference import centred_cosine, relative_norm, unit
+    from service.change import ChangeDetector
+    from service.cli.opening import open_bundle, open_ear, open_encoder, open_towers
+    from service.comparison import Comparer
+    from service.curve import windowing
     from service.search import Difference
+    from service.sounds import heard
     from service.space import make_space
+    from service.timing import Phases
 
     bundle = open_bundle(settings)
     encoder, towers = open_encoder(bundle, settings), open_towers(bundle, settings)
-    limits = audio_limits(settings)
-    audios = [
-        decode(path, sample_rate=encoder.sample_rate, limits=limits)
-        for path in (mixture, reference)
-    ]
-    of_mixture, of_reference = encoder.embed([audio.samples for audio in audios])
     space = make_space(bundle, towers.audio if towers else None)
-    change = space.place_difference(of_mixture, of_reference, encoder.reference_weight)
-    return Difference(
-        embedding=of_mixture - of_reference,
-        relative_norm=relative_norm(of_mixture, of_reference),
-        cosine=centred_cosine(of_mixture, of_reference, encoder.mean),
-        phrases=towers.bank.rank(unit(change), n_phrases) if towers else [],
+    comparer = Comparer(
+        encoder.mean,
+        space,
+        bank=towers.bank if towers else None,
+        detector=ChangeDetector.open(bundle),
     )
+    cut = None if telling.hop_s is None else windowing(telling.hop_s)
+    with ExitStack() as opened:
+        contents = [opened.enter_context(path.open("rb")) for path in files]
+        embedded = open_ear(encoder, settings).embed(contents, Phases(), windowing=cut)
+    mixture, *references = map(heard, embedded)
+    comparison = comparer.compare(
+        mixture, references, weight=encoder.reference_weight, n_phrases=telling.n_phrases
+    )
+    return Difference(comparison, [])
 
 
-def _body(found: Difference, *, has_library: bool) -> dict[str, Any]:
-    body = {
-        "relative_norm": found.relative_norm,
-        "cosine": found.cosine,
-        "phrases": [asdict(phrase) for phrase in found.phrases],
-        "embedding": found.embedding,
-    }
-    return body | {"hits": [hit_body(hit) for hit in found.hits]} if has_library else body
+def _tell(found: Comparison) -> None:
+    click.echo(f"relative norm {found.relative_norm:8.4f}  (0: nothing differs)")
+    if found.spread is not None:
+        click.echo(f"spread        {found.spread:8.4f}  (of the references, on the same scale)")
+    click.echo(f"cosine        {found.cosine:8.4f}  (1: nothing differs)")
+    if found.level_difference_db is not None:
+        click.echo(f"level         {found.level_difference_db:+8.2f}  dB")
+    if found.changed is not None:
+        verdict = "yes" if found.changed.changed else "no"
+        click.echo(
+            f"changed       {verdict:>8}  (score {found.changed.score:.2f}, threshold"
+            f" {found.changed.threshold:.2f})"
+        )
+    for phrase in found.phrases:
+        click.echo(f"{phrase.score:22.4f}  {phrase.phrase}")
+    for place in found.curve or []:
+        point, words = place.point, "  ".join(phrase.phrase for phrase in place.phrases)
+        line = f"{point.start_s:8.1f} s {point.end_s:8.1f} s {point.relative_norm:8.4f}  {words}"
+        click.echo(line.rstrip())

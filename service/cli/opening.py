@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from service.audio import AudioLimits
     from service.bundle import Bundle
     from service.encoder import Encoder
+    from service.hearing import Ear
     from service.library import Library
     from service.pooling import Windowing
     from service.search import Searcher
@@ -123,6 +124,15 @@ def audio_limits(settings: Settings) -> AudioLimits:
     return AudioLimits(max_seconds=settings.max_seconds, max_samples=settings.max_samples)
 
 
+def open_ear(encoder: Encoder, settings: Settings) -> Ear:
+    """Return what decodes and embeds files, one run at a time."""
+    from service.batching import AtOnce
+    from service.hearing import Ear, HearingLimits
+
+    limits = HearingLimits(audio_limits(settings), settings.max_windows)
+    return Ear(encoder, AtOnce(encoder), limits=limits)
+
+
 def windowing(settings: Settings) -> Windowing:
     """Return how the clips of the library are cut into windows."""
     from service.intake import library_windowing
@@ -137,8 +147,7 @@ def open_searcher(settings: Settings) -> Iterator[Searcher]:
     Raises:
         StartupError: One of them cannot be had.
     """
-    from service.batching import AtOnce
-    from service.hearing import Ear, HearingLimits
+    from service.change import ChangeDetector
     from service.search import Searcher
     from service.sounds import Listener
     from service.space import make_space
@@ -146,8 +155,15 @@ def open_searcher(settings: Settings) -> Iterator[Searcher]:
     bundle = open_bundle(settings)
     encoder = open_encoder(bundle, settings)
     towers = open_towers(bundle, settings)
+    detector = ChangeDetector.open(bundle)
     space = make_space(bundle, towers.audio if towers else None)
-    limits = HearingLimits(audio_limits(settings), settings.max_windows)
     with open_library(settings, encoder, space) as library:
-        listener = Listener(Ear(encoder, AtOnce(encoder), limits=limits), library)
-        yield Searcher(encoder, library, listener, towers=towers, max_k=settings.max_k)
+        listener = Listener(open_ear(encoder, settings), library)
+        yield Searcher(
+            encoder,
+            library,
+            listener,
+            towers=towers,
+            detector=detector,
+            max_k=settings.max_k,
+        )

@@ -30,6 +30,25 @@ export function makeCurve(curve, spanS) {
       },
       [svg("polyline", { points: steps.join(" "), "vector-effect": "non-scaling-stroke" })],
     ),
+    peaksOf(curve),
+  );
+}
+
+/** The words of the peaks, in the order of their time. */
+function peaksOf(curve) {
+  const peaks = curve.filter((point) => point.phrases?.length);
+  if (!peaks.length) return null;
+  return make(
+    "ol",
+    { class: "peaks" },
+    ...peaks.map((point) =>
+      make(
+        "li",
+        {},
+        make("span", { class: "number" }, `${point.start_s.toFixed(1)} s `),
+        point.phrases[0].phrase,
+      ),
+    ),
   );
 }
 

@@ -14,6 +14,8 @@ import { onThemeChange } from "./theme.js";
 import { likeness, signed } from "./words.js";
 
 const K = 8;
+const SHORT_S = 450;
+const POINTS = 900;
 let mixture = null;
 let reference = null;
 let repaint = () => {};
@@ -50,14 +52,14 @@ async function subtract() {
     const sounds = [mixture.sound, reference.sound];
     if (!sounds.every(Boolean))
       throw new Error("Give both: the mixture, and the reference to subtract.");
-    const [answer, ...pictures] = await Promise.all([
-      post("/difference", {
-        ...fieldsOf(sounds[0], "mixture"),
-        ...fieldsOf(sounds[1], "reference"),
-        k: K,
-      }),
-      ...sounds.map((sound) => sound.picture()),
-    ]);
+    const pictures = await Promise.all(sounds.map((sound) => sound.picture()));
+    const answer = await post("/difference", {
+      ...fieldsOf(sounds[0], "mixture"),
+      ...fieldsOf(sounds[1], "reference"),
+      k: K,
+      curve: true,
+      hop_s: hopS(pictures),
+    });
     showProblem(byId("difference-problem"), null);
     results.replaceChildren(
       verdict(answer),
@@ -72,6 +74,12 @@ async function subtract() {
   } finally {
     results.removeAttribute("aria-busy");
   }
+}
+
+/** The step of the curve: the service's own, or more for sounds too long for its windows. */
+function hopS(pictures) {
+  const totalS = pictures.reduce((sum, picture) => sum + picture.durationS, 0);
+  return totalS > SHORT_S ? totalS / POINTS : undefined;
 }
 
 function verdict(answer) {
@@ -115,7 +123,9 @@ function measures(answer) {
   if (answer.changed !== undefined && answer.changed !== null) {
     const { changed, score } = typeof answer.changed === "object" ? answer.changed : answer;
     const isChanged = typeof changed === "boolean" ? changed : answer.changed === true;
-    const suffix = typeof score === "number" ? ` (score ${score.toFixed(2)})` : "";
+    const rate = answer.changed.false_alarm_rate;
+    const often = typeof rate === "number" ? `, as high in ${(100 * rate).toFixed(0)} % of unchanged` : "";
+    const suffix = typeof score === "number" ? ` (score ${score.toFixed(2)}${often})` : "";
     told.push(["Changed", `${isChanged ? "yes" : "no"}${suffix}`]);
   }
   return told;

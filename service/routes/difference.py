@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from service.answers import DifferenceAnswer
+from service.curve import HOP_S
 from service.errors import (
+    ClipAudioMissingError,
     ClipIdInvalidError,
     ClipUnknownError,
     FilterInvalidError,
@@ -16,26 +16,34 @@ from service.errors import (
     KOutOfRangeError,
     PartMissingError,
     RequestInvalidError,
+    WindowInvalidError,
 )
 from service.forms import Form, Shape, read_form
 from service.openapi import AUDIO, describe
 from service.responses import NPY, answer, hit_body, npy, wants_npy
 from service.routes.dependencies import CoreDep, PhasesDep
 from service.routes.sounds import named_sounds
-from service.schemas import DifferenceFields
-from service.search import Ranking
-from service.sounds import Sound
+from service.schemas import MAX_REFERENCES, DifferenceFields
+from service.search import Ranking, Telling
+from service.sounds import File, Sound, Stored
 from service.vectors import to_json
 
-SHAPE = Shape(DifferenceFields, files=("mixture", "reference"), fields_alone=True)
+SHAPE = Shape(
+    DifferenceFields,
+    files=("mixture", "reference"),
+    repeatable=("reference",),
+    fields_alone=True,
+)
 ERRORS = (
     *AUDIO,
+    ClipAudioMissingError,
     ClipIdInvalidError,
     ClipUnknownError,
     FilterInvalidError,
     FingerprintMismatchError,
     KOutOfRangeError,
     PartMissingError,
+    WindowInvalidError,
 )
 
 
@@ -50,44 +58,61 @@ def make_router() -> APIRouter:
 async def difference(request: Request, core: CoreDep, phases: PhasesDep) -> Response:
     """Subtract a reference from a mixture and search for what remains.
 
-    Each of them is a file or, as `mixture_id` and `reference_id`, a clip of the library. Identical
-    sounds give the zero vector, `relative_norm` 0, `cosine` 1, no phrases and no hits. `phrases`
-    are words for what was added, by nearness; a bundle without towers has none. Hits are given as
-    by `/search`. As npy the answer is the difference alone, [dim].
+    Each of them is a file or, as `mixture_id` and `reference_id`, a clip of the library. Of several
+    references the mean is subtracted, and `spread` tells how far they lie apart. Identical sounds
+    give the zero vector, `relative_norm` 0, `cosine` 1, no phrases and no hits. `phrases` are words
+    for what was added, by nearness; a bundle without towers has none. `changed` tells whether
+    something was added, at a rate of false alarms that was measured on pairs of excerpts of the
+    same recording; a bundle without this calibration has none. With `curve` each stretch of the
+    mixture is compared with the nearest stretch of any reference; stored clips are then decoded.
+    Hits are given as by `/search`. As npy the answer is the difference alone, [dim].
     """
     async with read_form(request, SHAPE, max_files=core.settings.max_files) as form:
         fields = form.fields
-        mixture = _sound(form, "mixture", fields.mixture_id)
-        reference = _sound(form, "reference", fields.reference_id)
+        mixture = _mixture(form)
+        references = _references(form)
         ranking = Ranking(
             fields.k, fields.filter, fields.reference_weight, every_window=fields.every_window
         )
         found = await core.work(
             core.searcher.difference,
             mixture,
-            reference,
+            references,
             ranking,
             phases,
-            n_phrases=fields.phrases,
+            telling=Telling(fields.phrases, _hop_s(fields)),
         )
     if wants_npy(request):
-        return npy(found.embedding)
-    return answer(
-        core,
-        {
-            "embedding": to_json(found.embedding, fields.encoding),
-            "relative_norm": found.relative_norm,
-            "cosine": found.cosine,
-            "phrases": [asdict(phrase) for phrase in found.phrases],
-            "hits": [hit_body(hit) for hit in found.hits],
-        },
-    )
+        return npy(found.comparison.embedding)
+    body = found.comparison.body()
+    body["embedding"] = to_json(found.comparison.embedding, fields.encoding)
+    return answer(core, body | {"hits": [hit_body(hit) for hit in found.hits]})
 
 
-def _sound(form: Form[DifferenceFields], name: str, clip_id: str | None) -> Sound:
-    sounds = named_sounds(form.file(name), clip_id)
+def _mixture(form: Form[DifferenceFields]) -> Sound:
+    sounds = named_sounds(form.file("mixture"), form.fields.mixture_id)
     if not sounds:
-        raise PartMissingError(f"a file {name!r} or a clip {name}_id is missing")
+        raise PartMissingError("a file 'mixture' or a clip mixture_id is missing")
     if len(sounds) > 1:
-        raise RequestInvalidError(f"give {name!r} or {name}_id, not both")
+        raise RequestInvalidError("give 'mixture' or mixture_id, not both")
     return sounds[0]
+
+
+def _references(form: Form[DifferenceFields]) -> list[Sound]:
+    files: list[Sound] = [File(upload.file) for upload in form.files["reference"]]
+    references = files + [Stored(clip_id) for clip_id in form.fields.reference_id]
+    if not references:
+        raise PartMissingError("a file 'reference' or a clip reference_id is missing")
+    if len(references) > MAX_REFERENCES:
+        raise RequestInvalidError(
+            f"there are {len(references)} references; {MAX_REFERENCES} are allowed"
+        )
+    return references
+
+
+def _hop_s(fields: DifferenceFields) -> float | None:
+    if fields.curve:
+        return fields.hop_s or HOP_S
+    if fields.hop_s is not None:
+        raise WindowInvalidError("hop_s is given without curve=true")
+    return None

@@ -20,7 +20,7 @@ from service.schemas import EmbedFields
 from service.takes import Embedded
 from service.vectors import Encoding, to_json
 
-SHAPE = Shape(EmbedFields, files=("audio",), repeatable=True, raw="audio")
+SHAPE = Shape(EmbedFields, files=("audio",), repeatable=("audio",), raw="audio")
 
 
 def make_router() -> APIRouter:

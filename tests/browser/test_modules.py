@@ -157,6 +157,16 @@ def test_the_curve_of_a_later_service_is_drawn(page: Watched) -> None:
     assert run(page, "curve.js", "return m.makeCurve(undefined, 2);") is None
 
 
+def test_the_peaks_of_a_curve_are_told_in_words(page: Watched) -> None:
+    curve = [
+        {"start_s": 0, "end_s": 1, "relative_norm": 0.1, "phrases": []},
+        {"start_s": 0.5, "end_s": 1.5, "relative_norm": 0.8, "phrases": [{"phrase": "a dog"}]},
+    ]
+    body = "return m.makeCurve(a, 2).querySelector('.peaks').textContent;"
+
+    assert run(page, "curve.js", body, curve) == "0.5 s a dog"
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(0, "0:00"), (9.99, "0:09"), (65, "1:05"), (3599.9, "59:59"), (3725, "1:02:05")],

@@ -10,7 +10,16 @@ import sys
 import click
 
 from service.errors import StartupError
-from training.cli import data, evaluate, export, pretrain, retrieval, sweep, variants
+from training.cli import (
+    changed,
+    data,
+    evaluate,
+    export,
+    pretrain,
+    retrieval,
+    sweep,
+    variants,
+)
 from training.errors import TrainingError
 
 
@@ -28,5 +37,5 @@ def main() -> None:
         sys.exit(1)
 
 
-for module in (pretrain, retrieval, export, variants, data, evaluate, sweep):
+for module in (pretrain, retrieval, export, variants, changed, data, evaluate, sweep):
     commands.add_command(module.command)

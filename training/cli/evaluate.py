@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from training.cli import evaluation, towers
+from training.cli import changed, evaluation, towers
 
 
 @click.group("evaluate")
@@ -15,5 +15,6 @@ def command() -> None:
 for member in (
     *(evaluation.bgknown, evaluation.linear, evaluation.separation, evaluation.report),
     *(towers.retrieval, towers.ablation, towers.page),
+    *(changed.changed, changed.page),
 ):
     command.add_command(member)

@@ -59,3 +59,21 @@ def test_vectors_are_lines_of_json_with_their_fingerprint() -> None:
     assert first["id"] == "a"
     assert first["metadata"] == {"n": 1}
     assert first["fingerprint"] == second["fingerprint"] == "f0"
+
+
+@pytest.mark.parametrize(
+    ("given", "files"), [(None, 0), (b"a", 1), ([b"a", b"b"], 2), ((b"a",), 1)]
+)
+def test_a_difference_has_as_many_references_as_are_given(given: object, files: int) -> None:
+    call = calls.difference(b"m", calls.several(given), k=3)  # type: ignore[arg-type]  # every kind
+
+    assert [name for name, _ in call.files] == ["mixture", *["reference"] * files]
+    assert call.fields == {"encoding": "base64", "k": "3"}
+
+
+@pytest.mark.parametrize("given", ["a", ["a"]])
+def test_stored_references_are_fields_of_their_own(given: object) -> None:
+    call = calls.difference(None, [], mixture_id="m", reference_id=given)
+
+    assert call.fields["reference_id"] == ["a"]
+    assert call.fields["mixture_id"] == "m"

@@ -41,3 +41,37 @@ def test_an_answer_that_lacks_what_every_answer_has_is_an_error() -> None:
 def test_notices_are_read() -> None:
     body = {"hits": [], "notices": [{"code": "modifier_cut", "detail": "too long"}]}
     assert models.parse_search(body).notices == (models.Notice("modifier_cut", "too long"),)
+
+
+def difference_body() -> dict[str, object]:
+    vector = models.to_base64([1.0, 2.0])
+    return {"embedding": vector, "relative_norm": 0.5, "cosine": 0.25, "hits": [], "phrases": []}
+
+
+def test_a_difference_of_an_older_service_is_read() -> None:
+    found = models.parse_difference(difference_body())
+
+    assert (found.spread, found.level_difference_db, found.changed, found.curve) == (
+        None,
+        None,
+        None,
+        (),
+    )
+
+
+def test_a_verdict_and_a_curve_are_read() -> None:
+    verdict = {"changed": True, "score": 2.0, "threshold": 1.0, "false_alarm_rate": 0.01}
+    phrase = {"phrase": "a dog", "label": "dog", "score": 0.5}
+    point = {"start_s": 0.5, "end_s": 1.5, "relative_norm": 0.7, "phrases": [phrase]}
+    body = difference_body() | {
+        "spread": 0.1,
+        "level_difference_db": -3.0,
+        "changed": verdict,
+        "curve": [point],
+    }
+
+    found = models.parse_difference(body)
+
+    assert found.changed == models.Changed(True, 2.0, 1.0, 0.01)
+    assert found.curve == (models.CurvePoint(0.5, 1.5, 0.7, (models.Phrase(**phrase),)),)
+    assert (found.spread, found.level_difference_db) == (0.1, -3.0)

@@ -13,11 +13,11 @@ from service.pooling import Windowing
 from service.takes import Embedded, Key
 
 DIM = 256
-SIZE = Embedded(AudioInfo(), 0, b"", np.zeros(DIM, np.float32)).size_bytes
+SIZE = Embedded(AudioInfo(), 0, b"", 0.0, np.zeros(DIM, np.float32)).size_bytes
 
 
 def entry(value: float = 0) -> Embedded:
-    return Embedded(AudioInfo(), 1, b"", np.full(DIM, value, np.float32))
+    return Embedded(AudioInfo(), 1, b"", 0.0, np.full(DIM, value, np.float32))
 
 
 def key(name: str, windowing: Windowing | None = None) -> Key:

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 import tiny_bundle
+import tiny_change
 import tiny_towers
 from shell import run, run_json
 
@@ -148,3 +149,15 @@ def test_another_vector_than_the_known_one_fails(towers: Path) -> None:
     relist(towers)
 
     assert "the text vector of the known answer" in run("check", towers, code=1).stderr
+
+
+def test_a_detector_of_changes_is_checked_with_its_bundle(path: Path, tmp_path: Path) -> None:
+    calibrated = tiny_change.copy_with_detector(path, tmp_path / "calibrated")
+
+    assert f"ok  {tiny_change.FILE}: whether something was added" in run("check", calibrated).stdout
+
+    with np.load(calibrated / tiny_change.FILE) as stored:
+        arrays = dict(stored) | {"known_score": np.array(99.0)}
+    np.savez(calibrated / tiny_change.FILE, **arrays)
+    relist(calibrated)
+    assert "not 99 as stored" in run("check", calibrated, code=1).stderr

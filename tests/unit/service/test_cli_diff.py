@@ -72,7 +72,23 @@ def test_the_library_of_the_environment_is_searched(
 def test_people_get_lines(sounds: list[Path], bundle: list[Any], library: list[Any]) -> None:
     lines = run("diff", sounds[0], sounds[3], "-k", 2, *library, *bundle).stdout.splitlines()
 
-    assert [line.split()[0] for line in lines] == ["relative", "cosine", "nearest", "1", "2"]
+    words = [line.split()[0] for line in lines]
+    assert words == ["relative", "cosine", "level", "nearest", "1", "2"]
+
+
+def test_several_references_and_a_curve_are_told(
+    sounds: list[Path], bundle: list[Any], library: list[Any]
+) -> None:
+    lines = run("diff", *sounds[:3], "--curve", *bundle).stdout.splitlines()
+    alone = run_json("diff", *sounds[:3], "--curve", *bundle)
+    searched = run_json("diff", *sounds[:3], "--curve", *library, *bundle)
+
+    words = [line.split()[0] for line in lines]
+    assert words[:4] == ["relative", "spread", "cosine", "level"]
+    assert len(words) == 4 + len(alone["curve"])
+    assert alone["spread"] > 0
+    assert alone["curve"][0]["start_s"] == 0
+    assert {**alone, "hits": searched["hits"]} == searched
 
 
 def test_options_of_the_search_need_a_library(sounds: list[Path], bundle: list[Any]) -> None:
@@ -115,6 +131,6 @@ def test_a_bundle_with_towers_tells_in_words_what_was_added(
     assert len(alone["phrases"]) == 5
     for one, other in zip(searched["phrases"], alone["phrases"][:2], strict=True):
         assert one == {**other, "score": pytest.approx(other["score"], abs=1e-5)}
-    assert lines[2].split()[1:] == ["a", "high", "sound"]
-    assert len(lines) == 3
+    assert lines[3].split()[1:] == ["a", "high", "sound"]
+    assert len(lines) == 4
     assert run_json("diff", reference, reference, *places[2:])["phrases"] == []

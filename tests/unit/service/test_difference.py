@@ -8,8 +8,10 @@ from service.difference import (
     centre,
     centred_cosine,
     difference_query,
+    mean_reference,
     relative_norm,
     remainder,
+    spread,
 )
 
 # Rounding of single precision over a few thousand values.
@@ -107,3 +109,31 @@ def test_taking_away_the_mean_or_nothing_leaves_the_mixture(vectors: np.ndarray)
     mixture, reference, mean = vectors
     np.testing.assert_array_equal(remainder(mixture, mean, mean, 0.7), mixture)
     np.testing.assert_array_equal(remainder(mixture, reference, mean, 0), mixture)
+
+
+def test_the_mean_of_equal_references_is_exactly_each_of_them(vectors: np.ndarray) -> None:
+    for n in (1, 2, 3, 7):
+        assert np.array_equal(mean_reference([vectors[0]] * n), vectors[0])
+
+
+def test_the_mean_does_not_depend_on_the_order(vectors: np.ndarray) -> None:
+    mean = mean_reference(list(vectors))
+    np.testing.assert_allclose(mean_reference(list(vectors[::-1])), mean, rtol=1e-6)
+    np.testing.assert_allclose(mean, vectors.astype(np.float64).mean(axis=0), rtol=1e-6)
+
+
+def test_the_spread_of_two_references_is_their_distance_over_the_root_of_two(
+    vectors: np.ndarray,
+) -> None:
+    mixture, one, other = vectors
+    scale = np.sqrt(np.linalg.norm(mixture) * np.linalg.norm((one + other) / 2))
+    expected = np.linalg.norm(one - other) / np.sqrt(2) / scale
+
+    assert spread(mixture, [one, other]) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_one_reference_has_no_spread_and_equal_ones_have_none_at_all(vectors: np.ndarray) -> None:
+    assert spread(vectors[0], [vectors[1]]) is None
+    assert spread(vectors[0], [vectors[1]] * 3) == 0
+    nothing = np.zeros(4, np.float32)
+    assert spread(nothing, [nothing, nothing]) == 0

@@ -203,7 +203,7 @@ def test_the_library_may_ask_for_more_windows_than_a_request(encoder: Encoder) -
     (heard,) = ear.embed([wav(synth.noise(0, 4.0))], Phases(), windowing=windowing, max_windows=99)
 
     assert heard.windows is not None
-    assert len(heard.windows.embeddings) == 9
+    assert len(heard.windows.embeddings) == 7
 
 
 def test_a_file_that_was_stored_is_known_to_a_search_and_a_short_one_the_other_way(

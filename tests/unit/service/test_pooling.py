@@ -44,31 +44,31 @@ def pooled(
 
 
 def naive(
-    info: EncoderInfo, n_samples: int, window: int, hop: int, sums: np.ndarray, maxima: np.ndarray
+    info: EncoderInfo, n_samples: int, window: int, hop: float, sums: np.ndarray, maxima: np.ndarray
 ) -> list[tuple[int, int, np.ndarray]]:
     """Pool each window by itself in float64, from its definition."""
     n_partials, n_frames = info.count_partials(n_samples), info.count_frames(n_samples)
-    windows, start = [], 0
+    windows: list[tuple[int, int, np.ndarray]] = []
     while True:
+        start = int(len(windows) * hop)
         end = min(start + window, n_partials)
         frames = min(end * FRAMES, n_frames) - start * FRAMES
         mean = sums[start:end].astype(np.float64).sum(axis=0) / frames
         windows.append((start, end, mean + maxima[start:end].max(axis=0)))
         if end == n_partials:
             return windows
-        start += hop
 
 
 @given(
     n_samples=st.integers(1, 400_000),
     window=st.integers(1, 150),
-    hop=st.integers(1, 150),
+    half_hops=st.integers(2, 300),
     chunks=st.lists(st.integers(1, 60), max_size=8),
 )
 def test_windows_are_pooled_as_if_each_stood_alone(
-    info: EncoderInfo, n_samples: int, window: int, hop: int, chunks: list[int]
+    info: EncoderInfo, n_samples: int, window: int, half_hops: int, chunks: list[int]
 ) -> None:
-    hop = min(hop, window)
+    hop = min(half_hops / 2, window)
     windowing = Windowing(window * PARTIAL_S, hop * PARTIAL_S)
 
     found, sums, maxima = pooled(info, n_samples, windowing, chunks)
@@ -79,6 +79,13 @@ def test_windows_are_pooled_as_if_each_stood_alone(
     ends_s = [end * PARTIAL_S for _, end, _ in expected[:-1]]
     np.testing.assert_allclose(found.ends_s, [*ends_s, n_samples / 16_000])
     assert count_windows(info.count_partials(n_samples), window, hop) == len(expected)
+
+
+def test_windows_every_half_second_stay_in_step_with_the_clock(info: EncoderInfo) -> None:
+    windows, *_ = pooled(info, 16_000 * 60, Windowing(1.0, 0.5), [])
+
+    drift_s = windows.starts_s - 0.5 * np.arange(len(windows.starts_s))
+    assert np.abs(drift_s).max() <= 0.1 + 1e-9
 
 
 def test_a_pool_is_the_mean_plus_the_maximum_over_all_frames() -> None:

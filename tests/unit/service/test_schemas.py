@@ -85,3 +85,27 @@ def test_a_name_given_twice_is_refused() -> None:
 def test_all_faulty_values_are_told_at_once() -> None:
     with pytest.raises(RequestInvalidError, match=r"reference_weight: .*; k: |k: .*; reference_w"):
         validate(SearchFields, [("reference_weight", "2"), ("k", "0")])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [("reference_id", "a"), ("reference_id", "b")],
+        [("reference_id", ["a", "b"])],
+        [("reference_id", ["a"]), ("reference_id", "b")],
+    ],
+)
+def test_a_field_that_may_be_given_several_times_is_gathered(
+    values: list[tuple[str, Any]],
+) -> None:
+    assert validate(DifferenceFields, values).reference_id == ("a", "b")
+
+
+def test_one_reference_may_be_given_alone() -> None:
+    assert validate(DifferenceFields, [("reference_id", "a")]).reference_id == ("a",)
+    assert validate(DifferenceFields, []).reference_id == ()
+
+
+def test_any_other_field_given_twice_is_refused_by_name() -> None:
+    with pytest.raises(RequestInvalidError, match="'mixture_id' is given more than once"):
+        validate(DifferenceFields, [("mixture_id", "a"), ("mixture_id", "b")])

@@ -85,7 +85,7 @@ def test_a_mixture_less_its_reference_finds_what_was_added(core: Core) -> None:
     mixture = SOUNDS["high"] + SOUNDS["low"]
 
     found = core.searcher.difference(
-        audio(mixture), Stored("low"), Ranking(k=4, reference_weight=1.0), Phases()
+        audio(mixture), [Stored("low")], Ranking(k=4, reference_weight=1.0), Phases()
     )
 
     assert ids(found.hits)[0] == "high"
@@ -95,7 +95,7 @@ def test_a_mixture_less_its_reference_finds_what_was_added(core: Core) -> None:
 def test_a_search_less_a_reference_ranks_as_the_difference_does(core: Core) -> None:
     mixture, reference = audio(SOUNDS["low"] + SOUNDS["noise"]), Stored("noise")
 
-    found = core.searcher.difference(mixture, reference, Ranking(k=3), Phases())
+    found = core.searcher.difference(mixture, [reference], Ranking(k=3), Phases())
 
     assert core.searcher.search(mixture, reference, Ranking(k=3), Phases()).hits == found.hits
 
@@ -106,7 +106,7 @@ def test_the_weight_of_the_reference_may_be_set(core: Core) -> None:
 
     def scores(weight: float | None) -> list[float]:
         ranking = Ranking(k=3, reference_weight=weight)
-        found = core.searcher.difference(mixture, reference, ranking, Phases())
+        found = core.searcher.difference(mixture, [reference], ranking, Phases())
         return [ranked.hit.score for ranked in found.hits]
 
     assert scores(None) == scores(own)
@@ -117,23 +117,26 @@ def test_identical_sounds_differ_by_exactly_nothing(core: Core) -> None:
     for weight in (None, 0.0, 0.3, 1.0):
         sound = synth.chirp(200, 2000)
         found = core.searcher.difference(
-            audio(sound), audio(sound), Ranking(k=4, reference_weight=weight), Phases()
+            audio(sound), [audio(sound)], Ranking(k=4, reference_weight=weight), Phases()
         )
 
-        assert not found.embedding.any()
-        assert (found.relative_norm, found.cosine, found.hits) == (0.0, 1.0, [])
+        told = found.comparison
+        assert not told.embedding.any()
+        assert (told.relative_norm, told.cosine, found.hits) == (0.0, 1.0, [])
+        assert (told.spread, told.level_difference_db, told.curve) == (None, 0.0, None)
         assert core.searcher.search(Stored("low"), Stored("low"), Ranking(k=4), Phases()).hits == []
 
 
 def test_swapping_the_inputs_flips_the_sign(core: Core) -> None:
     one, other = audio(SOUNDS["low"]), audio(SOUNDS["noise"])
 
-    there = core.searcher.difference(one, other, Ranking(k=1), Phases())
-    back = core.searcher.difference(other, one, Ranking(k=1), Phases())
+    there = core.searcher.difference(one, [other], Ranking(k=1), Phases()).comparison
+    back = core.searcher.difference(other, [one], Ranking(k=1), Phases()).comparison
 
     assert np.array_equal(there.embedding, -back.embedding)
     assert there.relative_norm == back.relative_norm
     assert there.cosine == pytest.approx(back.cosine)
+    assert there.level_difference_db == pytest.approx(-(back.level_difference_db or 0))
 
 
 def test_silence_is_a_sound_like_others(core: Core) -> None:
@@ -150,4 +153,4 @@ def test_k_is_held_to_its_range_before_anything_is_decoded(core: Core, k: int) -
     with pytest.raises(KOutOfRangeError, match="1 to 4"):
         core.searcher.search(undecodable, None, Ranking(k=k), Phases())
     with pytest.raises(KOutOfRangeError, match="1 to 4"):
-        core.searcher.difference(undecodable, undecodable, Ranking(k=k), Phases())
+        core.searcher.difference(undecodable, [undecodable], Ranking(k=k), Phases())

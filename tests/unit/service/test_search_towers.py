@@ -122,7 +122,7 @@ def test_strength_zero_gives_the_bits_of_no_text(core: Core) -> None:
 
 def test_a_sound_finds_itself_and_a_difference_ranks_as_its_search(core: Core) -> None:
     content = io.BytesIO(synth.encode(tiny_bundle.SOUNDS["low"] + tiny_bundle.SOUNDS["noise"]))
-    found = core.searcher.difference(File(content), Stored("c9"), Ranking(k=9), Phases())
+    found = core.searcher.difference(File(content), [Stored("c9")], Ranking(k=9), Phases())
     searched = core.searcher.search(File(content), Stored("c9"), Ranking(k=9), Phases())
     (first,) = core.searcher.search(Vector(embeddings()[5]), None, Ranking(k=1), Phases()).hits
 

@@ -7,8 +7,9 @@ import pytest
 import soundfile
 import synth
 
+from service.audio import decode
 from service.errors import AudioTruncatedError, AudioUndecodableError
-from service.soundfiles import BLOCK_FRAMES, SoundFileStream
+from service.soundfiles import BLOCK_FRAMES, SoundFileStream, encode_mp3
 
 
 @pytest.mark.parametrize(("form", "name"), [("WAV", "audio/wav"), ("FLAC", "audio/flac")])
@@ -50,3 +51,16 @@ def test_16_bits_become_their_share_of_full_scale_exactly(form: str) -> None:
 
     assert block.dtype == np.float32
     np.testing.assert_array_equal(block[:, 0], codes.astype(np.float64) / 32_768)
+
+
+@pytest.mark.parametrize("seconds", [0.05, 5.0])
+def test_an_mp3_that_is_written_is_read_back(seconds: float) -> None:
+    tone = synth.tone(440, seconds, amplitude=0.3)
+
+    decoded = decode(io.BytesIO(encode_mp3(tone, 16_000)), sample_rate=16_000)
+
+    assert decoded.media_type == "audio/mpeg"
+    assert abs(decoded.samples.size - tone.size) <= 2 * 1152
+    if seconds > 1:
+        middle = slice(20_000, 60_000)
+        assert np.std(decoded.samples[middle]) == pytest.approx(np.std(tone[middle]), rel=0.05)

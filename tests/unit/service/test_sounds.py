@@ -12,10 +12,12 @@ import synth
 from service.audio import AudioLimits
 from service.batching import AtOnce
 from service.bundle import load_bundle
+from service.cache import EmbeddingCache
 from service.clips import NewClip
 from service.drift import InputReading
 from service.encoder import Encoder
 from service.errors import (
+    ClipAudioMissingError,
     ClipUnknownError,
     EmbeddingInvalidError,
     SamplesTooManyError,
@@ -126,3 +128,40 @@ def test_an_unknown_clip_and_a_vector_of_another_size_are_refused(
         listener(encoder, library).embed([Stored("nobody")], Phases())
     with pytest.raises(EmbeddingInvalidError):
         listener(encoder, library).embed([Vector(np.zeros(3, np.float32))], Phases())
+
+
+def test_of_a_file_the_level_is_known_and_of_a_stored_clip_it_is_not(
+    encoder: Encoder, library: Library
+) -> None:
+    library.put(NewClip(id="a", embedding=np.zeros(8, np.float32)))
+    samples = synth.noise(0)
+
+    of_file, of_clip = listener(encoder, library).hear([File(file(samples)), Stored("a")], Phases())
+
+    assert of_file.mean_square == pytest.approx(float(np.square(samples).mean()), rel=1e-5)
+    assert of_file.windows is None
+    assert of_clip.mean_square is None
+
+
+def test_windows_of_a_clip_without_audio_are_refused(encoder: Encoder, library: Library) -> None:
+    library.put(NewClip(id="a", embedding=np.zeros(8, np.float32)))
+
+    with pytest.raises(ClipAudioMissingError):
+        listener(encoder, library).hear([Stored("a")], Phases(), windowing=Windowing(1.0, 0.5))
+
+
+def test_the_level_is_known_again_of_a_file_that_was_heard_before(
+    encoder: Encoder, library: Library
+) -> None:
+    ear = Ear(
+        encoder,
+        AtOnce(encoder),
+        limits=HearingLimits(audio=AudioLimits(), max_windows=100),
+        cache=EmbeddingCache(10**6),
+    )
+    again = Listener(ear, library)
+
+    first, second = (again.hear([File(file(synth.noise(2)))], Phases())[0] for _ in range(2))
+
+    assert first.mean_square == second.mean_square
+    assert first.mean_square

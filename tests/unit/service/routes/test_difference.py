@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 import synth
 import tiny_bundle
+import tiny_change
 from service_client import Client, serving
 
 LOW = synth.encode(synth.tone(300))
@@ -156,3 +158,167 @@ def test_a_number_of_words_out_of_range_is_refused(towers: Client, n_phrases: ob
     query = {"mixture_id": "noise", "reference_id": "low", "phrases": n_phrases}
 
     assert towers.post("/difference", json=query).json()["code"] == "request_invalid"
+
+
+MIDDLE = synth.encode(synth.tone(900))
+
+
+def test_of_several_references_the_mean_is_subtracted(client: Client) -> None:
+    parts = [("mixture", MIXTURE), ("reference", LOW), ("reference", MIDDLE)]
+    files = [(name, (f"{name}.wav", content)) for name, content in parts]
+    alone = [
+        np.array(difference(client, files={"mixture": MIXTURE, "reference": each})["embedding"])
+        for each in (LOW, MIDDLE)
+    ]
+
+    found = difference(client, files=files)
+
+    np.testing.assert_allclose(found["embedding"], np.mean(alone, axis=0), atol=1e-4)
+    assert found["spread"] > 0
+    once = difference(client, files={"mixture": MIXTURE, "reference": LOW})
+    assert once["spread"] is None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"json": {"mixture_id": "noise", "reference_id": ["low", "high"]}},
+        {"content": b"mixture_id=noise&reference_id=low&reference_id=high"},
+    ],
+)
+def test_stored_references_may_be_several(client: Client, options: dict[str, Any]) -> None:
+    if "content" in options:
+        options["headers"] = {"content-type": "application/x-www-form-urlencoded"}
+
+    found = difference(client, **options)
+
+    assert found["spread"] > 0
+    assert found["level_difference_db"] is None
+    assert found["hits"] == []
+
+
+def test_a_file_and_a_stored_clip_may_both_be_references(client: Client) -> None:
+    files = {"mixture": MIXTURE, "reference": LOW}
+
+    assert difference(client, files=files, data={"reference_id": "low"})["spread"] < 1e-3
+
+
+@pytest.mark.parametrize("gain_db", [-6.0, 6.0])
+def test_a_change_of_level_is_told_in_decibels(client: Client, gain_db: float) -> None:
+    clip = synth.tone(300, amplitude=0.1)
+    louder = synth.encode(clip * np.float32(10 ** (gain_db / 20)), subtype="FLOAT")
+    files = {"mixture": louder, "reference": synth.encode(clip, subtype="FLOAT")}
+
+    assert difference(client, files=files)["level_difference_db"] == pytest.approx(
+        gain_db, abs=0.01
+    )
+
+
+def test_silence_has_no_level_and_its_answer_is_json(client: Client) -> None:
+    files = {"mixture": synth.encode(synth.silence()), "reference": LOW}
+
+    assert difference(client, files=files)["level_difference_db"] is None
+
+
+def test_the_curve_is_highest_where_the_sound_is(client: Client) -> None:
+    low = synth.tone(300, 6)
+    mixed = low.copy()
+    mixed[48_000:56_000] += synth.tone(2700, 0.5)
+    files = {"mixture": synth.encode(mixed), "reference": synth.encode(low)}
+
+    curve = difference(client, files=files, data={"curve": "true"})["curve"]
+
+    starts_s = [point["start_s"] for point in curve]
+    assert np.abs(np.array(starts_s) - 0.5 * np.arange(len(curve))).max() <= 0.1 + 1e-6
+    assert curve[-1]["end_s"] == pytest.approx(6)
+    highest = max(curve, key=lambda point: point["relative_norm"])
+    assert highest["start_s"] <= 3.5
+    assert highest["end_s"] >= 3.0
+    quiet = [point["relative_norm"] for point in curve if point["end_s"] < 2.9]
+    assert max(quiet) < 0.2 * highest["relative_norm"]
+    assert difference(client, files=files)["curve"] is None
+
+
+def test_stored_clips_have_a_curve_and_a_level_once_they_are_decoded(client: Client) -> None:
+    client.put("/clips/long", files={"audio": synth.encode(synth.noise(1, 3))})
+    query = {"mixture_id": "long", "reference_id": "low", "curve": True, "hop_s": 0.4}
+
+    found = difference(client, json=query)
+
+    assert [point["start_s"] for point in found["curve"]][:3] == pytest.approx([0, 0.4, 0.8])
+    assert isinstance(found["level_difference_db"], float)
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"hop_s": 0.5}, "window_invalid"),
+        ({"curve": True, "hop_s": 0.01}, "window_invalid"),
+        ({"curve": True, "hop_s": "wide"}, "window_invalid"),
+        ({"curve": "perhaps"}, "request_invalid"),
+        ({"reference_id": ["low"] * 33}, "request_invalid"),
+        ({"reference_id": ["low", "../x"]}, "clip_id_invalid"),
+        ({"reference_id": ["low", "nobody"]}, "clip_unknown"),
+        ({"reference_id": []}, "part_missing"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(
+    client: Client, fields: dict[str, Any], code: str
+) -> None:
+    query = {"mixture_id": "noise", "reference_id": "low"} | fields
+
+    assert client.post("/difference", json=query).json()["code"] == code
+
+
+def test_a_curve_of_a_clip_without_audio_is_refused(client: Client) -> None:
+    fingerprint = client.get("/info").json()["bundle"]["fingerprint"]
+    line = orjson.dumps({"id": "vector", "embedding": [1.0] * 8, "fingerprint": fingerprint})
+    client.post("/clips/bulk", content=line, headers={"content-type": "application/x-ndjson"})
+    query = {"mixture_id": "vector", "reference_id": "low"}
+
+    assert difference(client, json=query)["curve"] is None
+    refused = client.post("/difference", json=query | {"curve": True})
+    assert (refused.status_code, refused.json()["code"]) == (404, "clip_audio_missing")
+
+
+def test_a_curve_of_too_many_points_says_how_many_are_allowed(client: Client) -> None:
+    long = synth.encode(np.zeros(16_000 * 300, np.float32))
+    files = {"mixture": long, "reference": long}
+
+    refused = client.post("/difference", files=files, data={"curve": "true"})
+
+    assert refused.json()["code"] == "window_invalid"
+    assert "hop_s of 0.5 s makes too many windows" in refused.json()["detail"]
+    answered = client.post("/difference", files=files, data={"curve": "true", "hop_s": "2"})
+    assert answered.status_code == 200
+
+
+def test_a_bundle_that_is_not_calibrated_does_not_tell_of_changes(client: Client) -> None:
+    assert difference(client, files={"mixture": MIXTURE, "reference": LOW})["changed"] is None
+
+
+def test_a_calibrated_bundle_tells_whether_something_was_added(
+    tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    bundle = tiny_change.copy_with_detector(tiny_bundle_path, tmp_path / "bundle")
+    with serving(bundle, tmp_path / "library") as client:
+        there = difference(client, files={"mixture": MIXTURE, "reference": LOW})["changed"]
+        same = difference(client, files={"mixture": LOW, "reference": LOW})["changed"]
+
+    assert there["changed"] == (there["score"] > there["threshold"])
+    assert 0 <= there["false_alarm_rate"] <= same["false_alarm_rate"] == 1
+    assert same["changed"] is False
+
+
+def test_peaks_have_words_and_other_points_have_none(towers: Client) -> None:
+    low, high = tiny_bundle.SOUNDS["low"], tiny_bundle.SOUNDS["high"]
+    mixed = np.concatenate([low, low, high + low, low, low])
+    files = {"mixture": synth.encode(mixed), "reference": synth.encode(np.tile(low, 5))}
+
+    curve = difference(towers, files=files, data={"curve": "true", "phrases": "1"})["curve"]
+
+    told = [point for point in curve if point["phrases"]]
+    assert 1 <= len(told) <= 5
+    first = max(told, key=lambda point: point["relative_norm"])
+    assert first["phrases"][0]["label"] == "high"
+    assert all(len(point["phrases"]) <= 1 for point in curve)

@@ -1,0 +1,68 @@
+"""``minuend-train calibrate``, ``evaluate changed`` and ``evaluate changed-page``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from training.cli.options import PLACE
+
+DATA = click.option("--data", type=PLACE, required=True, help="CSV manifest.")
+CACHE = click.option("--cache", type=PLACE, default=Path("cache"), show_default=True)
+RESULTS = click.option("--results", type=PLACE, default=Path("docs/results"), show_default=True)
+THREADS = click.option("--threads", default=0, help="0 for one a core; 1 on a busy machine.")
+
+
+@click.command("calibrate")
+@click.argument("bundle", type=PLACE)
+@DATA
+@CACHE
+@THREADS
+def command(bundle: Path, data: Path, cache: Path, threads: int) -> None:
+    """Let a bundle tell whether something was added, at a known rate of false alarms.
+
+    The detector is fitted to permissive clips alone and replaces one that is there.
+    """
+    from training.changed.collection import collect
+    from training.changed.export import calibrate
+    from training.evaluation.encoders import open_embedder
+
+    collection = collect(data, open_embedder(str(bundle), threads=threads), cache)
+    click.echo(str(calibrate(bundle, collection)))
+
+
+@click.command("changed")
+@click.argument("bundle", type=PLACE)
+@DATA
+@RESULTS
+@CACHE
+@THREADS
+def changed(bundle: Path, data: Path, results: Path, cache: Path, threads: int) -> None:
+    """How often does `changed` fire, with a sound added and with none?
+
+    BUNDLE names the encoder; detectors are fitted anew, each for recordings it has not heard.
+    Writes changed.json.
+    """
+    from service.bundle import load_bundle
+    from training.changed.collection import collect
+    from training.changed.measure import measure
+    from training.evaluation.encoders import open_embedder
+    from training.results import write_result
+
+    collection = collect(data, open_embedder(str(bundle), threads=threads), cache)
+    figures = {
+        "encoder": load_bundle(bundle).manifest.encoder.fingerprint,
+        "recordings_heard_by_encoder": collection.count_heard(bundle),
+    }
+    write_result(results / "changed.json", figures | measure(collection))
+    click.echo(str(results / "changed.json"))
+
+
+@click.command("changed-page")
+@RESULTS
+def page(results: Path) -> None:
+    """Render changed.md and its plot from the results file beside it."""
+    from training.changed.page import write_page
+
+    click.echo(str(write_page(results)))
