@@ -90,7 +90,8 @@ The log-mel takes {front_end:.1%} of the time of the rest of the encoder.
 
 {index_dim} dimensions, one query at a time on one thread; vectors are those of real scenes and
 points between them with noise, queries are clips composed with texts. Recall is against all
-inner products in float32. [index.json](index.json)
+inner products in float32. Bytes a vector are what the process grew by: small indexes lie in
+memory that it had already. [index.json](index.json)
 
 {index}
 
