@@ -103,6 +103,15 @@ def content(run: Path) -> dict[str, Any]:
     return load_checkpoint(run / "checkpoint.pt")
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As many as `torchrun` gives each process: sums are then taken in the same order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def backward(recipe: Recipe, source: Source, rank: int) -> TrainState:
     """Do what one of the processes does, alone, as far as its own gradients."""
     store, _ = source.open(recipe)
@@ -126,6 +135,7 @@ def buffers(state: TrainState) -> dict[str, Tensor]:
     }
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_two_processes_average_the_gradients_of_their_own_batches(
     recipe: Recipe, source: Source, content: dict[str, Any]
 ) -> None:
