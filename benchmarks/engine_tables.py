@@ -97,7 +97,7 @@ def tuning_table(tuning: dict[str, Any]) -> str:
 
 def statuses(counts: dict[str, int]) -> str:
     """Say how many answers there were of each kind."""
-    return ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()))
+    return ", ".join(f"{count:,} times {status}" for status, count in sorted(counts.items()))
 
 
 def normal(after_s: float | None) -> str:

@@ -60,8 +60,8 @@ _logger = logging.getLogger(__name__)
 class Tuning:
     """How sessions on the CPU run.
 
-    The defaults are what was fastest where it was measured; the figures that chose each stand in
-    docs/results/tuning.json, and `minuend tune` measures another host.
+    The defaults are within 3 % of what was fastest where it was measured, as the figures in
+    docs/results/tuning.json tell; `minuend tune` measures another host.
 
     Attributes:
         spinning: Whether the threads of a run wait for each other in a loop; after it they rest.
