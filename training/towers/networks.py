@@ -21,15 +21,15 @@ class Tower(nn.Module):
     """From the output of a frozen encoder into the common space.
 
     Adapter: ``h = W1 x``, ``LayerNorm(h + Dropout(W2 GELU(h)))``; then a linear layer. With a
-    skip the components themselves lie in the common space, and what the adapter gives, which
-    begins at nothing, is added to them.
+    skip the components themselves are the first places of the common space, and what the adapter
+    gives, which begins at nothing, is added to them.
 
     Args:
         n_inputs: Length of an embedding.
         recipe: Shape of the towers.
         unit: Whether the output has length 1.
         components: Principal components that are seen of the input; None for all of it.
-        skip: Whether there is a skip; then ``components`` is the length of the output.
+        skip: Whether there is a skip; then ``components`` is at most the length of the output.
     """
 
     mean: Tensor
@@ -78,7 +78,8 @@ class Tower(nn.Module):
         residual = self.dropout(self.residual(functional.gelu(entered)))
         vector: Tensor = self.exit(self.norm(entered + residual))
         if self.skip:
-            vector = seen / math.sqrt(seen.shape[-1]) + vector
+            n_spare = vector.shape[-1] - seen.shape[-1]
+            vector = functional.pad(seen / math.sqrt(seen.shape[-1]), (0, n_spare)) + vector
         return functional.normalize(vector, dim=-1) if self.unit else vector
 
     @torch.no_grad()

@@ -152,6 +152,17 @@ def test_components_are_whitened_as_far_as_asked_and_scaled_as_one(whiten: float
     assert np.abs(found - expected).max() < 1e-3
 
 
-def test_a_skip_needs_as_many_components_as_the_space_has_dimensions() -> None:
-    with pytest.raises(ValueError, match="components must be dim"):
-        NetworkRecipe(dim=5, standardise=True, components=4, skip=True)
+def test_components_are_the_first_places_of_a_wider_space() -> None:
+    recipe = NetworkRecipe(dim=9, width=7, standardise=True, components=6, skip=True)
+    made, sounds = Tower(10, recipe, unit=False, components=6, skip=True).eval(), sample()
+    made.standardise(sounds)
+    made.find_components(sounds)
+    vectors = made(sounds)
+    assert (vectors[:, :6] - made.see(sounds) / 6**0.5).abs().max() < ROUNDING
+    assert (vectors[:, 6:] == 0).all()
+
+
+@pytest.mark.parametrize("components", [None, 6])
+def test_a_skip_needs_components_that_have_room_in_the_space(components: int | None) -> None:
+    with pytest.raises(ValueError, match="to dim at most"):
+        NetworkRecipe(dim=5, standardise=True, components=components, skip=True)
