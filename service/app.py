@@ -23,7 +23,7 @@ from service.limits import BodyLimit, HeadAsGet
 from service.metrics import Metrics
 from service.openapi import install_schema
 from service.problems import METHODS, install_handlers
-from service.routes import make_router
+from service.routes import make_routes
 from service.settings import Settings
 from service.telemetry import Telemetry
 
@@ -55,7 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = metrics
     app.state.tracing = tracing
-    app.include_router(make_router())
+    app.router.routes.extend(make_routes())
     install_handlers(app)
     install_schema(app)
     # The last one added is the outermost.

@@ -37,7 +37,7 @@ MAX_CHANNELS = 8
 # Full scale is 1; beyond this a float file holds something else than sound.
 MAX_AMPLITUDE = 1_000.0
 
-OnSource = Callable[[np.ndarray], object]
+OnSource = Callable[[np.ndarray, float], object]
 
 # What folder walkers take for audio; the content decides, not the name.
 AUDIO_SUFFIXES = frozenset(
@@ -112,13 +112,13 @@ class AudioReader:
         self.n_samples = 0
 
     def blocks(
-        self, on_source: OnSource = lambda _: None
+        self, on_source: OnSource = lambda block, peak: None
     ) -> Iterator[Float32[np.ndarray, " samples"]]:
         """Yield the mono waveform in blocks; together they are what `decode` returns.
 
         Args:
-            on_source: Called with each block of the source [frames, channels], before it is mixed
-                down and resampled; its samples are finite.
+            on_source: Called with each block of the source [frames, channels] and the magnitude of
+                its largest sample, before it is mixed down and resampled; its samples are finite.
 
         Raises:
             AudioError: The file does not become audio; the subclass says why.
@@ -126,8 +126,9 @@ class AudioReader:
         resample = _Resampler(self.source_rate_hz, self._sample_rate)
         mono = np.zeros(0, np.float32)
         for block in self._source_blocks():
+            peak = _find_peak(block)
             mono = _mix_down(block)
-            on_source(block)
+            on_source(block, peak)
             yield self._counted(resample(mono))
         if self.duration_s == 0:
             raise AudioEmptyError("the file is valid but holds no samples; at least one is needed")
@@ -247,13 +248,17 @@ def _check_format(stream: _Stream) -> None:
         )
 
 
-def _mix_down(block: Float32[np.ndarray, "frames channels"]) -> Float32[np.ndarray, " frames"]:
-    peak = max(block.max(), -block.min())
+def _find_peak(block: Float32[np.ndarray, "frames channels"]) -> float:
+    peak = max(float(block.max()), -float(block.min()))
     if not peak <= MAX_AMPLITUDE:  # also true of NaN
         raise AudioNotFiniteError(
             f"a sample has magnitude {peak:g}; samples must be finite and within "
             f"{MAX_AMPLITUDE:g} times full scale"
         )
+    return peak
+
+
+def _mix_down(block: Float32[np.ndarray, "frames channels"]) -> Float32[np.ndarray, " frames"]:
     mono: np.ndarray = block.mean(axis=1) if block.shape[1] > 1 else block[:, 0]
     return mono
 

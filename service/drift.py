@@ -59,10 +59,14 @@ class InputMeter:
         self._n_clipped = 0
         self._n_silent = 0
 
-    def add(self, block: Float32[np.ndarray, "frames channels"]) -> None:
+    def add(self, block: Float32[np.ndarray, "frames channels"], peak: float) -> None:
         """Measure the next block; finite, with at least one frame.
 
         It is cut into pieces of `FRAME_S` of its own, the last of which may be shorter.
+
+        Args:
+            block: Samples of the source.
+            peak: Magnitude of the largest of them.
         """
         n_frames, n_channels = block.shape
         whole = n_frames - n_frames % self._frame
@@ -70,7 +74,7 @@ class InputMeter:
         self._add_pieces(pieces, n_channels)
         if whole < n_frames:
             self._add_pieces(block[whole:].reshape(1, -1), n_channels)
-        if max(block.max(), -block.min()) >= FULL_SCALE:
+        if peak >= FULL_SCALE:
             self._n_clipped += int(np.count_nonzero(np.abs(block) >= FULL_SCALE))
 
     def _add_pieces(self, pieces: Float32[np.ndarray, "pieces samples"], n_channels: int) -> None:

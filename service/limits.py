@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import anyio
+import asyncio
+import contextlib
+
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -93,13 +95,16 @@ class _Body:
         if self._complete:
             return await self._receive()
         self._withheld = False
-        with anyio.move_on_after(self._timeout_s):
-            message = await self._receive()
-            self._note(message)
-            if self._size_bytes > self._max_body_bytes:
-                raise self._too_large()
-            return message
-        raise BodyTimeoutError(f"no bytes of the body came for {self._timeout_s:g} s")
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                message = await self._receive()
+        except TimeoutError:
+            told = f"no bytes of the body came for {self._timeout_s:g} s"
+            raise BodyTimeoutError(told) from None
+        self._note(message)
+        if self._size_bytes > self._max_body_bytes:
+            raise self._too_large()
+        return message
 
     def lingering(self, send: Send) -> Send:
         """Return `send` with the rest of the body read before the answer ends."""
@@ -110,9 +115,10 @@ class _Body:
                 await send(message)
                 return
             await send({**message, "more_body": True})
-            with anyio.move_on_after(LINGER_S):
-                while not self._complete:
-                    self._note(await self._receive())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LINGER_S):
+                    while not self._complete:
+                        self._note(await self._receive())
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
         return send_then_drain

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from starlette.routing import BaseRoute
 
 from service.routes import atlas, bulk, clips, difference, embed, page, pictures, search, status
 
 
-def make_router() -> APIRouter:
-    """Return all endpoints of the service."""
-    router = APIRouter()
+def make_routes() -> list[BaseRoute]:
+    """Return all endpoints of the service, in the order in which a path is compared with them.
+
+    They are one flat list: FastAPI compares a path with routers inside of routers several times.
+    """
     # bulk before clips: /clips/bulk is not a clip called bulk.
-    for module in (page, status, embed, difference, search, bulk, clips, pictures, atlas):
-        router.include_router(module.make_router())
-    return router
+    modules = (embed, difference, search, status, bulk, clips, pictures, atlas, page)
+    return [route for module in modules for route in module.make_router().routes]

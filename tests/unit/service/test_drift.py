@@ -13,7 +13,7 @@ def measure(samples: np.ndarray, sample_rate: int = 16_000, n_blocks: int = 1) -
     meter = InputMeter(sample_rate)
     channels = samples if samples.ndim == 2 else samples[:, None]
     for block in np.array_split(channels, n_blocks):
-        meter.add(block)
+        meter.add(block, float(np.abs(block).max()))
     return meter.reading()
 
 
