@@ -53,6 +53,8 @@ def result(scene: str) -> dict[str, Any]:
 def test_the_page_shows_what_the_files_say(tmp_path: Path) -> None:
     for scene in ("rain", "general"):
         (tmp_path / f"retrieval-{scene}.json").write_text(json.dumps(result(scene)))
+    other = result("rain") | {"encoder_recipe": {"loss": {"lambda": 0.0}}, "bundle": "table-0"}
+    (tmp_path / "retrieval-rain-table-0.json").write_text(json.dumps(other))
     ablation = {
         "held_out_pairs": 1000,
         "trained_pairs": 2400,
@@ -62,11 +64,19 @@ def test_the_page_shows_what_the_files_say(tmp_path: Path) -> None:
     (tmp_path / "retrieval_ablation.json").write_text(json.dumps(ablation))
     page = write_page(tmp_path).read_text()
     for fact in (
-        *("## Rain", "## General", "43.2 ± 1.2 %", "[rain](retrieval-rain.json) | 0.5 | 103,760"),
+        *(
+            "## Rain",
+            "## General",
+            "43.2 ± 1.2 %",
+            "[rain](retrieval-rain.json) | 0.5 | tiny, 103,760",
+        ),
         *("0123456789ab", "4,000 training pairs", "500 unseen mixtures", "| add | 77 |", "45.0 %"),
         *("as shipped", "2,400", "27.5 ± 1.2 %", "| held out names |", "84%"),
     ):
         assert fact in page, fact
+    assert "[rain](retrieval-rain-table-0.json) | 0.0 | table-0, 103,760" in page
+    assert "50.2 / 71.7 / 75.3" in page, "what the paper has for rain and lambda 0"
+    assert page.count("## Rain") == 1, "another encoder of the same scene has no section"
     for picture in ("retrieval_recall.png", "retrieval_strength.png"):
         assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
         assert f"]({picture})" in page
