@@ -13,13 +13,14 @@ from training.datasets.metadata import read_metadata
 from training.errors import DatasetError
 from training.evaluation.bgknown import BgKnown, evaluate_bgknown, heard_in
 from training.evaluation.encoders import Embedder, Statistics, open_embedder
-from training.evaluation.heard import heard_sources, unheard
+from training.evaluation.heard import count_heard, heard_sources, unheard
 from training.evaluation.linear import LinearTask, evaluate_linear
 from training.evaluation.probe import ProbeSettings
 from training.evaluation.separation import draw_pool, measure_separation
 from training.evaluation.tasks import DEFAULT_RATE, TASKS, Task
 from training.manifest import read_clips
 from training.results import put_row
+from training.splits import sources
 
 BGKNOWN, LINEAR, SEPARATION = "bgknown.json", "linear.json", "separation.json"
 BGKNOWN_RATE = 1e-3
@@ -183,6 +184,9 @@ def measure_separate(
                 "candidates": len(pool.clips) - 1,
                 "pairs": int(pool.added.size),
             },
+            "test_clips_heard": count_heard(
+                (sources(clip) | {clip.name} for clip in pool.clips), measurement.heard(embedder)
+            ),
             "seeds": list(measurement.seeds),
             "by_snr_db_and_weight": figures,
         },

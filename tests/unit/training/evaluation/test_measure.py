@@ -82,6 +82,7 @@ def test_separation_is_measured_on_unheard_clips_only(
     # Folds 1-4 were heard, and one clip repeats the source of one of them.
     assert row["data"]["unheard_clips"] == len(clips) - 8 - 1
     assert row["data"]["pairs"] == 5
+    assert row["test_clips_heard"] == {"heard": 0, "tested": row["data"]["candidates"] + 1}
     assert set(row["by_snr_db_and_weight"]) == {"-10", "-5", "0", "5", "10"}
     baseline = replace(measurement, encoder="log-mel")
     measure_separate(manifest, baseline, 5, Path(measurement.encoder))
