@@ -15,7 +15,14 @@ from training.scenes.scene import SceneName, Side
 @click.option("--scene", type=click.Choice(["rain", "traffic", "general"]), required=True)
 @click.option("--side", type=click.Choice(["train", "test"]), required=True)
 @click.option("--data", type=PLACE, required=True, help="CSV manifest.")
-@click.option("--bundle", type=PLACE, required=True, help="Bundle whose encoder embeds.")
+@click.option(
+    "--bundle",
+    "bundles",
+    type=PLACE,
+    required=True,
+    multiple=True,
+    help="Whose encoder embeds; given several times, each pair is rendered once for all of them.",
+)
 @click.option("--out", type=PLACE, required=True, help="Folder of the set; gone on with.")
 @click.option("--pairs", "n_pairs", type=click.IntRange(min=1), required=True)
 @click.option("--permissive", is_flag=True, help="Only clips a shipped model may be trained on.")
@@ -26,7 +33,7 @@ def scenes(  # noqa: PLR0913, PLR0917 - one parameter an option
     scene: SceneName,
     side: Side,
     data: Path,
-    bundle: Path,
+    bundles: tuple[Path, ...],
     out: Path,
     n_pairs: int,
     permissive: bool,
@@ -39,7 +46,7 @@ def scenes(  # noqa: PLR0913, PLR0917 - one parameter an option
     from training.scenes.generate import generate
 
     plan = Plan(scene=scene, side=side, n_pairs=n_pairs, seed=seed, permissive=permissive)
-    generate(data, plan, bundle, out, cache)
+    generate(data, plan, bundles, out, cache)
     tell({"scenes": out}, as_json=as_json)
 
 

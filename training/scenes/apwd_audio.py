@@ -122,7 +122,7 @@ def generate_apwd(jams: Path, fsd50k: Path, esc50: Path, bundle: Path, out: Path
         "n_pairs": len(release.pairs),
         "jams_sha256": _hash(jams),
     }
-    embed_set(material, encoder, out, about)
+    embed_set(material, [encoder], out, about)
 
 
 def _items(pairs: Iterable[Pair]) -> Iterable[Item]:

@@ -56,21 +56,21 @@ class Material:
     render_event: Callable[[EventRow], Waveform]
 
 
-def generate(data: Path, plan: Plan, bundle: Path, out: Path, cache: Path) -> None:
+def generate(data: Path, plan: Plan, bundles: Iterable[Path], out: Path, cache: Path) -> None:
     """Draw a set of pairs, render them and embed their clips, or go on where a run stopped.
 
     Args:
         data: The manifest.
         plan: What the pairs are a function of.
-        bundle: Whose encoder embeds.
+        bundles: Whose encoders embed.
         out: Folder of the set; the embeddings of another encoder may stand in it already.
         cache: Folder of decoded audio.
 
     Raises:
         DatasetError: The data does not give such a scene, or the folder holds another set.
-        BundleError: The bundle cannot be used.
+        BundleError: A bundle cannot be used.
     """
-    encoder = open_encoder(bundle)
+    encoders = [open_encoder(bundle) for bundle in bundles]
     if not data.is_file():
         raise DatasetError(f"{data} is no manifest; scenes need one, with labels and recordings")
     store = open_store(scene_clips(read_clips(data)), cache, MAX_UNREADABLE)
@@ -84,7 +84,7 @@ def generate(data: Path, plan: Plan, bundle: Path, out: Path, cache: Path) -> No
         render_event=lambda event: store.clip(sounds.rows[event.path]),
     )
     about = asdict(plan) | {"manifest_sha256": hash_file(data).sha256}
-    embed_set(material, encoder, out, about)
+    embed_set(material, encoders, out, about)
 
 
 def open_encoder(bundle: Path) -> Encoder:
@@ -108,12 +108,14 @@ def render_pair(pair: Pair, sounds: SoundOf) -> tuple[Waveform, Waveform]:
     return query, target
 
 
-def embed_set(material: Material, encoder: Encoder, out: Path, about: dict[str, object]) -> None:
-    """Write a set of pairs with the embeddings of one encoder, or go on with it.
+def embed_set(
+    material: Material, encoders: Iterable[Encoder], out: Path, about: dict[str, object]
+) -> None:
+    """Write a set of pairs with the embeddings of encoders, or go on with it.
 
     Args:
-        material: What it is rendered from.
-        encoder: Embeds the clips.
+        material: What it is rendered from, once for all encoders.
+        encoders: Embed the clips.
         out: Folder of the set.
         about: What the pairs are a function of.
 
@@ -121,43 +123,73 @@ def embed_set(material: Material, encoder: Encoder, out: Path, about: dict[str, 
         DatasetError: The folder holds another set.
     """
     write_pairs(out, about, material.pairs)
-    name = encoder.fingerprint[:16]
-    files = EmbeddingFiles(out / name, material.events, len(material.pairs), encoder.dim)
-    _embed_events(material, encoder, files)
-    _embed_pairs(material, encoder, files)
-    add_to_about(out, commit=git_commit(), seconds_per_pair={name: files.state.cost})
+    targets = [_Target.open(out, material, encoder) for encoder in encoders]
+    for target in targets:
+        _embed_events(material, target)
+    _embed_pairs(material, targets)
+    costs = {target.name: target.files.state.cost for target in targets}
+    add_to_about(out, commit=git_commit(), seconds_per_pair=costs)
 
 
-def _embed_events(material: Material, encoder: Encoder, files: EmbeddingFiles) -> None:
-    events = material.events[files.state.events :]
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """An encoder and where its embeddings go."""
+
+    name: str
+    encoder: Encoder
+    files: EmbeddingFiles
+
+    @classmethod
+    def open(cls, out: Path, material: Material, encoder: Encoder) -> _Target:
+        name, n_pairs = encoder.fingerprint[:16], len(material.pairs)
+        files = EmbeddingFiles(out / name, material.events, n_pairs, encoder.dim)
+        if files.state.done < n_pairs:
+            # A smaller set may have ended within a batch of this one.
+            files.state.done -= files.state.done % BATCH_PAIRS
+        return cls(name, encoder, files)
+
+    def add_pairs(self, clips: Sequence[Waveform], rendering_s: float) -> None:
+        """Embed the clips of the next pairs."""
+        start = time.monotonic()
+        embeddings = self.encoder.embed(clips)
+        self.files.add_pairs(embeddings)
+        self.files.state.rendering_s += rendering_s
+        self.files.state.encoding_s += time.monotonic() - start
+
+
+def _embed_events(material: Material, target: _Target) -> None:
+    events = material.events[target.files.state.events :]
     for first in tqdm(range(0, len(events), BATCH_EVENTS), desc="events", unit="batch"):
-        batch = events[first : first + BATCH_EVENTS]
-        files.add_events(encoder.embed([material.render_event(event) for event in batch]))
-    files.save()
+        batch = [material.render_event(event) for event in events[first : first + BATCH_EVENTS]]
+        target.files.add_events(target.encoder.embed(batch))
+    target.files.save()
 
 
-def _embed_pairs(material: Material, encoder: Encoder, files: EmbeddingFiles) -> None:
-    state = files.state
-    if state.done < len(material.pairs):
-        # A smaller set may have ended within a batch of this one.
-        state.done -= state.done % BATCH_PAIRS
+def _embed_pairs(material: Material, targets: Sequence[_Target]) -> None:
+    """Render what some encoder has not embedded yet, and let those embed it."""
+    done = min(target.files.state.done for target in targets)
     begun = saved = time.monotonic()
-    elapsed_s = state.elapsed_s
-    progress = tqdm(total=len(material.pairs), initial=state.done, desc="pairs", unit="pair")
+    progress = tqdm(total=len(material.pairs), initial=done, desc="pairs", unit="pair")
     with progress:
-        for clips, rendering_s in _rendered(material, state.done):
-            start = time.monotonic()
-            embeddings = encoder.embed(clips)
+        for clips, rendering_s in _rendered(material, done):
+            waiting = [target for target in targets if target.files.state.done == done]
+            for target in waiting:
+                target.add_pairs(clips, rendering_s)
             now = time.monotonic()
-            files.add_pairs(embeddings)
-            state.rendering_s += rendering_s
-            state.encoding_s += now - start
-            state.elapsed_s = elapsed_s + now - begun
+            for target in waiting:
+                target.files.state.elapsed_s += now - begun
+            begun = now
             if now - saved > SAVE_EVERY_S:
-                files.save()
+                _save(targets)
                 saved = now
+            done += len(clips) // 2
             progress.update(len(clips) // 2)
-    files.save()
+    _save(targets)
+
+
+def _save(targets: Iterable[_Target]) -> None:
+    for target in targets:
+        target.files.save()
 
 
 def _rendered(material: Material, done: int) -> Iterator[tuple[list[Waveform], float]]:

@@ -61,7 +61,7 @@ def make_holdout(data: Path, bundle: Path, out: Path, cache: Path, n_pairs: int 
     )
     about = asdict(plan) | {"side": "train", "manifest_sha256": hash_file(data).sha256}
     about["pairs_per_bed"] = PAIRS_PER_BED[plan.side]
-    embed_set(material, encoder, out, about | {"only": f"fold {FOLD}, held-out recordings"})
+    embed_set(material, [encoder], out, about | {"only": f"fold {FOLD}, held-out recordings"})
 
 
 def hold_out_pool(pool: Pool) -> Pool:

@@ -55,7 +55,7 @@ def make_mixtures(data: Path, bundle: Path, out: Path, cache: Path, n: int = MIX
         render_event=lambda event: store.clip(sounds.rows[event.path]),
     )
     about = asdict(plan) | {"n_pairs": n, "manifest_sha256": hash_file(data).sha256}
-    embed_set(material, encoder, out, about | {"only": "one event added"})
+    embed_set(material, [encoder], out, about | {"only": "one event added"})
 
 
 def choose_mixtures(pairs: Sequence[Pair], n: int) -> list[Pair]:

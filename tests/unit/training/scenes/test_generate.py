@@ -70,7 +70,7 @@ def test_every_clip_of_every_pair_is_embedded(
     pairs: list[Pair], encoder: Encoder, tmp_path: Path
 ) -> None:
     whole = material(pairs, Renderer())
-    embed_set(whole, encoder, tmp_path, {"seed": 0})
+    embed_set(whole, [encoder], tmp_path, {"seed": 0})
     folder = tmp_path / encoder.fingerprint[:16]
     query, target, events = (
         np.load(folder / f"{name}.npy") for name in ("query", "target", "events")
@@ -97,10 +97,10 @@ def test_a_run_that_was_stopped_goes_on_and_gives_the_same_bytes(
     fails_at: int,
 ) -> None:
     monkeypatch.setattr("training.scenes.generate.SAVE_EVERY_S", 0.0)
-    embed_set(material(pairs, Renderer()), encoder, tmp_path / "whole", {"seed": 0})
+    embed_set(material(pairs, Renderer()), [encoder], tmp_path / "whole", {"seed": 0})
     stopped = tmp_path / "stopped"
     with pytest.raises(KeyboardInterrupt):
-        embed_set(material(pairs, Renderer(fails_at)), encoder, stopped, {"seed": 0})
+        embed_set(material(pairs, Renderer(fails_at)), [encoder], stopped, {"seed": 0})
     folder = stopped / encoder.fingerprint[:16]
     done = json.loads((folder / "state.json").read_bytes())["done"]
     assert done == fails_at // 2 * 2
@@ -108,7 +108,7 @@ def test_a_run_that_was_stopped_goes_on_and_gives_the_same_bytes(
     query = np.lib.format.open_memmap(folder / "query.npy", mode="r+")
     query[done:] = 7
     query.flush()
-    embed_set(material(pairs, Renderer()), encoder, stopped, {"seed": 0})
+    embed_set(material(pairs, Renderer()), [encoder], stopped, {"seed": 0})
     assert contents(stopped) == contents(tmp_path / "whole")
 
 
@@ -117,18 +117,33 @@ def test_a_set_that_became_larger_is_what_it_would_have_been(
 ) -> None:
     for n_pairs in (3, N_PAIRS):
         about: dict[str, object] = {"n_pairs": n_pairs}
-        embed_set(material(pairs[:n_pairs], Renderer()), encoder, tmp_path / "grown", about)
-    embed_set(material(pairs, Renderer()), encoder, tmp_path / "whole", about)
+        embed_set(material(pairs[:n_pairs], Renderer()), [encoder], tmp_path / "grown", about)
+    embed_set(material(pairs, Renderer()), [encoder], tmp_path / "whole", about)
     assert contents(tmp_path / "grown") == contents(tmp_path / "whole")
+
+
+def test_encoders_that_share_a_rendering_embed_as_they_do_alone(
+    pairs: list[Pair], encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where one of them was further than the other."""
+    monkeypatch.setattr("training.scenes.generate.SAVE_EVERY_S", 0.0)
+    other = open_encoder(tiny_bundle.write(tmp_path / "other", seed=1))
+    for each in (encoder, other):
+        embed_set(material(pairs, Renderer()), [each], tmp_path / "apart", {"seed": 0})
+    together = tmp_path / "together"
+    with pytest.raises(KeyboardInterrupt):
+        embed_set(material(pairs, Renderer(4)), [encoder], together, {"seed": 0})
+    embed_set(material(pairs, Renderer()), [encoder, other], together, {"seed": 0})
+    assert contents(together) == contents(tmp_path / "apart")
 
 
 def test_another_encoder_embeds_the_same_pairs_beside_the_first(
     pairs: list[Pair], encoder: Encoder, tmp_path: Path
 ) -> None:
-    embed_set(material(pairs, Renderer()), encoder, tmp_path / "set", {"seed": 0})
+    embed_set(material(pairs, Renderer()), [encoder], tmp_path / "set", {"seed": 0})
     first = contents(tmp_path / "set")
     other = open_encoder(tiny_bundle.write(tmp_path / "other", seed=1))
-    embed_set(material(pairs, Renderer()), other, tmp_path / "set", {"seed": 0})
+    embed_set(material(pairs, Renderer()), [other], tmp_path / "set", {"seed": 0})
     both = contents(tmp_path / "set")
     assert {name: both[name] for name in first} == first
     assert f"{other.fingerprint[:16]}/query.npy" in both
@@ -141,7 +156,7 @@ def test_a_set_is_a_function_of_the_data_and_the_plan(
 ) -> None:
     plan = tiny_scene.plan(3)
     for name in ("one", "two"):
-        generate(corpus, plan, tiny_bundle_path, tmp_path / name, tmp_path / "cache")
+        generate(corpus, plan, [tiny_bundle_path], tmp_path / name, tmp_path / "cache")
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     about = json.loads((tmp_path / "one" / "about.json").read_bytes())
     assert (about["scene"], about["side"], about["seed"], about["n_pairs"]) == (
@@ -166,14 +181,16 @@ def test_a_set_is_a_function_of_the_data_and_the_plan(
 def test_the_folder_of_another_set_is_refused(
     pairs: list[Pair], encoder: Encoder, tmp_path: Path
 ) -> None:
-    embed_set(material(pairs[:2], Renderer()), encoder, tmp_path, {"seed": 0})
+    embed_set(material(pairs[:2], Renderer()), [encoder], tmp_path, {"seed": 0})
     with pytest.raises(DatasetError, match="another set of pairs"):
-        embed_set(material(pairs[:2], Renderer()), encoder, tmp_path, {"seed": 1})
+        embed_set(material(pairs[:2], Renderer()), [encoder], tmp_path, {"seed": 1})
 
 
 def test_a_folder_of_audio_is_no_manifest(tiny_bundle_path: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="is no manifest"):
-        generate(tmp_path, tiny_scene.plan(1), tiny_bundle_path, tmp_path / "x", tmp_path / "cache")
+        generate(
+            tmp_path, tiny_scene.plan(1), [tiny_bundle_path], tmp_path / "x", tmp_path / "cache"
+        )
 
 
 def test_an_encoder_of_another_rate_is_refused(tmp_path: Path) -> None:
