@@ -40,6 +40,21 @@ def linear(about: dict[str, Any], task: str, mean: float, **more: object) -> dic
     }
 
 
+def sweep(about: dict[str, Any], a: float, **settings: object) -> dict[str, Any]:
+    """Make a row of a sweep: accuracy at (a), of a recipe with some settings."""
+    recipe = about["recipe"] | settings
+    return {
+        "key": {"encoder": about["fingerprint"]},
+        "encoder": about | {"recipe": recipe},
+        "bgknown": {"a": {"mean": a}, "mix": {"mean": 30.0}},
+        "esc50_folds_1_3_to_4_5": {"mean": 60.0},
+        "separation_at_0_db": {
+            "mixture": {"median_rank": 100.0},
+            "difference": {"median_rank": 10.0},
+        },
+    }
+
+
 def separation(about: dict[str, Any], before: float, after: float) -> dict[str, Any]:
     """Make a row of separability: median rank by the mixture and by the difference."""
     by_weight = {

@@ -20,6 +20,7 @@ from training.evaluation.measure import (
     BGKNOWN,
     LINEAR,
     SEPARATION,
+    SWEEP,
     Measurement,
     measure_bgknown,
     measure_linear,
@@ -31,7 +32,6 @@ from training.pretrain import CHECKPOINT, Source, pretrain
 from training.recipe import Recipe, load_recipe
 from training.results import put_row, read_rows
 
-SWEEP = "sweep.json"
 TRAIN_FOLDS = "1,2,3"
 PAIRS = 500
 

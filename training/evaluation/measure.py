@@ -23,6 +23,7 @@ from training.results import put_row
 from training.splits import sources
 
 BGKNOWN, LINEAR, SEPARATION = "bgknown.json", "linear.json", "separation.json"
+SWEEP = "sweep.json"
 BGKNOWN_RATE = 1e-3
 
 

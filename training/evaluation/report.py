@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from training.evaluation import paper
-from training.evaluation.measure import BGKNOWN, LINEAR, SEPARATION
+from training.evaluation.measure import BGKNOWN, LINEAR, SEPARATION, SWEEP
 from training.evaluation.pictures import (
     TITLES,
     draw_bgknown,
@@ -15,12 +15,15 @@ from training.evaluation.pictures import (
 )
 from training.evaluation.rows import Row, accuracy, name, others, table, trained_cleanly, weight
 from training.evaluation.tasks import TASKS
+from training.evaluation.trials import trials_table
 from training.evaluation.verdicts import bgknown_verdicts, separation_verdict
 from training.results import read_rows
 
 PAGE = "paper.md"
 BGKNOWN_PICTURE = "bgknown.png"
 MISSING = "not yet trained"
+# A sweep over settings writes its results apart, so that tables 1 and 3 stay those of one recipe.
+TRIALS = f"trials/{SWEEP}"
 
 TEXT = """# The paper's experiments
 
@@ -65,6 +68,15 @@ of their recordings. [separation.json](separation.json)
 {pictures}
 """
 
+TRIALS_TEXT = """
+## Recipes tried
+
+Runs of equal compute that differ in a setting. A difference counts where no seed of the one lies
+between those of the other; with less than two seeds a side it is undecided. [{file}]({file})
+
+{trials}
+"""
+
 
 def write_report(results: Path) -> Path:
     """Write the page and its pictures.
@@ -98,6 +110,8 @@ def write_report(results: Path) -> Path:
         separation=table(_separation_head(), _separation_rows(separation)),
         pictures="\n".join(f"![{name(row)}]({separation_picture(row)})\n" for row in separation),
     )
+    if trials := read_rows(results / TRIALS):
+        page += TRIALS_TEXT.format(file=TRIALS, trials=trials_table(trials))
     (results / PAGE).write_text(page.rstrip() + "\n", encoding="utf-8")
     return results / PAGE
 

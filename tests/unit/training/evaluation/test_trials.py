@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from tiny_results import encoder, sweep
+
+from training.evaluation.trials import trials_table
+
+
+def lines(*rows: dict[str, object]) -> dict[str, str]:
+    table = trials_table(rows).splitlines()[2:]
+    return {line.split(" | ")[0].removeprefix("| "): line for line in table}
+
+
+def runs(*accuracies: float, **settings: object) -> list[dict[str, object]]:
+    return [sweep(encoder(0.5, seed=42 + i), each, **settings) for i, each in enumerate(accuracies)]
+
+
+def test_a_trial_is_named_by_the_setting_that_is_its_own() -> None:
+    rows = [
+        *runs(40, 42),
+        *runs(45, 46, optim={"batch_size": 256}),
+        *runs(41, 44, views={"crop": True}),
+    ]
+    found = lines(*rows)
+    assert set(found) == {"the recipe", "`optim.batch_size=256`", "`views.crop=true`"}
+    assert "| 2 | 100,000 | 41.0 |" in found["the recipe"]
+    assert "| 45.5 | +4.5, seeds agree |" in found["`optim.batch_size=256`"]
+    assert "| 42.5 | +1.5, undecided |" in found["`views.crop=true`"]
+    assert "| 30.0 | 60.0 | 100 to 10 |" in found["the recipe"]
+
+
+def test_one_seed_decides_nothing() -> None:
+    found = lines(*runs(40, 42), *runs(60, optim={"batch_size": 256}))
+    assert "+19.0, undecided" in found["`optim.batch_size=256`"]
+
+
+def test_names_and_seeds_are_no_settings() -> None:
+    rows = [*runs(40, 42), *runs(44, name="again")]
+    assert list(lines(*rows)) == ["the recipe"]

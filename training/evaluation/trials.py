@@ -1,0 +1,87 @@
+"""Recipes tried at equal compute: what a change of a setting did, and whether seeds agree on it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from training.evaluation.rows import Row, samples, table
+
+# The recipe's name and its place in the sweep, not settings of training.
+NAMES = ("name", "seed")
+HEAD = ("recipe", "runs", "samples", "(a)", "against it", "Mix", "ESC-50", "median rank at 0 dB")
+
+
+def trials_table(rows: Sequence[Row]) -> str:
+    """Compare rows of a sweep that differ in settings, each with the most common ones.
+
+    A setting that differs between the rows names a trial where it is not the most common one;
+    the trial without such a setting is the base. The seeds agree on a difference at (a) if no run
+    of one trial lies between those of the other.
+    """
+    settings = [_settings(row) for row in rows]
+    usual = _most_common(settings)
+    trials: dict[str, list[Row]] = {}
+    for row, given in zip(rows, settings, strict=True):
+        unusual = {name: value for name, value in given.items() if value != usual[name]}
+        trials.setdefault(_write(unusual), []).append(row)
+    base = trials.get("", [])
+    return table(HEAD, (_line(name, runs, base) for name, runs in sorted(trials.items())))
+
+
+def _line(name: str, runs: Sequence[Row], base: Sequence[Row]) -> Sequence[str]:
+    before, after = (
+        [row["separation_at_0_db"][side]["median_rank"] for row in runs]
+        for side in ("mixture", "difference")
+    )
+    return (
+        f"`{name}`" if name else "the recipe",
+        str(len(runs)),
+        f"{fmean(map(samples, runs)):,.0f}",
+        f"{fmean(_accuracies(runs, 'a')):.1f}",
+        _against(_accuracies(runs, "a"), _accuracies(base, "a")) if name else "",
+        f"{fmean(_accuracies(runs, 'mix')):.1f}",
+        f"{fmean(row['esc50_folds_1_3_to_4_5']['mean'] for row in runs):.1f}",
+        f"{fmean(before):g} to {fmean(after):g}",
+    )
+
+
+def _against(ours: Sequence[float], base: Sequence[float]) -> str:
+    if not base:
+        return "nothing to compare with"
+    apart = min(ours) > max(base) or max(ours) < min(base)
+    said = "seeds agree" if apart and min(len(ours), len(base)) > 1 else "undecided"
+    return f"{fmean(ours) - fmean(base):+.1f}, {said}"
+
+
+def _accuracies(rows: Iterable[Row], setting: str) -> list[float]:
+    return [row["bgknown"][setting]["mean"] for row in rows]
+
+
+def _settings(row: Row) -> dict[str, str]:
+    """Flatten a recipe to `loss.lambda` and so on, with values in JSON."""
+    recipe = {name: v for name, v in row["encoder"]["recipe"].items() if name not in NAMES}
+    return {name: json.dumps(value) for name, value in _flat(recipe)}
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _most_common(settings: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    names = {name for given in settings for name in given}
+    return {
+        name: Counter(given.get(name, "") for given in settings).most_common(1)[0][0]
+        for name in names
+    }
+
+
+def _write(unusual: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in sorted(unusual.items()))
