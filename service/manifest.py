@@ -152,7 +152,18 @@ class DataSource(_Record):
 
 
 class TrainingInfo(_Record):
-    """Where the encoder comes from; `parent` is the fingerprint that training went on from."""
+    """Where the encoder comes from.
+
+    Attributes:
+        recipe: All settings.
+        recipe_sha256: Their hash.
+        commit: Of the code that trained.
+        samples_seen: Crops heard, those of the parent included.
+        data: What was trained on.
+        parent: Fingerprint of the encoder that training went on from.
+        precision: Of the matrix products in training, which a recipe may leave to the machine;
+            None if it was not noted.
+    """
 
     recipe: dict[str, object]
     recipe_sha256: Sha256
@@ -160,6 +171,7 @@ class TrainingInfo(_Record):
     samples_seen: int
     data: list[DataSource]
     parent: str | None
+    precision: str | None = None
 
 
 class TowersTraining(_Record):

@@ -23,7 +23,7 @@ front end is inside the graph. Fingerprint `{fingerprint}`.
 ## How it was trained
 
 Recipe `{recipe}` (sha256 `{recipe_hash}`), code of commit `{commit}`{parent}.
-It has seen **{samples:,} samples** of 0.95 s. The whole recipe:
+It has seen **{samples:,} samples** of 0.95 s{precision}. The whole recipe:
 
 ```json
 {recipe_text}
@@ -132,6 +132,7 @@ def render_card(manifest: BundleManifest) -> str:
         commit=training.commit,
         parent=f", going on from the encoder `{training.parent}`" if training.parent else "",
         samples=training.samples_seen,
+        precision=f", multiplied in {training.precision}" if training.precision else "",
         picture=LOSS_PICTURE,
         data=data_table(training.data),
         esc50=ESC50_NOTE if "esc50" in corpora else "",

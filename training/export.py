@@ -188,6 +188,7 @@ def _first_manifest(
         samples_seen=progress.samples_seen + progress.parent_samples,
         data=describe_data(trained),
         parent=progress.parent,
+        precision=content["origin"].get("precision"),
     )
     return BundleManifest(
         schema_version=1,

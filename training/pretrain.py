@@ -127,6 +127,11 @@ class PretrainingRun:
     commit: str = field(default_factory=git_commit)
     watch: Watch = field(default_factory=Watch)
 
+    @property
+    def precision(self) -> torch.dtype:
+        """What matrix products are computed in."""
+        return choose_precision(self.recipe.compute.precision, self.device)
+
     def train(self, out: Path, stop_after: int | None) -> None:
         """Do the steps that are left, writing metrics and checkpoints."""
         first, compute = self.progress.step, self.recipe.compute
@@ -159,6 +164,7 @@ class PretrainingRun:
             "data": str(self.source.data.resolve()),
             "cache": str(self.source.cache.resolve()),
             "commit": self.commit,
+            "precision": str(self.precision).removeprefix("torch."),
         }
         save_run(path, self.state, self.progress, self.processes, recipe=self.recipe, origin=origin)
 
@@ -173,7 +179,7 @@ class PretrainingRun:
             torch.from_numpy(crops).to(self.device),
             step_generator(self.recipe.seed, self.processes.rank, step, self.device),
             recipe=self.recipe,
-            precision=choose_precision(self.recipe.compute.precision, self.device),
+            precision=self.precision,
         )
         self.watch.check(step, metrics)
         return asdict(metrics) | {"learning_rate": rate}

@@ -104,7 +104,7 @@ def save_run(
         progress: How far the run is.
         processes: Whose banks and BatchNorm statistics to collect.
         recipe: Of the run.
-        origin: Where its data and its cache are, and the commit of the code.
+        origin: Where its data and its cache are, the commit of the code and the precision.
     """
     banks = processes.gather({name: b.cpu() for name, b in state.bank.state_dict().items()})
     buffers = processes.gather(_local_buffers(state))

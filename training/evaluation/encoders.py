@@ -209,6 +209,7 @@ def describe_bundle(manifest: BundleManifest) -> dict[str, Any]:
         "samples_seen": training.samples_seen,
         "commit": training.commit,
         "parent": training.parent,
+        "precision": training.precision,
         "recipe_sha256": training.recipe_sha256,
         "recipe": training.recipe,
     }

@@ -57,6 +57,7 @@ def test_the_manifest_says_what_was_trained_and_lists_every_file(
     content = torch.load(checkpoint, weights_only=True)
     assert manifest.training.recipe == content["recipe"]
     assert manifest.training.samples_seen == SEEN
+    assert manifest.training.precision == "float32"
     assert manifest.training.parent is None
     assert manifest.encoder.block_samples == 640
     assert manifest.encoder.context_frames <= manifest.encoder.partial_frames == 5

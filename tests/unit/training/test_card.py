@@ -48,6 +48,8 @@ def test_the_card_says_what_the_manifest_says(tiny_bundle_path: Path) -> None:
     ):
         assert fact in card
     assert "going on from" not in card
+    assert "multiplied in" not in card
+    assert "multiplied in bfloat16" in render_card(manifest(tiny_bundle_path, precision="bfloat16"))
     assert "ESC-50" not in card
 
 

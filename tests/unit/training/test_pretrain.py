@@ -53,6 +53,7 @@ def test_a_run_hears_every_clip_once_an_epoch_and_writes_down_what_it_did(
     }
     assert Recipe.model_validate(content["recipe"]) == recipe
     assert content["origin"]["data"] == str(source.data.resolve())
+    assert content["origin"]["precision"] == "float32"
     lines = read_metrics(tmp_path / "run/metrics.jsonl")
     assert [line["step"] for line in lines] == [0, 1, 2, 3]
     assert [line["samples"] for line in lines] == [4, 7, 11, 14]
