@@ -93,9 +93,12 @@ def naive(model: EmbeddingModel, ranges: Ranges, clip: np.ndarray) -> np.ndarray
 def test_the_graph_computes_what_int8_without_saturation_gives(
     session: Session, model: EmbeddingModel, ranges: Ranges, sound: np.ndarray
 ) -> None:
-    """Single steps may round the other way; saturated products would be far off."""
+    """A value between two steps may round the other way; saturated products would be far off."""
     found, expected = embed(session, [sound])[0], naive(model, ranges, sound)
-    assert np.abs(found - expected).max() <= 0.01 * expected.max()
+    deviation = np.abs(found - expected)
+    assert np.quantile(deviation, 0.99) <= 0.01 * expected.max()
+    # One step of one frame counts once as the maximum and in part in the mean.
+    assert deviation.max() <= 2 * scale_of(max(ranges.linear1, ranges.linear2))
 
 
 def test_it_is_close_to_float32_but_not_the_same(session: Session, model: EmbeddingModel) -> None:
