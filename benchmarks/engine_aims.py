@@ -80,6 +80,8 @@ def _others(found: dict[str, Any]) -> Iterator[Aim]:
     burst = found["burst"]
     deadline_s = burst["deadline_s"]
     p99_s, after_s = burst["accepted_p99_s"], burst["normal_after_s"]
+    times = burst["sent_times_capacity"]
+    yield Aim("burst, sent", "20 times capacity", times, round(times) >= 20, "{:.1f} times")
     yield _most(
         "burst, p99 of the accepted", f"under {deadline_s:g} s", p99_s, deadline_s, "{:.1f} s"
     )

@@ -7,6 +7,9 @@
 Each peer is tuned as its documentation says: a worker for each core with a session of one thread,
 no access log, and no wait for a batch to fill, which gains nothing here on a CPU; LitServe is
 tried with batches as well. Each has the upload and the answer that cost it least.
+
+All servers are up all the time and loaded in short turns, each turn in another order: what else
+happens on the machine then falls on all of them alike.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import mean
+from statistics import median
 from typing import Any
 
 import load
@@ -36,7 +39,7 @@ FOLDER = Path(__file__).parent / "peers"
 OURS = "Minuend"
 CLIENTS = (1, 16, 64)
 RAMP_S = 1.5
-TURNS = 3
+TURNS = 8
 START_S = 90.0
 
 
@@ -59,6 +62,21 @@ class Peer:
     path: str = "/embed"
     part: str = ""
     variables: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A server that runs.
+
+    Attributes:
+        name: What it is.
+        pid: Its process.
+        asked: How the load reaches it: port, path, part, headers.
+    """
+
+    name: str
+    pid: int
+    asked: dict[str, Any]
 
 
 UVICORN = ("uvicorn", "fastapi_server:app", "--no-access-log", "--port", "PORT", "--workers")
@@ -86,31 +104,43 @@ PEERS = (
 def main() -> None:
     """Measure and write ``docs/results/peers.json``."""
     environments = Path(sys.argv[1]).resolve()
-    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 5.0
+    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 4.0
     peers = [it for it in PEERS if (environments / it.environment / "bin").exists()]
-    turns: list[dict[str, Any]] = []
-    for _ in range(TURNS):
-        with service(precision="fp32") as server:
-            turn = {OURS: measure(seconds, server.pid, port=server.port, headers=NPY)}
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(service(precision="fp32"))
+        targets = [Target(OURS, server.pid, {"port": server.port, "headers": NPY})]
         for peer in peers:
-            with running(peer, environments / peer.environment / "bin") as (pid, port):
-                turn[peer.name] = measure(seconds, pid, port=port, path=peer.path, part=peer.part)
-        turns.append(turn)
+            pid, port = stack.enter_context(running(peer, environments / peer.environment / "bin"))
+            asked = {"port": port, "path": peer.path, "part": peer.part}
+            targets.append(Target(peer.name, pid, asked))
+        for target in targets:
+            load.run(load.Load(seconds=2.0, clients=4, **target.asked))
+        turns = [measure(rotated(targets, turn), seconds) for turn in range(TURNS)]
     versions = {it.name: version(it, environments / it.environment / "bin") for it in peers}
     missing = [it.name for it in PEERS if it not in peers]
     figures = {"versions": versions, "missing": missing, "ratios": ratios(turns), "turns": turns}
     results.write("peers", figures)
 
 
-def measure(seconds: float, pid: int, **options: Any) -> list[dict[str, Any]]:
-    """Load a server with one client, with some and with many, and add what it took of the cores."""
-    load.run(load.Load(seconds=2.0, clients=4, **options))
-    loads = []
+def rotated(targets: list[Target], turn: int) -> list[Target]:
+    """Begin with another one each turn."""
+    first = turn % len(targets)
+    return targets[first:] + targets[:first]
+
+
+def measure(targets: list[Target], seconds: float) -> dict[str, list[dict[str, Any]]]:
+    """Load each server with one client, with some and with many, one server after another.
+
+    What it took of the cores is added to what the load generator saw.
+    """
+    loads: dict[str, list[dict[str, Any]]] = {target.name: [] for target in targets}
     for clients in CLIENTS:
-        before = tree_cpu_s(pid)
-        figures = load.run(load.Load(seconds=seconds, clients=clients, ramp_s=RAMP_S, **options))
-        took_s = tree_cpu_s(pid) - before
-        loads.append({**figures, "server_cpu_s": round(took_s, 2)})
+        for target in targets:
+            before = tree_cpu_s(target.pid)
+            asked = load.Load(seconds=seconds, clients=clients, ramp_s=RAMP_S, **target.asked)
+            figures = load.run(asked)
+            took_s = tree_cpu_s(target.pid) - before
+            loads[target.name].append({**figures, "server_cpu_s": round(took_s, 2)})
     return loads
 
 
@@ -170,7 +200,7 @@ def version(peer: Peer, bin_folder: Path) -> str:
 
 
 def ratios(turns: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """Compare each peer with ours, turn by turn, and return the means.
+    """Compare each peer with ours, turn by turn, and return the medians.
 
     `throughput` is ours over the peer's at their best; `p99` is the peer's over ours at equal
     load.
@@ -181,9 +211,9 @@ def ratios(turns: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
             continue
         pairs = [(turn[OURS], turn[name]) for turn in turns]
         found[name] = {
-            "throughput": average(fastest(ours) / fastest(theirs) for ours, theirs in pairs),
+            "throughput": middle(fastest(ours) / fastest(theirs) for ours, theirs in pairs),
             **{
-                f"p99 at {clients} clients": average(
+                f"p99 at {clients} clients": middle(
                     theirs[n]["p99_ms"] / ours[n]["p99_ms"] for ours, theirs in pairs
                 )
                 for n, clients in enumerate(CLIENTS)
@@ -197,9 +227,9 @@ def fastest(loads: list[dict[str, Any]]) -> float:
     return max(1e-9, *(it["clips_per_s"] for it in loads))
 
 
-def average(values: Iterable[float]) -> float:
-    """Return the mean, rounded."""
-    return round(mean(values), 3)
+def middle(values: Iterable[float]) -> float:
+    """Return the median, rounded."""
+    return round(median(values), 3)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from training.errors import DatasetError
-from training.towers.page import SYSTEMS, render_margins, show, table, write_page
+from training.towers.page import SYSTEMS, judge_lambda, render_margins, show, table, write_page
 
 
 def figure(value: float) -> dict[str, Any]:
@@ -50,6 +50,26 @@ def result(scene: str) -> dict[str, Any]:
     }
 
 
+def of_lambda(weight: float, *values: float, samples: int = 100_000) -> dict[str, Any]:
+    made = result("rain")
+    measured = {"mean": sum(values) / len(values), "interval": 0.01, "values": list(values)}
+    return made | {
+        "encoder_recipe": {"name": "table", "loss": {"lambda": weight}},
+        "encoder_samples_seen": samples,
+        "systems": {"audio_and_text": dict.fromkeys(recall(0), measured)},
+    }
+
+
+def test_lambda_is_judged_by_seeds_that_do_not_mix() -> None:
+    base, better = of_lambda(0.0, 0.30, 0.32), of_lambda(0.2, 0.33, 0.35)
+    mixed, longer = of_lambda(0.5, 0.31, 0.36), of_lambda(0.8, 0.5, 0.5, samples=200_000)
+    first, second = judge_lambda([base, better, mixed, longer])
+    assert "lambda 0.2 over 0" in first
+    assert "R@10 +3.0 (decided), paper +0.7" in first
+    assert "lambda 0.5 over 0" in second
+    assert "R@10 +2.5 (undecided)" in second
+
+
 def test_the_page_shows_what_the_files_say(tmp_path: Path) -> None:
     for scene in ("rain", "general"):
         (tmp_path / f"retrieval-{scene}.json").write_text(json.dumps(result(scene)))
@@ -76,6 +96,7 @@ def test_the_page_shows_what_the_files_say(tmp_path: Path) -> None:
         assert fact in page, fact
     assert "[rain](retrieval-rain-table-0.json) | 0.0 | table-0, 103,760" in page
     assert "50.2 / 71.7 / 75.3" in page, "what the paper has for rain and lambda 0"
+    assert "rain, lambda 0.5 over 0, in points: R@1 +0.0 (undecided), paper +2.5" in page
     assert page.count("## Rain") == 1, "another encoder of the same scene has no section"
     for picture in ("retrieval_recall.png", "retrieval_strength.png"):
         assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
