@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,26 +95,25 @@ def write_page(folder: Path) -> Path:
 def render_encoders(results: Mapping[str, Any]) -> str:
     """Tabulate audio and text for every encoder, as table 2 of the paper does."""
     rows = []
-    for name, result in results.items():
+    for name, result in sorted(results.items(), key=_by_scene_and_lambda):
         measured = result["systems"]["audio_and_text"]
         shown = [show(measured[key]) for key in ("r_at_1", "r_at_5", "r_at_10")]
-        weight = result["encoder_recipe"].get("loss", {}).get("lambda", "not stated")
-        scene = result["data"]["test"]["scene"]
-        theirs = paper.RETRIEVAL.get(scene, {}).get(weight, ())
+        weight, scene = _lambda(result), result["data"]["test"]["scene"]
+        theirs = None if weight is None else paper.RETRIEVAL.get(scene, {}).get(weight)
         encoder = f"{result['bundle']}, {result['encoder_samples_seen']:,} samples"
         rows.append(
             [
                 f"[{scene}]({name}.json)",
-                *(str(weight), encoder, *shown),
-                " / ".join(f"{value:.1f}" for value in theirs),
+                *("not stated" if weight is None else f"{weight:g}", encoder, *shown),
+                " / ".join(f"{value:.1f}" for value in theirs or ()),
             ]
         )
     heads = ["scene", "lambda", "encoder", "R@1", "R@5", "R@10", "the paper's [%]"]
-    verdicts = "".join(f"- {verdict}\n" for verdict in judge_lambda(list(results.values())))
+    verdicts = "".join(f"- {verdict}\n" for verdict in judge_lambda(results.values()))
     return ENCODERS + "\n" + table(heads, rows) + ("\n" + verdicts if verdicts else "")
 
 
-def judge_lambda(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def judge_lambda(results: Collection[Mapping[str, Any]]) -> Iterator[str]:
     """Say what lambda did, scene by scene, beside what it did in the paper.
 
     Encoders are compared that differ in lambda alone. Seeds decide on a difference where none of
@@ -135,6 +134,11 @@ def judge_lambda(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             for i, key in enumerate(("r_at_1", "r_at_5", "r_at_10"))
         ]
         yield f"{scene}, lambda {weight:g} over 0, in points: {'; '.join(gains)}."
+
+
+def _by_scene_and_lambda(named: tuple[str, Mapping[str, Any]]) -> tuple[str, float, str]:
+    name, result = named
+    return result["data"]["test"]["scene"], _lambda(result) or 0.0, name
 
 
 def _lambda(result: Mapping[str, Any]) -> float | None:

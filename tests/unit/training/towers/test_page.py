@@ -94,7 +94,7 @@ def test_the_page_shows_what_the_files_say(tmp_path: Path) -> None:
         *("as shipped", "2,400", "27.5 ± 1.2 %", "| held out names |", "84%"),
     ):
         assert fact in page, fact
-    assert "[rain](retrieval-rain-table-0.json) | 0.0 | table-0, 103,760" in page
+    assert "[rain](retrieval-rain-table-0.json) | 0 | table-0, 103,760" in page
     assert "50.2 / 71.7 / 75.3" in page, "what the paper has for rain and lambda 0"
     assert "rain, lambda 0.5 over 0, in points: R@1 +0.0 (undecided), paper +2.5" in page
     assert page.count("## Rain") == 1, "another encoder of the same scene has no section"
