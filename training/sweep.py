@@ -145,6 +145,7 @@ class Sweep:
             and row.get("task") == task
             and row.get("train_folds") in (None, [1, 2, 3])
             and row["key"].get("coefficient", 1.0) == 1.0
+            and row["key"].get("monitor", "loss") == "loss"
         ]
 
     def bgknown(self) -> Path:

@@ -60,3 +60,16 @@ def test_recipes_tried_stand_apart_from_the_tables(tmp_path: Path) -> None:
     page = write_report(tmp_path).read_text(encoding="utf-8")
     assert "optim.batch_size" in page.split("## Recipes tried")[1]
     assert "0.5 not yet trained" in page or "0.5, 0.8 not yet trained" in page
+
+
+def test_rows_of_another_early_stopping_have_a_table_of_their_own(tmp_path: Path) -> None:
+    run = encoder(0.5, "run")
+    by_loss, by_accuracy = bgknown(run, 50, 40, 30, 20), bgknown(run, 51, 47, 44, 40)
+    by_accuracy["key"]["monitor"] = "accuracy"
+    write(tmp_path, "bgknown", by_loss, by_accuracy)
+    page = write_report(tmp_path).read_text(encoding="utf-8")
+    before, after = page.split("highest validation accuracy")
+    assert "50.00 ± 1.00" in before
+    assert "51.00 ± 1.00" not in before
+    assert "51.00 ± 1.00" in after
+    assert "51.0 > 47.0 > 44.0 > 40.0" in after
