@@ -49,7 +49,7 @@ def main() -> None:
             "capacity": capacity,
             "lone": lone,
             "burst": burst,
-            "sent_times_capacity": round(sent / burst["seconds"] / capacity["clips_per_s"], 1),
+            "sent_times_capacity": round(sent / burst["sent_in_s"] / capacity["clips_per_s"], 1),
             "accepted_p99_s": round(burst["p99_ms"] / 1000, 2),
             "memory_mb": {
                 "before": round(memory.idle_mb, 1),

@@ -30,7 +30,7 @@ NAMES = (
 PAGE = """# The engine
 
 Made by `make bench-engine` from the files beside this page; each names its command, its commit
-and the machine. All of this ran on {machine}, shared with others: read ratios, which compare
+and the machine. Unless said otherwise it was {machine}, shared with others: read ratios, which compare
 what ran in turns within one run, and not absolute times.
 
 ## What was aimed at
@@ -80,8 +80,8 @@ The log-mel takes {front_end:.1%} of the time of the rest of the encoder.
 
 ## A burst
 
-{burst[sent_times_capacity]:.0f} times as many requests as can be answered for
-{burst[burst][seconds]:.0f} s, clips of {burst[clip_s]:.0f} s, with a deadline of
+On {burst_machine}: {burst[sent_times_capacity]:.0f} times as many requests as can be answered for
+{burst[burst][sent_in_s]:.0f} s, clips of {burst[clip_s]:.0f} s, with a deadline of
 {burst[deadline_s]:.0f} s. Answers: {statuses}. The accepted ones had a p99 of
 {burst[accepted_p99_s]:.1f} s. Memory was {burst[memory_mb][before]:.0f} MB before,
 {burst[memory_mb][peak]:.0f} MB at most and {burst[memory_mb][after]:.0f} MB after. {normal}
@@ -139,6 +139,7 @@ def main() -> None:
         variants=tables.variants_table(found["precision"]),
         front_end=found["front_end"]["front_end_of_the_rest"],
         burst=found["burst"],
+        burst_machine=machine(found["burst"]),
         statuses=tables.statuses(found["burst"]["burst"]["statuses"]),
         normal=tables.normal(found["burst"]["normal_after_s"]),
         index_dim=found["index"]["dim"],

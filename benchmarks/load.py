@@ -58,10 +58,17 @@ class Load:
 
 @dataclass
 class Outcome:
-    """What came back: how long each answer with a 200 took [ms], and how many of each status."""
+    """What came back.
+
+    Attributes:
+        took_ms: How long each answer with a 200 took [ms].
+        statuses: How many of each status.
+        sent_in_s: When the last request was sent, of those sent at a rate [s].
+    """
 
     took_ms: list[float] = field(default_factory=list)
     statuses: Counter[str] = field(default_factory=Counter)
+    sent_in_s: float | None = None
 
     def note(self, status: str, took_s: float) -> None:
         """Count an answer."""
@@ -81,6 +88,7 @@ class Outcome:
             "p99_ms": round(times[min(len(times) - 1, int(0.99 * len(times)))], 2),
             "statuses": dict(self.statuses),
             "seconds": round(elapsed_s, 2),
+            "sent_in_s": self.sent_in_s and round(self.sent_in_s, 2),
             "generator_cpu_s": round(usage.ru_utime + usage.ru_stime, 2),
         }
 
@@ -213,6 +221,7 @@ async def send_at_rate(load: Load, requests: Iterator[bytes], outcome: Outcome) 
         task = asyncio.create_task(one(time.perf_counter()))
         sending.add(task)
         task.add_done_callback(sending.discard)
+    outcome.sent_in_s = time.perf_counter() - start
     await asyncio.gather(*sending)
     for connection in free:
         connection.close()
