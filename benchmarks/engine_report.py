@@ -30,8 +30,8 @@ NAMES = (
 PAGE = """# The engine
 
 Made by `make bench-engine` from the files beside this page; each names its command, its commit
-and the machine. Unless said otherwise it was {machine}, shared with others: read ratios, which compare
-what ran in turns within one run, and not absolute times.
+and the machine. Unless said otherwise it was {machine}, shared with others: read ratios,
+which compare what ran in turns within one run, and not absolute times.
 
 ## What was aimed at
 
