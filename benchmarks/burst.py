@@ -3,8 +3,8 @@
     .venv/service/bin/python benchmarks/burst.py [SECONDS]
 
 Capacity is what 16 clients get. Then requests come at 20 times that rate, and afterwards one at a
-time. The clips are long, so that the load generator, which shares the cores with the service, can
-send that many.
+time. The clips are long and the arithmetic is float32, so that the load generator, which shares the
+cores with the service, can send that many.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CALM = 1.5
 def main() -> None:
     """Measure and write ``docs/results/burst.json``."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 30.0
-    with service(deadline_s=DEADLINE_S) as server:
+    with service(deadline_s=DEADLINE_S, precision="fp32") as server:
         ask(server, 2.0, clients=4)
         capacity = ask(server, 6.0, clients=16)
         lone = ask(server, 4.0, clients=1)
