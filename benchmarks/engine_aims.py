@@ -85,6 +85,9 @@ def _others(found: dict[str, Any]) -> Iterator[Aim]:
     yield _most(
         "burst, p99 of the accepted", f"under {deadline_s:g} s", p99_s, deadline_s, "{:.1f} s"
     )
+    statuses = burst["burst"]["statuses"]
+    others = sum(n for status, n in statuses.items() if status not in {"200", "503", "not sent"})
+    yield Aim("burst, neither answered nor refused", "none", others, not others, "{:.0f}")
     after_s = float("inf") if after_s is None else after_s
     yield _most("burst, normal again", "within 2 s", after_s, 2, "{:.1f} s")
     text_ms = found["modifier"]["by_stored_clip"]["new_text_adds_ms"]
