@@ -19,7 +19,7 @@ def bgknown(about: dict[str, Any], *means: float, heard: int | None = 0) -> dict
     figures = dict(zip(("a", "b", "c", "mix"), means, strict=True))
     sides = {"events": 6, "background_recordings": 4, "with_replacement": True}
     return {
-        "key": {"encoder": about["id"], "coefficient": 1.0},
+        "key": {"encoder": about["id"], "coefficient": 1.0, "monitor": "loss"},
         "encoder": about,
         "data": {"mixed_at_hz": 16_000, "sides": {"train": sides, "test": sides}},
         "test_clips_heard": None if heard is None else {"heard": heard, "tested": 800},

@@ -41,6 +41,11 @@ def estimate(runs: Sequence[float]) -> Estimate:
     return Estimate(mean, half_width, tuple(float(value) for value in values))
 
 
+def apart(ours: Sequence[float], theirs: Sequence[float]) -> bool:
+    """Tell whether no run of the one side lies between those of the other."""
+    return min(ours) > max(theirs) or max(ours) < min(theirs)
+
+
 def percent(runs: Sequence[float]) -> dict[str, object]:
     """Write accuracies for a results file, in percent."""
     found = estimate([100.0 * run for run in runs])

@@ -81,7 +81,7 @@ TRIALS_TEXT = """
 ## Recipes tried
 
 Runs of equal compute that differ in a setting. A difference counts where no seed of the one lies
-between those of the other; with less than two seeds a side it is undecided. [{file}]({file})
+between those of the other; with fewer than two seeds a side it is undecided. [{file}]({file})
 
 {trials}
 """
@@ -103,7 +103,11 @@ def write_report(results: Path) -> Path:
         read_rows(results / file) for file in (BGKNOWN, LINEAR, SEPARATION)
     )
     by_loss, by_accuracy = (
-        [row for row in bgknown if row["key"]["coefficient"] == 1.0 and _monitor(row) == monitor]
+        [
+            row
+            for row in bgknown
+            if row["key"]["coefficient"] == 1.0 and row["key"]["monitor"] == monitor
+        ]
         for monitor in ("loss", "accuracy")
     )
     results.mkdir(parents=True, exist_ok=True)
@@ -127,12 +131,6 @@ def write_report(results: Path) -> Path:
         page += TRIALS_TEXT.format(file=TRIALS, trials=trials_table(trials))
     (results / PAGE).write_text(page.rstrip() + "\n", encoding="utf-8")
     return results / PAGE
-
-
-def _monitor(row: Row) -> str:
-    """Tell what early stopping watched."""
-    monitor: str = row["key"].get("monitor", "loss")
-    return monitor
 
 
 def _listed(verdicts: Iterable[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 Row = dict[str, Any]
@@ -24,8 +24,13 @@ def plan(row: Row) -> str:
     """Name what runs of equal compute share: samples, and the recipe but for lambda and seed."""
     recipe = row["encoder"]["recipe"]
     kept = {key: value for key, value in recipe.items() if key not in ("name", "seed")}
-    kept["loss"] = {key: value for key, value in recipe["loss"].items() if key != "lambda"}
-    return json.dumps([samples(row), kept], sort_keys=True)
+    return json.dumps([samples(row), but_lambda(kept)], sort_keys=True)
+
+
+def but_lambda(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a recipe without its lambda."""
+    loss = {key: value for key, value in recipe.get("loss", {}).items() if key != "lambda"}
+    return {**recipe, "loss": loss}
 
 
 def is_clean(row: Row) -> bool:

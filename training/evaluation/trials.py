@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from training.evaluation.interval import apart
 from training.evaluation.rows import Row, samples, table
 
 # The recipe's name and its place in the sweep, not settings of training.
@@ -52,8 +53,8 @@ def _line(name: str, runs: Sequence[Row], base: Sequence[Row]) -> Sequence[str]:
 def _against(ours: Sequence[float], base: Sequence[float]) -> str:
     if not base:
         return "nothing to compare with"
-    apart = min(ours) > max(base) or max(ours) < min(base)
-    said = "seeds agree" if apart and min(len(ours), len(base)) > 1 else "undecided"
+    enough = min(len(ours), len(base)) > 1
+    said = "seeds agree" if enough and apart(ours, base) else "undecided"
     return f"{fmean(ours) - fmean(base):+.1f}, {said}"
 
 

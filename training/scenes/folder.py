@@ -38,7 +38,7 @@ class State:
         done: Pairs embedded.
         rendering_s: Time of the threads that rendered pairs [s].
         encoding_s: Time of the encoder on pairs [s].
-        elapsed_s: Time that passed while pairs were made [s].
+        elapsed_s: Time that passed while pairs were made [s], that of other encoders included.
     """
 
     events: int = 0

@@ -9,6 +9,8 @@ from typing import Any
 
 from training.errors import DatasetError
 from training.evaluation import paper
+from training.evaluation.interval import apart
+from training.evaluation.rows import but_lambda
 from training.towers.plots import draw_recall, draw_strength
 
 PAGE = "retrieval.md"
@@ -148,19 +150,15 @@ def _lambda(result: Mapping[str, Any]) -> float | None:
 
 def _but_lambda(result: Mapping[str, Any]) -> str:
     """Name what experiments must share to be compared over lambda."""
-    recipe = result["encoder_recipe"]
-    loss = {name: value for name, value in recipe.get("loss", {}).items() if name != "lambda"}
     pairs = {name: value for name, value in result["data"]["test"].items() if name not in MAKING}
-    compared = [recipe | {"loss": loss}, result["encoder_samples_seen"], result["recipe_sha256"]]
-    return json.dumps([*compared, pairs], sort_keys=True)
+    trained = [but_lambda(result["encoder_recipe"]), result["encoder_samples_seen"]]
+    return json.dumps([*trained, result["recipe_sha256"], pairs], sort_keys=True)
 
 
 def _gain(result: Mapping[str, Any], base: Mapping[str, Any], key: str) -> str:
     ours, theirs = (it["systems"]["audio_and_text"][key] for it in (result, base))
-    apart = min(ours["values"]) > max(theirs["values"]) or max(ours["values"]) < min(
-        theirs["values"]
-    )
-    return f"{100 * (ours['mean'] - theirs['mean']):+.1f} ({'decided' if apart else 'undecided'})"
+    said = "decided" if apart(ours["values"], theirs["values"]) else "undecided"
+    return f"{100 * (ours['mean'] - theirs['mean']):+.1f} ({said})"
 
 
 def _own_name(result: Mapping[str, Any]) -> str:
