@@ -154,7 +154,12 @@ class Connection:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, request: bytes) -> str:
-        """Send a request and return the status of the answer."""
+        """Send a request and return the status of the answer.
+
+        A connection that the server closed while it was idle is opened anew, as all clients do.
+        """
+        if self._streams is not None and self._streams[0].at_eof():
+            self.close()
         if self._streams is None:
             self._streams = await asyncio.open_connection(HOST, self._port, limit=2**20)
         reader, writer = self._streams

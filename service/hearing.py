@@ -8,7 +8,6 @@ memory stays flat. What was embedded before is known by its bytes and not decode
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -31,6 +30,7 @@ from service.pieces import Piece
 from service.pooling import Windowing, WindowPool, count_windows
 from service.takes import Embedded, Key, Take, audio_info
 from service.timing import Phases
+from service.turns import Turns
 
 _Decoded = tuple[Piece, bytes]
 
@@ -78,7 +78,7 @@ class Ear:
         self.cache = cache or EmbeddingCache(0)
         self.on_input = on_input
         self._runs = runs
-        self._decoders = threading.BoundedSemaphore(decoders)
+        self._decoders = Turns(decoders)
 
     def embed(
         self,
@@ -120,15 +120,10 @@ class Ear:
             DeadlineError: The deadline passed.
         """
         start = time.perf_counter()
-        has_turn = self._decoders.acquire(timeout=phases.patience.left_s)
-        phases.add("queue", time.perf_counter() - start)
-        if not has_turn:
-            raise phases.patience.error()
-        try:
+        with self._decoders.turn(phases.patience):
+            phases.add("queue", time.perf_counter() - start)
             with phases.measure("decode"):
                 yield
-        finally:
-            self._decoders.release()
 
     def _finish(self, take: Take) -> Embedded:
         embedded = take.finish()

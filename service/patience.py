@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from service.errors import DeadlineError
@@ -15,17 +16,20 @@ class Patience:
     """How long the answer to one request is wanted; any thread may ask.
 
     It is without end until it begins.
+
+    Attributes:
+        ends: When the deadline passes, by the clock of `time.monotonic` [s].
     """
 
     def __init__(self) -> None:
+        self.ends = math.inf
         self._limit_s: float | None = None
-        self._ends: float | None = None
         self._is_abandoned = False
 
     def begin(self, limit_s: float) -> None:
         """Let it end after `limit_s` from now [s]."""
         self._limit_s = limit_s
-        self._ends = time.monotonic() + limit_s
+        self.ends = time.monotonic() + limit_s
 
     def abandon(self) -> None:
         """Let it end now: the client left."""
@@ -36,7 +40,7 @@ class Patience:
         """What is left of it [s], at least 0; None while it has no end."""
         if self._is_abandoned:
             return 0.0
-        return None if self._ends is None else max(0.0, self._ends - time.monotonic())
+        return None if self.ends == math.inf else max(0.0, self.ends - time.monotonic())
 
     @property
     def is_over(self) -> bool:

@@ -20,6 +20,13 @@ from service.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+KEEP_ALIVE_S = 75
+"""How long an idle connection is kept [s].
+
+Proxies and load balancers keep theirs for 60 s as a rule; closed by us first, a connection could
+be lost just as the next request goes out on it.
+"""
+
 
 def serve(
     settings: Settings, *, on_listening: Callable[[str, int], object] = lambda host, port: None
@@ -63,6 +70,7 @@ async def _serve(
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=settings.shutdown_grace_s,
     )
     server = _Server(config)
