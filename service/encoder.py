@@ -209,6 +209,8 @@ class Encoder:
         lengths = np.array([clip.size for clip in clips], np.int64)
         longest = int(lengths.max())
         samples = longest if self.provider == CPU_PROVIDER else bucket(longest)
+        if len(clips) == 1 and samples == longest:
+            return clips[0][None], lengths
         batch = np.zeros((len(clips), samples), np.float32)
         for row, clip in zip(batch, clips, strict=True):
             row[: clip.size] = clip

@@ -8,7 +8,6 @@ memory stays flat. What was embedded before is known by its bytes and not decode
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -119,11 +118,13 @@ class Ear:
             AbandonedError: The client left.
             DeadlineError: The deadline passed.
         """
-        start = time.perf_counter()
-        with self._decoders.turn(phases.patience):
-            phases.add("queue", time.perf_counter() - start)
+        with phases.measure("queue"):
+            self._decoders.take(phases.patience)
+        try:
             with phases.measure("decode"):
                 yield
+        finally:
+            self._decoders.give_back()
 
     def _finish(self, take: Take) -> Embedded:
         embedded = take.finish()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -79,6 +80,9 @@ async def _serve(
         loop.add_signal_handler(number, server.handle_exit, number, None)
     # Run by us and not by uvicorn, whose own way loses the error and its exit code.
     async with app.router.lifespan_context(app):
+        # What was opened stays to the end: the collector need not walk through it again and again.
+        gc.collect()
+        gc.freeze()
         listener.listen(config.backlog)
         host, port = listener.getsockname()[:2]
         logger.info("listening", extra={"host": host, "port": port})

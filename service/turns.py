@@ -5,8 +5,6 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from service.patience import Patience
 
@@ -27,22 +25,13 @@ class Turns:
         self._waiting: list[tuple[float, int, threading.Event]] = []
         self._tickets = itertools.count()
 
-    @contextmanager
-    def turn(self, patience: Patience) -> Iterator[None]:
-        """Wait for a turn and have it while the context is open.
+    def take(self, patience: Patience) -> None:
+        """Wait for a turn; whoever takes one gives it back.
 
         Raises:
             AbandonedError: The client left.
             DeadlineError: The deadline passed.
         """
-        self._take(patience)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._hand_on()
-
-    def _take(self, patience: Patience) -> None:
         with self._lock:
             if self._n_free and not self._waiting:
                 self._n_free -= 1
@@ -59,6 +48,11 @@ class Turns:
                 self._waiting.remove(ticket)
                 heapq.heapify(self._waiting)
         raise patience.error()
+
+    def give_back(self) -> None:
+        """End a turn."""
+        with self._lock:
+            self._hand_on()
 
     def _hand_on(self) -> None:
         if self._waiting:

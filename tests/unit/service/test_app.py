@@ -139,7 +139,7 @@ def test_what_is_not_answered_in_time_is_a_504_and_encoded_no_more(
         with busy_encoder(client, monkeypatch) as entered:
             first = threads.submit(client.post, "/embed", content=TONE)
             assert entered.acquire(timeout=30)
-            late = client.post("/embed", content=NOISE, headers={"minuend-deadline-s": "0.05"})
+            late = client.post("/embed", content=NOISE, headers={"minuend-deadline-s": "0.5"})
         assert first.result(30).status_code == 200
         after = client.post("/embed", content=TONE, headers={"minuend-deadline-s": "30"})
         metrics = client.get("/metrics").text
