@@ -99,7 +99,7 @@ def measure(recipe: Recipe, store: ClipStore) -> dict[str, object]:
     batch = recipe.optim.batch_size
     precision = choose_precision(recipe.compute.precision, CPU)
     state = new_state(recipe, CPU, Processes())
-    sampler = CropSampler(store, batch, recipe.seed)
+    sampler = CropSampler(store, batch, recipe.seed, crops=recipe.data.crops)
     used = layers(symmetric=recipe.loss.symmetric)
 
     def step(number: int) -> None:

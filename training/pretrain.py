@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -207,9 +207,8 @@ def _begin(
 ) -> PretrainingRun:
     device = choose_device()
     store, held_out = source.open(recipe)
-    sampler = CropSampler(
-        store, recipe.optim.batch_size, recipe.seed, processes.rank, processes.world_size
-    )
+    first_rank = CropSampler(store, recipe.optim.batch_size, recipe.seed, crops=recipe.data.crops)
+    sampler = replace(first_rank, rank=processes.rank, world_size=processes.world_size)
     share, rest = divmod(recipe.optim.batch_size, processes.world_size)
     if rest or share < 2:
         raise RecipeError(
@@ -224,7 +223,6 @@ def _begin(
     progress = Progress()
     if init is None:
         state = new_state(recipe, device, processes)
-        first_rank = CropSampler(store, recipe.optim.batch_size, recipe.seed)
         measure_statistics(state.model, first_rank, device)
     else:
         loaded = load_bundle(init)

@@ -12,6 +12,7 @@ from training.recipe_files import RecipeFile, Section, read_recipe
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 Rate = Annotated[float, Field(gt=0.0, lt=1.0)]
 Scale = Annotated[float, Field(gt=0.0)]
+Crops = Literal["one", "by_length"]
 Columns = dict[str, list[str | int] | str | int]
 
 
@@ -35,6 +36,7 @@ class DataRecipe(Section):
         exclude: Columns of the manifest and the values that keep a clip out.
         leave_out: What evaluations test on (see ``training.splits``).
         max_files: Clips drawn with the seed when there are more; None takes all.
+        crops: Crops of each clip in an epoch: one, or as many as fit into it, one at least.
         held_out: Share of the recordings kept out of training, for choices made at export.
         max_unreadable: Share of unreadable files above which the run stops.
     """
@@ -43,6 +45,7 @@ class DataRecipe(Section):
     exclude: Columns = Field(default_factory=dict)
     leave_out: LeaveOutRecipe | None = None
     max_files: Annotated[int, Field(gt=1)] | None = None
+    crops: Crops = "one"
     held_out: Share = 0.0
     max_unreadable: Share = 0.01
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
 from training.model import CROP_SAMPLES
+from training.recipe import Crops
 from training.store import FULL_SCALE, ClipStore
 
 
@@ -15,7 +16,7 @@ from training.store import FULL_SCALE, ClipStore
 class CropSampler:
     """Draws the batches of one process.
 
-    Each epoch hears one crop of every clip in a new order. A batch depends on the seed and its
+    Each epoch hears the crops of every clip in a new order. A batch depends on the seed and its
     number alone, so a run can go on from any step without a saved state.
 
     Attributes:
@@ -24,6 +25,7 @@ class CropSampler:
         seed: Of the run.
         rank: Number of this process.
         world_size: Processes that share each batch equally.
+        crops: Crops of each clip in an epoch.
     """
 
     store: ClipStore
@@ -31,11 +33,12 @@ class CropSampler:
     seed: int
     rank: int = 0
     world_size: int = 1
+    crops: Crops = "one"
 
     @property
     def steps_per_epoch(self) -> int:
         """Batches of an epoch; a last one of fewer than 2 samples a process is left out (A15)."""
-        whole, rest = divmod(len(self.store.clips), self.batch_size)
+        whole, rest = divmod(len(self._rows()), self.batch_size)
         return whole + (rest // self.world_size >= 2)
 
     def batch(self, step: int) -> Float32[np.ndarray, "batch samples"]:
@@ -45,12 +48,19 @@ class CropSampler:
             step: Counted from the start of the run.
         """
         epoch, i = divmod(step, self.steps_per_epoch)
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.store.clips))
+        order = np.random.default_rng([self.seed, epoch]).permutation(self._rows())
         shared = order[i * self.batch_size : (i + 1) * self.batch_size]
         own = len(shared) // self.world_size
         rows = shared[self.rank * own : (self.rank + 1) * own]
         draws = np.random.default_rng([self.seed, self.rank, step, 1]).random(own)
         return self._cut(rows, draws)
+
+    def _rows(self) -> Int64[np.ndarray, " crops"]:
+        """Name the clip of each crop of an epoch."""
+        rows = np.arange(len(self.store.clips))
+        if self.crops == "one":
+            return rows
+        return np.repeat(rows, np.maximum(self.store.lengths // CROP_SAMPLES, 1))
 
     def _cut(
         self, rows: Int64[np.ndarray, " batch"], draws: Float64[np.ndarray, " batch"]

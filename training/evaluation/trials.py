@@ -10,6 +10,7 @@ from typing import Any
 
 from training.evaluation.interval import apart
 from training.evaluation.rows import Row, samples, table
+from training.recipe import Recipe
 
 # The recipe's name and its place in the sweep, not settings of training.
 NAMES = ("name", "seed")
@@ -63,9 +64,13 @@ def _accuracies(rows: Iterable[Row], setting: str) -> list[float]:
 
 
 def _settings(row: Row) -> dict[str, str]:
-    """Flatten a recipe to `loss.lambda` and so on, with values in JSON."""
-    recipe = {name: v for name, v in row["encoder"]["recipe"].items() if name not in NAMES}
-    return {name: json.dumps(value) for name, value in _flat(recipe)}
+    """Flatten a recipe to `loss.lambda` and so on, with values in JSON.
+
+    A setting that was not there yet when the row was made has its default.
+    """
+    defaults = _flat(Recipe(name="").to_dict())
+    settings = {**dict(defaults), **dict(_flat(row["encoder"]["recipe"]))}
+    return {name: json.dumps(v) for name, v in settings.items() if name not in NAMES}
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

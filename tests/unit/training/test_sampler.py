@@ -56,6 +56,21 @@ def test_a_batch_is_a_function_of_seed_and_step() -> None:
     assert not np.array_equal(other.batch(0), expected[0])
 
 
+def test_by_length_a_clip_is_heard_as_often_as_crops_fit_into_it() -> None:
+    lengths = [1, CROP_SAMPLES - 1, CROP_SAMPLES, 2 * CROP_SAMPLES - 1, 5 * CROP_SAMPLES]
+    store = store_of([np.full(n, i + 1) for i, n in enumerate(lengths)])
+    sampler = CropSampler(store, batch_size=2, seed=3, crops="by_length")
+
+    orders = [epoch(sampler, number) for number in range(2)]
+
+    assert sampler.steps_per_epoch == 4  # of the 9 crops the last, alone, is left out
+    for order in orders:
+        heard_of = np.bincount(order, minlength=6)[1:]
+        assert (heard_of <= [1, 1, 1, 1, 5]).all()
+        assert heard_of.sum() == 8
+    assert orders[0] != orders[1]
+
+
 @pytest.mark.parametrize(
     ("clips", "batch_size", "world_size", "sizes"),
     [

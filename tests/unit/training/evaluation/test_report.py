@@ -56,7 +56,7 @@ def test_measured_rows_stand_beside_the_papers(tmp_path: Path) -> None:
 def test_recipes_tried_stand_apart_from_the_tables(tmp_path: Path) -> None:
     (tmp_path / "trials").mkdir()
     run = encoder(0.5)
-    write(tmp_path / "trials", "sweep", sweep(run, 40), sweep(run, 43, optim={"batch_size": 256}))
+    write(tmp_path / "trials", "sweep", sweep(run, 40), sweep(run, 43, optim={"batch_size": 64}))
     page = write_report(tmp_path).read_text(encoding="utf-8")
     assert "optim.batch_size" in page.split("## Recipes tried")[1]
     assert "0.5 not yet trained" in page or "0.5, 0.8 not yet trained" in page

@@ -17,22 +17,31 @@ def runs(*accuracies: float, **settings: object) -> list[dict[str, object]]:
 def test_a_trial_is_named_by_the_setting_that_is_its_own() -> None:
     rows = [
         *runs(40, 42),
-        *runs(45, 46, optim={"batch_size": 256}),
+        *runs(45, 46, optim={"batch_size": 64}),
         *runs(41, 44, views={"crop": True}),
     ]
     found = lines(*rows)
-    assert set(found) == {"the recipe", "`optim.batch_size=256`", "`views.crop=true`"}
+    assert set(found) == {"the recipe", "`optim.batch_size=64`", "`views.crop=true`"}
     assert "| 2 | 100,000 | 41.0 |" in found["the recipe"]
-    assert "| 45.5 | +4.5, seeds agree |" in found["`optim.batch_size=256`"]
+    assert "| 45.5 | +4.5, seeds agree |" in found["`optim.batch_size=64`"]
     assert "| 42.5 | +1.5, undecided |" in found["`views.crop=true`"]
     assert "| 30.0 | 60.0 | 100 to 10 |" in found["the recipe"]
 
 
 def test_one_seed_decides_nothing() -> None:
-    found = lines(*runs(40, 42), *runs(60, optim={"batch_size": 256}))
-    assert "+19.0, undecided" in found["`optim.batch_size=256`"]
+    found = lines(*runs(40, 42), *runs(60, optim={"batch_size": 64}))
+    assert "+19.0, undecided" in found["`optim.batch_size=64`"]
 
 
 def test_names_and_seeds_are_no_settings() -> None:
     rows = [*runs(40, 42), *runs(44, name="again")]
     assert list(lines(*rows)) == ["the recipe"]
+
+
+def test_a_setting_that_came_later_has_its_default_in_older_rows() -> None:
+    rows = [
+        *runs(40, 42),
+        *runs(44, 45, data={"crops": "one"}),
+        *runs(50, data={"crops": "by_length"}),
+    ]
+    assert set(lines(*rows)) == {"the recipe", '`data.crops="by_length"`'}
