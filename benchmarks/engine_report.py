@@ -11,7 +11,7 @@ import engine_tables as tables
 import results
 from engine_aims import aim_rows
 from engine_plots import COST, QUERIES, draw_cost, draw_queries
-from report import machine, read
+from report import read
 
 NAMES = (
     "burst",
@@ -30,8 +30,10 @@ NAMES = (
 PAGE = """# The engine
 
 Made by `make bench-engine` from the files beside this page; each names its command, its commit
-and the machine. Unless said otherwise it was {machine}, shared with others: read ratios,
-which compare what ran in turns within one run, and not absolute times.
+and the machine, which is shared with others: read ratios, which compare what ran in turns within
+one run, and not absolute times.
+
+{machines}
 
 ## What was aimed at
 
@@ -80,7 +82,7 @@ The log-mel takes {front_end:.1%} of the time of the rest of the encoder.
 
 ## A burst
 
-On {burst_machine}: {burst[sent_times_capacity]:.0f} times as many requests as can be answered for
+{burst[sent_times_capacity]:.0f} times as many requests as can be answered for
 {burst[burst][sent_in_s]:.0f} s, clips of {burst[clip_s]:.0f} s in float32, with a deadline of
 {burst[deadline_s]:.0f} s. Answers: {statuses}. The accepted ones had a p99 of
 {burst[accepted_p99_s]:.1f} s. Memory was {burst[memory_mb][before]:.0f} MB before,
@@ -126,7 +128,7 @@ def main() -> None:
     draw_queries(found["index"]["rows"])
     shares = found["serving"]["summary"]["fp32"]["share_by_clips"]
     page = PAGE.format(
-        machine=machine(found["serving"]),
+        machines=tables.machines(found),
         aims="\n".join(aim_rows(found)),
         serving=tables.serving_table(found["serving"]),
         by_clips=", ".join(f"{name} {share:.0%}" for name, share in shares.items()),
@@ -139,7 +141,6 @@ def main() -> None:
         variants=tables.variants_table(found["precision"]),
         front_end=found["front_end"]["front_end_of_the_rest"],
         burst=found["burst"],
-        burst_machine=machine(found["burst"]),
         statuses=tables.statuses(found["burst"]["burst"]["statuses"]),
         normal=tables.normal(found["burst"]["normal_after_s"]),
         index_dim=found["index"]["dim"],

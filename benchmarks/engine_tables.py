@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from report import machine
+
+
+def machines(found: dict[str, Any]) -> str:
+    """Say of each machine what was measured on it."""
+    names: dict[str, list[str]] = {}
+    for name, it in found.items():
+        names.setdefault(machine(it), []).append(name)
+    return "\n".join(f"- {on}: {', '.join(each)}." for on, each in names.items())
+
 
 def serving_table(serving: dict[str, Any]) -> str:
     """Render what the service did with each number of clients, the last turn of each precision."""
