@@ -13,7 +13,18 @@ from training.evaluation.pictures import (
     draw_separation,
     separation_picture,
 )
-from training.evaluation.rows import Row, accuracy, name, others, table, trained_cleanly, weight
+from training.evaluation.rows import (
+    Row,
+    accuracy,
+    encoder_name,
+    heard_note,
+    is_clean,
+    name,
+    others,
+    table,
+    trained_cleanly,
+    weight,
+)
 from training.evaluation.tasks import TASKS
 from training.evaluation.trials import trials_table
 from training.evaluation.verdicts import bgknown_verdicts, separation_verdict
@@ -122,7 +133,7 @@ def write_report(results: Path) -> Path:
         bgknown=table(_bgknown_head(), _bgknown_rows(by_loss)),
         by_accuracy=_by_accuracy(by_accuracy) if by_accuracy else "",
         linear_paper=_linear_paper(),
-        linear=table(("task", "encoder", "accuracy"), _linear_rows(linear)),
+        linear=_linear_table(linear),
         absent=", ".join(TASKS[task].title for task in paper.LINEAR_TASKS if task not in run),
         separation=table(_separation_head(), _separation_rows(separation)),
         pictures="\n".join(f"![{name(row)}]({separation_picture(row)})\n" for row in separation),
@@ -178,16 +189,29 @@ def _linear_paper() -> str:
     return table(head, ((f"{value:g}", *paper.LINEAR[value]) for value in paper.LAMBDAS))
 
 
-def _linear_rows(rows: Sequence[Row]) -> Iterator[Sequence[str]]:
-    order = sorted(rows, key=lambda row: (row["task"], row["train_folds"] or [], weight(row) or -1))
-    for row in order:
-        title = TASKS[row["task"]].title if row["task"] in TASKS else row["task"]
-        if row["train_folds"]:
-            folds = ", ".join(map(str, row["train_folds"]))
-            title += f", trained on folds {folds}"
-        elif row["task"] == "esc50":
-            title += ", five folds"
-        yield (title, name(row), accuracy(row["accuracy"]))
+def _linear_table(rows: Sequence[Row]) -> str:
+    """Write a line for each encoder and a column for each task."""
+    tasks = sorted({_task(row) for row in rows})
+    found: dict[str, dict[str, Row]] = {}
+    for row in sorted(rows, key=lambda row: -1.0 if weight(row) is None else weight(row) or 0.0):
+        found.setdefault(encoder_name(row), {})[_task(row)] = row
+    lines = (
+        (name, *(_cell(by_task[task]) if task in by_task else "" for task in tasks))
+        for name, by_task in found.items()
+    )
+    return table(("encoder", *tasks), lines)
+
+
+def _task(row: Row) -> str:
+    title = TASKS[row["task"]].title if row["task"] in TASKS else f"`{row['task']}`"
+    if row["train_folds"]:
+        return f"{title}, trained on folds {', '.join(map(str, row['train_folds']))}"
+    return f"{title}, five folds" if row["task"] == "esc50" else title
+
+
+def _cell(row: Row) -> str:
+    said = "" if weight(row) is None or is_clean(row) else f" ({heard_note(row)})"
+    return accuracy(row["accuracy"]) + said
 
 
 def _separation_head() -> Sequence[str]:

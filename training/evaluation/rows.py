@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from training.recipe import Recipe
+
 Row = dict[str, Any]
 
 
@@ -29,8 +31,25 @@ def plan(row: Row) -> str:
 
 def but_lambda(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """Give a recipe without its lambda."""
-    loss = {key: value for key, value in recipe.get("loss", {}).items() if key != "lambda"}
-    return {**recipe, "loss": loss}
+    whole = with_defaults(recipe)
+    loss = {key: value for key, value in whole["loss"].items() if key != "lambda"}
+    return {**whole, "loss": loss}
+
+
+def with_defaults(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a recipe with the defaults of the settings that were not there when it was written."""
+    return _filled(recipe, Recipe(name="").to_dict())
+
+
+def _filled(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    filled = dict(defaults)
+    for key, value in given.items():
+        default = defaults.get(key)
+        if isinstance(value, Mapping) and isinstance(default, Mapping):
+            filled[key] = _filled(value, default)
+        else:
+            filled[key] = value
+    return filled
 
 
 def is_clean(row: Row) -> bool:
@@ -53,6 +72,13 @@ def others(rows: Iterable[Row]) -> list[Row]:
 
 def name(row: Row) -> str:
     """Name the encoder of a row for a table, with what a reader must know of it."""
+    if weight(row) is None or is_clean(row):
+        return encoder_name(row)
+    return f"{encoder_name(row)}, {heard_note(row)}"
+
+
+def encoder_name(row: Row) -> str:
+    """Name the encoder of a row, whatever it was tested on."""
     encoder = row["encoder"]
     if encoder["kind"] == "log-mel":
         return "log-mel, mean and standard deviation"
@@ -61,8 +87,6 @@ def name(row: Row) -> str:
     said = [f"λ {weight(row):g}", f"{samples(row):,} samples", f"seed {encoder['recipe']['seed']}"]
     if encoder["statistics"] == "dataset":
         said.append("statistics of the data set")
-    if not is_clean(row):
-        said.append(heard_note(row))
     return f"`{encoder['id']}` ({', '.join(said)})"
 
 

@@ -9,8 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from training.evaluation.interval import apart
-from training.evaluation.rows import Row, samples, table
-from training.recipe import Recipe
+from training.evaluation.rows import Row, samples, table, with_defaults
 
 # The recipe's name and its place in the sweep, not settings of training.
 NAMES = ("name", "seed")
@@ -64,13 +63,9 @@ def _accuracies(rows: Iterable[Row], setting: str) -> list[float]:
 
 
 def _settings(row: Row) -> dict[str, str]:
-    """Flatten a recipe to `loss.lambda` and so on, with values in JSON.
-
-    A setting that was not there yet when the row was made has its default.
-    """
-    defaults = _flat(Recipe(name="").to_dict())
-    settings = {**dict(defaults), **dict(_flat(row["encoder"]["recipe"]))}
-    return {name: json.dumps(v) for name, v in settings.items() if name not in NAMES}
+    """Flatten a recipe to `loss.lambda` and so on, with values in JSON."""
+    settings = _flat(with_defaults(row["encoder"]["recipe"]))
+    return {name: json.dumps(value) for name, value in settings if name not in NAMES}
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from tiny_results import bgknown, encoder
 
-from training.evaluation.rows import accuracy, name, others, table, trained_cleanly
+from training.evaluation.rows import accuracy, name, others, plan, table, trained_cleanly
 
 CLEAN = bgknown(encoder(0.5, "clean"), 50, 45, 40, 35)
 HEARD = bgknown(encoder(0.5, "default"), 55, 50, 45, 40, heard=400)
@@ -23,6 +23,13 @@ def test_a_name_says_what_a_reader_must_know() -> None:
     assert "not known whether" in name(UNKNOWN)
     assert name(RANDOM) == "random initialisation, seed 3"
     assert name(bgknown(encoder(None, "log-mel"), 1, 1, 1, 1)).startswith("log-mel, mean")
+
+
+def test_a_setting_that_came_later_makes_no_other_plan() -> None:
+    before, after, other = (bgknown(encoder(0.5, "run"), 50, 45, 40, 35) for _ in range(3))
+    after["encoder"]["recipe"]["data"] = {"crops": "one"}
+    other["encoder"]["recipe"]["data"] = {"crops": "by_length"}
+    assert plan(before) == plan(after) != plan(other)
 
 
 def test_tables_are_markdown() -> None:
