@@ -76,3 +76,21 @@ def test_rows_of_another_early_stopping_have_a_table_of_their_own(tmp_path: Path
     assert "51.00 ± 1.00" not in before
     assert "51.00 ± 1.00" in after
     assert "51.0 > 47.0 > 44.0 > 40.0" in after
+
+
+def test_less_of_the_reference_stands_beside_all_of_it(tmp_path: Path) -> None:
+    whole, half = (bgknown(encoder(0.5, "run"), a, 40, 30, 20) for a in (50, 52))
+    another = bgknown(encoder(0.2, "another"), 48, 40, 30, 20)
+    half["key"]["coefficient"] = 0.5
+    for row in (whole, half, another):
+        row["key"]["monitor"] = "accuracy"
+    write(tmp_path, "bgknown", whole, half, another)
+
+    section = write_report(tmp_path).read_text(encoding="utf-8").split("less of it")[1]
+
+    lines = [line for line in section.splitlines() if line.startswith("| `")]
+    assert [line.split(" | ")[1:3] for line in lines[:2]] == [
+        ["0.5", "52.00 ± 1.00"],
+        ["1", "50.00 ± 1.00"],
+    ]
+    assert "`another`" not in section.split("![")[0]
