@@ -39,7 +39,7 @@ FOLDER = Path(__file__).parent / "peers"
 OURS = "Minuend"
 CLIENTS = (1, 16, 64)
 RAMP_S = 1.5
-TURNS = 8
+TURNS = 5
 START_S = 90.0
 
 
