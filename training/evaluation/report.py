@@ -18,7 +18,6 @@ from training.evaluation.rows import (
     accuracy,
     encoder_name,
     heard_note,
-    is_clean,
     name,
     others,
     table,
@@ -144,7 +143,9 @@ def write_report(results: Path) -> Path:
         pictures="\n".join(f"![{name(row)}]({separation_picture(row)})\n" for row in separation),
     )
     if trials := read_rows(results / TRIALS):
-        page += TRIALS_TEXT.format(file=TRIALS, trials=trials_table(trials))
+        tried = {weight(row) for row in trials}
+        base = [row for row in read_rows(results / SWEEP) if weight(row) in tried]
+        page += TRIALS_TEXT.format(file=TRIALS, trials=trials_table([*base, *trials]))
     (results / PAGE).write_text(page.rstrip() + "\n", encoding="utf-8")
     return results / PAGE
 
@@ -219,7 +220,7 @@ def _linear_table(rows: Sequence[Row]) -> str:
     """Write a line for each encoder and a column for each task."""
     tasks = sorted({_task(row) for row in rows})
     found: dict[str, dict[str, Row]] = {}
-    for row in sorted(rows, key=lambda row: -1.0 if weight(row) is None else weight(row) or 0.0):
+    for row in sorted(rows, key=lambda row: (weight(row) is not None, weight(row) or 0.0)):
         found.setdefault(encoder_name(row), {})[_task(row)] = row
     lines = (
         (name, *(_cell(by_task[task]) if task in by_task else "" for task in tasks))
@@ -236,8 +237,8 @@ def _task(row: Row) -> str:
 
 
 def _cell(row: Row) -> str:
-    said = "" if weight(row) is None or is_clean(row) else f" ({heard_note(row)})"
-    return accuracy(row["accuracy"]) + said
+    note = heard_note(row)
+    return accuracy(row["accuracy"]) + (f" ({note})" if note else "")
 
 
 def _separation_head() -> Sequence[str]:

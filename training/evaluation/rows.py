@@ -24,9 +24,9 @@ def samples(row: Row) -> int:
 
 def plan(row: Row) -> str:
     """Name what runs of equal compute share: samples, and the recipe but for lambda and seed."""
-    recipe = row["encoder"]["recipe"]
+    recipe = but_lambda(row["encoder"]["recipe"])
     kept = {key: value for key, value in recipe.items() if key not in ("name", "seed")}
-    return json.dumps([samples(row), but_lambda(kept)], sort_keys=True)
+    return json.dumps([samples(row), kept], sort_keys=True)
 
 
 def but_lambda(recipe: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,9 +72,7 @@ def others(rows: Iterable[Row]) -> list[Row]:
 
 def name(row: Row) -> str:
     """Name the encoder of a row for a table, with what a reader must know of it."""
-    if weight(row) is None or is_clean(row):
-        return encoder_name(row)
-    return f"{encoder_name(row)}, {heard_note(row)}"
+    return ", ".join(filter(None, (encoder_name(row), heard_note(row))))
 
 
 def encoder_name(row: Row) -> str:
@@ -91,7 +89,9 @@ def encoder_name(row: Row) -> str:
 
 
 def heard_note(row: Row) -> str:
-    """Say how much of what is tested on was heard in pre-training."""
+    """Say how much of what is tested on was heard in pre-training; nothing if none was."""
+    if weight(row) is None or is_clean(row):
+        return ""
     heard = row.get("test_clips_heard")
     if heard is None:
         return "not known whether test clips were heard in pre-training"
