@@ -20,16 +20,13 @@ SPARE = 16  # components beyond those asked for, which make these more exact
 class Tower(nn.Module):
     """From the output of a frozen encoder into the common space.
 
-    Adapter: ``h = W1 x``, ``LayerNorm(h + Dropout(W2 GELU(h)))``; then a linear layer. With a
-    skip the components themselves are the first places of the common space, and what the adapter
-    gives, which begins at nothing, is added to them.
+    Adapter: ``h = W1 x``, ``LayerNorm(h + Dropout(W2 GELU(h)))``; then a linear layer.
 
     Args:
         n_inputs: Length of an embedding.
         recipe: Shape of the towers.
         unit: Whether the output has length 1.
         components: Principal components that are seen of the input; None for all of it.
-        skip: Whether there is a skip; then ``components`` is at most the length of the output.
     """
 
     mean: Tensor
@@ -43,7 +40,6 @@ class Tower(nn.Module):
         *,
         unit: bool,
         components: int | None = None,
-        skip: bool = False,
     ) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(n_inputs))
@@ -57,11 +53,7 @@ class Tower(nn.Module):
         self.norm = nn.LayerNorm(recipe.width)
         self.exit = nn.Linear(recipe.width, recipe.dim)
         self.unit = unit
-        self.skip = skip
         self.whiten = recipe.whiten
-        if skip:
-            nn.init.zeros_(self.exit.weight)
-            nn.init.zeros_(self.exit.bias)
 
     def forward(self, embedding: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch dim"]:
         """Map embeddings, each row on its own."""
@@ -77,9 +69,6 @@ class Tower(nn.Module):
         entered = self.entry(self.input_dropout(seen))
         residual = self.dropout(self.residual(functional.gelu(entered)))
         vector: Tensor = self.exit(self.norm(entered + residual))
-        if self.skip:
-            n_spare = vector.shape[-1] - seen.shape[-1]
-            vector = functional.pad(seen / math.sqrt(seen.shape[-1]), (0, n_spare)) + vector
         return functional.normalize(vector, dim=-1) if self.unit else vector
 
     @torch.no_grad()
@@ -123,11 +112,7 @@ class Towers(nn.Module):
     ) -> None:
         super().__init__()
         self.audio = Tower(
-            n_audio,
-            recipe,
-            unit=recipe.unit != "none",
-            components=recipe.components,
-            skip=recipe.skip,
+            n_audio, recipe, unit=recipe.unit != "none", components=recipe.components
         )
         self.text = Tower(n_text, recipe, unit=recipe.unit == "both")
         if recipe.unit == "audio":

@@ -80,8 +80,6 @@ class NetworkRecipe(Section):
         components: Leading principal components of the standardised audio embeddings that the
             audio tower sees; None lets it see every value.
         whiten: How far the components are brought to one standard deviation, 0 (as they are) to 1.
-        skip: Let the components themselves be the audio tower's vector, its first places, to which
-            the adapter adds.
         unit: Which towers end on the unit sphere, so that strength 1 weighs both alike.
         query: What the query is made of; ``audio`` and ``text`` train the baselines.
     """
@@ -93,7 +91,6 @@ class NetworkRecipe(Section):
     standardise: bool = False
     components: Count | None = None
     whiten: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
-    skip: bool = False
     unit: Literal["none", "audio", "both"] = "none"
     query: Literal["both", "audio", "text"] = "both"
 
@@ -101,8 +98,6 @@ class NetworkRecipe(Section):
     def _check(self) -> Self:
         if self.components is not None and not self.standardise:
             raise ValueError("components are those of standardised inputs: set standardise, too")
-        if self.skip and (self.components is None or self.components > self.dim):
-            raise ValueError("with skip, set components, to dim at most: they begin the vector")
         return self
 
 

@@ -118,30 +118,15 @@ def test_more_components_than_there_are_are_zero() -> None:
     assert torch.isfinite(made(sample)).all()
 
 
-def with_skip(whiten: float, n: int = 6) -> Tower:
-    recipe = NetworkRecipe(
-        dim=n, width=7, standardise=True, components=n, whiten=whiten, skip=True, unit="audio"
-    )
-    return Tower(10, recipe, unit=True, components=n, skip=True).eval()
-
-
 def sample() -> torch.Tensor:
     torch.manual_seed(3)
     return torch.randn(400, 10) @ torch.randn(10, 10) + 5
 
 
-def test_with_a_skip_an_untrained_tower_gives_the_directions_of_the_components() -> None:
-    made, sounds = with_skip(0.5), sample()
-    made.standardise(sounds)
-    made.find_components(sounds)
-    seen = made.see(sounds)
-    expected = seen / seen.norm(dim=1, keepdim=True)
-    assert (made(sounds) - expected).abs().max() < ROUNDING
-
-
 @pytest.mark.parametrize("whiten", [0.0, 0.5, 1.0])
 def test_components_are_whitened_as_far_as_asked_and_scaled_as_one(whiten: float) -> None:
-    made, sounds = with_skip(whiten), sample()
+    recipe = NetworkRecipe(dim=6, width=7, standardise=True, components=6, whiten=whiten)
+    made, sounds = Tower(10, recipe, unit=True, components=6), sample()
     made.standardise(sounds)
     made.find_components(sounds)
     scaled = ((sounds - sounds.mean(0)) / sounds.std(0, correction=0)).double().numpy()
@@ -150,19 +135,3 @@ def test_components_are_whitened_as_far_as_asked_and_scaled_as_one(whiten: float
     expected /= np.sqrt((expected**2).mean())
     found = made.see(sounds).std(dim=0, correction=0).numpy()
     assert np.abs(found - expected).max() < 1e-3
-
-
-def test_components_are_the_first_places_of_a_wider_space() -> None:
-    recipe = NetworkRecipe(dim=9, width=7, standardise=True, components=6, skip=True)
-    made, sounds = Tower(10, recipe, unit=False, components=6, skip=True).eval(), sample()
-    made.standardise(sounds)
-    made.find_components(sounds)
-    vectors = made(sounds)
-    assert (vectors[:, :6] - made.see(sounds) / 6**0.5).abs().max() < ROUNDING
-    assert (vectors[:, 6:] == 0).all()
-
-
-@pytest.mark.parametrize("components", [None, 6])
-def test_a_skip_needs_components_that_have_room_in_the_space(components: int | None) -> None:
-    with pytest.raises(ValueError, match="to dim at most"):
-        NetworkRecipe(dim=5, standardise=True, components=components, skip=True)
