@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from matplotlib.figure import Figure
 
 from service.manifest import BundleManifest, DataSource, EncoderVariant
 from training.metrics import METRICS, read_metrics
+from training.recipe import Recipe, load_recipe
+from training.recipe_files import overrides_between, shipped_recipes
 
 LOSS_PICTURE = "losses.png"
 
@@ -29,10 +32,10 @@ It has seen **{samples:,} samples** of 0.95 s{precision}. The whole recipe:
 {recipe_text}
 ```
 
-To train one like it and export it:
+To train one like it and export it{saved}:
 
 ```
-minuend-train pretrain --recipe {recipe} --data FOLDER_OR_MANIFEST{settings} --out runs/{recipe}
+minuend-train pretrain {options} --data FOLDER_OR_MANIFEST --out runs/{recipe}
 minuend-train export runs/{recipe}/checkpoint.pt --out models/{recipe}
 ```
 
@@ -120,15 +123,19 @@ def render_card(manifest: BundleManifest) -> str:
     """Render the card from the manifest: every figure in it stands there."""
     training, scores = manifest.training, manifest.scores
     corpora = {source.corpus for source in training.data}
+    recipe = Recipe.model_validate(training.recipe)
+    shipped = recipe.name in shipped_recipes()
+    options = _options(recipe, shipped=shipped, parent=training.parent)
     return TEXT.format(
         id=manifest.id,
         rate=manifest.encoder.sample_rate_hz,
         dim=manifest.encoder.dim,
         fingerprint=manifest.encoder.fingerprint,
-        recipe=training.recipe["name"],
+        recipe=recipe.name,
         recipe_hash=training.recipe_sha256,
         recipe_text=json.dumps(training.recipe, indent=2),
-        settings=_settings(training.recipe),
+        saved="" if shipped else f", with the recipe above saved as `{recipe.name}.yaml`",
+        options=" ".join(options),
         commit=training.commit,
         parent=f", going on from the encoder `{training.parent}`" if training.parent else "",
         samples=training.samples_seen,
@@ -186,16 +193,14 @@ def _variants(variants: Sequence[EncoderVariant]) -> str:
     )
 
 
-def _settings(recipe: dict[str, object]) -> str:
-    """Write the filter of the data as the options that set it."""
-    data = recipe.get("data")
-    assert isinstance(data, dict)
-    options = [
-        f" --set data.{kind}.{column}={json.dumps(value)}"
-        for kind in ("where", "exclude")
-        for column, value in data.get(kind, {}).items()
+def _options(recipe: Recipe, *, shipped: bool, parent: str | None) -> list[str]:
+    """Write the options of the command that trains by a recipe."""
+    settings = overrides_between(load_recipe(recipe.name), recipe) if shipped else []
+    return [
+        f"--recipe {recipe.name if shipped else f'{recipe.name}.yaml'}",
+        *(f"--set {shlex.quote(setting)}" for setting in settings),
+        *(["--init BUNDLE_OF_THAT_ENCODER"] if parent else []),
     ]
-    return "".join(options)
 
 
 def data_table(data: Sequence[DataSource]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -50,7 +50,7 @@ def read_recipe(kind: type[R], name: str, overrides: Sequence[str], folder: str 
     Raises:
         RecipeError: Lists every fault of the file and the overrides together.
     """
-    content = _read(name, resources.files("training") / "recipes" / folder)
+    content = _read(name, _shipped(folder))
     faults = [fault for override in overrides if (fault := _override(content, override))]
     try:
         recipe = kind.model_validate(content)
@@ -64,11 +64,44 @@ def read_recipe(kind: type[R], name: str, overrides: Sequence[str], folder: str 
     return recipe
 
 
+def shipped_recipes(folder: str = "") -> list[str]:
+    """Name the shipped recipes of a folder among them."""
+    return _names(_shipped(folder))
+
+
+def overrides_between(base: RecipeFile, recipe: RecipeFile) -> list[str]:
+    """List the overrides, ``section.key=value``, from one recipe to another; names do not count."""
+    changed = recipe.to_dict() | {"name": base.name}
+    return list(_overrides(base.to_dict(), changed))
+
+
+def _overrides(
+    base: Mapping[str, Any], changed: Mapping[str, Any], prefix: str = ""
+) -> Iterator[str]:
+    for key, value in changed.items():
+        before = base.get(key)
+        if value == before:
+            continue
+        both = isinstance(before, dict) and isinstance(value, dict)
+        if both and before.keys() <= value.keys():
+            yield from _overrides(before, value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}={json.dumps(value)}"
+
+
+def _shipped(folder: str) -> Traversable:
+    return resources.files("training") / "recipes" / folder
+
+
+def _names(folder: Traversable) -> list[str]:
+    files = (item.name for item in folder.iterdir())
+    return sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml"))
+
+
 def _read(name: str, folder: Traversable) -> dict[str, Any]:
     source = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
     if not source.is_file():
-        files = [item.name for item in folder.iterdir() if item.name.endswith(".yaml")]
-        shipped = ", ".join(sorted(file.removesuffix(".yaml") for file in files))
+        shipped = ", ".join(_names(folder))
         raise RecipeError(f"no recipe {name!r}; shipped are {shipped}, or give a path")
     try:
         content = yaml.safe_load(source.read_text(encoding="utf-8"))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import tiny_run
 from service.bundle import load_bundle
 from service.manifest import BundleManifest, DataSource, EncoderVariant
 from training.card import LOSS_PICTURE, put_variants, render_card, write_card
+from training.cli.pretrain import command
 from training.metrics import METRICS
+from training.recipe import load_recipe
 
 MEASURED = {"held_out_clips": 20, "held_out_pairs": 80, "parity_with_torch": 2.5e-6}
 SHARES = {
@@ -61,9 +64,9 @@ def test_the_card_says_so_when_nothing_was_held_out(tiny_bundle_path: Path) -> N
 
 
 def test_the_card_names_what_training_went_on_from(tiny_bundle_path: Path) -> None:
-    assert "going on from the encoder `abc`" in render_card(
-        manifest(tiny_bundle_path, parent="abc")
-    )
+    card = render_card(manifest(tiny_bundle_path, parent="abc"))
+    assert "going on from the encoder `abc`" in card
+    assert "--init " in card
 
 
 def test_the_card_is_plain_about_esc50(tiny_bundle_path: Path) -> None:
@@ -73,11 +76,20 @@ def test_the_card_is_plain_about_esc50(tiny_bundle_path: Path) -> None:
     assert "--set data.exclude.corpus=esc50" in card
 
 
-def test_the_card_s_command_repeats_the_filter_of_the_data(tiny_bundle_path: Path) -> None:
-    recipe = tiny_run.recipe(data={"where": {"permissive": 1}, "exclude": {"corpus": ["a", "b"]}})
+def test_the_card_s_command_trains_by_the_recipe_on_the_card(tiny_bundle_path: Path) -> None:
+    settings = ["loss.lambda=0.2", "data.exclude.corpus=[a, b]", "optim.epochs=3"]
+    recipe = load_recipe("table", settings)
     card = render_card(manifest(tiny_bundle_path, recipe=recipe.to_dict()))
-    assert "--set data.where.permissive=1 " in card
-    assert '--set data.exclude.corpus=["a", "b"]' in card
+    (line,) = (line for line in card.splitlines() if line.startswith("minuend-train pretrain"))
+    with command.make_context("pretrain", shlex.split(line)[2:]) as context:
+        assert context.params["name"] == "table"
+        assert load_recipe("table", context.params["overrides"]) == recipe
+
+
+def test_a_recipe_that_is_not_shipped_is_to_be_saved_first(tiny_bundle_path: Path) -> None:
+    card = render_card(manifest(tiny_bundle_path))
+    assert "with the recipe above saved as `tiny.yaml`:" in card
+    assert "--recipe tiny.yaml --data" in card
 
 
 @pytest.mark.parametrize("steps", [0, 3])

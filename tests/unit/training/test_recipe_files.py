@@ -3,9 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import Field
 
 from training.errors import RecipeError
-from training.recipe_files import RecipeFile, Section, read_recipe
+from training.recipe_files import RecipeFile, Section, overrides_between, read_recipe
 
 
 class Part(Section):
@@ -43,3 +44,29 @@ def test_only_recipes_are_listed_as_shipped() -> None:
         read_recipe(Whole, "none", [])
     assert "shipped are cpu, paper" in str(caught.value)
     assert "towers" not in str(caught.value)
+
+
+class Wide(RecipeFile):
+    part: Part = Part()
+    filters: dict[str, dict[str, int]] = Field(default_factory=dict)
+    note: Part | None = None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        Wide(name="other"),
+        Wide(name="b", part=Part(size=7)),
+        Wide(name="b", filters={"where": {"a": 2, "c d": 3}}),
+        Wide(name="b", filters={}, note=Part(size=2)),
+        Wide(name="b", filters={"where": {"b": 1}, "more": {}}),
+    ],
+)
+def test_the_overrides_between_two_recipes_make_the_one_of_the_other(
+    tmp_path: Path, changed: Wide
+) -> None:
+    path = write(tmp_path / "a.yaml", "name: a\nfilters: {where: {a: 1}}\n")
+    base = read_recipe(Wide, path, [])
+    assert overrides_between(base, base) == []
+    made = read_recipe(Wide, path, overrides_between(base, changed))
+    assert made.to_dict() == changed.to_dict() | {"name": "a"}
