@@ -20,13 +20,13 @@ from training.evaluation.rows import (
     heard_note,
     name,
     others,
+    swept,
     table,
-    trained_cleanly,
     weight,
 )
 from training.evaluation.tasks import TASKS
 from training.evaluation.trials import trials_table
-from training.evaluation.verdicts import bgknown_verdicts, separation_verdict
+from training.evaluation.verdicts import bgknown_verdicts, height_verdicts, separation_verdict
 from training.results import read_rows
 
 PAGE = "paper.md"
@@ -128,7 +128,11 @@ def write_report(results: Path) -> Path:
     draw_bgknown(results / BGKNOWN_PICTURE, by_loss)
     for row in separation:
         draw_separation(results / separation_picture(row), row)
-    verdicts = [*bgknown_verdicts(by_loss), separation_verdict(separation)]
+    verdicts = [
+        *bgknown_verdicts(by_loss),
+        separation_verdict(separation),
+        *height_verdicts(by_loss, linear),
+    ]
     run = {row["task"] for row in linear}
     page = TEXT.format(
         verdicts=_listed(verdicts),
@@ -189,7 +193,7 @@ def _bgknown_head() -> Sequence[str]:
 def _bgknown_rows(rows: Sequence[Row]) -> Iterator[Sequence[str]]:
     for value in paper.LAMBDAS:
         theirs = [f"{paper.BGKNOWN[value][setting]:.2f}" for setting in TITLES]
-        found = trained_cleanly(rows, value)
+        found = [row for row in swept(rows) if weight(row) == value]
         if not found:
             yield (f"{value:g}", *theirs, *([MISSING] * len(TITLES)))
         for row in found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -58,16 +59,31 @@ def is_clean(row: Row) -> bool:
     return heard is not None and heard["heard"] == 0
 
 
-def trained_cleanly(rows: Iterable[Row], value: float) -> list[Row]:
-    """Choose the rows of trained encoders of one lambda that heard nothing tested on."""
-    return [row for row in rows if weight(row) == value and is_clean(row)]
+def trained_cleanly(rows: Iterable[Row]) -> list[Row]:
+    """Choose the rows of trained encoders that heard nothing tested on."""
+    return [row for row in rows if weight(row) is not None and is_clean(row)]
 
 
-def others(rows: Iterable[Row]) -> list[Row]:
-    """Choose what is compared with: untrained encoders first, then those that heard test clips."""
+def swept(rows: Iterable[Row]) -> list[Row]:
+    """Choose the runs that a table over lambda is made of: the largest group of equal compute.
+
+    None of them heard anything tested on, and they differ in nothing but lambda and seed.
+    """
+    clean = trained_cleanly(rows)
+    plans = Counter(map(plan, clean))
+    return [row for row in clean if plan(row) == plans.most_common(1)[0][0]]
+
+
+def others(rows: Sequence[Row]) -> list[Row]:
+    """Choose what a table over lambda is compared with.
+
+    Trained encoders first, then untrained ones, then those that heard clips tested on.
+    """
+    table = swept(rows)
+    longer = [row for row in trained_cleanly(rows) if row not in table]
     untrained = [row for row in rows if weight(row) is None]
     heard = [row for row in rows if weight(row) is not None and not is_clean(row)]
-    return sorted(untrained, key=name) + sorted(heard, key=name)
+    return [row for group in (longer, untrained, heard) for row in sorted(group, key=name)]
 
 
 def name(row: Row) -> str:

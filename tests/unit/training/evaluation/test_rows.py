@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from tiny_results import bgknown, encoder
 
-from training.evaluation.rows import accuracy, name, others, plan, table, trained_cleanly
+from training.evaluation.rows import accuracy, name, others, plan, swept, table, trained_cleanly
 
 CLEAN = bgknown(encoder(0.5, "clean"), 50, 45, 40, 35)
 HEARD = bgknown(encoder(0.5, "default"), 55, 50, 45, 40, heard=400)
@@ -12,9 +12,16 @@ ROWS = [HEARD, RANDOM, CLEAN, UNKNOWN]
 
 
 def test_only_encoders_that_heard_nothing_tested_on_count_for_a_lambda() -> None:
-    assert trained_cleanly(ROWS, 0.5) == [CLEAN]
-    assert trained_cleanly(ROWS, 0.2) == []
+    assert trained_cleanly(ROWS) == swept(ROWS) == [CLEAN]
     assert others(ROWS) == [RANDOM, HEARD, UNKNOWN]
+
+
+def test_a_table_over_lambda_holds_runs_of_equal_compute() -> None:
+    base, longer = (bgknown(encoder(0.0, name), 50, 45, 40, 35) for name in ("base", "longer"))
+    longer["encoder"]["samples_seen"] = 500_000
+    rows = [longer, *ROWS, base]
+    assert swept(rows) == [CLEAN, base]
+    assert others(rows) == [longer, RANDOM, HEARD, UNKNOWN]
 
 
 def test_a_name_says_what_a_reader_must_know() -> None:

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from tiny_results import bgknown, encoder, separation
+from tiny_results import bgknown, encoder, linear, separation
 
-from training.evaluation.verdicts import bgknown_verdicts, separation_verdict
+from training.evaluation.verdicts import bgknown_verdicts, height_verdicts, separation_verdict
 
 BASE = bgknown(encoder(0.0, "base"), 50, 48, 44, 40)
 OTHER_BASE = bgknown(encoder(0.0, "base", seed=43), 52, 48, 44, 40)
@@ -39,10 +39,24 @@ def test_the_gain_is_over_the_mean_of_the_baselines() -> None:
 
 def test_runs_of_unequal_compute_are_not_compared() -> None:
     longer = bgknown(encoder(0.5, "longer") | {"samples_seen": 500_000}, 60, 50, 45, 40)
-    said = list(bgknown_verdicts([BASE, longer]))[-1]
+    assert list(bgknown_verdicts([BASE, longer])) == list(bgknown_verdicts([BASE]))
+    assert list(bgknown_verdicts([BASE, longer, GOOD])) == list(bgknown_verdicts([BASE, GOOD]))
+    said = list(bgknown_verdicts([longer]))[-1]
     assert said == "λ 0.5: no run of λ 0 of the same recipe and samples to compare with."
-    both = list(bgknown_verdicts([BASE, longer, GOOD]))[-2:]
-    assert sum("a +5.0" in verdict for verdict in both) == 1
+
+
+def test_the_heights_are_those_of_the_encoder_that_heard_most() -> None:
+    long = encoder(0.2, "long") | {"samples_seen": 500_000}
+    heard = encoder(0.2, "heard") | {"samples_seen": 900_000}
+    untrained = bgknown(encoder(None, "random:0"), 40, 35, 30, 31)
+    rows = [GOOD, bgknown(long, 52.5, 50, 45, 40), bgknown(heard, 80, 1, 1, 1, heard=9), untrained]
+    tasks = [linear(long, "esc50", 71.25, train_folds=[1, 2, 3]), linear(long, "other", 9.0)]
+    assert list(height_verdicts(rows, tasks)) == [
+        "`long` (λ 0.2, 500,000 samples, seed 42): 71.2 % on ESC-50, 72 aimed at.",
+        "`long` (λ 0.2, 500,000 samples, seed 42): +12.5 points at (a) over random initialisation, "
+        "seed 0, +12 aimed at.",
+    ]
+    assert list(height_verdicts([untrained], tasks)) == []
 
 
 def test_half_the_rank_is_met_or_not() -> None:
