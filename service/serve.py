@@ -42,6 +42,7 @@ def serve(
         on_listening: Called with address and port when requests are welcome.
     """
     configure_logging(settings.log_level)
+    sys.setswitchinterval(SWITCH_S)
     try:
         with _listening_socket(settings) as listener:
             asyncio.run(_serve(create_app(settings), settings, listener, on_listening))
