@@ -22,6 +22,7 @@ from jaxtyping import Float32
 from service.encoder import FLOOR_S, Encoder, Kind
 from service.errors import NotReadyError
 from service.patience import Patience
+from service.turns import Turns
 
 Result = tuple[np.ndarray, ...]
 
@@ -121,6 +122,7 @@ class Batcher:
         self._floor = int(FLOOR_S * encoder.sample_rate)
         self._room = int(waiting_s * encoder.sample_rate)
         self._on_run = on_run
+        self._door = Turns(1)
         self._changed = threading.Condition()
         self._waiting: deque[Job] = deque()
         self._n_waiting_samples = 0
@@ -136,7 +138,7 @@ class Batcher:
     def submit(
         self, samples: Float32[np.ndarray, " samples"], kind: Kind, patience: Patience
     ) -> Job:
-        """Hand a clip over; waits while too much is waiting already.
+        """Hand a clip over; whoever finds no room waits, and the earliest deadline is let in first.
 
         Args:
             samples: Mono waveform at the encoder's rate, of at least one sample.
@@ -149,13 +151,17 @@ class Batcher:
             NotReadyError: The batcher is closed.
         """
         job = Job(samples, kind, patience, max(samples.size, self._floor))
-        with self._changed:
-            while self._waiting and self._n_waiting_samples + job.cost > self._room:
-                self._changed.wait(patience.left_s)
-                patience.check()
-            if self._is_closed:
-                raise NotReadyError("the service is stopping")
-            self._append(job)
+        self._door.take(patience)
+        try:
+            with self._changed:
+                while self._is_full(job) and not self._is_closed:
+                    self._changed.wait(patience.left_s)
+                    patience.check()
+                if self._is_closed:
+                    raise NotReadyError("the service is stopping")
+                self._append(job)
+        finally:
+            self._door.give_back()
         return job
 
     def close(self) -> None:
@@ -174,6 +180,9 @@ class Batcher:
     def waiting_s(self) -> float:
         """How much audio waits for the encoder [s]."""
         return self._n_waiting_samples / self._encoder.sample_rate
+
+    def _is_full(self, job: Job) -> bool:
+        return bool(self._waiting) and self._n_waiting_samples + job.cost > self._room
 
     def _append(self, job: Job) -> None:
         self._waiting.append(job)

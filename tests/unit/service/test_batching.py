@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -48,6 +49,14 @@ def fill(batcher: Batcher) -> None:
     """Submit until it is refused."""
     while True:
         submit(batcher, clip(1))
+
+
+def in_line(batcher: Batcher, n: int) -> None:
+    """Wait until so many wait for room: one at the door and the others behind it."""
+    end = time.monotonic() + TIMEOUT_S
+    while len(batcher._door._waiting) + (batcher._door._n_free == 0) < n:
+        assert time.monotonic() < end
+        time.sleep(0.001)
 
 
 def occupied(batcher: Batcher, encoder: FakeEncoder) -> Job:
@@ -176,6 +185,44 @@ def test_waiting_for_room_ends_with_the_patience() -> None:
         with pytest.raises(DeadlineError):
             submit(batcher, clip(1), late)
         assert batcher.waiting_s == 1
+
+
+def test_the_earliest_deadline_is_let_in_first_when_there_is_room_again() -> None:
+    encoder = FakeEncoder()
+    with batching(encoder, waiting_s=1.0, batch_s=1.0) as batcher, ThreadPoolExecutor(5) as threads:
+        occupied(batcher, encoder)
+        submit(batcher, clip(1))
+        waiting = []
+        for n, limit_s in enumerate([40, 50, 30, 60, 45]):
+            patience = Patience()
+            patience.begin(limit_s)
+            waiting.append(threads.submit(submit, batcher, clip(0.5 + n / 100), patience))
+            in_line(batcher, n + 1)
+        encoder.held.set()
+        for job in waiting:
+            result(job.result(TIMEOUT_S))
+
+    # The first one stands at the door already; behind it the others wait by their deadlines.
+    assert [sizes for sizes, _ in encoder.runs[2:]] == [[50], [52], [54], [51], [53]]
+
+
+def test_closing_refuses_those_who_wait_for_room() -> None:
+    encoder = FakeEncoder()
+    batcher = Batcher(encoder.as_encoder(), waiting_s=1.0)
+    occupied(batcher, encoder)
+    submit(batcher, clip(1))
+    with ThreadPoolExecutor(2) as threads:
+        waiting = []
+        for n in range(2):
+            waiting.append(threads.submit(submit, batcher, clip(1)))
+            in_line(batcher, n + 1)
+        closing = threading.Thread(target=batcher.close)
+        closing.start()
+        for each in waiting:
+            with pytest.raises(NotReadyError):
+                each.result(TIMEOUT_S)
+        encoder.held.set()
+        closing.join(TIMEOUT_S)
 
 
 def test_a_clip_larger_than_all_room_is_taken_when_nothing_waits() -> None:
