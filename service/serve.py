@@ -27,6 +27,12 @@ KEEP_ALIVE_S = 75
 Proxies and load balancers keep theirs for 60 s as a rule; closed by us first, a connection could
 be lost just as the next request goes out on it.
 """
+SWITCH_S = 0.0005
+"""How long one thread keeps the interpreter while others wait for it [s].
+
+A thread that comes back from a run of the encoder waits so long to hand its results on; the 5 ms
+of Python would be a good part of what a clip takes.
+"""
 
 
 def serve(
