@@ -3,7 +3,9 @@ PYTHON ?= python3
 PORT ?=
 LIBRARY ?= library
 BUNDLE ?= models/default
-CHECKPOINT ?= runs/default/checkpoint.pt
+RUNS ?= runs
+CACHE ?= cache
+CHECKPOINT ?= $(RUNS)/default/checkpoint.pt
 ONCE ?=
 DATA ?=
 SCENES ?=
@@ -11,9 +13,10 @@ PEERS ?=
 
 SERVICE := .venv/service
 DEV := .venv/dev
+TRAIN := $(DEV)/bin/minuend-train
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: setup text-encoder demo run test browser-test container-test lint format docs reference figures bench bench-engine bundle image clean
+.PHONY: setup text-encoder demo run test browser-test container-test lint format docs reference figures bench bench-engine bundle towers changes image clean
 
 setup: $(SERVICE)/.ready $(DEV)/.ready  ## both environments: the service's, and the one for training and tests
 
@@ -90,12 +93,27 @@ bench-engine: $(DEV)/.ready $(SERVICE)/.ready  ## measure the engine; SCENES=fol
 	$(SERVICE)/bin/python benchmarks/modifier.py
 	$(DEV)/bin/python benchmarks/engine_report.py
 
-bundle: $(DEV)/.ready $(SERVICE)/.ready  ## rebuild all that depends on the encoder of CHECKPOINT; DATA=manifest to calibrate
-	$(DEV)/bin/minuend-train export $(CHECKPOINT) --out $(BUNDLE)
-	test -z "$(DATA)" || $(DEV)/bin/minuend-train calibrate $(BUNDLE) --data $(DATA)
+bundle: $(DEV)/.ready $(SERVICE)/.ready  ## rebuild all that depends on the encoder of CHECKPOINT; DATA=manifest for towers and calibration
+	$(TRAIN) export $(CHECKPOINT) --out $(BUNDLE)
+	test -z "$(DATA)" || $(MAKE) towers changes
 	$(SERVICE)/bin/minuend check $(BUNDLE)
 	$(SERVICE)/bin/python benchmarks/demo_difference.py
+	$(SERVICE)/bin/python benchmarks/precision.py
+	$(DEV)/bin/python benchmarks/concepts.py
 	$(SERVICE)/bin/python benchmarks/report.py
+
+towers: $(DEV)/.ready text-encoder  ## train, measure and export the towers of BUNDLE; DATA=manifest
+	$(TRAIN) data scenes --scene general --side train --permissive --pairs 4000 --data $(DATA) --bundle $(BUNDLE) --out $(RUNS)/general-train --cache $(CACHE)
+	$(TRAIN) data scenes --scene general --side test --pairs 1000 --data $(DATA) --bundle $(BUNDLE) --out $(RUNS)/general-test --cache $(CACHE)
+	$(TRAIN) data mixtures --data $(DATA) --bundle $(BUNDLE) --out $(RUNS)/mixtures --cache $(CACHE)
+	$(TRAIN) evaluate retrieval --train $(RUNS)/general-train --test $(RUNS)/general-test --mixtures $(RUNS)/mixtures --bundle $(BUNDLE) --runs $(RUNS)/towers --results docs/results/retrieval-general.json --cache $(CACHE)
+	$(TRAIN) export $(RUNS)/towers/both-42/checkpoint.pt --out $(BUNDLE) --data $(DATA) --scenes $(RUNS)/general-test --cache $(CACHE)
+	$(TRAIN) evaluate retrieval-page
+
+changes: $(DEV)/.ready  ## let BUNDLE tell whether something was added, and measure it; DATA=manifest
+	$(TRAIN) calibrate $(BUNDLE) --data $(DATA) --cache $(CACHE)
+	$(TRAIN) evaluate changed $(BUNDLE) --data $(DATA) --cache $(CACHE)
+	$(TRAIN) evaluate changed-page
 
 image:
 	docker build --network host --tag minuend:latest .
