@@ -267,7 +267,8 @@ def render_ablation(result: Mapping[str, Any]) -> str:
         f"## What the parts of the recipe are worth ([{ABLATION}]({ABLATION}))\n\n"
         f"Measured on {result['held_out_pairs']:,} pairs of held-out sources of the *training* "
         f"side, after training on the {result['trained_pairs']:,} pairs that share none with them; "
-        f"seeds {', '.join(map(str, result['seeds']))}.\n\n"
+        f"seeds {', '.join(map(str, result['seeds']))}. Encoder `{result['encoder'][:16]}`, recipe "
+        f"`{result['recipe_sha256'][:16]}`, commit `{result['commit']}`.\n\n"
     )
     heads = ["variant", "R@1", "R@10", "R@1 in bed", "mean rank in bed", "first phrase is right"]
     return text + table(heads, rows)
