@@ -79,6 +79,9 @@ def test_the_page_shows_what_the_files_say(tmp_path: Path) -> None:
         "held_out_pairs": 1000,
         "trained_pairs": 2400,
         "seeds": [42],
+        "encoder": "e" * 64,
+        "recipe_sha256": "r" * 64,
+        "commit": "abc123",
         "variants": {"as shipped": {"retrieval": recall(0.3), "phrases": {"first": figure(0.275)}}},
     }
     (tmp_path / "retrieval_ablation.json").write_text(json.dumps(ablation))
@@ -91,7 +94,14 @@ def test_the_page_shows_what_the_files_say(tmp_path: Path) -> None:
             "[rain](retrieval-rain.json) | 0.5 | tiny, 103,760",
         ),
         *("0123456789ab", "4,000 training pairs", "500 unseen mixtures", "| add | 77 |", "45.0 %"),
-        *("as shipped", "2,400", "27.5 ± 1.2 %", "| held out names |", "84%"),
+        *(
+            "as shipped",
+            "2,400",
+            "Encoder `eeeeeeeeeeeeeeee`",
+            "27.5 ± 1.2 %",
+            "| held out names |",
+            "84%",
+        ),
     ):
         assert fact in page, fact
     assert "[rain](retrieval-rain-table-0.json) | 0 | table-0, 103,760" in page
