@@ -82,8 +82,7 @@ def _overrides(
         before = base.get(key)
         if value == before:
             continue
-        both = isinstance(before, dict) and isinstance(value, dict)
-        if both and before.keys() <= value.keys():
+        if isinstance(before, dict) and isinstance(value, dict) and before.keys() <= value.keys():
             yield from _overrides(before, value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}={json.dumps(value)}"
