@@ -99,7 +99,7 @@ bundle: $(DEV)/.ready $(SERVICE)/.ready  ## rebuild all that depends on the enco
 	$(SERVICE)/bin/minuend check $(BUNDLE)
 	$(SERVICE)/bin/python benchmarks/demo_difference.py
 	$(SERVICE)/bin/python benchmarks/precision.py
-	$(DEV)/bin/python benchmarks/concepts.py
+	$(MAKE) figures
 	$(SERVICE)/bin/python benchmarks/report.py
 
 towers: $(DEV)/.ready text-encoder  ## train, measure and export the towers of BUNDLE; DATA=manifest

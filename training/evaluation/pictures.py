@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from training.evaluation import paper
-from training.evaluation.rows import Row, swept, weight
+from training.evaluation.rows import Row, runs_of, weight
 
 TITLES = {"a": "(a) 100 %", "b": "(b) 50 %", "c": "(c) 0 %", "mix": "Mix"}
 COLOURS = {"a": "tab:blue", "b": "tab:orange", "c": "tab:green", "mix": "tab:grey"}
@@ -27,8 +27,7 @@ def draw_bgknown(path: Path, rows: Sequence[Row]) -> None:
         ours = [
             (value, row["accuracy"][setting])
             for value in paper.LAMBDAS
-            for row in swept(rows)
-            if weight(row) == value
+            for row in runs_of(rows, value)
         ]
         axes.errorbar(
             [value for value, _ in ours],

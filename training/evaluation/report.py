@@ -20,7 +20,7 @@ from training.evaluation.rows import (
     heard_note,
     name,
     others,
-    swept,
+    runs_of,
     table,
     weight,
 )
@@ -193,7 +193,7 @@ def _bgknown_head() -> Sequence[str]:
 def _bgknown_rows(rows: Sequence[Row]) -> Iterator[Sequence[str]]:
     for value in paper.LAMBDAS:
         theirs = [f"{paper.BGKNOWN[value][setting]:.2f}" for setting in TITLES]
-        found = [row for row in swept(rows) if weight(row) == value]
+        found = runs_of(rows, value)
         if not found:
             yield (f"{value:g}", *theirs, *([MISSING] * len(TITLES)))
         for row in found:

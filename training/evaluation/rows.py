@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -69,9 +68,15 @@ def swept(rows: Iterable[Row]) -> list[Row]:
 
     None of them heard anything tested on, and they differ in nothing but lambda and seed.
     """
-    clean = trained_cleanly(rows)
-    plans = Counter(map(plan, clean))
-    return [row for row in clean if plan(row) == plans.most_common(1)[0][0]]
+    by_plan: dict[str, list[Row]] = {}
+    for row in trained_cleanly(rows):
+        by_plan.setdefault(plan(row), []).append(row)
+    return max(by_plan.values(), key=len, default=[])
+
+
+def runs_of(rows: Iterable[Row], value: float) -> list[Row]:
+    """Choose the runs of one lambda that a table over lambda is made of."""
+    return [row for row in swept(rows) if weight(row) == value]
 
 
 def others(rows: Sequence[Row]) -> list[Row]:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from statistics import fmean
 
 from training.evaluation import paper
-from training.evaluation.rows import Row, encoder_name, samples, swept, trained_cleanly, weight
+from training.evaluation.rows import Row, encoder_name, runs_of, samples, trained_cleanly, weight
 
 ORDER = ("a", "b", "c", "mix")
 BASELINE = 0.0
@@ -16,7 +16,7 @@ ESC50_AIM, RANDOM_AIM = 72, 12  # percent on ESC-50, points at (a) over random i
 
 def bgknown_verdicts(rows: Sequence[Row]) -> Iterator[str]:
     """Judge the order of the references, and the gain over lambda 0 at each of them."""
-    by_weight = {value: _runs(rows, value) for value in paper.LAMBDAS}
+    by_weight = {value: runs_of(rows, value) for value in paper.LAMBDAS}
     trained = [value for value, runs in by_weight.items() if runs]
     missing = [f"{value:g}" for value in paper.LAMBDAS if value not in trained]
     if missing:
@@ -78,10 +78,6 @@ def height_verdicts(bgknown: Sequence[Row], linear: Sequence[Row]) -> Iterator[s
 def mean_accuracy(rows: Sequence[Row], setting: str) -> float:
     """Average one accuracy over encoders [%]."""
     return fmean(row["accuracy"][setting]["mean"] for row in rows)
-
-
-def _runs(rows: Sequence[Row], value: float) -> list[Row]:
-    return [row for row in swept(rows) if weight(row) == value]
 
 
 def _gains(value: float, ours: Sequence[Row], base: Sequence[Row]) -> str:
