@@ -82,16 +82,17 @@ def index_table(rows: list[dict[str, Any]]) -> str:
 def library_table(rows: list[dict[str, Any]]) -> str:
     """Render what the library took and found at each size."""
     lines = [
-        "| clips | stored per s | searches meanwhile: recall at 10, p50 [ms] | alone: recall at 10,"
-        " p50 [ms] | of that the search [ms] |",
-        "|---|---|---|---|---|",
+        "| clips | stored per s | searches meanwhile: recall at 10, p50 [ms] | index settled after"
+        " [s] | alone: recall at 10, p50 [ms] | of that the search [ms] | over idle [MB] |",
+        "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         meanwhile, alone = row["searches_while_growing"], row["searches_alone"]
         lines.append(
             f"| {row['clips']:,} | {row['stored_per_s']} | {meanwhile['recall_at_10']:.4f},"
-            f" {meanwhile['p50_ms']:.1f} | {alone['recall_at_10']:.4f}, {alone['p50_ms']:.1f}"
-            f" | {alone['p50_ms_of_the_search_alone']:.1f} |"
+            f" {meanwhile['p50_ms']:.1f} | {row['settled_after_s']:.0f}"
+            f" | {alone['recall_at_10']:.4f}, {alone['p50_ms']:.1f}"
+            f" | {alone['p50_ms_of_the_search_alone']:.1f} | {row['over_idle_mb']:,} |"
         )
     return "\n".join(lines)
 

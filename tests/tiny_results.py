@@ -40,13 +40,15 @@ def linear(about: dict[str, Any], task: str, mean: float, **more: object) -> dic
     }
 
 
-def sweep(about: dict[str, Any], a: float, **settings: object) -> dict[str, Any]:
+def sweep(
+    about: dict[str, Any], a: float, *, samples_seen: int = 100_000, **settings: object
+) -> dict[str, Any]:
     """Make a row of a sweep: accuracy at (a), of a recipe with some settings."""
     recipe = about["recipe"] | settings
     return {
         "key": {"encoder": about["fingerprint"]},
-        "encoder": about | {"recipe": recipe},
-        "bgknown": {"a": {"mean": a}, "mix": {"mean": 30.0}},
+        "encoder": about | {"recipe": recipe, "samples_seen": samples_seen},
+        "bgknown_by_accuracy": {"a": {"mean": a}, "mix": {"mean": 30.0}},
         "esc50_folds_1_3_to_4_5": {"mean": 60.0},
         "separation_at_0_db": {
             "mixture": {"median_rank": 100.0},

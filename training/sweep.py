@@ -7,7 +7,7 @@ it was.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from training.evaluation.measure import (
     measure_linear,
     measure_separate,
 )
+from training.evaluation.probe import Monitor
 from training.export import export
 from training.manifest import read_clips
 from training.pretrain import CHECKPOINT, Source, pretrain
@@ -33,6 +34,7 @@ from training.recipe import Recipe, load_recipe
 from training.results import put_row, read_rows
 
 TRAIN_FOLDS = "1,2,3"
+MONITORS: tuple[Monitor, ...] = ("loss", "accuracy")
 PAIRS = 500
 
 
@@ -109,14 +111,17 @@ class Sweep:
         fingerprint = manifest.encoder.fingerprint
         measurement = Measurement(str(bundle), "bundle", self.results, self.source.cache)
         data = self.source.data
-        if not self.rows(BGKNOWN, fingerprint):
-            measure_bgknown(self.bgknown(), measurement)
+        for monitor in MONITORS:
+            if not self.rows(BGKNOWN, fingerprint, monitor=monitor):
+                measure_bgknown(self.bgknown(), replace(measurement, monitor=monitor))
         if not self.rows(LINEAR, fingerprint, "esc50"):
             measure_linear("esc50", self.esc50(), measurement, train_folds=TRAIN_FOLDS)
         if not self.rows(SEPARATION, fingerprint):
             drawn = Measurement(str(bundle), "bundle", self.results, self.source.cache, (42,))
             measure_separate(data, drawn, PAIRS, None)
-        (bgknown,) = self.rows(BGKNOWN, fingerprint)[-1:]
+        by_loss, by_accuracy = (
+            self.rows(BGKNOWN, fingerprint, monitor=monitor)[-1] for monitor in MONITORS
+        )
         (linear,) = self.rows(LINEAR, fingerprint, "esc50")[-1:]
         (separation,) = self.rows(SEPARATION, fingerprint)[-1:]
         weight = f"{separation['reference_weight']:g}"
@@ -124,8 +129,9 @@ class Sweep:
             self.results / SWEEP,
             {"encoder": fingerprint},
             {
-                "encoder": bgknown["encoder"],
-                "bgknown": bgknown["accuracy"],
+                "encoder": by_loss["encoder"],
+                "bgknown": by_loss["accuracy"],
+                "bgknown_by_accuracy": by_accuracy["accuracy"],
                 "esc50_folds_1_3_to_4_5": linear["accuracy"],
                 "separation_at_0_db": {
                     "reference_weight": separation["reference_weight"],
@@ -135,7 +141,13 @@ class Sweep:
             },
         )
 
-    def rows(self, file: str, fingerprint: str, task: str | None = None) -> list[dict[str, Any]]:
+    def rows(
+        self,
+        file: str,
+        fingerprint: str,
+        task: str | None = None,
+        monitor: Monitor = "loss",
+    ) -> list[dict[str, Any]]:
         """Find what was measured of an encoder in one way, as the sweep does it."""
         return [
             row
@@ -145,7 +157,7 @@ class Sweep:
             and row.get("task") == task
             and row.get("train_folds") in (None, [1, 2, 3])
             and row["key"].get("coefficient", 1.0) == 1.0
-            and row["key"].get("monitor", "loss") == "loss"
+            and row["key"].get("monitor", "loss") == monitor
         ]
 
     def bgknown(self) -> Path:

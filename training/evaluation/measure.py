@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -15,7 +15,7 @@ from training.evaluation.bgknown import BgKnown, evaluate_bgknown, heard_in
 from training.evaluation.encoders import Embedder, Statistics, open_embedder
 from training.evaluation.heard import count_heard, heard_sources, unheard
 from training.evaluation.linear import LinearTask, evaluate_linear
-from training.evaluation.probe import ProbeSettings
+from training.evaluation.probe import Monitor, ProbeSettings
 from training.evaluation.separation import draw_pool, measure_separation
 from training.evaluation.tasks import DEFAULT_RATE, TASKS, Task
 from training.manifest import read_clips
@@ -46,7 +46,7 @@ class Measurement:
     results: Path
     cache: Path
     seeds: tuple[int, ...] = (42, 43, 44)
-    monitor: Literal["loss", "accuracy"] = "loss"
+    monitor: Monitor = "loss"
     threads: int = 0
 
     def open(self) -> Embedder:

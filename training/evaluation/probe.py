@@ -16,6 +16,8 @@ from training.evaluation.division import Division
 CHUNK = 4_096  # rows that are predicted at once
 SMALLEST_STD = 1e-8  # a feature that never moves stays 0
 
+Monitor = Literal["loss", "accuracy"]
+
 
 @dataclass(frozen=True, slots=True)
 class ProbeSettings:
@@ -34,7 +36,7 @@ class ProbeSettings:
     epochs: int = 200
     patience: int = 20
     batch_size: int = 200
-    monitor: Literal["loss", "accuracy"] = "loss"
+    monitor: Monitor = "loss"
 
 
 class Probe(nn.Module):

@@ -64,12 +64,14 @@ def trained_cleanly(rows: Iterable[Row]) -> list[Row]:
 
 
 def swept(rows: Iterable[Row]) -> list[Row]:
-    """Choose the runs that a table over lambda is made of: the largest group of equal compute.
+    """Choose the runs that a table over lambda is made of, which heard nothing tested on."""
+    return of_equal_compute(trained_cleanly(rows))
 
-    None of them heard anything tested on, and they differ in nothing but lambda and seed.
-    """
+
+def of_equal_compute(rows: Iterable[Row]) -> list[Row]:
+    """Choose the largest group of runs that differ in nothing but lambda and seed."""
     by_plan: dict[str, list[Row]] = {}
-    for row in trained_cleanly(rows):
+    for row in rows:
         by_plan.setdefault(plan(row), []).append(row)
     return max(by_plan.values(), key=len, default=[])
 

@@ -13,11 +13,23 @@ from training.evaluation.rows import Row, samples, table, with_defaults
 
 # The recipe's name and its place in the sweep, not settings of training.
 NAMES = ("name", "seed")
+SAME_LENGTH = 1.05
+"""Runs whose samples differ by less are of equal compute."""
 HEAD = ("recipe", "runs", "samples", "(a)", "against it", "Mix", "ESC-50", "median rank at 0 dB")
 
 
-def trials_table(rows: Sequence[Row]) -> str:
-    """Compare rows of a sweep that differ in settings, each with the most common ones.
+def trials_tables(rows: Iterable[Row]) -> str:
+    """Compare rows of a sweep that differ in settings, in a table for each length of run."""
+    lengths: list[list[Row]] = []
+    for row in sorted(rows, key=samples):
+        if not lengths or samples(row) > SAME_LENGTH * samples(lengths[-1][0]):
+            lengths.append([])
+        lengths[-1].append(row)
+    return "\n\n".join(_trials_table(each) for each in lengths if len(each) > 1)
+
+
+def _trials_table(rows: Sequence[Row]) -> str:
+    """Compare rows of runs of one length, each with the most common settings.
 
     A setting that differs between the rows names a trial where it is not the most common one;
     the trial without such a setting is the base. The seeds agree on a difference at (a) if no run
@@ -59,7 +71,7 @@ def _against(ours: Sequence[float], base: Sequence[float]) -> str:
 
 
 def _accuracies(rows: Iterable[Row], setting: str) -> list[float]:
-    return [row["bgknown"][setting]["mean"] for row in rows]
+    return [row["bgknown_by_accuracy"][setting]["mean"] for row in rows]
 
 
 def _settings(row: Row) -> dict[str, str]:

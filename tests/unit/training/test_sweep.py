@@ -71,7 +71,8 @@ def test_every_run_gets_one_row_and_nothing_is_done_twice(
     assert [row["encoder"]["recipe"]["seed"] for row in rows] == [42, 43]
     for row in rows:
         assert row["commit"]
-        assert set(row["bgknown"]) == {"mix", "a", "b", "c"}
+        for accuracies in (row["bgknown"], row["bgknown_by_accuracy"]):
+            assert set(accuracies) == {"mix", "a", "b", "c"}
         assert "mean" in row["esc50_folds_1_3_to_4_5"]
         assert set(row["separation_at_0_db"]) == {"reference_weight", "mixture", "difference"}
     measured = read_rows(tmp_path / "results" / "bgknown.json")

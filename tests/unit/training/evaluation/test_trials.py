@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from tiny_results import encoder, sweep
 
-from training.evaluation.trials import trials_table
+from training.evaluation.trials import trials_tables
 
 
 def lines(*rows: dict[str, object]) -> dict[str, str]:
-    table = trials_table(rows).splitlines()[2:]
+    table = trials_tables(rows).splitlines()[2:]
     return {line.split(" | ")[0].removeprefix("| "): line for line in table}
 
 
@@ -45,3 +45,15 @@ def test_a_setting_that_came_later_has_its_default_in_older_rows() -> None:
         *runs(50, data={"crops": "by_length"}),
     ]
     assert set(lines(*rows)) == {"the recipe", '`data.crops="by_length"`'}
+
+
+def test_runs_are_compared_with_those_of_their_own_length() -> None:
+    long = [*runs(50, 52), *runs(53, optim={"epochs": 9}, samples_seen=97_000)]
+    short = [
+        *runs(42, 43, samples_seen=30_000),
+        *runs(40, samples_seen=30_000, views={"crop": True}),
+    ]
+    first, second = trials_tables([*long, *short]).split("\n\n")
+    assert "| 30,000 | 40.0 | -2.5, undecided |" in first
+    assert "| 51.0 |" in second
+    assert "| 53.0 | +2.0, undecided |" in second
