@@ -29,7 +29,7 @@ import results
 from service.bundle import load_bundle
 from service.difference import unit
 from service.index import EXACT_BELOW, ClipIndex
-from service.settled_index import build
+from service.settling import build
 from service.space import items, make_space
 from service.text_bank import TextBank
 from service.towers import AudioTower

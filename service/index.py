@@ -1,7 +1,7 @@
 """The nearest-neighbour index: unit vectors by row, exact while there are few.
 
-What was written lately is searched exactly. When that grows, everything is built into an inverted
-file beside the searches, which then takes its place (`service.settling`).
+What was written lately is searched exactly. When that grows, an inverted file of everything is made
+beside the searches, which then takes its place (`service.settling`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from service.settled_index import SettledVectors
 
 EXACT_BELOW = 50_000
 """Vectors that are searched exactly; docs/results/index.json says what that costs."""
+RECENT_SHARE = 0.2
+"""Part of them that may be searched exactly beside an inverted file, before it takes them in."""
 GONE_SHARE = 0.2
-"""Share of vectors that are no longer good, above which the inverted file is built anew."""
+"""Share of vectors that are no longer good, above which the inverted file is made anew."""
 
 
 _BATCH = 10_000
@@ -41,6 +43,9 @@ class Unsettled:
     recent: tuple[Int64[np.ndarray, " rows"], Float32[np.ndarray, "rows dim"]]
     settled: SettledVectors | None
     settled_rows: Int64[np.ndarray, " settled"]
+
+    def __len__(self) -> int:
+        return len(self.recent[0]) + len(self.settled_rows)
 
     def gather(self) -> tuple[Int64[np.ndarray, " all"], Float16[np.ndarray, "all dim"]]:
         """Return all rows, ascending, and their vectors in half precision."""
@@ -97,9 +102,11 @@ class ClipIndex:
     @property
     def wants_settling(self) -> bool:
         """Whether too many vectors are searched exactly, or too many are no longer good."""
-        if len(self._recent) > self._exact_below:
+        if self._settled is None:
+            return len(self._recent) > self._exact_below
+        if len(self._recent) > RECENT_SHARE * self._exact_below:
             return True
-        return self._settled is not None and self._settled.n_gone > GONE_SHARE * len(self._settled)
+        return self._settled.n_gone > GONE_SHARE * len(self._settled)
 
     def add(
         self, rows: Int64[np.ndarray, " rows"], vectors: Float32[np.ndarray, "rows dim"]

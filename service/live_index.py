@@ -17,7 +17,7 @@ from service.locks import SharedLock
 from service.nearest import Asked, find_places, nearest
 from service.recall import RecallAudit
 from service.rows import clips_of
-from service.settled_index import build
+from service.settling import settle
 from service.snapshot import Origin, Snapshots
 from service.space import Space, items
 
@@ -141,17 +141,18 @@ class LiveIndex:
         self.audit.stop()
 
     def _settle(self, is_stopped: Callable[[], bool]) -> None:
-        """Build an inverted file of all vectors beside the searches, then let it take its place."""
-        with self._lock.shared():
-            if self._index is None:
-                return
-            unsettled = self._index.unsettled()
-            index = self._index
-        settled = build(*unsettled.gather(), is_stopped=is_stopped)
-        with self._lock.exclusive():
-            if self._index is index:
-                index.settle(settled)
-                self._saved_revision = None
+        """Make inverted files beside the searches, each to take the place of the one before."""
+        while True:
+            with self._lock.shared():
+                index = self._index
+                if index is None or not index.wants_settling:
+                    return
+                unsettled = index.unsettled()
+            settled = settle(unsettled, is_stopped=is_stopped)
+            with self._lock.exclusive():
+                if self._index is index:
+                    index.settle(settled)
+                    self._saved_revision = None
 
     def _search_exactly(self, asked: Asked) -> Int64[np.ndarray, " hits"]:
         with self._level() as index:

@@ -8,29 +8,17 @@ inner products of the vectors themselves.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, BinaryIO
 
 import faiss
 import numpy as np
 from jaxtyping import Bool, Float16, Float32, Int64
 
-from service.background import StoppedError
-from service.difference import unit
 from service.rows import find, select_clips
 
-TARGET_RECALL = 0.99
-"""Of the ten nearest, on trial queries, when the number of lists looked into is chosen."""
-TRIAL_QUERIES = 64
-TRIAL_K = 10
-ITERATIONS = 8
-POINTS_PER_CENTROID = 40
 SCORED_DIRECTLY = 5_000
 """So few vectors that pass a filter are all compared with the query."""
-
-_BATCH = 10_000
-
-Vectors = Float16[np.ndarray, "rows dim"] | Float32[np.ndarray, "rows dim"]
 
 
 class SettledVectors:
@@ -47,7 +35,7 @@ class SettledVectors:
     def __init__(self, ivf: Any, n_probe: int, gone: Iterable[int] = ()) -> None:
         self._ivf = ivf
         self.n_probe = n_probe
-        self._members = np.sort(_list_ids(ivf))
+        self._members = np.sort(np.concatenate([self.members(i)[0] for i in range(ivf.nlist)]))
         self._gone = np.array(sorted(gone), np.int64)
         if ivf.direct_map.type != faiss.DirectMap.Hashtable:
             ivf.set_direct_map_type(faiss.DirectMap.Hashtable)
@@ -59,6 +47,17 @@ class SettledVectors:
     def n_gone(self) -> int:
         """How many vectors are kept that are no longer good."""
         return len(self._gone)
+
+    @property
+    def n_lists(self) -> int:
+        """How many lists the vectors are shared out to."""
+        return int(self._ivf.nlist)
+
+    @property
+    def centroids(self) -> Float32[np.ndarray, "lists dim"]:
+        """Where the lists lie."""
+        centroids: np.ndarray = self._ivf.quantizer.reconstruct_n(0, self.n_lists)
+        return centroids
 
     @property
     def rows(self) -> Int64[np.ndarray, " rows"]:
@@ -95,6 +94,18 @@ class SettledVectors:
         vectors: np.ndarray = self._ivf.reconstruct_batch(rows)
         return vectors
 
+    def members(
+        self, number: int
+    ) -> tuple[Int64[np.ndarray, " members"], Float16[np.ndarray, "members dim"]]:
+        """Return the rows and vectors of a list, good or not; they last as long as this object."""
+        lists = self._ivf.invlists
+        size = lists.list_size(number)
+        if not size:
+            return np.empty(0, np.int64), np.empty((0, self._ivf.d), np.float16)
+        codes = faiss.rev_swig_ptr(lists.get_codes(number), size * self._ivf.code_size)
+        vectors = codes.view(np.float16).reshape(size, self._ivf.d)
+        return faiss.rev_swig_ptr(lists.get_ids(number), size), vectors
+
     def search(
         self,
         query: Float32[np.ndarray, " dim"],
@@ -117,7 +128,7 @@ class SettledVectors:
         chosen = None if among is None else among[self.holds(among)]
         if chosen is not None and len(chosen) <= max(SCORED_DIRECTLY, k):
             return self._rank(query, chosen, k)
-        n_probe = self._ivf.nlist if exact else self._widened(chosen)
+        n_probe = self.n_lists if exact else self._widened(chosen)
         parameters = faiss.SearchParametersIVF(nprobe=n_probe)
         selector = _selector(chosen, self._gone)
         if selector is not None:
@@ -153,7 +164,7 @@ class SettledVectors:
         if chosen is None:
             return self.n_probe
         share = len(chosen) / len(self._members)
-        return min(int(self._ivf.nlist), math.ceil(self.n_probe / share))
+        return min(self.n_lists, math.ceil(self.n_probe / share))
 
     def _rank(
         self, query: Float32[np.ndarray, " dim"], rows: Int64[np.ndarray, " rows"], k: int
@@ -165,131 +176,9 @@ class SettledVectors:
         return scores[order], rows[order]
 
 
-def build(
-    rows: Int64[np.ndarray, " rows"],
-    vectors: Vectors,
-    *,
-    is_stopped: Callable[[], bool] = lambda: False,
-) -> SettledVectors:
-    """Make an inverted file; the same vectors give the same one.
-
-    Args:
-        rows: Row of each vector, each once.
-        vectors: Unit vectors, at least one.
-        is_stopped: Asked now and then whether to give up.
-
-    Raises:
-        StoppedError: It was told to.
-    """
-    faiss.omp_set_num_threads(1)  # of this thread alone: what is served goes first
-    n, dim = vectors.shape
-    random = np.random.default_rng(0)
-    n_lists = max(1, min(round(4 * math.sqrt(n)), n // POINTS_PER_CENTROID))
-    centroids = _centroids(vectors, n_lists, random, is_stopped)
-    quantiser = faiss.IndexFlatIP(dim)
-    quantiser.add(centroids)
-    ivf = faiss.IndexIVFScalarQuantizer(
-        quantiser,
-        dim,
-        n_lists,
-        faiss.ScalarQuantizer.QT_fp16,
-        faiss.METRIC_INNER_PRODUCT,
-        False,  # keep the vectors themselves, not their distances from the centroids
-    )
-    ivf.train(centroids)
-    _fill(ivf, rows, vectors, is_stopped)
-    settled = SettledVectors(ivf, n_lists)
-    settled.n_probe = _choose_n_probe(settled, n_lists, vectors, random)
-    return settled
-
-
-def _fill(
-    ivf: Any, rows: Int64[np.ndarray, " rows"], vectors: Vectors, is_stopped: Callable[[], bool]
-) -> None:
-    """Add vectors to lists of the right size, which otherwise grow to half more than they need."""
-    n = len(rows)
-    lists = np.empty(n, np.int64)
-    for first in range(0, n, _BATCH):
-        _check(is_stopped)
-        batch = slice(first, first + _BATCH)
-        lists[batch] = ivf.quantizer.assign(np.ascontiguousarray(vectors[batch], np.float32), 1)[
-            :, 0
-        ]
-    for number, size in enumerate(np.bincount(lists, minlength=ivf.nlist)):
-        ivf.invlists.resize(number, int(size))
-        ivf.invlists.resize(number, 0)
-    for first in range(0, n, _BATCH):
-        _check(is_stopped)
-        batch = slice(first, first + _BATCH)
-        values = np.ascontiguousarray(vectors[batch], np.float32)
-        own, given = np.ascontiguousarray(rows[batch]), np.ascontiguousarray(lists[batch])
-        ivf.add_core(len(values), *map(faiss.swig_ptr, (values, own, given)))
-
-
-def _centroids(
-    vectors: Vectors, n_lists: int, random: np.random.Generator, is_stopped: Callable[[], bool]
-) -> Float32[np.ndarray, "lists dim"]:
-    """Find the centroids by k-means on the sphere, over a sample of the vectors."""
-    n = len(vectors)
-    sample = random.permutation(n)[: n_lists * POINTS_PER_CENTROID]
-    points = np.ascontiguousarray(vectors[np.sort(sample)], np.float32)
-    centroids = points[random.permutation(len(points))[:n_lists]]
-    for _ in range(ITERATIONS):
-        _check(is_stopped)
-        means = faiss.Kmeans(
-            points.shape[1],
-            n_lists,
-            niter=1,
-            spherical=True,
-            min_points_per_centroid=1,
-            max_points_per_centroid=len(points),
-        )
-        means.train(points, init_centroids=centroids)
-        centroids = means.centroids
-    return centroids
-
-
-def _choose_n_probe(
-    settled: SettledVectors, n_lists: int, vectors: Vectors, random: np.random.Generator
-) -> int:
-    """Return the fewest lists that hold enough of the ten nearest of trial queries.
-
-    A trial query lies between two clips, as a sound with words added lies between clips: such
-    queries are farther from the centroids than the clips are.
-    """
-    pairs = random.integers(0, len(vectors), (2, TRIAL_QUERIES))
-    queries = unit(vectors[pairs[0]].astype(np.float32) + vectors[pairs[1]].astype(np.float32))
-    exact = [set(settled.search(query, TRIAL_K, exact=True)[1]) for query in queries]
-    n_probe = 1
-    while n_probe < n_lists:
-        settled.n_probe = n_probe
-        found = [set(settled.search(query, TRIAL_K)[1]) for query in queries]
-        shares = [len(a & b) / len(b) for a, b in zip(found, exact, strict=True)]
-        if np.mean(shares) >= TARGET_RECALL:
-            return n_probe
-        n_probe += math.ceil(n_probe / 4)
-    return n_lists
-
-
-def _check(is_stopped: Callable[[], bool]) -> None:
-    if is_stopped():
-        raise StoppedError
-
-
 def _selector(
     chosen: Int64[np.ndarray, " rows"] | None, gone: Int64[np.ndarray, " rows"]
 ) -> Any | None:
     if chosen is not None:
         return faiss.IDSelectorBatch(chosen)
     return faiss.IDSelectorNot(faiss.IDSelectorBatch(gone)) if len(gone) else None
-
-
-def _list_ids(ivf: Any) -> Int64[np.ndarray, " rows"]:
-    """Read the rows of all vectors out of the lists."""
-    lists = ivf.invlists
-    parts = [
-        faiss.rev_swig_ptr(lists.get_ids(i), lists.list_size(i)).copy()
-        for i in range(ivf.nlist)
-        if lists.list_size(i)
-    ]
-    return np.concatenate(parts) if parts else np.empty(0, np.int64)

@@ -9,7 +9,7 @@ from jaxtyping import Float32
 
 from service.index import ClipIndex
 from service.rows import clips_of, of_whole
-from service.settled_index import build
+from service.settling import settle
 
 DIM = 8
 # Float32 sums of 8 products of values below one.
@@ -160,7 +160,7 @@ def grown(n: int, exact_below: int = 200) -> tuple[ClipIndex, Float32[np.ndarray
     index = ClipIndex(DIM, exact_below=exact_below)
     index.add(np.arange(n), vectors)
     assert index.wants_settling
-    index.settle(build(*index.unsettled().gather()))
+    index.settle(settle(index.unsettled()))
     return index, vectors
 
 
@@ -189,7 +189,7 @@ def test_what_changes_while_it_is_settled_keeps_its_change() -> None:
     unsettled = index.unsettled()
     index.remove([1, 2])  # 1 is deleted, 2 is moved, 555 is new
     index.add(np.array([2, 555]), vectors[[550, 555]])
-    index.settle(build(*unsettled.gather()))
+    index.settle(settle(unsettled))
 
     assert len(index) == 500
     everything = np.array([0, 1, 2, 3, 555])
@@ -206,7 +206,7 @@ def test_it_is_settled_again_with_what_came_and_without_what_went() -> None:
     index.add(np.arange(1000, 1300), more)
     index.remove(np.arange(100))
     assert index.wants_settling
-    index.settle(build(*index.unsettled().gather()))
+    index.settle(settle(index.unsettled()))
     assert len(index) == 700
     assert not index.wants_settling
     assert index.search(more[5], 1, exact=True)[1].tolist() == [1005]

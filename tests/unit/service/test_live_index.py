@@ -12,12 +12,13 @@ from tiny_library import FINGERPRINT, MEAN, make_clip, make_embedding, open_libr
 
 from service.catalog import Catalog
 from service.difference import centre
-from service.index import ClipIndex
+from service.index import ClipIndex, Unsettled
 from service.library import Library
 from service.live_index import LiveIndex
 from service.nearest import Asked
 from service.rows import clips_of
-from service.settled_index import SettledVectors, build
+from service.settled_index import SettledVectors
+from service.settling import settle
 from service.space import CentredSpace
 
 
@@ -215,17 +216,36 @@ def test_live_searches_of_a_settled_index_are_audited(growing: LiveIndex) -> Non
     assert told == [(1.0, True)]
 
 
+def test_what_came_while_it_was_settled_is_settled_without_another_write(
+    monkeypatch: pytest.MonkeyPatch, library: Library, growing: LiveIndex
+) -> None:
+    made: list[int] = []
+
+    def with_company(unsettled: Unsettled, **options: Any) -> SettledVectors:
+        if not made:
+            library.put_many([make_clip(f"late{n}", n, stored=False) for n in range(50, 60)])
+            growing.refresh()
+        made.append(len(unsettled))
+        return settle(unsettled, **options)
+
+    monkeypatch.setattr("service.live_index.settle", with_company)
+    growing.refresh()
+    growing.settled()
+    assert len(made) == 2
+    assert made[1] == growing.n_vectors()
+
+
 def test_searches_go_on_while_it_is_settled(
     monkeypatch: pytest.MonkeyPatch, library: Library, growing: LiveIndex
 ) -> None:
     entered, release = Event(), Event()
 
-    def slow_build(*arguments: Any, **options: Any) -> SettledVectors:
+    def slowly(*arguments: Any, **options: Any) -> SettledVectors:
         entered.set()
         release.wait(60)
-        return build(*arguments, **options)
+        return settle(*arguments, **options)
 
-    monkeypatch.setattr("service.live_index.build", slow_build)
+    monkeypatch.setattr("service.live_index.settle", slowly)
     growing.refresh()
     assert entered.wait(60)
     library.put(make_clip("meanwhile", 77, stored=False))

@@ -12,7 +12,7 @@ from service.difference import unit
 from service.index import ClipIndex
 from service.nearest import Asked, find_places, nearest
 from service.rows import clips_of
-from service.settled_index import build
+from service.settling import build
 
 DIM = 8
 HALF = 2e-3  # half precision of unit vectors, times a few terms

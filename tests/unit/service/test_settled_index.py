@@ -4,28 +4,21 @@ import io
 
 import numpy as np
 import pytest
+from clustered import clustered
 from jaxtyping import Float32
 
-from service.background import StoppedError
 from service.difference import unit
-from service.settled_index import TARGET_RECALL, SettledVectors, build
+from service.settled_index import SettledVectors
+from service.settling import TARGET_RECALL, build
 
 DIM = 32
 N = 20_000
 HALF = 2e-3  # sums of products of numbers in half precision
 
 
-def clustered(n: int, seed: int = 0) -> Float32[np.ndarray, "clips dim"]:
-    """Make unit vectors in clusters, as the clips of a library lie."""
-    random = np.random.default_rng(seed)
-    centres = np.random.default_rng(1).normal(size=(200, DIM))
-    points = centres[random.integers(0, 200, n)] + 0.6 * random.normal(size=(n, DIM))
-    return unit(points.astype(np.float32))
-
-
 @pytest.fixture(scope="module")
 def vectors() -> Float32[np.ndarray, "clips dim"]:
-    return clustered(N)
+    return clustered(N, DIM)
 
 
 @pytest.fixture
@@ -111,26 +104,6 @@ def test_what_is_gone_is_not_found_with_or_without_a_filter(
     assert is_there.tolist() == [False] * 4 + [True] * 2
     np.testing.assert_allclose(kept, vectors[before[4:6] // 3], atol=HALF)
     assert not np.isin(before[:4], settled.rows).any()
-
-
-def test_the_same_vectors_make_the_same_index() -> None:
-    small = clustered(2_000)
-    one, other = (io.BytesIO(), io.BytesIO())
-    for file in (one, other):
-        build(np.arange(2_000), small).write(file)
-    assert one.getvalue() == other.getvalue()
-
-
-@pytest.mark.parametrize("n", [1, 2, 41])
-def test_few_vectors_can_be_settled_too(n: int) -> None:
-    settled = build(np.arange(n), clustered(n))
-    assert sorted(settled.search(clustered(1)[0], 50)[1]) == list(range(n))
-
-
-def test_building_gives_up_when_it_is_told_to() -> None:
-    asked = iter([False] * 3 + [True] * 100)
-    with pytest.raises(StoppedError):
-        build(np.arange(2_000), clustered(2_000), is_stopped=lambda: next(asked))
 
 
 def test_a_file_of_something_else_is_refused(settled: SettledVectors) -> None:
