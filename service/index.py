@@ -196,8 +196,11 @@ class ClipIndex:
         """Take what was built of the last `unsettled`; what changed meanwhile keeps its change."""
         touched = np.array(sorted(self._touched or ()), np.int64)
         settled.remove(touched)
-        self._recent.remove(settled.rows)
-        self._settled, self._touched = settled, None
+        rows = self._recent.rows
+        rows = rows[~settled.holds(rows)]
+        recent = ExactVectors(self._dim)  # one that vectors are removed from keeps their memory
+        recent.add(rows, self._recent.vectors(rows)[1])
+        self._recent, self._settled, self._touched = recent, settled, None
 
     def write(self, path: Path) -> None:
         """Write the vectors to a file.

@@ -14,6 +14,7 @@ from service.background import Background
 from service.catalog import Catalog
 from service.index import EXACT_BELOW, ClipIndex
 from service.locks import SharedLock
+from service.memory import release_freed_memory
 from service.nearest import Asked, find_places, nearest
 from service.recall import RecallAudit
 from service.rows import clips_of
@@ -142,17 +143,21 @@ class LiveIndex:
 
     def _settle(self, is_stopped: Callable[[], bool]) -> None:
         """Make inverted files beside the searches, each to take the place of the one before."""
-        while True:
-            with self._lock.shared():
-                index = self._index
-                if index is None or not index.wants_settling:
-                    return
-                unsettled = index.unsettled()
-            settled = settle(unsettled, is_stopped=is_stopped)
-            with self._lock.exclusive():
-                if self._index is index:
-                    index.settle(settled)
-                    self._saved_revision = None
+        while self._settle_once(is_stopped):
+            release_freed_memory()
+
+    def _settle_once(self, is_stopped: Callable[[], bool]) -> bool:
+        with self._lock.shared():
+            index = self._index
+            if index is None or not index.wants_settling:
+                return False
+            unsettled = index.unsettled()
+        settled = settle(unsettled, is_stopped=is_stopped)
+        with self._lock.exclusive():
+            if self._index is index:
+                index.settle(settled)
+                self._saved_revision = None
+        return True
 
     def _search_exactly(self, asked: Asked) -> Int64[np.ndarray, " hits"]:
         with self._level() as index:
