@@ -40,7 +40,8 @@ from training.store import ClipStore
 
 CPU = torch.device("cpu")
 CROP_FRAMES = 1 + CROP_SAMPLES // HOP_LENGTH
-STEPS = 5
+STEPS = 7
+PROFILED = 2  # apart, since to be watched slows a step down
 PHASES = ("data", "augmentation", "forward", "backward", "optimiser")
 
 
@@ -95,7 +96,7 @@ def main() -> None:
 
 
 def measure(recipe: Recipe, store: ClipStore) -> dict[str, object]:
-    """Time steps and their products in turn, after one of each to warm up."""
+    """Time steps and their products in turn, after one step to warm up; then see where time goes."""
     batch = recipe.optim.batch_size
     precision = choose_precision(recipe.compute.precision, CPU)
     state = new_state(recipe, CPU, Processes())
@@ -110,10 +111,12 @@ def measure(recipe: Recipe, store: ClipStore) -> dict[str, object]:
 
     step(0)
     seconds, limits = [], []
+    for number in range(1, 1 + STEPS):
+        seconds.append(time_of(lambda number=number: step(number)))
+        limits.append(sum(time_of_products(layer, batch, precision) for layer in used))
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
-        for number in range(1, 1 + STEPS):
-            seconds.append(time_of(lambda number=number: step(number)))
-            limits.append(sum(time_of_products(layer, batch, precision) for layer in used))
+        for number in range(1 + STEPS, 1 + STEPS + PROFILED):
+            step(number)
     spent = {e.key: e.cpu_time_total / 1e6 for e in profiler.key_averages() if e.key in PHASES}
     gflop = batch * sum(layer.gflop() for layer in used)
     return {
