@@ -96,8 +96,8 @@ class Sweep:
         name = self.name(recipe)
         run, bundle = self.out / name, self.out / "bundles" / name
         if (bundle / MANIFEST_FILE).is_file():
-            found = load_bundle(bundle).manifest.training.recipe_sha256
-            if found != recipe.sha256():
+            # Not by its hash, which a setting that came later would change.
+            if Recipe.model_validate(load_bundle(bundle).manifest.training.recipe) != recipe:
                 raise CheckpointError(f"{bundle} is of another recipe; choose another --out")
             return bundle
         resume = (run / CHECKPOINT).is_file()

@@ -98,6 +98,19 @@ def test_a_bundle_of_another_recipe_is_not_taken_for_this_one(
         opened(pipeline, tmp_path, "optim.epochs=3").run(["0.5"], [])
 
 
+def test_a_run_from_before_a_setting_was_there_is_still_the_same_run(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    (bundle,) = opened(pipeline, tmp_path).run(["0.5"], [])
+    manifest = load_bundle(bundle).manifest
+    recipe = {**manifest.training.recipe, "data": dict(manifest.training.recipe["data"])}
+    del recipe["data"]["crops"]
+    training = manifest.training.model_copy(update={"recipe": recipe, "recipe_sha256": "0" * 64})
+    write_manifest(bundle, manifest.model_copy(update={"training": training}))
+    opened(pipeline, tmp_path).run(["0.5"], [])
+    assert len(pipeline.trained) == 1
+
+
 def test_a_wrong_lambda_is_said_before_anything_is_trained(
     pipeline: Pipeline, tmp_path: Path
 ) -> None:
