@@ -11,7 +11,7 @@ from training import sweep
 from training.clips import find_clips
 from training.errors import CheckpointError, DatasetError
 from training.pretrain import Source
-from training.recipe import Recipe
+from training.recipe import Recipe, load_recipe
 from training.results import read_rows
 from training.sweep import Sweep, describe_plan
 
@@ -103,7 +103,7 @@ def test_a_run_from_before_a_setting_was_there_is_still_the_same_run(
 ) -> None:
     (bundle,) = opened(pipeline, tmp_path).run(["0.5"], [])
     manifest = load_bundle(bundle).manifest
-    recipe = {**manifest.training.recipe, "data": dict(manifest.training.recipe["data"])}
+    recipe = load_recipe("table", ["loss.lambda=0.5"]).to_dict()
     del recipe["data"]["crops"]
     training = manifest.training.model_copy(update={"recipe": recipe, "recipe_sha256": "0" * 64})
     write_manifest(bundle, manifest.model_copy(update={"training": training}))
