@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,33 +16,53 @@ from training.evaluation.rows import Row, runs_of, weight
 TITLES = {"a": "(a) 100 %", "b": "(b) 50 %", "c": "(c) 0 %", "mix": "Mix"}
 COLOURS = {"a": "tab:blue", "b": "tab:orange", "c": "tab:green", "mix": "tab:grey"}
 DPI = 110
+MONITORS = ("validation loss", "validation accuracy")
+SHOWN = (25.0, 65.0)  # accuracies; some intervals are wider
+BESIDE = 0.006  # between points that would lie on each other
 
 
-def draw_bgknown(path: Path, rows: Sequence[Row]) -> None:
-    """Draw accuracy over lambda: the paper's dashed, what was measured here as points and lines."""
-    figure = Figure(figsize=(7.0, 4.5), layout="constrained")
-    axes = figure.subplots()
-    for setting, title in TITLES.items():
+def draw_bgknown(path: Path, by_loss: Sequence[Row], by_accuracy: Sequence[Row]) -> None:
+    """Draw accuracy over lambda: runs as points, their mean as a line, the paper's dashed.
+
+    Args:
+        path: The picture.
+        by_loss: Rows whose classifier was stopped by validation loss.
+        by_accuracy: The same by validation accuracy.
+    """
+    figure = Figure(figsize=(11.0, 4.5), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, rows, monitor in zip(panels, (by_loss, by_accuracy), MONITORS, strict=True):
+        _draw_over_lambda(axes, rows)
+        axes.set(xlabel="λ", title=f"stopped by {monitor}", ylim=SHOWN)
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("accuracy [%]")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, title="dashed: the paper", loc="outside right center")
+    figure.savefig(path, dpi=DPI)
+
+
+def _draw_over_lambda(axes: Axes, rows: Sequence[Row]) -> None:
+    by_weight = {value: runs_of(rows, value) for value in paper.LAMBDAS}
+    trained = [value for value, runs in by_weight.items() if runs]
+    for number, (setting, title) in enumerate(TITLES.items()):
+        colour = COLOURS[setting]
         theirs = [paper.BGKNOWN[value][setting] for value in paper.LAMBDAS]
-        axes.plot(paper.LAMBDAS, theirs, "--", color=COLOURS[setting], alpha=0.5)
-        ours = [
-            (value, row["accuracy"][setting])
-            for value in paper.LAMBDAS
-            for row in runs_of(rows, value)
+        axes.plot(paper.LAMBDAS, theirs, "--", color=colour, alpha=0.5)
+        means = [
+            fmean(row["accuracy"][setting]["mean"] for row in by_weight[value]) for value in trained
         ]
+        axes.plot(trained, means, color=colour, label=title)
+        ours = [(value, row["accuracy"][setting]) for value in trained for row in by_weight[value]]
         axes.errorbar(
-            [value for value, _ in ours],
+            [value + BESIDE * number for value, _ in ours],
             [figures["mean"] for _, figures in ours],
             [figures["interval_95"] for _, figures in ours],
-            fmt="o-",
-            capsize=3,
-            color=COLOURS[setting],
-            label=title,
+            fmt="o",
+            markersize=4,
+            elinewidth=0.8,
+            capsize=2,
+            color=colour,
         )
-    axes.set(xlabel="λ", ylabel="accuracy [%]", title="dashed: the paper; points: here")
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.savefig(path, dpi=DPI)
 
 
 def draw_separation(path: Path, row: Row) -> None:

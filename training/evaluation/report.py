@@ -135,7 +135,7 @@ def write_report(results: Path) -> Path:
         for monitor in ("loss", "accuracy")
     )
     results.mkdir(parents=True, exist_ok=True)
-    draw_bgknown(results / BGKNOWN_PICTURE, by_loss)
+    draw_bgknown(results / BGKNOWN_PICTURE, by_loss, by_accuracy)
     for row in separation:
         draw_separation(results / separation_picture(row), row)
     verdicts = [

@@ -11,8 +11,8 @@ PNG = b"\x89PNG"
 
 def test_accuracy_is_drawn_with_and_without_rows(tmp_path: Path) -> None:
     rows = [bgknown(encoder(value, "x"), 50, 45, 40, 35) for value in (0.0, 0.5)]
-    draw_bgknown(tmp_path / "none.png", [])
-    draw_bgknown(tmp_path / "two.png", rows)
+    draw_bgknown(tmp_path / "none.png", [], [])
+    draw_bgknown(tmp_path / "two.png", rows, rows)
     none, two = ((tmp_path / f"{name}.png").read_bytes() for name in ("none", "two"))
     assert none[:4] == two[:4] == PNG
     assert none != two
