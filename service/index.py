@@ -192,15 +192,20 @@ class ClipIndex:
         settled_rows = self._settled.rows if self._settled else np.empty(0, np.int64)
         return Unsettled((rows, self._recent.vectors(rows)[1]), self._settled, settled_rows)
 
-    def settle(self, settled: SettledVectors) -> None:
-        """Take what was built of the last `unsettled`; what changed meanwhile keeps its change."""
-        touched = np.array(sorted(self._touched or ()), np.int64)
-        settled.remove(touched)
-        rows = self._recent.rows
-        rows = rows[~settled.holds(rows)]
-        recent = ExactVectors(self._dim)  # one that vectors are removed from keeps their memory
-        recent.add(rows, self._recent.vectors(rows)[1])
-        self._recent, self._settled, self._touched = recent, settled, None
+    def settle(self, settled: SettledVectors | None) -> None:
+        """Take what was made of the last `unsettled`; what changed meanwhile keeps its change.
+
+        Args:
+            settled: None if there was nothing to make it of.
+        """
+        if settled is not None:
+            settled.remove(np.array(sorted(self._touched or ()), np.int64))
+            rows = self._recent.rows
+            rows = rows[~settled.holds(rows)]
+            recent = ExactVectors(self._dim)  # one that vectors are removed from keeps their memory
+            recent.add(rows, self._recent.vectors(rows)[1])
+            self._recent = recent
+        self._settled, self._touched = settled, None
 
     def write(self, path: Path) -> None:
         """Write the vectors to a file.

@@ -152,7 +152,7 @@ class LiveIndex:
             if index is None or not index.wants_settling:
                 return False
             unsettled = index.unsettled()
-        settled = settle(unsettled, is_stopped=is_stopped)
+        settled = settle(unsettled, is_stopped=is_stopped) if len(unsettled) else None
         with self._lock.exclusive():
             if self._index is index:
                 index.settle(settled)

@@ -235,6 +235,22 @@ def test_what_came_while_it_was_settled_is_settled_without_another_write(
     assert made[1] == growing.n_vectors()
 
 
+def test_an_emptied_library_starts_again(
+    library: Library, growing: LiveIndex, caplog: pytest.LogCaptureFixture
+) -> None:
+    growing.refresh()
+    growing.settled()
+    for seed in range(20):
+        library.delete(f"c{seed}")
+    assert everything(growing)[1] == []
+    growing.settled()
+    library.put(make_clip("new", 3, stored=False))
+    assert len(everything(growing)[1]) == 1
+    growing.settled()
+    assert growing.n_vectors() == 1
+    assert "failed" not in caplog.text
+
+
 def test_searches_go_on_while_it_is_settled(
     monkeypatch: pytest.MonkeyPatch, library: Library, growing: LiveIndex
 ) -> None:
