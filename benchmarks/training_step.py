@@ -96,7 +96,7 @@ def main() -> None:
 
 
 def measure(recipe: Recipe, store: ClipStore) -> dict[str, object]:
-    """Time steps and their products in turn, after one step to warm up; then see where time goes."""
+    """Time steps and their products in turn, warmed up by one; then see where time goes."""
     batch = recipe.optim.batch_size
     precision = choose_precision(recipe.compute.precision, CPU)
     state = new_state(recipe, CPU, Processes())
