@@ -9,7 +9,7 @@ a text, while the library grows and after each size alone, when its index is set
 some of its searches are compared with all inner products over what had been stored when the search
 began and what it found besides.
 
-A million clips take 12 GB of disk, 5 GB of memory and half an hour.
+A million clips take disk and memory of several GB each, and a quarter of an hour.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from training.evaluation.measure import (
     measure_separate,
 )
 from training.evaluation.probe import Monitor
+from training.evaluation.rows import with_defaults
 from training.export import export
 from training.manifest import read_clips
 from training.pretrain import CHECKPOINT, Source, pretrain
@@ -97,7 +98,8 @@ class Sweep:
         run, bundle = self.out / name, self.out / "bundles" / name
         if (bundle / MANIFEST_FILE).is_file():
             # Not by its hash, which a setting that came later would change.
-            if Recipe.model_validate(load_bundle(bundle).manifest.training.recipe) != recipe:
+            found = load_bundle(bundle).manifest.training.recipe
+            if with_defaults(found) != recipe.to_dict():
                 raise CheckpointError(f"{bundle} is of another recipe; choose another --out")
             return bundle
         resume = (run / CHECKPOINT).is_file()
