@@ -85,6 +85,11 @@ def cpu_s(pid: int) -> float:
 
 def tree_cpu_s(pid: int) -> float:
     """Read how much time of the cores a process and those it started took [s]."""
+    return sum(cpu_s(process) for process in tree(pid))
+
+
+def tree(pid: int) -> set[int]:
+    """Return a process and those it started."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -92,7 +97,7 @@ def tree_cpu_s(pid: int) -> float:
         except OSError:  # it has ended meanwhile
             continue
         parents[int(stat.parent.name)] = int(fields[1])
-    tree = {pid}
-    while added := {child for child, parent in parents.items() if parent in tree} - tree:
-        tree |= added
-    return sum(cpu_s(process) for process in tree)
+    found = {pid}
+    while added := {child for child, parent in parents.items() if parent in found} - found:
+        found |= added
+    return found
