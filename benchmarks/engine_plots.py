@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-import results
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -15,18 +15,18 @@ COST = "cost_by_length.png"
 QUERIES = "query_by_size.png"
 
 
-def draw_cost(files: Iterable[dict[str, Any]]) -> None:
+def draw_cost(path: Path, files: Iterable[dict[str, Any]]) -> None:
     """Plot how long a request takes by the length of its clip."""
     lengths, took = zip(*((it["length_s"], it["took_s"]) for it in files), strict=True)
     figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
     axes.loglog(lengths, took, "o-", color="C0")
     axes.set(xlabel="length of the clip [s]", ylabel="time to the answer [s]")
     axes.grid(alpha=0.3)
-    figure.savefig(results.FOLDER / COST, dpi=120)
+    figure.savefig(path, dpi=120)
     plt.close(figure)
 
 
-def draw_queries(rows: list[dict[str, Any]]) -> None:
+def draw_queries(path: Path, rows: list[dict[str, Any]]) -> None:
     """Plot how long a query takes by the size of the library, for each index."""
     figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
     for name in dict.fromkeys(row["index"] for row in rows):
@@ -41,5 +41,5 @@ def draw_queries(rows: list[dict[str, Any]]) -> None:
     axes.set(xlabel="vectors", ylabel="p50 of a query [ms]")
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(results.FOLDER / QUERIES, dpi=120)
+    figure.savefig(path, dpi=120)
     plt.close(figure)

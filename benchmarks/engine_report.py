@@ -1,6 +1,6 @@
 """Renders ``docs/results/engine.md`` and its plots from the results files of the engine.
 
-    python benchmarks/engine_report.py
+    python benchmarks/engine_report.py [FOLDER]
 
 Every figure on that page stands in one of the files it names.
 """
@@ -122,10 +122,11 @@ defaults are within 3% of the best, too. [tuning.json](tuning.json)
 
 def main() -> None:
     """Draw the plots and render the page."""
+    folder = results.page_folder()
     found = {name: read(name) for name in NAMES}
     files = found["long_file"]["files"]
-    draw_cost(files.values())
-    draw_queries(found["index"]["rows"])
+    draw_cost(folder / COST, files.values())
+    draw_queries(folder / QUERIES, found["index"]["rows"])
     shares = found["serving"]["summary"]["fp32"]["share_by_clips"]
     page = PAGE.format(
         machines=tables.machines(found),
@@ -151,7 +152,7 @@ def main() -> None:
         modifier=found["modifier"]["by_stored_clip"],
         tuning=tables.tuning_table(found["tuning"]),
     )
-    (results.FOLDER / "engine.md").write_text(page, encoding="utf-8")
+    (folder / "engine.md").write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Renders ``docs/results/README.md`` from the results files and the default bundle.
 
-    python benchmarks/report.py
+    python benchmarks/report.py [FOLDER]
 
 Every figure on that page stands in one of the files it names.
 """
@@ -102,7 +102,7 @@ def main() -> None:
         http=service["embed_5_s_clip"]["over_http_ms"],
         alone=service["embed_5_s_clip"]["decode_and_encode_in_process_ms"],
     )
-    (results.FOLDER / "README.md").write_text(page, encoding="utf-8")
+    (results.page_folder() / "README.md").write_text(page, encoding="utf-8")
 
 
 def read(name: str) -> dict[str, Any]:

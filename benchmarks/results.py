@@ -30,6 +30,11 @@ def write(name: str, figures: dict[str, Any]) -> None:
     sys.stdout.write(text)
 
 
+def page_folder() -> Path:
+    """Return where a page goes: the folder the command names, else ``docs/results``."""
+    return Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
+
+
 def name_place(word: str) -> str:
     """Return a word of the command; of a place on this machine only its name."""
     return Path(word).name if Path(word).is_absolute() else word

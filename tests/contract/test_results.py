@@ -1,0 +1,36 @@
+"""The pages of results show what stands in the results files beside them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from training.changed.page import write_page as write_changed
+from training.evaluation.report import write_report
+from training.towers.page import write_page as write_retrieval
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "docs" / "results"
+PAGES = sorted(page.name for page in RESULTS.glob("*.md"))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the commands write now from the files that are there."""
+    folder = tmp_path_factory.mktemp("results")
+    shutil.copytree(RESULTS, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.md"))
+    for write in (write_report, write_changed, write_retrieval):
+        write(folder)
+    for command in ("report.py", "engine_report.py"):
+        subprocess.run([sys.executable, ROOT / "benchmarks" / command, folder], check=True)
+    return folder
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_shows_the_figures_of_its_files(name: str, written: Path) -> None:
+    committed = (RESULTS / name).read_text("utf-8")
+    assert committed == (written / name).read_text("utf-8"), "make the page anew, as it says"
