@@ -22,6 +22,7 @@ from training.evaluation.rows import (
     name,
     others,
     runs_of,
+    samples,
     table,
     weight,
 )
@@ -70,9 +71,9 @@ the same shape, and were not run: {absent}.
 
 ## Separability
 
-A is added to B; A is then searched for among the other clips, B left out, by the mixture (weight
-0) and by what is left when a part of B is taken away. No encoder has heard any of the clips, or
-of their recordings. [separation.json](separation.json)
+A is added to B, at -10 to 10 dB over it; A is then searched for among the other clips, B left out,
+by the mixture and by what is left when the part w of B is taken away. No encoder has heard any of
+the clips, or of their recordings. [separation.json](separation.json)
 
 {separation}
 
@@ -140,7 +141,7 @@ def write_report(results: Path) -> Path:
         draw_separation(results / separation_picture(row), row)
     verdicts = [
         *bgknown_verdicts(by_loss),
-        separation_verdict(separation),
+        separation_verdict(_by_lambda(separation)),
         *height_verdicts(by_loss, linear),
     ]
     run = {row["task"] for row in linear}
@@ -156,8 +157,10 @@ def write_report(results: Path) -> Path:
         linear_paper=_linear_paper(),
         linear=_linear_table(linear),
         absent=", ".join(TASKS[task].title for task in paper.LINEAR_TASKS if task not in run),
-        separation=table(_separation_head(), _separation_rows(separation)),
-        pictures="\n".join(f"![{name(row)}]({separation_picture(row)})\n" for row in separation),
+        separation=_separation_table(separation),
+        pictures="\n".join(
+            f"![{name(row)}]({separation_picture(row)})\n" for row in _by_lambda(separation)
+        ),
     )
     if trials := read_rows(results / TRIALS):
         tried = {weight(row) for row in trials}
@@ -237,7 +240,7 @@ def _linear_table(rows: Sequence[Row]) -> str:
     """Write a line for each encoder and a column for each task."""
     tasks = sorted({_task(row) for row in rows})
     found: dict[str, dict[str, Row]] = {}
-    for row in sorted(rows, key=lambda row: (weight(row) is not None, weight(row) or 0.0)):
+    for row in _by_lambda(rows):
         found.setdefault(encoder_name(row), {})[_task(row)] = row
     lines = (
         (name, *(_cell(by_task[task]) if task in by_task else "" for task in tasks))
@@ -258,31 +261,35 @@ def _cell(row: Row) -> str:
     return accuracy(row["accuracy"]) + (f" ({note})" if note else "")
 
 
-def _separation_head() -> Sequence[str]:
+def _separation_table(rows: Sequence[Row]) -> str:
+    """Write a line for each encoder and a column for each level of A."""
+    levels = sorted({snr_db for row in rows for snr_db in row["by_snr_db_and_weight"]}, key=float)
+    ranks = [f"median rank, A at {float(snr_db):g} dB" for snr_db in levels]
+    head = ("encoder", "w", *ranks, "A first, at 0 dB", "cosine gained, at 0 dB")
+    return table(head, (_separation_line(row, levels) for row in _by_lambda(rows)))
+
+
+def _separation_line(row: Row, levels: Sequence[str]) -> Sequence[str]:
+    weight = f"{row['reference_weight']:g}"
+    by_level = row["by_snr_db_and_weight"]
+    before, after = by_level["0"]["0"], by_level["0"][weight]
     return (
-        "encoder",
-        "weight w",
-        "A over B [dB]",
-        "median rank: mixture",
-        "median rank: minus w B",
-        "A first: mixture",
-        "A first: minus w B",
-        "cosine gained",
+        encoder_name(row),
+        weight,
+        *(_ranks(by_level[snr_db]["0"], by_level[snr_db][weight]) for snr_db in levels),
+        f"{before['first']:.1%} to {after['first']:.1%}",
+        f"{after['cosine'] - before['cosine']:+.3f}",
     )
 
 
-def _separation_rows(rows: Sequence[Row]) -> Iterator[Sequence[str]]:
-    for row in rows:
-        weight = f"{row['reference_weight']:g}"
-        for snr_db, by_weight in row["by_snr_db_and_weight"].items():
-            before, after = by_weight["0"], by_weight[weight]
-            yield (
-                f"`{row['encoder']['id']}`",
-                weight,
-                snr_db,
-                f"{before['median_rank']:g}",
-                f"{after['median_rank']:g}",
-                f"{before['first']:.1%}",
-                f"{after['first']:.1%}",
-                f"{after['cosine'] - before['cosine']:+.3f}",
-            )
+def _ranks(before: dict[str, float], after: dict[str, float]) -> str:
+    return f"{before['median_rank']:g} to {after['median_rank']:g}"
+
+
+def _by_lambda(rows: Iterable[Row]) -> list[Row]:
+    """Put what was never trained first, then what was, by lambda and by what it has heard."""
+
+    def place(row: Row) -> tuple[bool, float, int, str]:
+        return weight(row) is not None, weight(row) or 0.0, samples(row), row["encoder"]["id"]
+
+    return sorted(rows, key=place)
