@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from training.evaluation.interval import apart
 from training.evaluation.rows import Row, samples, table, with_defaults
 
 # The recipe's name and its place in the sweep, not settings of training.
@@ -32,8 +31,8 @@ def _trials_table(rows: Sequence[Row]) -> str:
     """Compare rows of runs of one length, each with the most common settings.
 
     A setting that differs between the rows names a trial where it is not the most common one;
-    the trial without such a setting is the base. The seeds agree on a difference at (a) if no run
-    of one trial lies between those of the other.
+    the trial without such a setting is the base. Runs of one seed are compared, which begin with
+    the same weights and hear the same crops.
     """
     settings = [_settings(row) for row in rows]
     usual = _most_common(settings)
@@ -55,19 +54,28 @@ def _line(name: str, runs: Sequence[Row], base: Sequence[Row]) -> Sequence[str]:
         str(len(runs)),
         f"{fmean(map(samples, runs)):,.0f}",
         f"{fmean(_accuracies(runs, 'a')):.1f}",
-        _against(_accuracies(runs, "a"), _accuracies(base, "a")) if name else "",
+        _against(_by_seed(runs), _by_seed(base)) if name else "",
         f"{fmean(_accuracies(runs, 'mix')):.1f}",
         f"{fmean(row['esc50_folds_1_3_to_4_5']['mean'] for row in runs):.1f}",
         f"{fmean(before):g} to {fmean(after):g}",
     )
 
 
-def _against(ours: Sequence[float], base: Sequence[float]) -> str:
-    if not base:
+def _against(ours: Mapping[int, float], base: Mapping[int, float]) -> str:
+    gains = [ours[seed] - base[seed] for seed in sorted(ours.keys() & base.keys())]
+    if not gains:
         return "nothing to compare with"
-    enough = min(len(ours), len(base)) > 1
-    said = "seeds agree" if enough and apart(ours, base) else "undecided"
-    return f"{fmean(ours) - fmean(base):+.1f}, {said}"
+    if len(gains) == 1:
+        return f"{gains[0]:+.1f}, one seed"
+    agree = min(gains) > 0 or max(gains) < 0
+    each = ", ".join(f"{gain:+.1f}" for gain in gains)
+    return f"{fmean(gains):+.1f} ({each}), seeds {'agree' if agree else 'differ'}"
+
+
+def _by_seed(rows: Iterable[Row]) -> dict[int, float]:
+    return {
+        row["encoder"]["recipe"]["seed"]: row["bgknown_by_accuracy"]["a"]["mean"] for row in rows
+    }
 
 
 def _accuracies(rows: Iterable[Row], setting: str) -> list[float]:

@@ -18,19 +18,25 @@ def test_a_trial_is_named_by_the_setting_that_is_its_own() -> None:
     rows = [
         *runs(40, 42),
         *runs(45, 46, optim={"batch_size": 64}),
-        *runs(41, 44, views={"crop": True}),
+        *runs(37, 43, views={"crop": True}),
     ]
     found = lines(*rows)
     assert set(found) == {"the recipe", "`optim.batch_size=64`", "`views.crop=true`"}
     assert "| 2 | 100,000 | 41.0 |" in found["the recipe"]
-    assert "| 45.5 | +4.5, seeds agree |" in found["`optim.batch_size=64`"]
-    assert "| 42.5 | +1.5, undecided |" in found["`views.crop=true`"]
+    assert "| 45.5 | +4.5 (+5.0, +4.0), seeds agree |" in found["`optim.batch_size=64`"]
+    assert "| 40.0 | -1.0 (-3.0, +1.0), seeds differ |" in found["`views.crop=true`"]
     assert "| 30.0 | 60.0 | 100 to 10 |" in found["the recipe"]
 
 
-def test_one_seed_decides_nothing() -> None:
-    found = lines(*runs(40, 42), *runs(60, optim={"batch_size": 64}))
-    assert "+19.0, undecided" in found["`optim.batch_size=64`"]
+def test_runs_of_one_seed_are_compared() -> None:
+    found = lines(*runs(40, 60), *runs(41, optim={"batch_size": 64}))
+    assert "| 41.0 | +1.0, one seed |" in found["`optim.batch_size=64`"]
+
+
+def test_runs_of_other_seeds_are_not_compared() -> None:
+    _, other = runs(60, 41, optim={"batch_size": 64})
+    found = lines(*runs(40), other)
+    assert "nothing to compare with" in found["`optim.batch_size=64`"]
 
 
 def test_names_and_seeds_are_no_settings() -> None:
@@ -54,6 +60,6 @@ def test_runs_are_compared_with_those_of_their_own_length() -> None:
         *runs(40, samples_seen=30_000, views={"crop": True}),
     ]
     first, second = trials_tables([*long, *short]).split("\n\n")
-    assert "| 30,000 | 40.0 | -2.5, undecided |" in first
+    assert "| 30,000 | 40.0 | -2.0, one seed |" in first
     assert "| 51.0 |" in second
-    assert "| 53.0 | +2.0, undecided |" in second
+    assert "| 53.0 | +3.0, one seed |" in second
