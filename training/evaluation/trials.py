@@ -57,7 +57,7 @@ def _line(name: str, runs: Sequence[Row], base: Sequence[Row]) -> Sequence[str]:
         _against(_by_seed(runs), _by_seed(base)) if name else "",
         f"{fmean(_accuracies(runs, 'mix')):.1f}",
         f"{fmean(row['esc50_folds_1_3_to_4_5']['mean'] for row in runs):.1f}",
-        f"{fmean(before):g} to {fmean(after):g}",
+        f"{round(fmean(before), 1):g} to {round(fmean(after), 1):g}",
     )
 
 
