@@ -19,7 +19,7 @@ DEV := .venv/dev
 TRAIN := $(DEV)/bin/minuend-train
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: setup text-encoder demo run test browser-test container-test lint format docs reference figures bench bench-engine bundle towers changes image clean
+.PHONY: setup text-encoder demo run test browser-test container-test lint format docs reference figures bench bench-engine bundle towers changes separation image clean
 
 setup: $(SERVICE)/.ready $(DEV)/.ready  ## both environments: the service's, and the one for training and tests
 
@@ -98,13 +98,14 @@ bench-engine: $(DEV)/.ready $(SERVICE)/.ready  ## measure the engine; SCENES=fol
 
 bundle: $(DEV)/.ready $(SERVICE)/.ready  ## rebuild all that depends on the encoder of CHECKPOINT; DATA=manifest for towers and calibration
 	$(TRAIN) export $(CHECKPOINT) --out $(BUNDLE)
-	test -z "$(DATA)" || $(MAKE) towers changes
+	test -z "$(DATA)" || $(MAKE) towers changes separation
 	$(SERVICE)/bin/minuend check $(BUNDLE)
 ifeq ($(BUNDLE),$(SHIPPED))
 	$(SERVICE)/bin/python benchmarks/demo_difference.py
 	$(SERVICE)/bin/python benchmarks/precision.py
 	$(MAKE) figures
 	$(SERVICE)/bin/python benchmarks/report.py
+	$(DEV)/bin/python benchmarks/engine_report.py
 endif
 
 towers: $(DEV)/.ready text-encoder  ## train, measure and export the towers of BUNDLE; DATA=manifest
@@ -119,6 +120,10 @@ changes: $(DEV)/.ready  ## let BUNDLE tell whether something was added, and meas
 	$(TRAIN) calibrate $(BUNDLE) --data $(DATA) --cache $(CACHE)
 	$(TRAIN) evaluate changed $(BUNDLE) --data $(DATA) --cache $(CACHE) --results $(RESULTS)
 	$(TRAIN) evaluate changed-page --results $(RESULTS)
+
+separation: $(DEV)/.ready  ## measure whether BUNDLE finds what was added; DATA=manifest
+	$(TRAIN) evaluate separation $(DATA) --encoder $(BUNDLE) --cache $(CACHE) --results $(RESULTS)
+	$(TRAIN) evaluate report --results $(RESULTS)
 
 image:
 	docker build --network host --tag minuend:latest .

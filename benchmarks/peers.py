@@ -10,7 +10,7 @@ tried with batches as well. Each has the upload and the answer that cost it leas
 
 All servers are up all the time and loaded in short turns, each turn in another order: what else
 happens on the machine then falls on all of them alike. Those whose turn it is not are stopped:
-LitServe with batches looks for work a hundred times a second and takes time of the cores for it.
+LitServe with batches takes time of the cores also while it has nothing to do.
 """
 
 from __future__ import annotations

@@ -56,7 +56,8 @@ deviation of unit-length embeddings, times the square root of their number: 0 wo
 |---|---|---|---|---|---|---|---|
 {steps}
 
-The limit is the rate of a matrix product of the encoder's shape in the same run, {limit:.0f} GFLOP/s.
+The limit is the rate of the matrix products that the one-sided step consists of, in the same run:
+{limit:.0f} GFLOP/s.
 {bfloat16}[training_step.json](training_step.json)
 
 ## The service
@@ -68,7 +69,7 @@ resident when idle. Its environment has {size} MB and {torch} torch. A lone `/em
 """
 
 BFLOAT16 = """The aim of 30 and 24 samples/s was set on a processor that multiplies in bfloat16. This one has no such
-instructions, and in float32 its ceiling is about {one:.0f} and {two:.0f} samples/s.
+instructions, and in float32 its ceiling is about {:.0f} and {:.0f} samples/s.
 """
 
 
@@ -93,7 +94,7 @@ def main() -> None:
         limit=limit,
         bfloat16=""
         if "bf16" in step["hardware"]["instructions"]
-        else BFLOAT16.format(one=limit / 5.0, two=limit / 6.3),
+        else BFLOAT16.format(*(limit / it["gflop_per_sample"] for it in variants.values())),
         service_machine=machine(service),
         ready=service["ready_after_s"],
         memory=service["idle_memory_mb"],

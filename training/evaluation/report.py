@@ -28,7 +28,12 @@ from training.evaluation.rows import (
 )
 from training.evaluation.tasks import TASKS
 from training.evaluation.trials import trials_tables
-from training.evaluation.verdicts import bgknown_verdicts, height_verdicts, separation_verdict
+from training.evaluation.verdicts import (
+    bgknown_verdicts,
+    height_verdicts,
+    separation_verdict,
+    untrained_verdicts,
+)
 from training.results import read_rows
 
 PAGE = "paper.md"
@@ -109,7 +114,8 @@ TRIALS_TEXT = """
 
 Runs of equal compute that differ in a setting; (a) and Mix are by validation accuracy. Against the
 recipe, runs of one seed are compared, which begin with the same weights and hear the same crops:
-the mean of the differences, and that of each seed. Two seeds agree by chance every other time.
+the mean of the differences, and that of each seed. A difference counts where no seed of the one
+lies between those of the other; with fewer than two seeds a side it is undecided.
 [{file}]({file})
 
 {trials}
@@ -131,6 +137,7 @@ def write_report(results: Path) -> Path:
     bgknown, linear, separation = (
         read_rows(results / file) for file in (BGKNOWN, LINEAR, SEPARATION)
     )
+    separation = _by_lambda(separation)
     whole = [row for row in bgknown if row["key"]["coefficient"] == 1.0]
     by_loss, by_accuracy = (
         [row for row in whole if row["key"]["monitor"] == monitor]
@@ -142,7 +149,8 @@ def write_report(results: Path) -> Path:
         draw_separation(results / separation_picture(row), row)
     verdicts = [
         *bgknown_verdicts(by_loss),
-        separation_verdict(_by_lambda(separation)),
+        separation_verdict(separation),
+        *untrained_verdicts(linear),
         *height_verdicts(by_loss, linear),
     ]
     run = {row["task"] for row in linear}
@@ -159,9 +167,7 @@ def write_report(results: Path) -> Path:
         linear=_linear_table(linear),
         absent=", ".join(TASKS[task].title for task in paper.LINEAR_TASKS if task not in run),
         separation=_separation_table(separation),
-        pictures="\n".join(
-            f"![{name(row)}]({separation_picture(row)})\n" for row in _by_lambda(separation)
-        ),
+        pictures="\n".join(f"![{name(row)}]({separation_picture(row)})\n" for row in separation),
     )
     if trials := read_rows(results / TRIALS):
         tried = {weight(row) for row in trials}
@@ -267,17 +273,17 @@ def _separation_table(rows: Sequence[Row]) -> str:
     levels = sorted({snr_db for row in rows for snr_db in row["by_snr_db_and_weight"]}, key=float)
     ranks = [f"median rank, A at {float(snr_db):g} dB" for snr_db in levels]
     head = ("encoder", "w", *ranks, "A first, at 0 dB", "cosine gained, at 0 dB")
-    return table(head, (_separation_line(row, levels) for row in _by_lambda(rows)))
+    return table(head, (_separation_line(row, levels) for row in rows))
 
 
 def _separation_line(row: Row, levels: Sequence[str]) -> Sequence[str]:
-    weight = f"{row['reference_weight']:g}"
+    w = f"{row['reference_weight']:g}"
     by_level = row["by_snr_db_and_weight"]
-    before, after = by_level["0"]["0"], by_level["0"][weight]
+    before, after = by_level["0"]["0"], by_level["0"][w]
     return (
         encoder_name(row),
-        weight,
-        *(_ranks(by_level[snr_db]["0"], by_level[snr_db][weight]) for snr_db in levels),
+        w,
+        *(_ranks(by_level[snr_db]["0"], by_level[snr_db][w]) for snr_db in levels),
         f"{before['first']:.1%} to {after['first']:.1%}",
         f"{after['cosine'] - before['cosine']:+.3f}",
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from training.evaluation.interval import apart
 from training.evaluation.rows import Row, samples, table, with_defaults
 
 # The recipe's name and its place in the sweep, not settings of training.
@@ -32,7 +33,8 @@ def _trials_table(rows: Sequence[Row]) -> str:
 
     A setting that differs between the rows names a trial where it is not the most common one;
     the trial without such a setting is the base. Runs of one seed are compared, which begin with
-    the same weights and hear the same crops.
+    the same weights and hear the same crops; they agree on a difference at (a) if no run of one
+    trial lies between those of the other.
     """
     settings = [_settings(row) for row in rows]
     usual = _most_common(settings)
@@ -62,14 +64,15 @@ def _line(name: str, runs: Sequence[Row], base: Sequence[Row]) -> Sequence[str]:
 
 
 def _against(ours: Mapping[int, float], base: Mapping[int, float]) -> str:
-    gains = [ours[seed] - base[seed] for seed in sorted(ours.keys() & base.keys())]
-    if not gains:
+    seeds = sorted(ours.keys() & base.keys())
+    if not seeds:
         return "nothing to compare with"
-    if len(gains) == 1:
-        return f"{gains[0]:+.1f}, one seed"
-    agree = min(gains) > 0 or max(gains) < 0
+    gains = [ours[seed] - base[seed] for seed in seeds]
+    if len(seeds) == 1:
+        return f"{gains[0]:+.1f}, undecided"
+    decided = apart([ours[seed] for seed in seeds], [base[seed] for seed in seeds])
     each = ", ".join(f"{gain:+.1f}" for gain in gains)
-    return f"{fmean(gains):+.1f} ({each}), seeds {'agree' if agree else 'differ'}"
+    return f"{fmean(gains):+.1f} ({each}), {'seeds agree' if decided else 'undecided'}"
 
 
 def _by_seed(rows: Iterable[Row]) -> dict[int, float]:

@@ -53,6 +53,25 @@ def separation_verdict(rows: Sequence[Row]) -> str:
     return f"Subtraction halves the median rank of A at 0 dB on unheard clips: {found}."
 
 
+def untrained_verdicts(linear: Sequence[Row]) -> Iterator[str]:
+    """Name the tasks at which random initialisation beats encoders that were trained."""
+    for base in linear:
+        if base["encoder"]["kind"] != "random":
+            continue
+        worse = [
+            f"`{row['encoder']['id']}` {row['accuracy']['mean']:.1f} %"
+            for row in linear
+            if weight(row) is not None
+            and (row["task"], row["train_folds"]) == (base["task"], base["train_folds"])
+            and row["accuracy"]["mean"] < base["accuracy"]["mean"]
+        ]
+        if worse:
+            yield (
+                f"On `{base['task']}` {encoder_name(base)} beats encoders that were trained: "
+                f"{base['accuracy']['mean']:.1f} %, {', '.join(worse)}."
+            )
+
+
 def height_verdicts(bgknown: Sequence[Row], linear: Sequence[Row]) -> Iterator[str]:
     """Hold the encoder that heard most, and nothing tested on, against the heights aimed at."""
     clean = trained_cleanly(bgknown)

@@ -24,13 +24,18 @@ def test_a_trial_is_named_by_the_setting_that_is_its_own() -> None:
     assert set(found) == {"the recipe", "`optim.batch_size=64`", "`views.crop=true`"}
     assert "| 2 | 100,000 | 41.0 |" in found["the recipe"]
     assert "| 45.5 | +4.5 (+5.0, +4.0), seeds agree |" in found["`optim.batch_size=64`"]
-    assert "| 40.0 | -1.0 (-3.0, +1.0), seeds differ |" in found["`views.crop=true`"]
+    assert "| 40.0 | -1.0 (-3.0, +1.0), undecided |" in found["`views.crop=true`"]
     assert "| 30.0 | 60.0 | 100 to 10 |" in found["the recipe"]
 
 
 def test_runs_of_one_seed_are_compared() -> None:
     found = lines(*runs(40, 60), *runs(41, optim={"batch_size": 64}))
-    assert "| 41.0 | +1.0, one seed |" in found["`optim.batch_size=64`"]
+    assert "| 41.0 | +1.0, undecided |" in found["`optim.batch_size=64`"]
+
+
+def test_a_gain_smaller_than_what_seeds_differ_by_is_undecided() -> None:
+    found = lines(*runs(40, 44), *runs(41, 45, optim={"batch_size": 64}))
+    assert "+1.0 (+1.0, +1.0), undecided" in found["`optim.batch_size=64`"]
 
 
 def test_runs_of_other_seeds_are_not_compared() -> None:
@@ -60,6 +65,6 @@ def test_runs_are_compared_with_those_of_their_own_length() -> None:
         *runs(40, samples_seen=30_000, views={"crop": True}),
     ]
     first, second = trials_tables([*long, *short]).split("\n\n")
-    assert "| 30,000 | 40.0 | -2.0, one seed |" in first
+    assert "| 30,000 | 40.0 | -2.0, undecided |" in first
     assert "| 51.0 |" in second
-    assert "| 53.0 | +3.0, one seed |" in second
+    assert "| 53.0 | +3.0, undecided |" in second

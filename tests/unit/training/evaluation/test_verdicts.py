@@ -2,7 +2,12 @@ from __future__ import annotations
 
 from tiny_results import bgknown, encoder, linear, separation
 
-from training.evaluation.verdicts import bgknown_verdicts, height_verdicts, separation_verdict
+from training.evaluation.verdicts import (
+    bgknown_verdicts,
+    height_verdicts,
+    separation_verdict,
+    untrained_verdicts,
+)
 
 BASE = bgknown(encoder(0.0, "base"), 50, 48, 44, 40)
 OTHER_BASE = bgknown(encoder(0.0, "base", seed=43), 52, 48, 44, 40)
@@ -69,3 +74,16 @@ def test_half_the_rank_is_met_or_not() -> None:
     assert "`good` 20 to 10, met; `poor` 20 to 11, not met." in said
     assert "log-mel" not in said
     assert "not yet measured" in separation_verdict([])
+
+
+def test_a_task_that_random_initialisation_does_better_at_is_named() -> None:
+    run, random = encoder(0.5, "run"), encoder(None, "random:0")
+    rows = [
+        linear(run, "words", 80.0, train_folds=None),
+        linear(run, "notes", 40.0, train_folds=None),
+        linear(random, "words", 85.0, train_folds=None),
+        linear(random, "notes", 30.0, train_folds=None),
+    ]
+    (said,) = untrained_verdicts(rows)
+    assert "On `words` random initialisation, seed 0 beats" in said
+    assert "85.0 %, `run` 80.0 %" in said
