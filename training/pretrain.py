@@ -23,7 +23,7 @@ from training.provenance import git_commit
 from training.recipe import Recipe
 from training.run import Progress, measure_statistics, new_state, restore_run, save_run
 from training.sampler import CropSampler
-from training.schedules import learning_rate
+from training.schedules import ema_decay, learning_rate
 from training.step import TrainState, train_step
 from training.store import ClipStore, open_store
 from training.watch import Watch
@@ -172,6 +172,7 @@ class PretrainingRun:
         self, step: int, crops: Float32[np.ndarray, "batch samples"], n_steps: int
     ) -> dict[str, float]:
         rate = learning_rate(step, n_steps, self.recipe.optim)
+        decay = ema_decay(step, n_steps, self.recipe.optim)
         for group in self.state.optimiser.param_groups:
             group["lr"] = rate
         metrics = train_step(
@@ -180,9 +181,10 @@ class PretrainingRun:
             step_generator(self.recipe.seed, self.processes.rank, step, self.device),
             recipe=self.recipe,
             precision=self.precision,
+            ema_decay=decay,
         )
         self.watch.check(step, metrics)
-        return asdict(metrics) | {"learning_rate": rate}
+        return asdict(metrics) | {"learning_rate": rate, "ema_decay": decay}
 
     def _batches(
         self, first: int, last: int

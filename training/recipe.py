@@ -89,6 +89,7 @@ class OptimRecipe(Section):
         warmup_steps: Steps over which the rate rises from 0.
         schedule: What the rate does afterwards: stay, or fall to 0 along a cosine.
         ema_decay: Share of the target that stays at each step.
+        ema_schedule: What that share does: stay, or rise to 1 along a cosine.
     """
 
     epochs: Annotated[int, Field(ge=1)] = 100
@@ -97,6 +98,7 @@ class OptimRecipe(Section):
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     schedule: Literal["constant", "cosine"] = "constant"
     ema_decay: Annotated[float, Field(ge=0.0, le=1.0)] = 0.99
+    ema_schedule: Literal["constant", "cosine"] = "constant"
 
 
 class ComputeRecipe(Section):

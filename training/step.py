@@ -64,6 +64,7 @@ def train_step(
     *,
     recipe: Recipe,
     precision: torch.dtype = torch.float32,
+    ema_decay: float | None = None,
 ) -> StepMetrics:
     """Do one step of BYOL-A with the difference loss; no files, clocks or global randomness.
 
@@ -73,6 +74,7 @@ def train_step(
         generator: Source of all randomness of the step.
         recipe: Augmentation, objective and average.
         precision: What matrix products are computed in.
+        ema_decay: Share of the target that stays; None for that of the recipe.
     """
     with record_function("augmentation"):
         views = make_views(state, clips, generator, recipe)
@@ -86,7 +88,8 @@ def train_step(
         gradients = [p.grad for p in state.online.parameters() if p.grad is not None]
         gradient_norm = torch.nn.utils.get_total_norm(gradients)
         state.optimiser.step()
-        update_average(state.target, state.online, recipe.optim.ema_decay)
+        decay = recipe.optim.ema_decay if ema_decay is None else ema_decay
+        update_average(state.target, state.online, decay)
     return StepMetrics(
         loss=float(loss.detach()),
         byol=float(losses.byol.detach()),

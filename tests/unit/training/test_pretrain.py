@@ -30,7 +30,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
 
 @pytest.fixture
 def recipe() -> Recipe:
-    return tiny_run.recipe(optim={"schedule": "cosine", "warmup_steps": 1})
+    return tiny_run.recipe(
+        optim={"schedule": "cosine", "warmup_steps": 1, "ema_decay": 0.6, "ema_schedule": "cosine"}
+    )
 
 
 def losses(run: Path) -> dict[float, tuple[float, float, float]]:
@@ -61,6 +63,8 @@ def test_a_run_hears_every_clip_once_an_epoch_and_writes_down_what_it_did(
     assert all(line["embedding_std"] > 0.02 for line in lines)
     rates = [line["learning_rate"] for line in lines]
     assert rates == pytest.approx([1e-3, 1e-3, 7.5e-4, 2.5e-4])
+    shares = [line["ema_decay"] for line in lines]
+    assert shares == pytest.approx([0.6, 0.6586, 0.8, 0.9414], abs=1e-4)
 
 
 def test_a_resumed_run_is_the_run_that_never_stopped(

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from training.recipe import OptimRecipe
-from training.schedules import learning_rate
+from training.schedules import ema_decay, learning_rate
 
 
 def test_a_constant_rate_stays() -> None:
@@ -36,3 +36,17 @@ def test_a_cosine_falls_to_nothing_after_the_last_step() -> None:
 def test_a_run_shorter_than_its_warm_up_only_warms_up() -> None:
     recipe = OptimRecipe(learning_rate=1.0, warmup_steps=10, schedule="cosine")
     assert [learning_rate(step, 3, recipe) for step in range(3)] == pytest.approx([0.1, 0.2, 0.3])
+
+
+def test_the_share_of_the_target_that_stays_is_constant_unless_asked_otherwise() -> None:
+    recipe = OptimRecipe(ema_decay=0.7)
+    assert {ema_decay(step, 100, recipe) for step in range(100)} == {0.7}
+
+
+def test_the_share_that_stays_rises_along_a_cosine_to_all_of_it_after_the_last_step() -> None:
+    recipe = OptimRecipe(ema_decay=0.8, ema_schedule="cosine")
+    shares = [ema_decay(step, 100, recipe) for step in range(100)]
+    assert shares[0] == pytest.approx(0.8)
+    assert shares[50] == pytest.approx(0.9)
+    assert all(earlier < later < 1 for earlier, later in itertools.pairwise(shares))
+    assert ema_decay(100, 100, recipe) == pytest.approx(1)

@@ -98,6 +98,14 @@ def test_the_target_gets_no_gradient_and_keeps_its_own_statistics() -> None:
         assert not torch.equal(buffer, online[name])
 
 
+def test_the_run_may_tell_how_much_of_the_target_stays() -> None:
+    recipe = tiny_run.recipe(optim={"ema_decay": 0.5})
+    state = tiny_run.state(recipe)
+    before = weights_of(state.target)
+    train_step(state, tiny_run.crops(BATCH), generator(), recipe=recipe, ema_decay=1.0)
+    assert all(torch.equal(p, before[name]) for name, p in state.target.named_parameters())
+
+
 def test_both_losses_fall_on_a_batch_heard_again_and_again() -> None:
     recipe = tiny_run.recipe()
     state = tiny_run.state(recipe)
