@@ -92,11 +92,20 @@ def _others(found: dict[str, Any]) -> Iterator[Aim]:
     yield _most("burst, normal again", "within 2 s", after_s, 2, "{:.1f} s")
     text_ms = found["modifier"]["by_stored_clip"]["new_text_adds_ms"]
     yield _most("an unseen text in a search", "at most 10 ms", text_ms, 10, "{:.1f} ms")
-    for name in ("one-sided", "symmetric"):
-        share = found["training_step"][name]["share_of_arithmetic_limit"]
+    for step, it in steps(found["training_step"]).items():
+        share = it["share_of_arithmetic_limit"]
         yield Aim(
-            f"training step, {name}, of the limit", "at least 80%", share, share >= 0.8, "{:.0%}"
+            f"training step, {step}, of the limit", "at least 80%", share, share >= 0.8, "{:.0%}"
         )
+
+
+def steps(training_step: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the figures of each training step by what it is: its loss and its precision."""
+    return {
+        f"{name.partition(',')[0]}, {it['precision']}": it
+        for name, it in training_step.items()
+        if isinstance(it, dict) and "share_of_arithmetic_limit" in it
+    }
 
 
 def _most(what: str, aim: str, value: float, most: float, form: str) -> Aim:

@@ -11,6 +11,7 @@ import engine_tables as tables
 import results
 from engine_aims import aim_rows
 from engine_plots import COST, QUERIES, draw_cost, draw_queries
+from engine_processors import processors_table
 from report import read
 
 NAMES = (
@@ -58,6 +59,14 @@ documentation says. Ours over theirs, so that more than 1 is in our favour; "p99
 ours with as many clients. [peers.json](peers.json)
 
 {peers}
+
+## On other processors
+
+What is around the encoder weighs more where it is faster, and so does what is around the matrix
+products of a training step. The latest measurement on each processor, as it names itself, with
+the last of its instructions that count here; [processors](processors) has the files.
+
+{processors}
 
 ## What a clip costs by its length
 
@@ -134,6 +143,7 @@ def main() -> None:
         serving=tables.serving_table(found["serving"]),
         by_clips=", ".join(f"{name} {share:.0%}" for name, share in shares.items()),
         peers=tables.peers_table(found["peers"]),
+        processors=processors_table(),
         cost=COST,
         precision=found["long_file"]["precision"],
         hour=files["3600 s"],

@@ -120,7 +120,7 @@ def main() -> None:
     versions = {it.name: version(it, environments / it.environment / "bin") for it in peers}
     missing = [it.name for it in PEERS if it not in peers]
     figures = {"versions": versions, "missing": missing, "ratios": ratios(turns), "turns": turns}
-    results.write("peers", figures)
+    results.write("peers", figures, of_processor=True)
 
 
 def rotated(targets: list[Target], turn: int) -> list[Target]:

@@ -11,6 +11,7 @@ import json
 from typing import Any
 
 import results
+from engine_aims import steps
 
 PAGE = """# What was measured
 
@@ -50,14 +51,14 @@ deviation of unit-length embeddings, times the square root of their number: 0 wo
 
 ## A training step
 
-`cpu.yaml` at batch 256 on {step_machine}, in {precision}.
+`cpu.yaml` at batch 256 on {step_machine}.
 
 | L_diff | samples/s | share of the arithmetic limit | data | augmentation | forward | backward | optimiser |
 |---|---|---|---|---|---|---|---|
 {steps}
 
-The limit is the rate of the matrix products that the one-sided step consists of, in the same run:
-{limit:.0f} GFLOP/s.
+The limit is the rate of the matrix products that the step consists of, in the same precision and
+run: {limits}.
 {bfloat16}[training_step.json](training_step.json)
 
 ## The service
@@ -77,8 +78,7 @@ def main() -> None:
     """Render the page."""
     demo, step, service = (read(name) for name in ("demo_difference", "training_step", "service"))
     bundle = json.loads((results.ROOT / "models/default/bundle.json").read_text(encoding="utf-8"))
-    variants = {name: step[name] for name in ("one-sided", "symmetric")}
-    limit = variants["one-sided"]["matrix_product_gflops"]
+    variants = steps(step)
     page = PAGE.format(
         **{name: demo[name] for name in ("pairs", "clips", "kinds", "ratio")},
         **demo["nearest_is_of_added_kind"],
@@ -90,11 +90,14 @@ def main() -> None:
         training="\n".join(training_rows()),
         steps="\n".join(step_row(name, variant) for name, variant in variants.items()),
         step_machine=machine(step),
-        precision=variants["one-sided"]["precision"],
-        limit=limit,
+        limits=" and ".join(
+            f"{limit:.0f} GFLOP/s in {precision}" for precision, limit in limits(variants).items()
+        ),
         bfloat16=""
         if "bf16" in step["hardware"]["instructions"]
-        else BFLOAT16.format(*(limit / it["gflop_per_sample"] for it in variants.values())),
+        else BFLOAT16.format(
+            *(it["matrix_product_gflops"] / it["gflop_per_sample"] for it in variants.values())
+        ),
         service_machine=machine(service),
         ready=service["ready_after_s"],
         memory=service["idle_memory_mb"],
@@ -128,6 +131,15 @@ def training_rows() -> list[str]:
         f"| {title} | {mean(lines[:tenth], name):.3f} | {mean(lines[-tenth:], name):.3f} |"
         for name, title in names.items()
     ]
+
+
+def limits(variants: dict[str, dict[str, Any]]) -> dict[str, float]:
+    """Return the rate of matrix products in each precision, by the one-sided step [GFLOP/s]."""
+    return {
+        it["precision"]: it["matrix_product_gflops"]
+        for name, it in variants.items()
+        if name.startswith("one-sided")
+    }
 
 
 def mean(lines: list[dict[str, float]], name: str) -> float:

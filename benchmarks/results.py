@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -13,10 +14,15 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "docs" / "results"
+PROCESSORS = FOLDER / "processors"
 
 
-def write(name: str, figures: dict[str, Any]) -> None:
-    """Write the figures of a benchmark to ``docs/results/NAME.json`` and to standard output."""
+def write(name: str, figures: dict[str, Any], *, of_processor: bool = False) -> None:
+    """Write the figures of a benchmark to ``docs/results/NAME.json`` and to standard output.
+
+    With `of_processor` they are kept in ``docs/results/processors`` as well, beside those of other
+    processors.
+    """
     result = {
         "command": " ".join(["python", *map(name_place, sys.argv)]),
         "date": datetime.now(UTC).date().isoformat(),
@@ -24,10 +30,19 @@ def write(name: str, figures: dict[str, Any]) -> None:
         "hardware": hardware(),
         **figures,
     }
-    FOLDER.mkdir(parents=True, exist_ok=True)
     text = json.dumps(result, indent=2) + "\n"
-    (FOLDER / f"{name}.json").write_text(text, encoding="utf-8")
+    folders = [FOLDER, *([PROCESSORS / processor_name()] if of_processor else [])]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.json").write_text(text, encoding="utf-8")
     sys.stdout.write(text)
+
+
+def processor_name() -> str:
+    """Name the processor, and the last of its instructions, as a folder: amd-epyc-avx2."""
+    found = hardware()
+    words = f"{found['processor']} {str(found['instructions']).rpartition(' ')[2]}"
+    return "-".join(re.findall(r"[a-z0-9]+", words.lower()))
 
 
 def page_folder() -> Path:

@@ -41,7 +41,7 @@ def main() -> None:
         for precision, (graph, clips) in precisions.items():
             turns[precision].append(measure(seconds, precision, graph, clips))
     summary = {precision: summarise(taken) for precision, taken in turns.items()}
-    results.write("serving", {"summary": summary, "turns": turns})
+    results.write("serving", {"summary": summary, "turns": turns}, of_processor=True)
 
 
 def measure(

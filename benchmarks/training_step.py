@@ -2,11 +2,12 @@
 
     python benchmarks/training_step.py
 
-Steps of ``cpu.yaml`` at batch 256, with the one-sided and the symmetric difference loss, each
-followed in the same run by the matrix products that it consists of, with their shapes and as often
-as they occur: that is the arithmetic limit. The second convolution counts as the product of its
-unfolded input with its weights, and so does its gradient, which is a convolution too. The first
-one, whose product would be bound by memory, and the log-mel count as nothing.
+Steps of ``cpu.yaml`` at batch 256, with the one-sided and the symmetric difference loss, in the
+precision that a recipe leaves to the processor and in float32. Each is followed in the same run by
+the matrix products that it consists of, with their shapes and as often as they occur: that is the
+arithmetic limit. The second convolution counts as the product of its unfolded input with its
+weights, and so does its gradient, which is a convolution too. The first one, whose product would be
+bound by memory, and the log-mel count as nothing.
 """
 
 from __future__ import annotations
@@ -92,7 +93,10 @@ def main() -> None:
         for name, symmetric in (("one-sided", False), ("symmetric", True)):
             overrides = [f"loss.symmetric={str(symmetric).lower()}", "optim.batch_size=256"]
             figures[name] = measure(load_recipe("cpu", overrides), store)
-    results.write("training_step", figures)
+            if choose_precision("auto", CPU) != torch.float32:
+                exact = load_recipe("cpu", [*overrides, "compute.precision=float32"])
+                figures[f"{name}, float32"] = measure(exact, store)
+    results.write("training_step", figures, of_processor=True)
 
 
 def measure(recipe: Recipe, store: ClipStore) -> dict[str, object]:

@@ -1,0 +1,56 @@
+"""The table of ``docs/results/engine.md`` that sets processors side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import results
+from engine_aims import steps
+
+Found = dict[str, dict[str, Any]]
+"""The results files of one processor, by name."""
+
+
+def processors_table() -> str:
+    """Render what was measured on each processor; what was not is left empty."""
+    processors = [read_processor(name) for name in sorted(names())]
+    columns = [dict(figures(found)) for found in processors]
+    rows = dict.fromkeys(row for column in columns for row in column)
+    heads = [processor(found) for found in processors]
+    lines = [f"| | {' | '.join(heads)} |", f"|---|{'---|' * len(heads)}"]
+    lines += [
+        f"| {row} | {' | '.join(column.get(row, '') for column in columns)} |" for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def names() -> Iterable[str]:
+    """Name the folders of processors."""
+    return (folder.name for folder in results.PROCESSORS.iterdir())
+
+
+def read_processor(name: str) -> Found:
+    """Read what was measured on a processor."""
+    files = (results.PROCESSORS / name).glob("*.json")
+    return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
+
+
+def processor(found: Found) -> str:
+    """Name the processor of some results."""
+    hardware = next(iter(found.values()))["hardware"]
+    return f"{hardware['processor']}, {hardware['instructions'].rpartition(' ')[2]}"
+
+
+def figures(found: Found) -> Iterator[tuple[str, str]]:
+    """Yield what a row is called, and its figure."""
+    for precision, it in found.get("serving", {}).get("summary", {}).items():
+        yield (
+            f"saturated, of the bare loop, {precision}",
+            f"{it['saturated_share_of_bare_loop']:.0%}",
+        )
+    for peer, ratios in found.get("peers", {}).get("ratios", {}).items():
+        yield f"throughput over {peer}", f"{ratios['throughput']:.2f}"
+    for step, it in steps(found.get("training_step", {})).items():
+        yield f"training step, {step}, of the limit", f"{it['share_of_arithmetic_limit']:.0%}"
