@@ -13,7 +13,7 @@ from jaxtyping import Float32
 from service import containers, mpeg
 from service.errors import AudioTruncatedError, AudioUndecodableError, MediaUnsupportedError
 
-BLOCK_FRAMES = 131_072
+BLOCK_FRAMES = 262_144
 
 _MEDIA_TYPES = {
     "AIFF": "audio/aiff",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
@@ -46,6 +47,19 @@ def test_clips_find_themselves_before_and_after_a_restart(
         assert server.stop(signal.SIGINT) == 0
 
     assert [clip_id for clip_id, _ in before] == list(SOUNDS)
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="Linux has it")
+def test_no_thread_of_the_server_is_interrupted_for_another_that_wakes(
+    tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    with running(tiny_bundle_path, tmp_path / "library") as server:
+        put_all(server)
+        threads = [int(it.name) for it in Path(f"/proc/{server.process.pid}/task").iterdir()]
+        policies = [os.sched_getscheduler(thread) for thread in sorted(threads)]
+
+        # The first one answers; those that libraries begin at their import come before the rest.
+        assert policies[0] == policies[-1] == os.SCHED_BATCH
 
 
 def test_a_killed_server_has_all_it_acknowledged(tiny_bundle_path: Path, tmp_path: Path) -> None:

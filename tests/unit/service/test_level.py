@@ -27,6 +27,13 @@ def test_the_level_does_not_depend_on_the_blocks(cuts: list[int]) -> None:
     assert meter.mean_square == pytest.approx(np.square(clip.astype(np.float64)).mean())
 
 
+def test_a_long_quiet_end_counts_beside_a_loud_start() -> None:
+    clip = np.full(4_000_000, 1e-3, np.float32)
+    clip[:1000] = 1.0
+
+    assert mean_square(clip) == pytest.approx(np.square(clip.astype(np.float64)).mean(), rel=1e-6)
+
+
 def test_nothing_heard_is_no_level() -> None:
     assert LevelMeter().mean_square == 0
 

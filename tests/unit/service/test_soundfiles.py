@@ -14,7 +14,7 @@ from service.soundfiles import BLOCK_FRAMES, SoundFileStream, encode_mp3
 
 @pytest.mark.parametrize(("form", "name"), [("WAV", "audio/wav"), ("FLAC", "audio/flac")])
 def test_a_file_is_read_in_blocks(form: str, name: str) -> None:
-    samples = synth.noise(0, 10.0)
+    samples = synth.noise(0, 20.0)
     stream = SoundFileStream(io.BytesIO(synth.encode(samples, form=form)))
 
     blocks = list(stream.blocks())
