@@ -112,10 +112,12 @@ compute, (a) by validation accuracy; the paper's clean accuracy is of all five f
 TRIALS_TEXT = """
 ## Recipes tried
 
-Runs of equal compute that differ in a setting; (a) and Mix are by validation accuracy. Against the
-recipe, runs of one seed are compared, which begin with the same weights and hear the same crops:
-the mean of the differences, and that of each seed. A difference counts where no seed of the one
-lies between those of the other; with fewer than two seeds a side it is undecided.
+Runs of as many samples that differ in a setting; (a) and Mix are by validation accuracy. A step
+with the symmetric loss takes longer than the others: [training_step.json](training_step.json).
+Against the recipe, runs of one seed are compared, which begin with the same weights and, in
+batches of one size, hear the same crops: the mean of the differences, and that of each seed. A
+difference counts where no seed of the one lies between those of the other; with fewer than two
+seeds a side it is undecided.
 [{file}]({file})
 
 {trials}

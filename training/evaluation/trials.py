@@ -1,4 +1,4 @@
-"""Recipes tried at equal compute: what a change of a setting did, and whether seeds agree on it."""
+"""Recipes tried on as many samples: what a change of a setting did, and whether seeds agree on it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from training.evaluation.rows import Row, samples, table, with_defaults
 # The recipe's name and its place in the sweep, not settings of training.
 NAMES = ("name", "seed")
 SAME_LENGTH = 1.05
-"""Runs whose samples differ by less are of equal compute."""
+"""Runs whose samples differ by less are compared."""
 HEAD = ("recipe", "runs", "samples", "(a)", "against it", "Mix", "ESC-50", "median rank at 0 dB")
 
 
