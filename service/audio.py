@@ -125,14 +125,13 @@ class AudioReader:
         """
         resample = _Resampler(self.source_rate_hz, self._sample_rate)
         mono = np.zeros(0, np.float32)
-        for block in self._source_blocks():
+        for block, is_last in _mark_last(self._source_blocks()):
             peak = _find_peak(block)
             mono = _mix_down(block)
             on_source(block, peak)
-            yield self._counted(resample(mono))
+            yield self._counted(resample(mono, is_last=is_last))
         if self.duration_s == 0:
             raise AudioEmptyError("the file is valid but holds no samples; at least one is needed")
-        yield self._counted(resample.flush())
         if self.n_samples == 0:
             # So few frames that they round to no sample still make one: clips have any length.
             yield self._counted(mono.mean(keepdims=True))
@@ -214,8 +213,7 @@ def resample(
         source_rate: Its rate [Hz].
         sample_rate: Rate of the result [Hz].
     """
-    resampler = _Resampler(source_rate, sample_rate)
-    return np.concatenate([resampler(samples), resampler.flush()])
+    return _Resampler(source_rate, sample_rate)(samples, is_last=True)
 
 
 def _open(source: BinaryIO) -> AbstractContextManager[_Stream]:
@@ -263,20 +261,34 @@ def _mix_down(block: Float32[np.ndarray, "frames channels"]) -> Float32[np.ndarr
     return mono
 
 
+def _mark_last(
+    blocks: Iterator[Float32[np.ndarray, "frames channels"]],
+) -> Iterator[tuple[Float32[np.ndarray, "frames channels"], bool]]:
+    """Yield each block, and whether it is the last one."""
+    block = next(blocks, None)
+    while block is not None:
+        following = next(blocks, None)
+        yield block, following is None
+        block = following
+
+
 class _Resampler:
     """Streaming resampler; what it returns in total equals resampling the whole at once."""
 
     def __init__(self, rate_in: int, rate_out: int) -> None:
-        self._stream = (
-            None
-            if rate_in == rate_out
-            else soxr.ResampleStream(rate_in, rate_out, 1, "float32", RESAMPLER_QUALITY)
-        )
+        self._rates = rate_in, rate_out
+        self._stream: soxr.ResampleStream | None = None
 
-    def __call__(self, mono: Float32[np.ndarray, " frames"]) -> Float32[np.ndarray, " samples"]:
-        return mono if self._stream is None else self._stream.resample_chunk(mono)
-
-    def flush(self) -> Float32[np.ndarray, " samples"]:
-        """Return what the filter still holds at the end of the clip."""
-        rest = np.zeros(0, np.float32)
-        return rest if self._stream is None else self._stream.resample_chunk(rest, last=True)
+    def __call__(
+        self, mono: Float32[np.ndarray, " frames"], *, is_last: bool
+    ) -> Float32[np.ndarray, " samples"]:
+        rate_in, rate_out = self._rates
+        if rate_in == rate_out:
+            return mono
+        if is_last and self._stream is None:  # the same bits as from a stream, for less
+            whole: np.ndarray = soxr.resample(mono, rate_in, rate_out, RESAMPLER_QUALITY)
+            return whole
+        if self._stream is None:
+            self._stream = soxr.ResampleStream(rate_in, rate_out, 1, "float32", RESAMPLER_QUALITY)
+        chunk: np.ndarray = self._stream.resample_chunk(mono, last=is_last)
+        return chunk

@@ -154,7 +154,7 @@ class TestMixdownAndResampling:
     @pytest.mark.parametrize(
         "rate", [4_000, 8_000, 11_025, 22_050, 44_100, 48_000, 96_000, 384_000]
     )
-    @pytest.mark.parametrize("n_samples", [100, 65_536, 65_537, 200_001])
+    @pytest.mark.parametrize("n_samples", [100, 262_144, 262_145, 600_001])
     def test_streaming_equals_resampling_at_once(self, rate: int, n_samples: int) -> None:
         samples = synth.noise(0, n_samples / rate, sample_rate=rate)
         decoded = _decode(synth.encode(samples, sample_rate=rate, form="WAV", subtype="FLOAT"))
@@ -284,7 +284,7 @@ class TestReading:
     @pytest.mark.parametrize("form", ["WAV", "FLAC", "OGG"])
     @pytest.mark.parametrize("rate", [16_000, 44_100])
     def test_blocks_are_what_decoding_gives_at_once(self, form: str, rate: int) -> None:
-        content = synth.encode(synth.noise(0, 5.0, sample_rate=rate), sample_rate=rate, form=form)
+        content = synth.encode(synth.noise(0, 20.0, sample_rate=rate), sample_rate=rate, form=form)
 
         with open_audio(io.BytesIO(content), sample_rate=16_000) as reader:
             blocks = list(reader.blocks())
