@@ -1,4 +1,4 @@
-"""Recipes tried on as many samples: what a change of a setting did, and whether seeds agree on it."""
+"""Recipes tried on as many samples: what a setting did, and whether seeds agree on it."""
 
 from __future__ import annotations
 
