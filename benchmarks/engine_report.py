@@ -60,7 +60,7 @@ ours with as many clients. [peers.json](peers.json)
 
 {peers}
 
-## On other processors
+## By processor
 
 What is around the encoder weighs more where it is faster, and so does what is around the matrix
 products of a training step. The latest measurement on each processor, as it names itself, with
