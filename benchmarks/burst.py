@@ -3,8 +3,8 @@
     .venv/service/bin/python benchmarks/burst.py [SECONDS]
 
 Capacity is what 16 clients get. Then requests come at 20 times that rate, and afterwards one at a
-time. The clips are long and the arithmetic is float32, so that the load generator, which shares the
-cores with the service, can send that many.
+time. The clips are long, at the encoder's own rate, and the arithmetic is float32, so that the load
+generator, which shares the cores with the service, can send that many.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from service.demo.server import HOST, Server
 
 TIMES = 20
 LENGTH_S = 20.0
+RATE_HZ = 16_000
 DEADLINE_S = 10.0
 PROBE_S = 5.0
 CALM = 1.5
@@ -46,6 +47,7 @@ def main() -> None:
         {
             "deadline_s": DEADLINE_S,
             "clip_s": LENGTH_S,
+            "clip_rate_hz": RATE_HZ,
             "capacity": capacity,
             "lone": lone,
             "burst": burst,
@@ -63,13 +65,14 @@ def main() -> None:
 
 def ask(server: Server, seconds: float, **options: Any) -> dict[str, Any]:
     """Load the service."""
-    shared = {"port": server.port, "headers": NPY, "duration_s": [LENGTH_S]}
-    return load.run(load.Load(seconds=seconds, **shared, **options))
+    clips = {"duration_s": [LENGTH_S], "sample_rate_hz": RATE_HZ}
+    asked = load.Load(port=server.port, headers=NPY, seconds=seconds, **clips, **options)
+    return load.run(asked)
 
 
 def probe(server: Server, calm_ms: float) -> float | None:
     """Return when a lone request was normal again after the burst [s]; None if it never was."""
-    (clip,) = make_clips(1, LENGTH_S, seed=99)
+    (clip,) = make_clips(1, LENGTH_S, seed=99, rate_hz=RATE_HZ)
     begin = time.perf_counter()
     while (start := time.perf_counter()) - begin < PROBE_S:
         connection = http.client.HTTPConnection(HOST, server.port, timeout=60)

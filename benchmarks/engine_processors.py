@@ -52,5 +52,11 @@ def figures(found: Found) -> Iterator[tuple[str, str]]:
         )
     for peer, ratios in found.get("peers", {}).get("ratios", {}).items():
         yield f"throughput over {peer}", f"{ratios['throughput']:.2f}"
+    if "precision" in found:
+        clip = found["precision"]["times_as_fast_as_float32"]["one clip of 5 s"]
+        yield "int8 over float32, one clip", f"{clip['int8']['ratio']:.2f}"
+    if "front_end" in found:
+        share = found["front_end"]["front_end_of_the_rest"]
+        yield "the log-mel, of the rest of the encoder", f"{share:.1%}"
     for step, it in steps(found.get("training_step", {})).items():
         yield f"training step, {step}, of the limit", f"{it['share_of_arithmetic_limit']:.0%}"

@@ -92,7 +92,8 @@ The log-mel takes {front_end:.1%} of the time of the rest of the encoder.
 ## A burst
 
 {burst[sent_times_capacity]:.0f} times as many requests as can be answered for
-{burst[burst][sent_in_s]:.0f} s, clips of {burst[clip_s]:.0f} s in float32, with a deadline of
+{burst[burst][sent_in_s]:.0f} s, clips of {burst[clip_s]:.0f} s at {burst[clip_rate_hz]:,} Hz
+in float32, with a deadline of
 {burst[deadline_s]:.0f} s. Answers: {statuses}. The accepted ones had a p99 of
 {burst[accepted_p99_s]:.1f} s. Memory was {burst[memory_mb][before]:.0f} MB before,
 {burst[memory_mb][peak]:.0f} MB at most and {burst[memory_mb][after]:.0f} MB after. {normal}

@@ -53,6 +53,7 @@ def main() -> None:
             "processor_ms": {name: round(1e3 * value, 2) for name, value in medians.items()},
             "front_end_of_the_rest": round(medians["front_end"] / encoder, 3),
         },
+        of_processor=True,
     )
 
 

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clips import make_clips
+from clips import SAMPLE_RATE_HZ, make_clips
 
 HOST = "127.0.0.1"
 N_CLIPS = 48
@@ -40,6 +40,7 @@ class Load:
         rate_hz: Requests a second, whether or not there are answers.
         ramp_s: Clients begin one after another over this time, which counts for nothing [s].
         duration_s: Lengths of the clips, taken in turn [s].
+        sample_rate_hz: Their rate [Hz].
         path: What is asked.
         part: Name of the form's file; a raw body if empty.
         headers: Further headers.
@@ -51,6 +52,7 @@ class Load:
     rate_hz: float = 0.0
     ramp_s: float = 0.0
     duration_s: list[float] = field(default_factory=lambda: [5.0])
+    sample_rate_hz: int = SAMPLE_RATE_HZ
     path: str = "/embed"
     part: str = ""
     headers: dict[str, str] = field(default_factory=dict)
@@ -126,7 +128,10 @@ def main() -> None:
 def make_requests(load: Load) -> list[bytes]:
     """Write the requests out, so that sending them costs nothing but sending."""
     each = max(1, N_CLIPS // len(load.duration_s))
-    by_length = [make_clips(each, length, seed=n) for n, length in enumerate(load.duration_s)]
+    by_length = [
+        make_clips(each, length, seed=n, rate_hz=load.sample_rate_hz)
+        for n, length in enumerate(load.duration_s)
+    ]
     clips = [clip for group in zip(*by_length, strict=True) for clip in group]
     return [make_request(load, clip) for clip in clips]
 

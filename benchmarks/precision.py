@@ -46,6 +46,7 @@ def main() -> None:
             "times_as_fast_as_float32": figures,
             "gate": {variant.precision: variant.figures for variant in variants},
         },
+        of_processor=True,
     )
 
 
