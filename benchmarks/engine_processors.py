@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import results
@@ -15,9 +16,11 @@ Found = dict[str, dict[str, Any]]
 
 def processors_table() -> str:
     """Render what was measured on each processor; what was not is left empty."""
-    processors = [read_processor(name) for name in sorted(names())]
+    folders = sorted(results.PROCESSORS.iterdir())
+    processors = [read_processor(folder) for folder in folders]
     columns = [dict(figures(found)) for found in processors]
-    rows = dict.fromkeys(row for column in columns for row in column)
+    fullest_first = sorted(columns, key=len, reverse=True)
+    rows = dict.fromkeys(row for column in fullest_first for row in column)
     heads = [processor(found) for found in processors]
     lines = [f"| | {' | '.join(heads)} |", f"|---|{'---|' * len(heads)}"]
     lines += [
@@ -26,14 +29,9 @@ def processors_table() -> str:
     return "\n".join(lines)
 
 
-def names() -> Iterable[str]:
-    """Name the folders of processors."""
-    return (folder.name for folder in results.PROCESSORS.iterdir())
-
-
-def read_processor(name: str) -> Found:
+def read_processor(folder: Path) -> Found:
     """Read what was measured on a processor."""
-    files = (results.PROCESSORS / name).glob("*.json")
+    files = sorted(folder.glob("*.json"))
     return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
 
 
