@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import results
@@ -14,30 +13,30 @@ Found = dict[str, dict[str, Any]]
 """The results files of one processor, by name."""
 
 
+NAMES = ("front_end", "peers", "precision", "serving", "training_step")
+"""The benchmarks that are kept by processor."""
+
+
 def processors_table() -> str:
     """Render what was measured on each processor; what was not is left empty."""
-    folders = sorted(results.PROCESSORS.iterdir())
-    processors = [read_processor(folder) for folder in folders]
-    columns = [dict(figures(found)) for found in processors]
-    fullest_first = sorted(columns, key=len, reverse=True)
+    processors: dict[str, Found] = {}
+    for name in NAMES:
+        for file in sorted(results.FOLDER.glob(f"**/{name}.json")):
+            found = json.loads(file.read_text(encoding="utf-8"))
+            processors.setdefault(processor(found), {})[name] = found
+    columns = {head: dict(figures(processors[head])) for head in sorted(processors)}
+    fullest_first = sorted(columns.values(), key=len, reverse=True)
     rows = dict.fromkeys(row for column in fullest_first for row in column)
-    heads = [processor(found) for found in processors]
-    lines = [f"| | {' | '.join(heads)} |", f"|---|{'---|' * len(heads)}"]
+    lines = [f"| | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
     lines += [
-        f"| {row} | {' | '.join(column.get(row, '') for column in columns)} |" for row in rows
+        f"| {row} | {' | '.join(it.get(row, '') for it in columns.values())} |" for row in rows
     ]
     return "\n".join(lines)
 
 
-def read_processor(folder: Path) -> Found:
-    """Read what was measured on a processor."""
-    files = sorted(folder.glob("*.json"))
-    return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
-
-
-def processor(found: Found) -> str:
-    """Name the processor of some results."""
-    hardware = next(iter(found.values()))["hardware"]
+def processor(found: dict[str, Any]) -> str:
+    """Name the processor of a result."""
+    hardware = found["hardware"]
     return f"{hardware['processor']}, {hardware['instructions'].rpartition(' ')[2]}"
 
 

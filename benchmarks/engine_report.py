@@ -64,8 +64,8 @@ ours with as many clients. [peers.json](peers.json)
 
 What is around the encoder weighs more where it is faster, and so does what is around the matrix
 products of a training step. The latest measurement on each processor, as it names itself, with
-the last of its instructions that count here, and of the code of then: [processors](processors) has
-the files, and each names its commit.
+the last of its instructions that count here, and of the code of then. Each file names its commit;
+those of other processors than the last one are in [processors](processors).
 
 {processors}
 

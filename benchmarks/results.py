@@ -20,8 +20,7 @@ PROCESSORS = FOLDER / "processors"
 def write(name: str, figures: dict[str, Any], *, of_processor: bool = False) -> None:
     """Write the figures of a benchmark to ``docs/results/NAME.json`` and to standard output.
 
-    With `of_processor` they are kept in ``docs/results/processors`` as well, beside those of other
-    processors.
+    With `of_processor`, figures of another processor give way to ``docs/results/processors``.
     """
     result = {
         "command": " ".join(["python", *map(name_place, sys.argv)]),
@@ -31,18 +30,28 @@ def write(name: str, figures: dict[str, Any], *, of_processor: bool = False) -> 
         **figures,
     }
     text = json.dumps(result, indent=2) + "\n"
-    folders = [FOLDER, *([PROCESSORS / processor_name()] if of_processor else [])]
-    for folder in folders:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.json").write_text(text, encoding="utf-8")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    file = FOLDER / f"{name}.json"
+    if of_processor:
+        _make_way(file)
+    file.write_text(text, encoding="utf-8")
     sys.stdout.write(text)
 
 
-def processor_name() -> str:
-    """Name the processor, and the last of its instructions, as a folder: amd-epyc-avx2."""
-    found = hardware()
-    words = f"{found['processor']} {str(found['instructions']).rpartition(' ')[2]}"
-    return "-".join(re.findall(r"[a-z0-9]+", words.lower()))
+def _make_way(file: Path) -> None:
+    """Move the figures of another processor away, and drop what is kept of this one."""
+    (_kept(hardware()) / file.name).unlink(missing_ok=True)
+    if file.exists():
+        kept = _kept(json.loads(file.read_text(encoding="utf-8"))["hardware"])
+        if kept != _kept(hardware()):
+            kept.mkdir(parents=True, exist_ok=True)
+            file.rename(kept / file.name)
+
+
+def _kept(hardware: dict[str, Any]) -> Path:
+    """Return the folder of a processor: its name and the last of its instructions."""
+    words = f"{hardware['processor']} {hardware['instructions'].rpartition(' ')[2]}"
+    return PROCESSORS / "-".join(re.findall(r"[a-z0-9]+", words.lower()))
 
 
 def page_folder() -> Path:

@@ -103,8 +103,8 @@ The same encoders with less of it, by validation accuracy:
 
 KEPT = """
 (a) rises with λ where more of the clean accuracy (ESC-50, the same folds) is left after the
-background came and went, and falls where λ costs clean accuracy. Both for the runs of equal
-compute, (a) by validation accuracy; the paper's clean accuracy is of all five folds:
+background came and went, and falls where λ costs clean accuracy. Both for runs of as many
+samples, (a) by validation accuracy; the paper's clean accuracy is of all five folds:
 
 {table}
 """
