@@ -59,4 +59,5 @@ class EmbeddingCache:
 def content_digest(content: BinaryIO) -> str:
     """Return the SHA-256 of a file from its start, 64 hexadecimal digits."""
     content.seek(0)
-    return hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]  # BinaryIO
+    # Files have the `readinto` that is asked for; their type does not tell.
+    return hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]
