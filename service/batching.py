@@ -26,7 +26,7 @@ from service.turns import Turns
 
 Result = tuple[np.ndarray, ...]
 
-BATCH_S = 5.0
+BATCH_S = 10.0
 """Audio of one run, padding included [s]."""
 WAITING_S = 300.0
 """Decoded audio that may wait for the encoder; whoever brings more waits with it [s]."""

@@ -238,6 +238,9 @@ class _Hearing:
             if piece is None:
                 return
             yield piece
+            if piece[0].is_whole:  # nothing of the file is left to decode
+                yield from pieces
+                return
 
     def _send(self, take: Take, piece: Piece) -> None:
         if piece.is_whole and not self._is_cut(piece.samples.size):

@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     runs: int = Field(
         0, ge=0, le=64, description="Encoder runs at once under load; 0: one per core, up to 4."
     )
-    batch_s: float = Field(5.0, gt=0, le=600, description="Audio that is encoded in one run [s].")
+    batch_s: float = Field(10.0, gt=0, le=600, description="Audio that is encoded in one run [s].")
     spinning: bool = Field(
         True, description="Whether the threads of an encoder run wait for each other in a loop."
     )

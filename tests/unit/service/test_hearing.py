@@ -5,6 +5,7 @@ import io
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,11 @@ import pytest
 import synth
 
 from service.audio import AudioLimits, decode
-from service.batching import AtOnce, Batcher
+from service.batching import AtOnce, Batcher, Job, Runs
 from service.bundle import load_bundle
 from service.cache import EmbeddingCache, content_digest
 from service.drift import InputReading
-from service.encoder import Encoder
+from service.encoder import Encoder, Kind
 from service.errors import (
     AudioUndecodableError,
     DeadlineError,
@@ -25,6 +26,7 @@ from service.errors import (
     WindowInvalidError,
 )
 from service.hearing import Ear, HearingLimits
+from service.patience import Patience
 from service.pooling import Windowing
 from service.takes import Embedded
 from service.timing import Phases
@@ -44,7 +46,7 @@ def batcher(encoder: Encoder) -> Iterator[Batcher]:
     batcher.close()
 
 
-def make_ear(encoder: Encoder, batcher: Batcher | None = None, **options: Any) -> Ear:
+def make_ear(encoder: Encoder, batcher: Runs | None = None, **options: Any) -> Ear:
     audio = options.pop("audio", AudioLimits())
     limits = HearingLimits(audio, options.pop("max_windows", 100))
     return Ear(encoder, batcher or AtOnce(encoder), limits=limits, **options)
@@ -269,3 +271,21 @@ def wait_in_vain(ear: Ear, phases: Phases) -> list[Embedded]:
     """Ask for a file that gets no turn, until the deadline."""
     phases.patience.begin(0.05)
     return ear.embed([wav(synth.tone(880))], phases)
+
+
+def test_what_follows_a_whole_clip_takes_no_turn(encoder: Encoder) -> None:
+    with ExitStack() as turns:
+        busy = AtOnce(encoder)
+        ear = make_ear(encoder, busy, decoders=1)
+
+        def submit(samples: np.ndarray, kind: Kind, patience: Patience) -> Job:
+            """Encode a clip, and let another file have the only turn from now on."""
+            turns.enter_context(ear.decoding(Phases()))
+            return AtOnce.submit(busy, samples, kind, patience)
+
+        busy.submit = submit  # type: ignore[method-assign]
+        phases = Phases()
+        phases.patience.begin(TIMEOUT_S)
+        (heard,) = ear.embed([wav(synth.tone(440))], phases)
+
+    assert heard.samples_digest
