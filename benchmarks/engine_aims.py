@@ -45,7 +45,7 @@ def _peers(found: dict[str, Any]) -> Iterator[Aim]:
     ratios: dict[str, dict[str, float]] = found["peers"]["ratios"]
     for key in ("throughput", "p99 at 16 clients", "p99 at 64 clients"):
         name, least = min(((name, it[key]) for name, it in ratios.items()), key=lambda it: it[1])
-        yield Aim(f"{key} against {name}, the nearest", "more than 1", least, least > 1, "{:.2f}")
+        yield Aim(f"{key} against {name}, the nearest", "more than 1", least, least > 1, "{:.3f}")
 
 
 def _lengths(found: dict[str, Any]) -> Iterator[Aim]:
