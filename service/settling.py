@@ -22,7 +22,7 @@ from service.index import Unsettled
 from service.rows import find
 from service.settled_index import SettledVectors
 
-TARGET_RECALL = 0.985
+TARGET_RECALL = 0.99
 """Of the ten nearest, on trial queries, when the number of lists looked into is chosen.
 
 Searches find as much, or more where their queries lie nearer to clips.
