@@ -50,16 +50,14 @@ class Unsettled:
     def gather(self) -> tuple[Int64[np.ndarray, " all"], Float16[np.ndarray, "all dim"]]:
         """Return all rows, ascending, and their vectors in half precision."""
         recent_rows, recent = self.recent
-        rows = np.append(self.settled_rows, recent_rows)
+        rows = np.sort(np.append(self.settled_rows, recent_rows))
         vectors = np.empty((len(rows), recent.shape[1]), np.float16)
-        n_settled = len(self.settled_rows)
-        for first in range(0, n_settled, _BATCH):
+        vectors[np.searchsorted(rows, recent_rows)] = recent
+        for first in range(0, len(self.settled_rows), _BATCH):
             assert self.settled is not None
-            batch = slice(first, min(first + _BATCH, n_settled))
-            vectors[batch] = self.settled.kept(self.settled_rows[batch])
-        vectors[n_settled:] = recent
-        order = np.argsort(rows)
-        return rows[order], vectors[order]
+            batch = self.settled_rows[first : first + _BATCH]
+            vectors[np.searchsorted(rows, batch)] = self.settled.kept(batch)
+        return rows, vectors
 
 
 class ClipIndex:
@@ -213,16 +211,20 @@ class ClipIndex:
         Raises:
             OSError: They cannot be written there.
         """
-        head = {
-            "n_probe": self._settled.n_probe if self._settled else None,
-            "gone": self._settled.gone if self._settled else [],
-        }
+        settled = self._settled
+        head = None
+        if settled is not None:
+            head = {
+                "n_probe": settled.n_probe,
+                "n_candidates": settled.n_candidates,
+                "gone": settled.gone,
+            }
         try:
             with path.open("wb") as file:
                 file.write(orjson.dumps(head) + b"\n")
                 self._recent.write(file)
-                if self._settled is not None:
-                    self._settled.write(file)
+                if settled is not None:
+                    settled.write(file)
         except (RuntimeError, OSError) as err:
             raise OSError(f"the index cannot be written to {path}: {err}") from err
 
@@ -241,9 +243,9 @@ class ClipIndex:
             with path.open("rb") as file:
                 head = orjson.loads(file.readline())
                 index._recent = ExactVectors.read(file, dim)
-                if head["n_probe"] is not None:
-                    index._settled = SettledVectors.read(file, dim, head["n_probe"], head["gone"])
-        except (RuntimeError, KeyError, TypeError, orjson.JSONDecodeError) as err:
+                if head is not None:
+                    index._settled = SettledVectors.read(file, dim, **head)
+        except (RuntimeError, TypeError, orjson.JSONDecodeError) as err:
             raise ValueError(f"it cannot be read: {err}") from err
         index.revision = revision
         return index

@@ -1,8 +1,9 @@
-"""Many vectors by row, in half precision, searched in the lists nearest to the query.
+"""Many vectors by row, searched in the lists nearest to the query.
 
-An inverted file: vectors are kept in lists by the nearest of some thousand centroids, and a search
-looks into the `n_probe` lists nearest to the query. What it finds there is ranked again by the
-inner products of the vectors themselves.
+An inverted file: vectors are shared out to lists by the nearest of some hundred centroids, and a
+search looks into the `n_probe` lists nearest to the query. A list tells roughly how near each of
+its vectors is, by one bit a dimension (RaBitQ, Gao and Long 2024). The nearest by that are ranked
+by inner products of the vectors themselves, which are kept beside the lists in half precision.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from typing import Any, BinaryIO
 
 import faiss
 import numpy as np
-from jaxtyping import Bool, Float16, Float32, Int64
+from jaxtyping import Bool, Float16, Float32, Int64, UInt8
 
 from service.rows import find, select_clips
 
 SCORED_DIRECTLY = 5_000
 """So few vectors that pass a filter are all compared with the query."""
+FEW_HITS = 10
+"""A search for fewer hits has the candidates of a search for so many."""
 
 
 class SettledVectors:
@@ -27,18 +30,29 @@ class SettledVectors:
     Searches may run beside each other, but not beside `remove`.
 
     Args:
-        ivf: The FAISS index.
-        n_probe: Lists that a search looks into.
+        lists: The FAISS index of the lists, by row.
+        vectors: The FAISS index of the vectors themselves, in the order of their rows.
+        n_probe: Lists that a search looks into; all if not given.
+        n_candidates: Vectors that are ranked for each hit.
         gone: Rows whose vectors are no longer good.
     """
 
-    def __init__(self, ivf: Any, n_probe: int, gone: Iterable[int] = ()) -> None:
-        self._ivf = ivf
-        self.n_probe = n_probe
-        self._members = np.sort(np.concatenate([self.members(i)[0] for i in range(ivf.nlist)]))
+    def __init__(
+        self,
+        lists: Any,
+        vectors: Any,
+        *,
+        n_probe: int | None = None,
+        n_candidates: int = 1,
+        gone: Iterable[int] = (),
+    ) -> None:
+        self._lists = lists
+        self._vectors = vectors
+        ivf = faiss.extract_index_ivf(lists)
+        self._members = np.sort(np.concatenate([_listed(ivf, n)[0] for n in range(ivf.nlist)]))
         self._gone = np.array(sorted(gone), np.int64)
-        if ivf.direct_map.type != faiss.DirectMap.Hashtable:
-            ivf.set_direct_map_type(faiss.DirectMap.Hashtable)
+        self.n_probe = self.n_lists if n_probe is None else n_probe
+        self.n_candidates = n_candidates
 
     def __len__(self) -> int:
         return len(self._members) - len(self._gone)
@@ -49,14 +63,20 @@ class SettledVectors:
         return len(self._gone)
 
     @property
-    def n_lists(self) -> int:
-        """How many lists the vectors are shared out to."""
-        return int(self._ivf.nlist)
+    def gone(self) -> list[int]:
+        """The rows whose vectors are no longer good."""
+        numbers: list[int] = self._gone.tolist()
+        return numbers
 
     @property
-    def centroids(self) -> Float32[np.ndarray, "lists dim"]:
-        """Where the lists lie."""
-        centroids: np.ndarray = self._ivf.quantizer.reconstruct_n(0, self.n_lists)
+    def n_lists(self) -> int:
+        """How many lists the vectors are shared out to."""
+        return int(faiss.extract_index_ivf(self._lists).nlist)
+
+    @property
+    def centroids(self) -> Float32[np.ndarray, "lists rotated"]:
+        """Where the lists lie, as they are rotated."""
+        centroids: np.ndarray = faiss.extract_index_ivf(self._lists).quantizer.reconstruct_n()
         return centroids
 
     @property
@@ -85,26 +105,21 @@ class SettledVectors:
     ) -> tuple[Bool[np.ndarray, " rows"], Float32[np.ndarray, "found dim"]]:
         """Tell which of these rows are there, and return their vectors in this order."""
         is_there = self.holds(rows)
-        if not is_there.any():
-            return is_there, np.empty((0, self._ivf.d), np.float32)
-        return is_there, self.kept(rows[is_there])
+        return is_there, self.kept(rows[is_there]).astype(np.float32)
 
-    def kept(self, rows: Int64[np.ndarray, " rows"]) -> Float32[np.ndarray, "rows dim"]:
+    def kept(self, rows: Int64[np.ndarray, " rows"]) -> Float16[np.ndarray, "rows dim"]:
         """Return the vectors of rows that are or were there; also beside `remove`."""
-        vectors: np.ndarray = self._ivf.reconstruct_batch(rows)
-        return vectors
+        n, size = len(self._members), self._vectors.code_size
+        codes = faiss.rev_swig_ptr(self._vectors.codes.data(), n * size)
+        vectors: np.ndarray = codes.view(np.float16).reshape(n, self._vectors.d)
+        kept: np.ndarray = vectors[self._places(rows)]
+        return kept
 
-    def members(
+    def listed(
         self, number: int
-    ) -> tuple[Int64[np.ndarray, " members"], Float16[np.ndarray, "members dim"]]:
-        """Return the rows and vectors of a list, good or not; they last as long as this object."""
-        lists = self._ivf.invlists
-        size = lists.list_size(number)
-        if not size:
-            return np.empty(0, np.int64), np.empty((0, self._ivf.d), np.float16)
-        codes = faiss.rev_swig_ptr(lists.get_codes(number), size * self._ivf.code_size)
-        vectors = codes.view(np.float16).reshape(size, self._ivf.d)
-        return faiss.rev_swig_ptr(lists.get_ids(number), size), vectors
+    ) -> tuple[Int64[np.ndarray, " listed"], UInt8[np.ndarray, "listed bytes"]]:
+        """Return the rows and codes of a list, good or not; they last as long as this object."""
+        return _listed(faiss.extract_index_ivf(self._lists), number)
 
     def search(
         self,
@@ -123,57 +138,94 @@ class SettledVectors:
             query: Unit vector.
             k: Most hits.
             among: Search these rows only, each given once.
-            exact: Look into all lists.
+            exact: Compare the query with every vector itself.
         """
         chosen = None if among is None else among[self.holds(among)]
         if chosen is not None and len(chosen) <= max(SCORED_DIRECTLY, k):
             return self._rank(query, chosen, k)
-        n_probe = self.n_lists if exact else self._widened(chosen)
-        parameters = faiss.SearchParametersIVF(nprobe=n_probe)
-        selector = _selector(chosen, self._gone)
-        if selector is not None:
-            parameters.sel = selector
-        queries = np.ascontiguousarray(query, np.float32)[np.newaxis]
-        _, numbers = self._ivf.search(queries, 2 * k, params=parameters)
-        return self._rank(query, numbers[0][numbers[0] >= 0], k)
+        candidates = self._nearest if exact else self._in_lists
+        return self._rank(query, candidates(query, k, chosen), k)
 
     def write(self, file: BinaryIO) -> None:
         """Append the vectors to a file."""
-        faiss.write_index(self._ivf, faiss.PyCallbackIOWriter(file.write))
+        for part in (self._lists, self._vectors):
+            faiss.write_index(part, faiss.PyCallbackIOWriter(file.write))
 
     @classmethod
-    def read(cls, file: BinaryIO, dim: int, n_probe: int, gone: Iterable[int]) -> SettledVectors:
+    def read(cls, file: BinaryIO, dim: int, **options: Any) -> SettledVectors:
         """Read what `write` appended.
+
+        Args:
+            file: Stands where it was appended.
+            dim: Length of a vector.
+            options: What the file does not hold, see `SettledVectors`.
 
         Raises:
             ValueError: It is no inverted file of this length of vector.
             RuntimeError: FAISS cannot read it.
         """
-        ivf = faiss.read_index(faiss.PyCallbackIOReader(file.read))
-        if not isinstance(ivf, faiss.IndexIVFScalarQuantizer) or ivf.d != dim:
+        lists, vectors = (faiss.read_index(faiss.PyCallbackIOReader(file.read)) for _ in range(2))
+        if not isinstance(lists, faiss.IndexPreTransform) or lists.d != dim:
             raise ValueError(f"it is no inverted file of {dim} dimensions")
-        return cls(ivf, n_probe, gone)
+        if not isinstance(vectors, faiss.IndexScalarQuantizer) or vectors.ntotal != lists.ntotal:
+            raise ValueError("the vectors are not those of its lists")
+        return cls(lists, vectors, **options)
 
-    @property
-    def gone(self) -> list[int]:
-        """The rows whose vectors are no longer good."""
-        numbers: list[int] = self._gone.tolist()
-        return numbers
+    def _in_lists(
+        self,
+        query: Float32[np.ndarray, " dim"],
+        k: int,
+        chosen: Int64[np.ndarray, " rows"] | None,
+    ) -> Int64[np.ndarray, " candidates"]:
+        """Return the rows of the candidates in the lists nearest to a query."""
+        share = 1.0 if chosen is None else len(chosen) / len(self._members)
+        in_lists = faiss.SearchParametersIVF(
+            nprobe=min(self.n_lists, math.ceil(self.n_probe / share)),
+            sel=_selector(chosen, self._gone),
+        )
+        _, found = self._lists.search(
+            query[np.newaxis],
+            self.n_candidates * max(k, FEW_HITS),
+            params=faiss.SearchParametersPreTransform(index_params=in_lists),
+        )
+        rows: np.ndarray = found[0][found[0] >= 0]
+        return rows
 
-    def _widened(self, chosen: Int64[np.ndarray, " rows"] | None) -> int:
-        if chosen is None:
-            return self.n_probe
-        share = len(chosen) / len(self._members)
-        return min(self.n_lists, math.ceil(self.n_probe / share))
+    def _nearest(
+        self,
+        query: Float32[np.ndarray, " dim"],
+        k: int,
+        chosen: Int64[np.ndarray, " rows"] | None,
+    ) -> Int64[np.ndarray, " candidates"]:
+        """Return the rows of the nearest of all vectors."""
+        places = None if chosen is None else self._places(chosen)
+        selector = _selector(places, self._places(self._gone))
+        parameters = faiss.SearchParameters(sel=selector)
+        _, found = self._vectors.search(query[np.newaxis], 2 * k, params=parameters)
+        rows: np.ndarray = self._members[found[0][found[0] >= 0]]
+        return rows
+
+    def _places(self, rows: Int64[np.ndarray, " rows"]) -> Int64[np.ndarray, " rows"]:
+        """Return where the vectors of rows that are or were there are kept."""
+        return np.searchsorted(self._members, rows)
 
     def _rank(
         self, query: Float32[np.ndarray, " dim"], rows: Int64[np.ndarray, " rows"], k: int
     ) -> tuple[Float32[np.ndarray, " hits"], Int64[np.ndarray, " hits"]]:
-        if not len(rows):
-            return np.empty(0, np.float32), np.empty(0, np.int64)
-        scores = self.kept(rows) @ query
+        scores: np.ndarray = self.kept(rows).astype(np.float32) @ query
         order = np.lexsort((rows, -scores))[:k]
         return scores[order], rows[order]
+
+
+def _listed(
+    ivf: Any, number: int
+) -> tuple[Int64[np.ndarray, " listed"], UInt8[np.ndarray, "listed bytes"]]:
+    size = ivf.invlists.list_size(number)
+    if not size:
+        return np.empty(0, np.int64), np.empty((0, ivf.code_size), np.uint8)
+    codes = faiss.rev_swig_ptr(ivf.invlists.get_codes(number), size * ivf.code_size)
+    rows = faiss.rev_swig_ptr(ivf.invlists.get_ids(number), size)
+    return rows, codes.reshape(size, ivf.code_size)
 
 
 def _selector(

@@ -8,7 +8,6 @@ take in what came.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any
 
@@ -17,26 +16,20 @@ import numpy as np
 from jaxtyping import Float16, Float32, Int64
 
 from service.background import StoppedError
-from service.difference import unit
 from service.index import Unsettled
 from service.rows import find
 from service.settled_index import SettledVectors
+from service.trials import Trials
 
-TARGET_RECALL = 0.99
-"""Of the ten nearest, on trial queries, when the number of lists looked into is chosen.
-
-Searches find as much, or more where their queries lie nearer to clips.
-"""
-TRIAL_QUERIES = 128
-"""Of fewer the share, and with it the number of lists, would be a matter of chance."""
-TRIAL_K = 10
+QUERY_BITS = 4
+"""Of a number of the query, as it is compared with vectors of one bit a dimension."""
 ITERATIONS = 8
 POINTS_PER_CENTROID = 40
 OUTGROWN = 1.5
 """How many times the lists there are may be asked for, or a part of them, before they are moved."""
 
 _BATCH = 10_000
-_LISTS = 32
+_SEED = 0
 
 Vectors = Float16[np.ndarray, "rows dim"] | Float32[np.ndarray, "rows dim"]
 IsStopped = Callable[[], bool]
@@ -68,7 +61,7 @@ def build(
     """Make an inverted file from nothing; the same vectors give the same one.
 
     Args:
-        rows: Row of each vector, each once.
+        rows: Row of each vector, each once, ascending.
         vectors: Unit vectors, at least one.
         is_stopped: Asked now and then whether to give up.
 
@@ -76,13 +69,19 @@ def build(
         StoppedError: It was told to.
     """
     faiss.omp_set_num_threads(1)  # of this thread alone: what is served goes first
+    rotation = _rotation(vectors.shape[1])
     n_lists = _wanted_lists(len(rows))
-    ivf = _lists_at(_centroids(vectors, n_lists, np.random.default_rng(0), is_stopped))
-    lists = _assign(ivf, vectors, is_stopped)
+    centroids = _centroids(vectors, n_lists, np.random.default_rng(_SEED), is_stopped)
+    ivf = _lists_at(rotation.apply(centroids))
+    lists = _assign(ivf, rotation, vectors, is_stopped)
     for number, size in enumerate(np.bincount(lists, minlength=n_lists)):
         _make_room(ivf, number, int(size))
-    _add(ivf, rows, vectors, lists, is_stopped)
-    return _with_n_probe(ivf, is_stopped)
+    _add(ivf, rotation, rows, vectors, lists, is_stopped)
+    settled = SettledVectors(faiss.IndexPreTransform(rotation, ivf), _kept(vectors))
+    trials = Trials(settled, is_stopped)
+    trials.choose_n_candidates()
+    trials.choose_n_probe()
+    return settled
 
 
 def grow(before: SettledVectors, unsettled: Unsettled, is_stopped: IsStopped) -> SettledVectors:
@@ -93,54 +92,71 @@ def grow(before: SettledVectors, unsettled: Unsettled, is_stopped: IsStopped) ->
     """
     faiss.omp_set_num_threads(1)
     rows, vectors = unsettled.recent
+    rotation = _rotation(vectors.shape[1])
     ivf = _lists_at(before.centroids)
-    lists = _assign(ivf, vectors, is_stopped)
+    lists = _assign(ivf, rotation, vectors, is_stopped)
     for number, n_new in enumerate(np.bincount(lists, minlength=before.n_lists)):
         _check(is_stopped)
-        members, halves = before.members(number)
-        are_good = find(unsettled.settled_rows, members)
+        listed, codes = before.listed(number)
+        are_good = find(unsettled.settled_rows, listed)
         if not are_good.all():
-            members, halves = members[are_good], halves[are_good]
-        _make_room(ivf, number, len(members) + int(n_new))
-        if len(members):
-            codes = halves.view(np.uint8)
+            listed, codes = listed[are_good], codes[are_good]
+        _make_room(ivf, number, len(listed) + int(n_new))
+        if len(listed):
             ivf.invlists.add_entries(
-                number, len(members), faiss.swig_ptr(members), faiss.swig_ptr(codes)
+                number, len(listed), faiss.swig_ptr(listed), faiss.swig_ptr(codes)
             )
-            ivf.ntotal += len(members)
-    _add(ivf, rows, vectors, lists, is_stopped)
-    return _with_n_probe(ivf, is_stopped)
+            ivf.ntotal += len(listed)
+    _add(ivf, rotation, rows, vectors, lists, is_stopped)
+    settled = SettledVectors(
+        faiss.IndexPreTransform(rotation, ivf),
+        _kept(unsettled.gather()[1]),
+        n_candidates=before.n_candidates,
+    )
+    Trials(settled, is_stopped).choose_n_probe()
+    return settled
 
 
 def _wanted_lists(n: int) -> int:
-    return max(1, min(round(4 * math.sqrt(n)), n // POINTS_PER_CENTROID))
+    return max(1, min(round(math.sqrt(n)), n // POINTS_PER_CENTROID))
 
 
-def _lists_at(centroids: Float32[np.ndarray, "lists dim"]) -> Any:
+def _rotation(dim: int) -> Any:
+    """Make what spreads the vectors over all dimensions; the same for as many dimensions."""
+    return faiss.HadamardRotation(dim, _SEED)
+
+
+def _lists_at(centroids: Float32[np.ndarray, "lists rotated"]) -> Any:
     """Make an inverted file without vectors."""
     n_lists, dim = centroids.shape
     quantiser = faiss.IndexFlatIP(dim)
     quantiser.add(centroids)
-    ivf = faiss.IndexIVFScalarQuantizer(
-        quantiser,
-        dim,
-        n_lists,
-        faiss.ScalarQuantizer.QT_fp16,
-        faiss.METRIC_INNER_PRODUCT,
-        False,  # keep the vectors themselves, not their distances from the centroids
-    )
+    ivf = faiss.IndexIVFRaBitQ(quantiser, dim, n_lists, faiss.METRIC_INNER_PRODUCT)
+    ivf.qb = QUERY_BITS
     ivf.train(centroids)
     return ivf
 
 
-def _assign(ivf: Any, vectors: Vectors, is_stopped: IsStopped) -> Int64[np.ndarray, " rows"]:
+def _kept(vectors: Vectors) -> Any:
+    """Make the index of the vectors themselves, in half precision."""
+    kept = faiss.IndexScalarQuantizer(
+        vectors.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+    )
+    kept.add_sa_codes(np.ascontiguousarray(vectors, np.float16).view(np.uint8))
+    return kept
+
+
+def _assign(
+    ivf: Any, rotation: Any, vectors: Vectors, is_stopped: IsStopped
+) -> Int64[np.ndarray, " rows"]:
     """Find the list of each vector."""
     lists = np.empty(len(vectors), np.int64)
+    centroids = ivf.quantizer.reconstruct_n()
     for first in range(0, len(vectors), _BATCH):
         _check(is_stopped)
         batch = slice(first, first + _BATCH)
-        values = np.ascontiguousarray(vectors[batch], np.float32)
-        lists[batch] = ivf.quantizer.assign(values, 1)[:, 0]
+        rotated = rotation.apply(np.ascontiguousarray(vectors[batch], np.float32))
+        lists[batch] = np.argmax(rotated @ centroids.T, axis=1)
     return lists
 
 
@@ -152,6 +168,7 @@ def _make_room(ivf: Any, number: int, size: int) -> None:
 
 def _add(
     ivf: Any,
+    rotation: Any,
     rows: Int64[np.ndarray, " rows"],
     vectors: Vectors,
     lists: Int64[np.ndarray, " rows"],
@@ -160,9 +177,9 @@ def _add(
     for first in range(0, len(rows), _BATCH):
         _check(is_stopped)
         batch = slice(first, first + _BATCH)
-        values = np.ascontiguousarray(vectors[batch], np.float32)
+        rotated = rotation.apply(np.ascontiguousarray(vectors[batch], np.float32))
         own, given = np.ascontiguousarray(rows[batch]), np.ascontiguousarray(lists[batch])
-        ivf.add_core(len(values), *map(faiss.swig_ptr, (values, own, given)))
+        ivf.add_core(len(rotated), *map(faiss.swig_ptr, (rotated, own, given)))
 
 
 def _centroids(
@@ -186,54 +203,6 @@ def _centroids(
         means.train(points, init_centroids=centroids)
         centroids = means.centroids
     return np.ascontiguousarray(centroids)
-
-
-def _with_n_probe(ivf: Any, is_stopped: IsStopped) -> SettledVectors:
-    """Choose the fewest lists that hold enough of the ten nearest of trial queries.
-
-    A trial query lies halfway between two clips, as a sound with words added lies between clips:
-    such queries are farther from the centroids than the clips are, and than most searches.
-    """
-    settled = SettledVectors(ivf, int(ivf.nlist))
-    pairs = np.random.default_rng(0).integers(0, len(settled), (2, TRIAL_QUERIES))
-    rows = settled.rows
-    queries = unit(settled.kept(rows[pairs[0]]) + settled.kept(rows[pairs[1]]))
-    exact = _nearest(settled, queries, is_stopped)
-
-    def is_enough(n_probe: int) -> bool:
-        _check(is_stopped)
-        settled.n_probe = n_probe
-        found = [settled.search(query, TRIAL_K)[1] for query in queries]
-        shares = [np.isin(a, b).sum() / len(b) for a, b in zip(found, exact, strict=True)]
-        return bool(np.mean(shares) >= TARGET_RECALL)
-
-    most = 1
-    while most < settled.n_lists and not is_enough(most):
-        most *= 2
-    fewest = most // 2 + 1
-    settled.n_probe = fewest + bisect_left(
-        range(fewest, min(most, settled.n_lists)), True, key=is_enough
-    )
-    return settled
-
-
-def _nearest(
-    settled: SettledVectors, queries: Float32[np.ndarray, "queries dim"], is_stopped: IsStopped
-) -> Int64[np.ndarray, "queries nearest"]:
-    """Return the rows of the nearest of all vectors, for many queries at once."""
-    scores = np.empty((len(queries), 0), np.float32)
-    rows = np.empty((len(queries), 0), np.int64)
-    for first in range(0, settled.n_lists, _LISTS):
-        _check(is_stopped)
-        numbers = range(first, min(first + _LISTS, settled.n_lists))
-        members, vectors = map(np.concatenate, zip(*map(settled.members, numbers), strict=True))
-        scores = np.hstack([scores, queries @ vectors.astype(np.float32).T])
-        rows = np.hstack([rows, np.broadcast_to(members, (len(queries), len(members)))])
-        k = min(TRIAL_K, rows.shape[1])
-        if k:
-            best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
-            scores, rows = np.take_along_axis(scores, best, 1), np.take_along_axis(rows, best, 1)
-    return rows
 
 
 def _check(is_stopped: IsStopped) -> None:

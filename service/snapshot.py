@@ -17,7 +17,7 @@ from service.locks import file_lock
 from service.store import sync_directory
 
 _LOGGER = logging.getLogger(__name__)
-_FORMAT = 3
+_FORMAT = 4
 
 
 @dataclass(frozen=True, slots=True)

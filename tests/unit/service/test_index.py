@@ -106,14 +106,14 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     path.write_bytes(b"nonsense")
     with pytest.raises(ValueError, match="cannot be read"):
         ClipIndex.read(path, dim=DIM, revision=0)
-    path.write_bytes(b'{"n_probe": null, "gone": []}\nnonsense')
+    path.write_bytes(b"null\nnonsense")
     with pytest.raises(ValueError, match="cannot be read"):
         ClipIndex.read(path, dim=DIM, revision=0)
     index_of(unit_vectors(3)).write(path)
     with pytest.raises(ValueError, match="no flat index of 9"):
         ClipIndex.read(path, dim=DIM + 1, revision=0)
     faiss.write_index(faiss.IndexFlatIP(DIM), str(path))
-    path.write_bytes(b'{"n_probe": null, "gone": []}\n' + path.read_bytes())
+    path.write_bytes(b"null\n" + path.read_bytes())
     with pytest.raises(ValueError, match="no flat index"):
         ClipIndex.read(path, dim=DIM, revision=0)
 

@@ -9,7 +9,8 @@ from jaxtyping import Float32
 
 from service.difference import unit
 from service.settled_index import SettledVectors
-from service.settling import TARGET_RECALL, build
+from service.settling import build
+from service.trials import TARGET_RECALL
 
 DIM = 32
 N = 20_000
@@ -28,10 +29,11 @@ def settled(vectors: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Se
     if not cached.exists():
         made = build(np.arange(N) * 3, vectors)
         with cached.open("wb") as file:
-            file.write(f"{made.n_probe}\n".encode())
+            file.write(f"{made.n_probe} {made.n_candidates}\n".encode())
             made.write(file)
     with cached.open("rb") as file:
-        return SettledVectors.read(file, DIM, int(file.readline()), [])
+        n_probe, n_candidates = map(int, file.readline().split())
+        return SettledVectors.read(file, DIM, n_probe=n_probe, n_candidates=n_candidates)
 
 
 def composed(vectors: np.ndarray, n: int = 100) -> Float32[np.ndarray, "queries dim"]:
@@ -68,7 +70,7 @@ def test_scores_are_inner_products_and_the_order_is_theirs(
         assert len(scores) == 25
 
 
-def test_looking_into_all_lists_is_exact(settled: SettledVectors, vectors: np.ndarray) -> None:
+def test_a_search_can_be_exact(settled: SettledVectors, vectors: np.ndarray) -> None:
     half = vectors.astype(np.float16).astype(np.float32)
     for query in composed(vectors, 10):
         _, seqs = settled.search(query, 10, exact=True)
@@ -110,4 +112,4 @@ def test_a_file_of_something_else_is_refused(settled: SettledVectors) -> None:
     file = io.BytesIO()
     settled.write(file)
     with pytest.raises(ValueError, match="16 dimensions"):
-        SettledVectors.read(io.BytesIO(file.getvalue()), 16, 1, [])
+        SettledVectors.read(io.BytesIO(file.getvalue()), 16)

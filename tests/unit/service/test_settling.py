@@ -10,7 +10,8 @@ from service.background import StoppedError
 from service.difference import unit
 from service.index import ClipIndex, Unsettled
 from service.settled_index import SettledVectors
-from service.settling import OUTGROWN, TARGET_RECALL, build, settle
+from service.settling import OUTGROWN, build, settle
+from service.trials import TARGET_RECALL
 
 DIM = 32
 HALF = 2e-3  # sums of products of numbers in half precision
