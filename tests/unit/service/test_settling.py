@@ -100,3 +100,12 @@ def test_it_gives_up_when_it_is_told_to(n_before: int) -> None:
     asked = iter([False] * 3 + [True] * 100)
     with pytest.raises(StoppedError):
         settle(after(before, n_before, vectors), is_stopped=lambda: next(asked))
+
+
+def test_it_does_not_matter_which_dimensions_tell_vectors_apart() -> None:
+    weights = 1 / np.arange(1, 257, dtype=np.float32)
+    few_tell = unit(clustered(4_000, 256) * weights)
+    rotation = np.linalg.qr(np.random.default_rng(0).standard_normal((256, 256)))[0]
+    all_tell = (few_tell @ rotation).astype(np.float32)
+    rows = np.arange(4_000)
+    assert build(rows, few_tell).n_candidates <= build(rows, all_tell).n_candidates
