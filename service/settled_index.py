@@ -20,8 +20,12 @@ from service.rows import find, select_clips
 
 SCORED_DIRECTLY = 5_000
 """So few vectors that pass a filter are all compared with the query."""
-FEW_HITS = 10
-"""A search for fewer hits has the candidates of a search for so many."""
+FIRST_HITS = 10
+"""Lists and candidates are meant for so many hits, and are not fewer for fewer."""
+CANDIDATES_BEYOND = 0.25
+"""Candidates that each hit beyond these takes, as a share of those that each of these does."""
+LISTS_BEYOND = 0.25
+"""Power of the hits by which more lists are looked into: far ones lie in more of them."""
 
 
 class SettledVectors:
@@ -32,8 +36,8 @@ class SettledVectors:
     Args:
         lists: The FAISS index of the lists, by row.
         vectors: The FAISS index of the vectors themselves, in the order of their rows.
-        n_probe: Lists that a search looks into; all if not given.
-        n_candidates: Vectors that are ranked for each hit.
+        n_probe: Lists that a search for `FIRST_HITS` looks into; all if not given.
+        n_candidates: Vectors that are ranked for each of these hits.
         gone: Rows whose vectors are no longer good.
     """
 
@@ -178,14 +182,17 @@ class SettledVectors:
         chosen: Int64[np.ndarray, " rows"] | None,
     ) -> Int64[np.ndarray, " candidates"]:
         """Return the rows of the candidates in the lists nearest to a query."""
+        times = max(1.0, k / FIRST_HITS)
         share = 1.0 if chosen is None else len(chosen) / len(self._members)
+        n_probe = math.ceil(self.n_probe * times**LISTS_BEYOND / share)
+        hits = FIRST_HITS * (1 + CANDIDATES_BEYOND * (times - 1))
+        n_candidates = math.ceil(self.n_candidates * hits)
         in_lists = faiss.SearchParametersIVF(
-            nprobe=min(self.n_lists, math.ceil(self.n_probe / share)),
-            sel=_selector(chosen, self._gone),
+            nprobe=min(n_probe, self.n_lists), sel=_selector(chosen, self._gone)
         )
         _, found = self._lists.search(
             query[np.newaxis],
-            self.n_candidates * max(k, FEW_HITS),
+            min(n_candidates, len(self._members)),
             params=faiss.SearchParametersPreTransform(index_params=in_lists),
         )
         rows: np.ndarray = found[0][found[0] >= 0]

@@ -20,7 +20,7 @@ N_QUERIES = 128
 """Of fewer the share, and with it the number of lists, would be a matter of chance."""
 K = 10
 FEWEST_CANDIDATES = 16
-"""Vectors that are ranked for each hit, at least."""
+"""Vectors that are ranked for each of the first hits, at least."""
 
 _BATCH = 10_000
 

@@ -49,12 +49,13 @@ def nearest(vectors: np.ndarray, query: np.ndarray, seqs: np.ndarray, k: int) ->
     return seqs[np.argsort(-(vectors.astype(np.float64) @ query), kind="stable")[:k]]
 
 
+@pytest.mark.parametrize("k", [1, 10, 100, 1000])
 def test_composed_queries_find_nearly_all_of_what_is_nearest(
-    settled: SettledVectors, vectors: np.ndarray
+    settled: SettledVectors, vectors: np.ndarray, k: int
 ) -> None:
-    seqs = np.arange(N) * 3
+    seqs, half = np.arange(N) * 3, vectors.astype(np.float16)
     recalls = [
-        recall(settled.search(query, 10)[1], nearest(vectors, query, seqs, 10))
+        recall(settled.search(query, k)[1], nearest(half, query, seqs, k))
         for query in composed(vectors)
     ]
     assert np.mean(recalls) >= TARGET_RECALL - 0.02
