@@ -104,7 +104,8 @@ in float32, with a deadline of
 
 {index_dim} dimensions, one query at a time on one thread; vectors are those of real scenes and
 points between them with noise, queries are clips composed with texts. Recall is against all
-inner products in float32. Bytes a vector are what the process grew by: small indexes lie in
+inner products in float32. Ours compares all vectors up to {exact_below:,}, and beyond that ranks in
+half precision what one bit of each dimension finds. Bytes a vector are what the process grew by: small indexes lie in
 memory that it had already. [index.json](index.json)
 
 {index}
@@ -157,6 +158,7 @@ def main() -> None:
         statuses=tables.statuses(found["burst"]["burst"]["statuses"]),
         normal=tables.normal(found["burst"]["normal_after_s"]),
         index_dim=found["index"]["dim"],
+        exact_below=found["index"]["exact_below"],
         index=tables.index_table(found["index"]["rows"]),
         queries=QUERIES,
         library_dim=found["library"]["dim"],
