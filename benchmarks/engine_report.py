@@ -104,9 +104,9 @@ in float32, with a deadline of
 
 {index_dim} dimensions, one query at a time on one thread; vectors are those of real scenes and
 points between them with noise, queries are clips composed with texts. Recall is against all
-inner products in float32. Ours compares all vectors up to {exact_below:,}, and beyond that ranks in
-half precision what one bit of each dimension finds. Bytes a vector are what the process grew by: small indexes lie in
-memory that it had already. [index.json](index.json)
+inner products in float32. Ours compares all vectors up to {exact_below:,}, and beyond that
+ranks in half precision what one bit of each dimension finds. Bytes a vector are what the process
+grew by: small indexes lie in memory that it had already. [index.json](index.json)
 
 {index}
 

@@ -157,10 +157,10 @@ class SettledVectors:
 
     @classmethod
     def read(cls, file: BinaryIO, dim: int, **options: Any) -> SettledVectors:
-        """Read what `write` appended.
+        """Read what `write` appended; the vectors stay in the file, which is mapped.
 
         Args:
-            file: Stands where it was appended.
+            file: Stands where it was appended, at its end; its content never changes.
             dim: Length of a vector.
             options: What the file does not hold, see `SettledVectors`.
 
@@ -168,9 +168,10 @@ class SettledVectors:
             ValueError: It is no inverted file of this length of vector.
             RuntimeError: FAISS cannot read it.
         """
-        lists, vectors = (faiss.read_index(faiss.PyCallbackIOReader(file.read)) for _ in range(2))
+        lists = faiss.read_index(faiss.PyCallbackIOReader(file.read))
         if not isinstance(lists, faiss.IndexPreTransform) or lists.d != dim:
             raise ValueError(f"it is no inverted file of {dim} dimensions")
+        vectors = _read_mapped(file)
         if not isinstance(vectors, faiss.IndexScalarQuantizer) or vectors.ntotal != lists.ntotal:
             raise ValueError("the vectors are not those of its lists")
         return cls(lists, vectors, **options)
@@ -222,6 +223,14 @@ class SettledVectors:
         scores: np.ndarray = self.kept(rows).astype(np.float32) @ query
         order = np.lexsort((rows, -scores))[:k]
         return scores[order], rows[order]
+
+
+def _read_mapped(file: BinaryIO) -> Any:
+    """Read the index that is the rest of a file without copying what it holds."""
+    rest = np.memmap(file, np.uint8, "r", offset=file.tell())
+    index = faiss.read_index(faiss.ZeroCopyIOReader(faiss.swig_ptr(rest), rest.size))
+    faiss.add_to_referenced_objects(index, rest)  # which has to last as long
+    return index
 
 
 def _listed(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -114,3 +115,18 @@ def test_a_file_of_something_else_is_refused(settled: SettledVectors) -> None:
     settled.write(file)
     with pytest.raises(ValueError, match="16 dimensions"):
         SettledVectors.read(io.BytesIO(file.getvalue()), 16)
+
+
+def test_what_was_read_outlives_its_file(tmp_path: Path, vectors: np.ndarray) -> None:
+    made = build(np.arange(1_000), vectors[:1_000])
+    path = tmp_path / "x"
+    path.write_bytes(b"before it")
+    with path.open("ab") as file:
+        made.write(file)
+    with path.open("rb") as file:
+        file.seek(len(b"before it"))
+        read = SettledVectors.read(file, DIM, n_probe=made.n_probe, n_candidates=made.n_candidates)
+    path.unlink()
+    for query in composed(vectors, 10):
+        for there, here in zip(read.search(query, 10), made.search(query, 10), strict=True):
+            np.testing.assert_array_equal(there, here)
