@@ -47,17 +47,20 @@ class Unsettled:
     def __len__(self) -> int:
         return len(self.recent[0]) + len(self.settled_rows)
 
-    def gather(self) -> tuple[Int64[np.ndarray, " all"], Float16[np.ndarray, "all dim"]]:
-        """Return all rows, ascending, and their vectors in half precision."""
+    @property
+    def rows(self) -> Int64[np.ndarray, " all"]:
+        """All rows, ascending."""
+        return np.sort(np.append(self.settled_rows, self.recent[0]))
+
+    def gather(self, vectors: Float16[np.ndarray, "all dim"]) -> None:
+        """Write the vectors of all rows, in their order."""
+        rows = self.rows
         recent_rows, recent = self.recent
-        rows = np.sort(np.append(self.settled_rows, recent_rows))
-        vectors = np.empty((len(rows), recent.shape[1]), np.float16)
         vectors[np.searchsorted(rows, recent_rows)] = recent
         for first in range(0, len(self.settled_rows), _BATCH):
             assert self.settled is not None
             batch = self.settled_rows[first : first + _BATCH]
             vectors[np.searchsorted(rows, batch)] = self.settled.kept(batch)
-        return rows, vectors
 
 
 class ClipIndex:

@@ -49,7 +49,10 @@ def settle(unsettled: Unsettled, *, is_stopped: IsStopped = lambda: False) -> Se
     wanted = _wanted_lists(len(unsettled))
     if before is not None and 1 / OUTGROWN <= wanted / before.n_lists <= OUTGROWN:
         return grow(before, unsettled, is_stopped)
-    return build(*unsettled.gather(), is_stopped=is_stopped)
+    rows = unsettled.rows
+    vectors = np.empty((len(rows), unsettled.recent[1].shape[1]), np.float16)
+    unsettled.gather(vectors)
+    return build(rows, vectors, is_stopped=is_stopped)
 
 
 def build(
@@ -77,7 +80,9 @@ def build(
     for number, size in enumerate(np.bincount(lists, minlength=n_lists)):
         _make_room(ivf, number, int(size))
     _add(ivf, rotation, rows, vectors, lists, is_stopped)
-    settled = SettledVectors(faiss.IndexPreTransform(rotation, ivf), _kept(vectors))
+    kept, room = _room(*vectors.shape)
+    room[:] = vectors
+    settled = SettledVectors(faiss.IndexPreTransform(rotation, ivf), kept)
     trials = Trials(settled, is_stopped)
     trials.choose_n_candidates()
     trials.choose_n_probe()
@@ -108,10 +113,10 @@ def grow(before: SettledVectors, unsettled: Unsettled, is_stopped: IsStopped) ->
             )
             ivf.ntotal += len(listed)
     _add(ivf, rotation, rows, vectors, lists, is_stopped)
+    kept, room = _room(len(unsettled), vectors.shape[1])
+    unsettled.gather(room)
     settled = SettledVectors(
-        faiss.IndexPreTransform(rotation, ivf),
-        _kept(unsettled.gather()[1]),
-        n_candidates=before.n_candidates,
+        faiss.IndexPreTransform(rotation, ivf), kept, n_candidates=before.n_candidates
     )
     Trials(settled, is_stopped).choose_n_probe()
     return settled
@@ -137,13 +142,15 @@ def _lists_at(centroids: Float32[np.ndarray, "lists rotated"]) -> Any:
     return ivf
 
 
-def _kept(vectors: Vectors) -> Any:
-    """Make the index of the vectors themselves, in half precision."""
+def _room(n: int, dim: int) -> tuple[Any, Float16[np.ndarray, "n dim"]]:
+    """Make an index of vectors that are still to be written, and where to write them."""
     kept = faiss.IndexScalarQuantizer(
-        vectors.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+        dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
     )
-    kept.add_sa_codes(np.ascontiguousarray(vectors, np.float16).view(np.uint8))
-    return kept
+    kept.codes.resize(n * kept.code_size)
+    kept.ntotal = n
+    codes = faiss.rev_swig_ptr(kept.codes.data(), n * kept.code_size)
+    return kept, codes.view(np.float16).reshape(n, dim)
 
 
 def _assign(
