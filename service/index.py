@@ -47,20 +47,16 @@ class Unsettled:
     def __len__(self) -> int:
         return len(self.recent[0]) + len(self.settled_rows)
 
-    @property
-    def rows(self) -> Int64[np.ndarray, " all"]:
-        """All rows, ascending."""
-        return np.sort(np.append(self.settled_rows, self.recent[0]))
-
-    def gather(self, vectors: Float16[np.ndarray, "all dim"]) -> None:
-        """Write the vectors of all rows, in their order."""
-        rows = self.rows
+    def gather(self, vectors: Float16[np.ndarray, "all dim"]) -> Int64[np.ndarray, " all"]:
+        """Return all rows, ascending, and write their vectors in this order."""
         recent_rows, recent = self.recent
+        rows = np.sort(np.append(self.settled_rows, recent_rows))
         vectors[np.searchsorted(rows, recent_rows)] = recent
         for first in range(0, len(self.settled_rows), _BATCH):
             assert self.settled is not None
             batch = self.settled_rows[first : first + _BATCH]
             vectors[np.searchsorted(rows, batch)] = self.settled.kept(batch)
+        return rows
 
 
 class ClipIndex:

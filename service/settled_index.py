@@ -1,9 +1,9 @@
 """Many vectors by row, searched in the lists nearest to the query.
 
-An inverted file: vectors are shared out to lists by the nearest of some hundred centroids, and a
-search looks into the `n_probe` lists nearest to the query. A list tells roughly how near each of
-its vectors is, by one bit a dimension (RaBitQ, Gao and Long 2024). The nearest by that are ranked
-by inner products of the vectors themselves, which are kept beside the lists in half precision.
+An inverted file: vectors are shared out to lists by the nearest of many centroids, and a search
+looks into the `n_probe` lists nearest to the query. A list tells roughly how near each of its
+vectors is, by one bit a dimension (RaBitQ, Gao and Long 2024). The nearest by that are ranked by
+inner products of the vectors themselves, which are kept beside the lists in half precision.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Makes inverted files: of all vectors, or of the file there was and what came since.
 
-To find where the lists should lie costs most by far. They serve until the vectors ask for many more
-lists, or for many fewer; until then the file grows: its lists are copied, without what went, and
-take in what came.
+To find where the lists should lie, and the list of every vector, costs most. They serve until the
+vectors ask for many more lists, or for many fewer; until then the file grows: its lists are copied,
+without what went, and take in what came.
 """
 
 from __future__ import annotations
@@ -49,9 +49,8 @@ def settle(unsettled: Unsettled, *, is_stopped: IsStopped = lambda: False) -> Se
     wanted = _wanted_lists(len(unsettled))
     if before is not None and 1 / OUTGROWN <= wanted / before.n_lists <= OUTGROWN:
         return grow(before, unsettled, is_stopped)
-    rows = unsettled.rows
-    vectors = np.empty((len(rows), unsettled.recent[1].shape[1]), np.float16)
-    unsettled.gather(vectors)
+    vectors = np.empty((len(unsettled), unsettled.recent[1].shape[1]), np.float16)
+    rows = unsettled.gather(vectors)
     return build(rows, vectors, is_stopped=is_stopped)
 
 
@@ -80,8 +79,8 @@ def build(
     for number, size in enumerate(np.bincount(lists, minlength=n_lists)):
         _make_room(ivf, number, int(size))
     _add(ivf, rotation, rows, vectors, lists, is_stopped)
-    kept, room = _room(*vectors.shape)
-    room[:] = vectors
+    kept, unwritten = _unwritten(*vectors.shape)
+    unwritten[:] = vectors
     settled = SettledVectors(faiss.IndexPreTransform(rotation, ivf), kept)
     trials = Trials(settled, is_stopped)
     trials.choose_n_candidates()
@@ -113,8 +112,8 @@ def grow(before: SettledVectors, unsettled: Unsettled, is_stopped: IsStopped) ->
             )
             ivf.ntotal += len(listed)
     _add(ivf, rotation, rows, vectors, lists, is_stopped)
-    kept, room = _room(len(unsettled), vectors.shape[1])
-    unsettled.gather(room)
+    kept, unwritten = _unwritten(len(unsettled), vectors.shape[1])
+    unsettled.gather(unwritten)
     settled = SettledVectors(
         faiss.IndexPreTransform(rotation, ivf), kept, n_candidates=before.n_candidates
     )
@@ -142,7 +141,7 @@ def _lists_at(centroids: Float32[np.ndarray, "lists rotated"]) -> Any:
     return ivf
 
 
-def _room(n: int, dim: int) -> tuple[Any, Float16[np.ndarray, "n dim"]]:
+def _unwritten(n: int, dim: int) -> tuple[Any, Float16[np.ndarray, "n dim"]]:
     """Make an index of vectors that are still to be written, and where to write them."""
     kept = faiss.IndexScalarQuantizer(
         dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT

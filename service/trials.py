@@ -10,15 +10,14 @@ from jaxtyping import Int64
 
 from service.background import StoppedError
 from service.difference import unit
-from service.settled_index import SettledVectors
+from service.settled_index import FIRST_HITS, SettledVectors
 
 TARGET_RECALL = 0.995
-"""Of the ten nearest, on trial queries; a search with a text may lie farther from all clips than
+"""Of the nearest, on trial queries; a search with a text may lie farther from all clips than
 these do, and finds somewhat less.
 """
 N_QUERIES = 128
 """Of fewer the share, and with it the number of lists, would be a matter of chance."""
-K = 10
 FEWEST_CANDIDATES = 16
 """Vectors that are ranked for each of the first hits, at least."""
 
@@ -26,7 +25,7 @@ _BATCH = 10_000
 
 
 class Trials:
-    """Queries to try an inverted file with, and the ten nearest of each.
+    """Queries to try an inverted file with, and the nearest of each.
 
     A trial query lies halfway between two clips, as a sound with words added lies between clips:
     such queries are farther from the centroids than the clips are.
@@ -53,7 +52,7 @@ class Trials:
         settled = self._settled
         settled.n_probe, settled.n_candidates = settled.n_lists, FEWEST_CANDIDATES
         enough = (1 + TARGET_RECALL) / 2
-        while K * settled.n_candidates < len(settled) and self._recall() < enough:
+        while FIRST_HITS * settled.n_candidates < len(settled) and self._recall() < enough:
             settled.n_candidates *= 2
 
     def choose_n_probe(self) -> None:
@@ -74,7 +73,8 @@ class Trials:
         shares = []
         for query, nearest in zip(self._queries, self._nearest, strict=True):
             self._check()
-            shares.append(np.isin(nearest, self._settled.search(query, K)[1]).mean())
+            _, found = self._settled.search(query, FIRST_HITS)
+            shares.append(np.isin(nearest, found).mean())
         return float(np.mean(shares))
 
     def _find_nearest(
@@ -88,7 +88,7 @@ class Trials:
             vectors = self._settled.kept(batch).astype(np.float32)
             scores = np.hstack([scores, self._queries @ vectors.T])
             found = np.hstack([found, np.broadcast_to(batch, (N_QUERIES, len(batch)))])
-            k = min(K, scores.shape[1])
+            k = min(FIRST_HITS, scores.shape[1])
             best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
             scores, found = np.take_along_axis(scores, best, 1), np.take_along_axis(found, best, 1)
         return found
