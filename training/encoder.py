@@ -112,7 +112,8 @@ def pool_partials(
 
 def frame_mask(n_frames: Int[Tensor, " batch"], length: int) -> Bool[Tensor, "batch frames"]:
     """Mark the valid frames of each clip."""
-    return torch.arange(length, device=n_frames.device) < n_frames.unsqueeze(1)
+    positions = torch.arange(length, dtype=torch.int32, device=n_frames.device)
+    return positions < n_frames.int().unsqueeze(1)
 
 
 def _keep(

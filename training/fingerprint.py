@@ -8,7 +8,12 @@ import json
 import torch
 
 from service.audio import RESAMPLER, RESAMPLER_QUALITY
-from training.frontend import HOP_LENGTH, SAMPLE_RATE
+from training.frontend import (
+    HOP_LENGTH,
+    SAMPLE_RATE,
+    mel_filters,
+    windowed_fourier_kernel,
+)
 from training.model import MIN_SAMPLES, EmbeddingModel
 
 
@@ -16,12 +21,16 @@ def fingerprint(model: EmbeddingModel) -> str:
     """Hash the weights, the statistics, the front end's constants and the resampler.
 
     Over canonical content, not over the bytes of a file: exporting the same model again, with
-    another exporter or operator set, keeps it.
+    another exporter or operator set, keeps it. The front end counts by its definition, whichever
+    way it is computed.
     """
     digest = hashlib.sha256()
     constants = [RESAMPLER, RESAMPLER_QUALITY, SAMPLE_RATE, HOP_LENGTH, MIN_SAMPLES]
     digest.update(json.dumps(constants).encode())
-    tensors = dict(model.named_parameters()) | dict(model.named_buffers())
+    tensors = model.state_dict() | {
+        "frontend.fourier": windowed_fourier_kernel(),
+        "frontend.filters": mel_filters(),
+    }
     for name in sorted(tensors):
         if name.endswith("num_batches_tracked"):
             continue

@@ -8,7 +8,7 @@ import torch
 import torchaudio
 from torch import Tensor
 
-from training.frontend import LogMel, mel_filters
+from training.frontend import LogMel, mel_filters, windowed_fourier_kernel
 
 OFFSET = 1.19e-7
 # What the issue promises of float32 arithmetic: on all values, and where there is any sound.
@@ -80,6 +80,16 @@ def test_the_filters_are_slaney_triangles() -> None:
     found, expected = mel_filters().double(), slaney_filters()
     assert (found - expected).abs().max() < 1e-5 * expected.max()
     assert (found.sum(dim=1) > 0).all()
+
+
+@pytest.mark.parametrize("name", SOUNDS)
+def test_it_computes_what_the_fingerprint_counts(name: str) -> None:
+    waveform = torch.from_numpy(SOUNDS[name]).double()
+    frames = torch.nn.functional.pad(waveform, (200, 200)).unfold(0, 400, 160)
+    spectrum = windowed_fourier_kernel()[:, 0] @ frames.T
+    power = mel_filters().double() @ (spectrum[:201].square() + spectrum[201:].square())
+    deviation = (LogMel()(waveform.float()[None])[0] - (power + OFFSET).log()).abs()
+    assert deviation.max() <= TOLERANCE
 
 
 @pytest.mark.parametrize("samples", [1, 159, 160, 161, 480, 15_200, 15_201])

@@ -15,7 +15,7 @@ def test_the_layers_are_halved_and_all_else_stays_float32() -> None:
     model.mean.fill_(-9.0)
     halved = half_precision(model)
     assert {value.dtype for value in halved.encoder.parameters()} == {torch.float16}
-    assert halved.frontend.fourier.dtype == halved.mean.dtype == torch.float32
+    assert halved.frontend.window.dtype == halved.mean.dtype == torch.float32
     assert {value.dtype for value in model.parameters()} == {torch.float32}
     assert dict(halved.named_parameters()).keys() == dict(model.named_parameters()).keys()
 

@@ -11,6 +11,7 @@ import tiny_run
 import torch
 from torch import Tensor, nn
 
+from training.frontend import mel_filters, windowed_fourier_kernel
 from training.recipe import Recipe
 from training.step import StepMetrics, TrainState, train_step
 
@@ -51,7 +52,7 @@ class Naive:
             for name, value in weights_of(state.online).items()
         }
         self.target = weights_of(state.target)
-        self.kernel, self.filters = state.model.frontend.fourier, state.model.frontend.filters
+        self.kernel, self.filters = windowed_fourier_kernel(), mel_filters()
         self.mean, self.std = float(state.model.mean), float(state.model.std)
         self.bank = list(state.bank.inputs[: int(state.bank.pushed)].clone())
 
