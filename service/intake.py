@@ -77,7 +77,9 @@ class Intake:
             windows=embedded.windows,
         )
         with phases.measure("store"):
-            return self._library.put(clip)
+            record, is_new = self._library.put(clip)
+        self._library.follow()
+        return record, is_new
 
 
 def library_windowing(window_s: float) -> Windowing:

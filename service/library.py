@@ -279,6 +279,13 @@ class Library:
         """Bring the search index up to date, so that the next search need not."""
         self._index.refresh()
 
+    def follow(self) -> None:
+        """Begin to bring the search index up to date beside the callers.
+
+        For who writes and searches: a search after many writes would have to wait for it.
+        """
+        self._index.follow()
+
     def save_snapshot(self) -> None:
         """Save the search index, so that the next start need not build it."""
         self._index.save()

@@ -75,6 +75,7 @@ class LiveIndex:
         self._index: ClipIndex | None = None
         self._saved_revision: int | None = None
         self._lock = SharedLock()
+        self._following = Background()
         self._settling = Background()
         self.audit = RecallAudit(self._search_exactly)
 
@@ -123,6 +124,10 @@ class LiveIndex:
             if self._index.wants_settling:
                 self._settling.start(self._settle)
 
+    def follow(self) -> None:
+        """Begin to bring the index to the catalogue's revision beside the callers."""
+        self._following.start(self._follow)
+
     def save(self) -> None:
         """Write a snapshot of the index as of now, unless the one there is as new."""
         self.refresh()
@@ -133,13 +138,22 @@ class LiveIndex:
                 self._saved_revision = index.revision
 
     def settled(self) -> None:
-        """Wait until nothing is built in the background."""
+        """Wait until nothing is done in the background."""
+        self._following.wait()
         self._settling.wait()
 
     def close(self) -> None:
         """Give up what is done in the background; no search is under way or follows."""
+        self._following.stop()
         self._settling.stop()
         self.audit.stop()
+
+    def _follow(self, is_stopped: Callable[[], bool]) -> None:
+        """Refresh until no write has come meanwhile."""
+        seen = -1
+        while not is_stopped() and seen < (newest := self._catalog.revision()):
+            self.refresh()
+            seen = newest
 
     def _settle(self, is_stopped: Callable[[], bool]) -> None:
         """Make inverted files beside the searches, each to take the place of the one before."""

@@ -66,4 +66,6 @@ def _store(core: Core, file: BinaryIO, phases: Phases) -> list[bool]:
     with phases.measure("decode"):
         clips = core.bulk.read(file)
     with phases.measure("store"):
-        return [is_new for _, is_new in core.library.put_many(clips)]
+        written = core.library.put_many(clips)
+    core.library.follow()
+    return [is_new for _, is_new in written]

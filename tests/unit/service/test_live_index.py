@@ -61,6 +61,24 @@ def test_writes_after_the_first_search_are_seen(
     assert sorted(everything(index)[1]) == sorted(numbers.values())
 
 
+def test_an_index_that_follows_has_nothing_to_catch_up_in_a_search(
+    monkeypatch: pytest.MonkeyPatch, library: Library, catalog: Catalog, tmp_path: Path
+) -> None:
+    index, refresh, late = live_index(catalog, tmp_path), LiveIndex.refresh, iter(["late"])
+
+    def with_company(self: LiveIndex) -> None:
+        refresh(self)
+        for clip_id in late:
+            library.put(make_clip(clip_id, 50, stored=False))
+
+    monkeypatch.setattr(LiveIndex, "refresh", with_company)
+    index.follow()
+    index.settled()
+    monkeypatch.setattr(LiveIndex, "refresh", pytest.fail)
+    assert len(everything(index)[1]) == 21
+    index.close()
+
+
 def test_catching_up_from_a_snapshot_equals_building(
     tmp_path: Path, library: Library, catalog: Catalog
 ) -> None:
