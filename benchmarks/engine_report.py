@@ -125,8 +125,8 @@ clip (median {modifier[median_ms][without]:.1f} ms without), one that was seen
 
 ## Settings of the sessions
 
-What `minuend tune` measured and chose here: the thriftiest of those within 3% of the best. The
-defaults are within 3% of the best, too. [tuning.json](tuning.json)
+What `minuend tune` measured and chose here: the thriftiest of those within 3% of the best.
+[tuning.json](tuning.json)
 
 {tuning}
 """
