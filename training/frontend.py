@@ -103,7 +103,11 @@ class _MelPower(nn.Module):
 def cut_frames(
     waveform: Float[Tensor, "batch samples"],
 ) -> Float[Tensor, "batch n_fft frames"]:
-    """Cut the frames of 400 samples, each from two hops and a half of the waveform."""
+    """Cut the frames of 400 samples, each from two hops and a half of the waveform.
+
+    Frames stand side by side, a sample to a row: so halves are taken, and turned round, by whole
+    rows.
+    """
     batch, samples = waveform.shape
     n_frames = 1 + samples // HOP_LENGTH
     n_hops = n_frames + N_FFT // HOP_LENGTH
