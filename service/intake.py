@@ -77,9 +77,7 @@ class Intake:
             windows=embedded.windows,
         )
         with phases.measure("store"):
-            record, is_new = self._library.put(clip)
-        self._library.follow()
-        return record, is_new
+            return self._library.put(clip)
 
 
 def library_windowing(window_s: float) -> Windowing:

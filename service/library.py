@@ -282,7 +282,8 @@ class Library:
     def follow(self) -> None:
         """Begin to bring the search index up to date beside the callers.
 
-        For who writes and searches: a search after many writes would have to wait for it.
+        For many clips at once, which the next search would have to wait for. Clips that come one by
+        one cost the index more one by one than together, so they wait for a search.
         """
         self._index.follow()
 

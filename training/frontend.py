@@ -96,7 +96,7 @@ class _MelPower(nn.Module):
     ) -> Float[Tensor, "batch mels frames"]:
         front, back = half_frames[:, :_QUARTER], half_frames[:, _QUARTER:].flip(1)
         real, imaginary = self.cosines @ (front + back), self.sines @ (front - back)
-        # Products: ONNX Runtime takes three times as long for a power.
+        # Products: a square would be exported as a power, which ONNX Runtime is slower at.
         return self.filters @ (real * real + imaginary * imaginary)
 
 
@@ -126,7 +126,8 @@ def hann_window() -> Float64[Tensor, " n_fft"]:
 def windowed_fourier_kernel() -> Float64[Tensor, "twice_bins 1 n_fft"]:
     """Build the transform as it is defined, real parts first, made in float64.
 
-    ``LogMel`` computes the same powers with a quarter of the products.
+    ``LogMel`` computes the same powers with a quarter of the products. The shape is that of a
+    convolution's weights; the fingerprint counts it.
     """
     sample = torch.arange(N_FFT, dtype=torch.float64)
     angle = 2.0 * math.pi / N_FFT * torch.outer(torch.arange(N_BINS, dtype=torch.float64), sample)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from threading import Event
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ import pytest
 import synth
 from service_client import Client
 
+from service.live_index import LiveIndex
 from service.vectors import to_base64
 
 NDJSON = {"content-type": "application/x-ndjson"}
@@ -35,6 +37,20 @@ def test_vectors_go_in_and_are_found(client: Client) -> None:
     first = client.post("/search", files={"audio": tone}).json()["hits"][0]
     assert (first["clip_id"], first["audio"]) == ("tone", None)
     assert first["metadata"] == {"bulk": True}
+
+
+def test_vectors_are_indexed_before_anybody_searches(
+    monkeypatch: pytest.MonkeyPatch, client: Client
+) -> None:
+    refresh, indexed = LiveIndex.refresh, Event()
+
+    def noted(self: LiveIndex) -> None:
+        refresh(self)
+        indexed.set()
+
+    monkeypatch.setattr(LiveIndex, "refresh", noted)
+    send(client, line(client, "a", [1.0] * 8))
+    assert indexed.wait(10)
 
 
 def test_a_clip_without_audio_cannot_be_played(client: Client) -> None:
