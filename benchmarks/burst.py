@@ -19,7 +19,7 @@ import results
 from clips import make_clips
 from services import NPY, Memory, service
 
-from service.demo.server import HOST, Server
+from service.cli.demo.server import HOST, Server
 
 TIMES = 20
 LENGTH_S = 20.0

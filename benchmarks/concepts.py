@@ -19,10 +19,10 @@ import results
 from jaxtyping import Float32
 from matplotlib.figure import Figure
 
-from service.audio import decode
-from service.bundle import load_bundle
+from service.audio.decoding import decode
+from service.bundle.files import load_bundle
 from service.difference import centre, difference_query, relative_norm
-from service.encoder import Encoder
+from service.inference.encoder import Encoder
 
 CLIPS = results.ROOT / "service" / "demo" / "clips"
 FIGURES = results.ROOT / "docs" / "figures"

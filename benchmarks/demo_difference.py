@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import results
 
-from service.audio import decode
-from service.bundle import load_bundle
+from service.audio.decoding import decode
+from service.bundle.files import load_bundle
 from service.difference import centre, difference_query
-from service.encoder import Encoder
+from service.inference.encoder import Encoder
 
 DEMO = results.ROOT / "service" / "demo"
 

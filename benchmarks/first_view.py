@@ -16,13 +16,13 @@ from typing import Any
 import results
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-import service.demo
+import service.cli.demo
+from service.cli.demo.server import Server, choose_port
 from service.cli.index import index_folder
-from service.demo.server import Server, choose_port
 from service.settings import Settings
 
 BUNDLE = results.ROOT / "models" / "default"
-CLIPS = Path(service.demo.__file__).parent / "clips"
+CLIPS = Path(service.cli.demo.__file__).parent / "clips"
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
     "--no-sandbox",

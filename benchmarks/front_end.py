@@ -19,9 +19,9 @@ import onnx
 import onnx.utils
 import results
 
-from service.bundle import load_bundle
-from service.runtime import Session, open_session
-from training.graph_editor import GraphEditor
+from service.bundle.files import load_bundle
+from service.inference.onnx_session import Session, open_session
+from training.export.graph_editor import GraphEditor
 
 SECONDS = 5
 ROUNDS = 40

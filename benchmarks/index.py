@@ -26,13 +26,13 @@ import faiss
 import numpy as np
 import results
 
-from service.bundle import load_bundle
+from service.bundle.files import load_bundle
 from service.difference import unit
-from service.index import EXACT_BELOW, ClipIndex
-from service.settling import build
-from service.space import items, make_space
-from service.text_bank import TextBank
-from service.towers import AudioTower
+from service.index.ivf_builder import build
+from service.index.vector_index import EXACT_BELOW, VectorIndex
+from service.inference.embedding_space import items, make_space
+from service.inference.phrases import TextBank
+from service.inference.towers import AudioTower
 
 K = 10
 N_QUERIES = 200
@@ -162,7 +162,7 @@ def measure(
 
 def ours(vectors: np.ndarray) -> Search:
     """Make the index of the library; one that is grown is settled, as it is in the background."""
-    index = ClipIndex(vectors.shape[1])
+    index = VectorIndex(vectors.shape[1])
     if len(vectors) > EXACT_BELOW:
         index.settle(build(np.arange(len(vectors)), vectors))
     else:

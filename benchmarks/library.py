@@ -28,12 +28,12 @@ import numpy as np
 import results
 from services import BUNDLE, resident_mb, service, tree_cpu_s
 
-from service.bundle import Bundle, load_bundle
-from service.composition import compose
-from service.demo.server import HOST, Server
+from service.bundle.files import Bundle, load_bundle
+from service.cli.demo.server import HOST, Server
 from service.difference import unit
-from service.space import items, make_space
-from service.towers import Towers
+from service.inference.embedding_space import items, make_space
+from service.inference.towers import Towers
+from service.retrieval.query import compose
 
 BATCH = 1000
 NOISE = 0.35
@@ -97,7 +97,7 @@ class Judge:
 
     def recall(self, number: int, text: int, found: list[int], n_stored: int) -> float:
         """Return the share of the true best ten that was found."""
-        sound = unit(self._space.place(self.queries[number][np.newaxis])[0])
+        sound = unit(self._space.project(self.queries[number][np.newaxis])[0])
         query = compose({"audio": sound, "modifier": self._texts[text]}).vector
         later = np.array([number for number in found if number >= n_stored], np.int64)
         scores = np.append(self._items[:n_stored] @ query, self._items[later] @ query)

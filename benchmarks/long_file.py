@@ -22,10 +22,10 @@ import numpy as np
 import results
 from services import BUNDLE, NPY, Memory, service
 
-from service.bundle import load_bundle
-from service.demo.server import HOST, Server
-from service.encoder import Encoder
-from service.runtime import open_session
+from service.bundle.files import load_bundle
+from service.cli.demo.server import HOST, Server
+from service.inference.encoder import Encoder
+from service.inference.onnx_session import open_session
 
 SAMPLE_RATE_HZ = 44_100
 LENGTHS_S = (1, 2, 5, 10, 30, 60, 180, 600, 3600)

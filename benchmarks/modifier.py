@@ -26,9 +26,9 @@ from urllib.parse import urlencode
 import numpy as np
 import results
 
-from service.bundle import load_bundle
+from service.bundle.files import load_bundle
+from service.cli.demo.server import HOST, Server, choose_port
 from service.cli.index import index_folder
-from service.demo.server import HOST, Server, choose_port
 from service.settings import Settings
 
 DEMO = results.ROOT / "service" / "demo"

@@ -34,7 +34,7 @@ import load
 import results
 from services import NPY, service, tree, tree_cpu_s
 
-from service.demo.server import HOST, choose_port
+from service.cli.demo.server import HOST, choose_port
 
 FOLDER = Path(__file__).parent / "peers"
 OURS = "Minuend"

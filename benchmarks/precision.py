@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import results
 
-from service.bundle import load_bundle
-from service.encoder import Encoder
+from service.bundle.files import load_bundle
+from service.inference.encoder import Encoder
 
 ROUNDS = 20
 BATCHES = {"one clip of 5 s": (1, 5.0), "four clips of 5 s": (4, 5.0), "one clip of 1 s": (1, 1.0)}

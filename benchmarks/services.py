@@ -11,7 +11,7 @@ from pathlib import Path
 
 import results
 
-from service.demo.server import Server, choose_port
+from service.cli.demo.server import Server, choose_port
 
 BUNDLE = results.ROOT / "models" / "default"
 NPY = {"accept": "application/x-npy"}

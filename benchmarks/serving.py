@@ -19,8 +19,8 @@ import load
 import results
 from services import BUNDLE, NPY, cpu_s, service
 
-from service.bundle import load_bundle
-from service.demo.server import Server
+from service.bundle.files import load_bundle
+from service.cli.demo.server import Server
 
 CLIENTS = (1, 2, 4, 8, 16, 32, 64)
 CLIPS = {"short": [1.0], "5 s": [5.0], "long": [30.0], "mixed": [1.0, 2.0, 5.0, 10.0, 30.0]}

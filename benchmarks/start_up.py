@@ -22,11 +22,11 @@ import numpy as np
 import results
 from services import BUNDLE, resident_mb, service
 
-from service.audio import decode
-from service.bundle import load_bundle
-from service.demo.server import HOST
-from service.encoder import Encoder
-from service.precision import open_checked
+from service.audio.decoding import decode
+from service.bundle.files import load_bundle
+from service.cli.demo.server import HOST
+from service.inference.encoder import Encoder
+from service.inference.precision import open_checked
 
 STARTS = 5
 REQUESTS = 30

@@ -24,20 +24,21 @@ import results
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from training import encoder, heads
-from training.compute import choose_precision, keep_freed_memory
-from training.encoder import CHANNELS, DIM, LOCAL, TIME_STRIDE
-from training.frontend import HOP_LENGTH, N_MELS
-from training.heads import PROJECTION
-from training.manifest import SourceClip
-from training.model import CROP_SAMPLES
-from training.pretrain import step_generator
-from training.processes import Processes
+from training.data.manifest import SourceClip
+from training.data.sampler import CropSampler
+from training.data.store import ClipStore
+from training.model import encoder
+from training.model.encoder import CHANNELS, DIM, LOCAL, TIME_STRIDE
+from training.model.frontend import HOP_LENGTH, N_MELS
+from training.model.model import CROP_SAMPLES
+from training.pretraining import heads
+from training.pretraining.compute import choose_precision, keep_freed_memory
+from training.pretraining.heads import PROJECTION
+from training.pretraining.pretrain import step_generator
+from training.pretraining.processes import Processes
+from training.pretraining.run import new_state
+from training.pretraining.step import train_step
 from training.recipe import Recipe, load_recipe
-from training.run import new_state
-from training.sampler import CropSampler
-from training.step import train_step
-from training.store import ClipStore
 
 CPU = torch.device("cpu")
 CROP_FRAMES = 1 + CROP_SAMPLES // HOP_LENGTH

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import results
 
-from service.bundle import load_bundle
-from service.tuning import tune
+from service.bundle.files import load_bundle
+from service.inference.autotune import tune
 
 BUNDLE = results.ROOT / "models" / "default"
 SECONDS = 12.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from service.errors import StartupError
-from service.serve import serve
+from service.server import serve
 from service.settings import load_settings
 
 

@@ -13,22 +13,22 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from service import __version__
-from service.access import Access
-from service.admission import Admission, AdmissionLimits
-from service.clients import ClientWatch
-from service.core import Core
+from service.api.keys import KeyRing
+from service.api.middleware.admission import Admission, AdmissionLimits
+from service.api.middleware.auth import ApiKeyAuth
+from service.api.middleware.body_limit import BodyLimit, HeadAsGet
+from service.api.middleware.disconnect import DisconnectWatcher
+from service.api.middleware.telemetry import Telemetry
+from service.api.openapi import install_schema
+from service.api.problems import METHODS, install_handlers
+from service.api.routes import make_routes
 from service.errors import SettingsError
-from service.keys import KeyRing
-from service.limits import BodyLimit, HeadAsGet
-from service.metrics import Metrics
-from service.openapi import install_schema
-from service.problems import METHODS, install_handlers
-from service.routes import make_routes
+from service.observability.metrics import Metrics
+from service.services import Services
 from service.settings import Settings
-from service.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from service.tracing import Tracing
+    from service.observability.tracing import Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
     install_handlers(app)
     install_schema(app)
     # The last one added is the outermost.
-    app.add_middleware(ClientWatch, deadline_s=settings.deadline_s)
+    app.add_middleware(DisconnectWatcher, deadline_s=settings.deadline_s)
     limits = AdmissionLimits(
         max_requests=settings.max_requests,
         max_bytes=settings.max_pending_bytes,
@@ -72,7 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.add_middleware(HeadAsGet)
     if settings.keys is not None:
-        app.add_middleware(Access, keys=KeyRing(settings.keys))
+        app.add_middleware(ApiKeyAuth, keys=KeyRing(settings.keys))
     if origins := [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]:
         app.add_middleware(
             CORSMiddleware, allow_origins=origins, allow_methods=METHODS, allow_headers=["*"]
@@ -86,23 +86,23 @@ def create_app(settings: Settings) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     start = time.perf_counter()
-    core = await anyio.to_thread.run_sync(Core.open, app.state.settings, app.state.metrics)
-    app.state.core = core
-    core.ready = True
+    services = await anyio.to_thread.run_sync(Services.open, app.state.settings, app.state.metrics)
+    app.state.services = services
+    services.ready = True
     logger.info(
         "ready",
         extra={
-            "bundle": core.identity["id"],
-            "provider": core.encoder.provider,
+            "bundle": services.identity["id"],
+            "provider": services.encoder.provider,
             "opened_s": round(time.perf_counter() - start, 3),
         },
     )
     try:
         yield
     finally:
-        core.ready = False
+        services.ready = False
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(core.close)
+            await anyio.to_thread.run_sync(services.close)
             if app.state.tracing is not None:
                 await anyio.to_thread.run_sync(app.state.tracing.close)
         logger.info("closed")
@@ -111,7 +111,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _open_tracing() -> Tracing:
     try:
         # OpenTelemetry is the optional extra `otel`.
-        from service.tracing import Tracing
+        from service.observability.tracing import Tracing
     except ImportError as error:
         raise SettingsError(
             "traces are asked for, by MINUEND_TRACES or an endpoint of OpenTelemetry, and need the"
@@ -121,5 +121,5 @@ def _open_tracing() -> Tracing:
 
 
 def _provenance(app: FastAPI) -> dict[str, str]:
-    identity = app.state.core.identity
+    identity = app.state.services.identity
     return {"minuend-bundle": identity["id"], "minuend-fingerprint": identity["fingerprint"]}

@@ -11,8 +11,9 @@ import numpy as np
 from jaxtyping import Float32
 
 from service.errors import ClipIdInvalidError
-from service.filters import Metadata
-from service.pooling import Windows
+
+Scalar = str | int | float | bool | None
+Metadata = dict[str, Scalar | list[Scalar]]
 
 Source = Literal["stored", "referenced", "vector"]
 
@@ -68,6 +69,23 @@ class AudioInfo:
     channels: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """A clip's embeddings over time.
+
+    Attributes:
+        whole: Embedding of the whole clip, float32 [dim].
+        embeddings: One per window, float32 [windows dim].
+        starts_s: Where each window starts, float64 [windows] [s].
+        ends_s: Where each window ends, float64 [windows] [s]; the last is the clip's end.
+    """
+
+    whole: np.ndarray
+    embeddings: np.ndarray
+    starts_s: np.ndarray
+    ends_s: np.ndarray
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewClip:
     """A clip to be put into a library.
@@ -77,7 +95,7 @@ class NewClip:
         embedding: The raw encoder embedding, float32 [dim]; finite, within ±65504.
         audio: Stored, referenced, or None for a clip known by its vector alone.
         info: Facts about the source.
-        metadata: A flat JSON object, see `service.filters`.
+        metadata: A flat JSON object, see `service.catalog.filters`.
         windows: Its raw embeddings over time; None if it is known as a whole only.
     """
 

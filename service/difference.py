@@ -13,8 +13,30 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float32
 
+from service.errors import EmbeddingInvalidError
+
+LARGEST = float(np.finfo(np.float16).max)
+"""Largest magnitude of an accepted value: what the library's half precision can hold."""
 SMALLEST_NORM = 1e-12
 """Keeps relative norms finite where an embedding is all zero."""
+
+
+def check_dim(vector: Float32[np.ndarray, " dim"], dim: int) -> Float32[np.ndarray, " dim"]:
+    """Return `vector` if it has `dim` values.
+
+    Raises:
+        EmbeddingInvalidError: It has another number of them.
+    """
+    if vector.size != dim:
+        raise EmbeddingInvalidError(
+            f"embedding: has {vector.size} values, this bundle's have {dim}"
+        )
+    return vector
+
+
+def fits(vectors: Float32[np.ndarray, ...]) -> bool:
+    """Tell whether half precision can hold every value: it is finite and not too large."""
+    return bool(np.all(np.abs(vectors) <= LARGEST))
 
 
 def unit(vector: Float32[np.ndarray, "*clips dim"]) -> Float32[np.ndarray, "*clips dim"]:

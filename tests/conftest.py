@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import tiny_bundle
 
-from service.runtime import available_providers
+from service.inference.onnx_session import available_providers
 
 # The same examples in every run, and none of them timed: the machine may be busy.
 hypothesis.settings.register_profile("minuend", derandomize=True, deadline=None, database=None)

@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 
-from service.encoder import Encoder, Kind
+from service.inference.encoder import Encoder, Kind
 
 TIMEOUT_S = 30
 

@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 from tiny_library import make_clip, open_library
 
-from service.clips import NewClip
-from service.filters import Metadata
+from service.clips import Metadata, NewClip
 
 Step = dict[str, int | None]
 """Seeds of the clips to put, in one write; None deletes; no clips: save a snapshot."""

@@ -11,12 +11,12 @@ from typing import Any
 import synth
 from click.testing import CliRunner, Result
 
-from service.bundle import load_bundle
+from service.bundle.files import load_bundle
 from service.cli import main
 from service.clips import ClipRecord
-from service.library import Library
-from service.space import make_space
-from service.towers import Towers
+from service.inference.embedding_space import make_space
+from service.inference.towers import Towers
+from service.library.library import Library
 
 
 def run(*arguments: object, code: int = 0) -> Result:

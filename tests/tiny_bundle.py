@@ -16,8 +16,10 @@ import synth
 import tiny_towers
 from onnx import TensorProto, helper, numpy_helper
 
-from service import bundle, manifest, runtime
-from service.audio import RESAMPLER, RESAMPLER_QUALITY
+from service.audio.decoding import RESAMPLER, RESAMPLER_QUALITY
+from service.bundle import files as bundle
+from service.bundle import manifest
+from service.inference import onnx_session as runtime
 
 ENCODER_FILE = "encoder.onnx"
 KNOWN_ANSWER_FILE = "known_answer.npz"
@@ -140,9 +142,9 @@ def _kernel(seed: int, dim: int) -> np.ndarray:
     edges_hz = np.geomspace(80, 7000, dim + 1) * jitter
     times_s = np.arange(3 * BLOCK) / 16_000
     sweep = times_s**2 / (2 * times_s[-1])
-    phases = 2 * np.pi * (edges_hz[:-1, None] * times_s + np.diff(edges_hz)[:, None] * sweep)
+    timings = 2 * np.pi * (edges_hz[:-1, None] * times_s + np.diff(edges_hz)[:, None] * sweep)
     window = np.hanning(3 * BLOCK) / BLOCK
-    waves = np.stack([np.cos(phases), np.sin(phases)], axis=1).reshape(2 * dim, 1, -1)
+    waves = np.stack([np.cos(timings), np.sin(timings)], axis=1).reshape(2 * dim, 1, -1)
     return (waves * window).astype(np.float32)
 
 

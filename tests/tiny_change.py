@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from service.bundle import hash_file, load_bundle, write_manifest
-from service.change import Calibration, ChangeDetector, Discriminant
-from service.manifest import ChangeInfo
+from service.bundle.files import hash_file, load_bundle, write_manifest
+from service.bundle.manifest import ChangeInfo
+from service.retrieval.change_detector import Calibration, ChangeDetector, Discriminant
 
 FILE = "change.npz"
 N_AXES = 3

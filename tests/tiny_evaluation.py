@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from service.manifest import BundleManifest
-from training.attribution import TRAINED, write_attribution
-from training.manifest import SourceClip
+from service.bundle.manifest import BundleManifest
+from training.data.attribution import TRAINED, write_attribution
+from training.data.manifest import SourceClip
 
 
 def copy_bundle(bundle: Path, folder: Path, heard: Iterable[SourceClip]) -> Path:

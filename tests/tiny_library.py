@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from service.clips import AudioInfo, NewClip, StoredAudio
-from service.filters import Metadata
-from service.library import Library
-from service.pooling import Windows
-from service.space import CentredSpace
+from service.clips import AudioInfo, Metadata, NewClip, StoredAudio, Windows
+from service.inference.embedding_space import CentredSpace
+from service.library.library import Library
 
 DIM = 16
 FINGERPRINT = "ab" * 32

@@ -9,11 +9,11 @@ import synth
 import torch
 from torch import Tensor
 
-from training.model import CROP_SAMPLES
-from training.processes import Processes
+from training.model.model import CROP_SAMPLES
+from training.pretraining.processes import Processes
+from training.pretraining.run import new_state
+from training.pretraining.step import TrainState
 from training.recipe import Recipe
-from training.run import new_state
-from training.step import TrainState
 
 
 def recipe(*, seed: int = 0, **sections: Mapping[str, object]) -> Recipe:

@@ -10,11 +10,11 @@ import numpy as np
 import synth
 from jaxtyping import Float32
 
-from training.manifest import SourceClip, read_clips
+from training.data.manifest import SourceClip, read_clips
+from training.data.store import ClipStore, open_store
 from training.scenes.draw import Plan
 from training.scenes.pool import Pool, build_pool, scene_clips
 from training.scenes.scene import SceneName, Side, get_scene
-from training.store import ClipStore, open_store
 
 CLASSES = ("chirping_birds", "dog", "footsteps", "thunderstorm")
 FOLDS = (1, 5)

@@ -19,8 +19,9 @@ from jaxtyping import Float32
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from service import manifest, runtime
+from service.bundle import manifest
 from service.difference import unit
+from service.inference import onnx_session as runtime
 
 AUDIO_TOWER_FILE = "audio_tower.onnx"
 TEXT_ENCODER_FILE = "text_encoder.onnx"

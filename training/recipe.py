@@ -34,7 +34,7 @@ class DataRecipe(Section):
     Attributes:
         where: Columns of the manifest and the values that let a clip in.
         exclude: Columns of the manifest and the values that keep a clip out.
-        leave_out: What evaluations test on (see ``training.splits``).
+        leave_out: What evaluations test on (see ``training.data.splits``).
         max_files: Clips drawn with the seed when there are more; None takes all.
         crops: Crops of each clip in an epoch: one, or as many as fit into it, one at least.
         held_out: Share of the recordings kept out of training, for choices made at export.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from training.errors import DatasetError
-from training.provenance import git_commit
+from training.export.provenance import git_commit
 
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
 

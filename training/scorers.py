@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from jaxtyping import Float32
 
-from service.encoder import Encoder
+from service.inference.encoder import Encoder
 from training.datasets.sides import TEST, TRAIN
 from training.evaluation.bgknown import SEEDS, BgKnown
 from training.evaluation.division import divide
@@ -16,7 +16,7 @@ from training.evaluation.embeddings import embed_cached
 from training.evaluation.encoders import BundleEmbedder
 from training.evaluation.measure import BGKNOWN_RATE
 from training.evaluation.probe import ProbeSettings, run_probe
-from training.gate import Scorer
+from training.export.gate import Scorer
 
 
 def bgknown_scorer(folder: Path) -> Scorer:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from service.bundle import MANIFEST_FILE, load_bundle
+from service.bundle.files import MANIFEST_FILE, load_bundle
+from training.data.manifest import read_clips
 from training.datasets.bgknown import make_bgknown
 from training.datasets.prepare import MANIFEST, prepare_task
 from training.datasets.sides import find_sides
@@ -27,11 +28,10 @@ from training.evaluation.measure import (
     measure_separate,
 )
 from training.evaluation.probe import Monitor
-from training.evaluation.rows import with_defaults
-from training.export import export
-from training.manifest import read_clips
-from training.pretrain import CHECKPOINT, Source, pretrain
+from training.export.export import export
+from training.pretraining.pretrain import CHECKPOINT, Source, pretrain
 from training.recipe import Recipe, load_recipe
+from training.reports.rows import with_defaults
 from training.results import put_row, read_rows
 
 TRAIN_FOLDS = "1,2,3"

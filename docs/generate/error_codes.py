@@ -9,8 +9,8 @@ from pathlib import Path
 import yaml
 from tables import code, table
 
+from service.api.openapi import error_classes
 from service.errors import ServiceError, StartupError
-from service.openapi import error_classes
 from training.errors import TrainingError
 
 REMEDIES = Path(__file__).with_name("remedies.yaml")

@@ -10,7 +10,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from tables import code, table
 
 import service
-from service.metrics import Metrics
+from service.observability.metrics import Metrics
 
 PACKAGE = Path(service.__file__).parent
 LEVELS = ("debug", "info", "warning", "error", "exception")
@@ -43,9 +43,9 @@ Logs are JSON, a line each, on standard error. Every line has `timestamp`, `leve
 def page() -> str:
     """Return the page."""
     metrics = table(("metric", "type", "labels", "meaning"), _metrics())
-    phases = "".join(f"- `{name}`\n" for name in sorted({*_phases()}))
+    timings = "".join(f"- `{name}`\n" for name in sorted({*_timings()}))
     logs = table(("message", "level", "logger", "fields"), sorted(_log_lines()))
-    return HEAD + metrics + PHASES + phases + LOGS + logs
+    return HEAD + metrics + PHASES + timings + LOGS + logs
 
 
 def _metrics() -> Iterator[tuple[str, str, str, str]]:
@@ -66,8 +66,8 @@ def _calls() -> Iterator[tuple[Path, ast.Call, str]]:
                 yield path, node, node.func.attr
 
 
-def _phases() -> Iterator[str]:
-    """Go through the names that `service.timing.Phases` is told."""
+def _timings() -> Iterator[str]:
+    """Go through the names that `service.concurrency.timings.RequestTimings` is told."""
     for _, call, method in _calls():
         if method in ("measure", "add") and call.args and isinstance(call.args[0], ast.Constant):
             yield str(call.args[0].value)

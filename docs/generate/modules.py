@@ -9,7 +9,7 @@ from pathlib import Path
 from tables import code, table
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("service", "training", "client/minuend_client", "benchmarks")
+PACKAGES = ("service", "training", "tools", "client/minuend_client", "benchmarks")
 HEAD = """\
 # Modules
 

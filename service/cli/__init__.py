@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from service import __version__
-from service.cli import backup, check, demo, diff, embed, index, key, search, serve, tune
+from service.cli import backup, check, diff, embed, index, key, search, serve, tune
+from service.cli.demo import command as demo
 from service.errors import ServiceError, StartupError
 
 

@@ -11,7 +11,7 @@ from service.cli.options import FILE, PLACE, json_option, settings_options
 from service.cli.output import json_text
 
 if TYPE_CHECKING:
-    from service.backup import Summary
+    from service.library.backup import Summary
     from service.settings import Settings
 
 
@@ -27,7 +27,7 @@ def backup(*, file: Path, as_json: bool, settings: Settings) -> None:
     """
     from tqdm import tqdm
 
-    from service.backup import back_up
+    from service.library.backup import back_up
 
     with tqdm(unit="B", unit_scale=True, disable=None) as bar:
         summary = back_up(settings.library, file, on_bytes=bar.update)
@@ -45,7 +45,7 @@ def restore(*, file: Path, as_json: bool, settings: Settings) -> None:
     """
     from tqdm import tqdm
 
-    from service.backup import restore as restore_library
+    from service.library.backup import restore as restore_library
 
     with tqdm(unit="B", unit_scale=True, disable=None) as bar:
         summary = restore_library(file, settings.library, on_bytes=bar.update)
@@ -53,7 +53,7 @@ def restore(*, file: Path, as_json: bool, settings: Settings) -> None:
 
 
 def _tell(summary: Summary, file: Path, done: str, *, as_json: bool) -> None:
-    from service.bundle import hash_file
+    from service.bundle.files import hash_file
 
     sha256 = hash_file(file).sha256
     if as_json:

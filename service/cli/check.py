@@ -13,8 +13,8 @@ from service.cli.options import json_option, settings_options
 from service.cli.output import json_text, quiet
 
 if TYPE_CHECKING:
+    from service.inference.towers import Towers
     from service.settings import Settings
-    from service.towers import Towers
 
 
 @click.command("check", epilog="Example: minuend check models/default")
@@ -27,9 +27,9 @@ def command(*, bundle: Path | None, as_json: bool, settings: Settings) -> None:
     Without an argument, the bundle of the settings (MINUEND_BUNDLE; models/default). Exit code 1
     says that it must not be used; the reason is told on standard error.
     """
-    from service.change import ChangeDetector
     from service.cli.opening import open_bundle, open_towers
-    from service.encoder import Encoder
+    from service.inference.encoder import Encoder
+    from service.retrieval.change_detector import ChangeDetector
 
     if bundle is not None:
         settings = settings.model_copy(update={"bundle": bundle})

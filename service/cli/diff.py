@@ -20,8 +20,8 @@ from service.cli.options import (
 from service.cli.output import hit_body, json_text, tell_hits
 
 if TYPE_CHECKING:
-    from service.comparison import Comparison
-    from service.search import Difference, Ranking, Telling
+    from service.retrieval.comparison import Comparison
+    from service.retrieval.searcher import Difference, DifferenceOptions, RankingOptions
     from service.settings import Settings
 
 
@@ -46,7 +46,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     references: tuple[Path, ...],
     n_phrases: int,
     curve: bool,
-    ranking: Ranking,
+    ranking: RankingOptions,
     as_json: bool,
     settings: Settings,
 ) -> None:
@@ -56,14 +56,14 @@ def command(  # noqa: PLR0913 - one parameter an option
     that and, if it has towers, in words what A has and B has not. With --library or MINUEND_LIBRARY
     also lists the clips that are nearest to what A has and B has not.
     """
-    from service.curve import HOP_S
-    from service.search import Telling
+    from service.retrieval.searcher import DifferenceOptions
+    from service.retrieval.timeline import HOP_S
 
     has_library = "library" in settings.model_fields_set
     if given(RANKING_NAMES) and not has_library:
         raise click.UsageError("-k, --filter and --reference-weight need --library")
     files = [mixture, *references]
-    telling = Telling(n_phrases, HOP_S if curve else None)
+    telling = DifferenceOptions(n_phrases, HOP_S if curve else None)
     if has_library:
         found = _search(settings, files, ranking, telling)
     else:
@@ -82,27 +82,27 @@ def command(  # noqa: PLR0913 - one parameter an option
 
 
 def _search(
-    settings: Settings, files: Sequence[Path], ranking: Ranking, telling: Telling
+    settings: Settings, files: Sequence[Path], ranking: RankingOptions, telling: DifferenceOptions
 ) -> Difference:
     from service.cli.opening import open_searcher
-    from service.sounds import File
-    from service.timing import Phases
+    from service.concurrency.timings import RequestTimings
+    from service.retrieval.inputs import FileInput
 
     with open_searcher(settings) as searcher, ExitStack() as opened:
-        mixture, *references = [File(opened.enter_context(path.open("rb"))) for path in files]
-        return searcher.difference(mixture, references, ranking, Phases(), telling=telling)
+        mixture, *references = [FileInput(opened.enter_context(path.open("rb"))) for path in files]
+        return searcher.difference(mixture, references, ranking, RequestTimings(), telling=telling)
 
 
-def _compare(settings: Settings, files: Sequence[Path], telling: Telling) -> Difference:
+def _compare(settings: Settings, files: Sequence[Path], telling: DifferenceOptions) -> Difference:
     """Return the difference without hits; no library is needed for it."""
-    from service.change import ChangeDetector
-    from service.cli.opening import open_bundle, open_ear, open_encoder, open_towers
-    from service.comparison import Comparer
-    from service.curve import windowing
-    from service.search import Difference
-    from service.sounds import heard
-    from service.space import make_space
-    from service.timing import Phases
+    from service.cli.opening import open_bundle, open_embedder, open_encoder, open_towers
+    from service.concurrency.timings import RequestTimings
+    from service.inference.embedding_space import make_space
+    from service.retrieval.change_detector import ChangeDetector
+    from service.retrieval.comparison import Comparer
+    from service.retrieval.inputs import embedded_input
+    from service.retrieval.searcher import Difference
+    from service.retrieval.timeline import windowing
 
     bundle = open_bundle(settings)
     encoder, towers = open_encoder(bundle, settings), open_towers(bundle, settings)
@@ -116,8 +116,8 @@ def _compare(settings: Settings, files: Sequence[Path], telling: Telling) -> Dif
     cut = None if telling.hop_s is None else windowing(telling.hop_s)
     with ExitStack() as opened:
         contents = [opened.enter_context(path.open("rb")) for path in files]
-        embedded = open_ear(encoder, settings).embed(contents, Phases(), windowing=cut)
-    mixture, *references = map(heard, embedded)
+        embedded = open_embedder(encoder, settings).embed(contents, RequestTimings(), windowing=cut)
+    mixture, *references = map(embedded_input, embedded)
     comparison = comparer.compare(
         mixture, references, weight=encoder.reference_weight, n_phrases=telling.n_phrases
     )

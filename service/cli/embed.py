@@ -18,7 +18,7 @@ from service.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from service.reading import Unreadable
+    from service.library.file_reader import Unreadable
     from service.settings import Settings
 
 SUFFIXES = (".npz", ".parquet")
@@ -49,8 +49,8 @@ def command(*, paths: tuple[Path, ...], out: Path, as_json: bool, settings: Sett
     from tqdm import tqdm
 
     from service.cli.opening import audio_limits, open_bundle, open_encoder
-    from service.reading import FileReader, Unreadable
-    from service.vector_files import write_vectors
+    from service.cli.vector_files import write_vectors
+    from service.library.file_reader import FileReader, Unreadable
 
     _check_out(out)
     encoder = open_encoder(open_bundle(settings), settings)
@@ -94,7 +94,7 @@ def _check_out(out: Path) -> None:
 
 def _list_files(paths: Iterable[Path]) -> tuple[list[Path], list[Unreadable]]:
     """Return each file once, those of folders included, and the folders that cannot be listed."""
-    from service.folder import find_audio
+    from service.library.folder import find_audio
 
     files: dict[Path, None] = {}
     failed: list[Unreadable] = []

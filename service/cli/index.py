@@ -18,7 +18,7 @@ from service.cli.output import (
 from service.cli.reembed import reembed_library
 
 if TYPE_CHECKING:
-    from service.ingest import Report
+    from service.library.folder_import import Report
     from service.settings import Settings
 
 
@@ -127,7 +127,7 @@ def index_folder(
     Args:
         settings: Where library and bundle are.
         folder: The folder.
-        table: CSV file of metadata, see `service.folder`.
+        table: CSV file of metadata, see `service.library.folder`.
         copy: Whether the library keeps a copy of the audio.
 
     Raises:
@@ -145,9 +145,9 @@ def index_folder(
         open_space,
         windowing,
     )
-    from service.folder import find_audio, read_metadata
-    from service.ingest import Ingest
-    from service.reading import FileReader
+    from service.library.file_reader import FileReader
+    from service.library.folder import find_audio, read_metadata
+    from service.library.folder_import import Ingest
 
     rows = {} if table is None else read_metadata(table)
     bundle = open_bundle(settings)

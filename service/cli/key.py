@@ -35,8 +35,8 @@ def command() -> None:
 @json_option
 def add(*, name: str, scope: str, path: Path, as_json: bool) -> None:
     """Make a key for NAME and print it; it cannot be shown again."""
+    from service.api.keys import make_key, read_keys, write_keys
     from service.errors import KeysError
-    from service.keys import make_key, read_keys, write_keys
 
     keys = read_keys(path) if path.exists() else ()
     if any(key.name == name for key in keys):
@@ -51,7 +51,7 @@ def add(*, name: str, scope: str, path: Path, as_json: bool) -> None:
 @json_option
 def list_keys(*, path: Path, as_json: bool) -> None:
     """List whose keys are good, and for what."""
-    from service.keys import read_keys
+    from service.api.keys import read_keys
 
     keys = [{"name": key.name, "scope": key.scope} for key in read_keys(path)]
     if as_json:
@@ -67,8 +67,8 @@ def list_keys(*, path: Path, as_json: bool) -> None:
 @json_option
 def remove(*, name: str, path: Path, as_json: bool) -> None:
     """Take a key back: from now on it is not known."""
+    from service.api.keys import read_keys, write_keys
     from service.errors import KeysError
-    from service.keys import read_keys, write_keys
 
     keys = read_keys(path)
     kept = [key for key in keys if key.name != name]

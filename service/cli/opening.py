@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from service.errors import BundleError
 
 if TYPE_CHECKING:
-    from service.audio import AudioLimits
-    from service.bundle import Bundle
-    from service.encoder import Encoder
-    from service.hearing import Ear
-    from service.library import Library
-    from service.pooling import Windowing
-    from service.search import Searcher
+    from service.audio.decoding import AudioLimits
+    from service.bundle.files import Bundle
+    from service.inference.embedding_space import Space
+    from service.inference.encoder import Encoder
+    from service.inference.file_embedder import FileEmbedder
+    from service.inference.pooling import Windowing
+    from service.inference.towers import Towers
+    from service.library.library import Library
+    from service.retrieval.searcher import Searcher
     from service.settings import Settings
-    from service.space import Space
-    from service.towers import Towers
 
 
 def check_bundle(settings: Settings) -> None:
@@ -39,7 +39,7 @@ def open_bundle(settings: Settings) -> Bundle:
     Raises:
         BundleError: There is none, or it is damaged.
     """
-    from service.bundle import load_bundle
+    from service.bundle.files import load_bundle
 
     check_bundle(settings)
     return load_bundle(settings.bundle)
@@ -53,8 +53,8 @@ def open_encoder(bundle: Bundle, settings: Settings) -> Encoder:
     """
     from functools import partial
 
-    from service.encoder import Encoder
-    from service.precision import open_checked
+    from service.inference.encoder import Encoder
+    from service.inference.precision import open_checked
 
     opener = partial(Encoder.open, device=settings.device, threads=settings.threads)
     return open_checked(bundle, settings.precision, opener)
@@ -66,7 +66,7 @@ def open_towers(bundle: Bundle, settings: Settings) -> Towers | None:
     Raises:
         StartupError: The bundle or the device cannot be used.
     """
-    from service.towers import Towers
+    from service.inference.towers import Towers
 
     return Towers.open(bundle, device=settings.device, threads=settings.threads)
 
@@ -77,8 +77,8 @@ def open_space(bundle: Bundle, settings: Settings) -> Space:
     Raises:
         StartupError: The bundle or the device cannot be used.
     """
-    from service.space import make_space
-    from service.towers import AudioTower
+    from service.inference.embedding_space import make_space
+    from service.inference.towers import AudioTower
 
     info = bundle.manifest.towers
     if info is None:
@@ -102,7 +102,7 @@ def open_library(
         LibraryError: It cannot be opened, or clips of it await the encoder; unless they are to be
             embedded now.
     """
-    from service.library import Library
+    from service.library.library import Library
 
     library = Library.open(
         settings.library,
@@ -119,23 +119,23 @@ def open_library(
 
 def audio_limits(settings: Settings) -> AudioLimits:
     """Return how much one file may hold."""
-    from service.audio import AudioLimits
+    from service.audio.decoding import AudioLimits
 
     return AudioLimits(max_seconds=settings.max_seconds, max_samples=settings.max_samples)
 
 
-def open_ear(encoder: Encoder, settings: Settings) -> Ear:
+def open_embedder(encoder: Encoder, settings: Settings) -> FileEmbedder:
     """Return what decodes and embeds files, one run at a time."""
-    from service.batching import AtOnce
-    from service.hearing import Ear, HearingLimits
+    from service.inference.batcher import SynchronousBatcher
+    from service.inference.file_embedder import FileEmbedder, RequestLimits
 
-    limits = HearingLimits(audio_limits(settings), settings.max_windows)
-    return Ear(encoder, AtOnce(encoder), limits=limits)
+    limits = RequestLimits(audio_limits(settings), settings.max_windows)
+    return FileEmbedder(encoder, SynchronousBatcher(encoder), limits=limits)
 
 
 def windowing(settings: Settings) -> Windowing:
     """Return how the clips of the library are cut into windows."""
-    from service.intake import library_windowing
+    from service.library.upload import library_windowing
 
     return library_windowing(settings.window_s)
 
@@ -147,10 +147,10 @@ def open_searcher(settings: Settings) -> Iterator[Searcher]:
     Raises:
         StartupError: One of them cannot be had.
     """
-    from service.change import ChangeDetector
-    from service.search import Searcher
-    from service.sounds import Listener
-    from service.space import make_space
+    from service.inference.embedding_space import make_space
+    from service.retrieval.change_detector import ChangeDetector
+    from service.retrieval.inputs import InputEmbedder
+    from service.retrieval.searcher import Searcher
 
     bundle = open_bundle(settings)
     encoder = open_encoder(bundle, settings)
@@ -158,11 +158,11 @@ def open_searcher(settings: Settings) -> Iterator[Searcher]:
     detector = ChangeDetector.open(bundle)
     space = make_space(bundle, towers.audio if towers else None)
     with open_library(settings, encoder, space) as library:
-        listener = Listener(open_ear(encoder, settings), library)
+        inputs = InputEmbedder(open_embedder(encoder, settings), library)
         yield Searcher(
             encoder,
             library,
-            listener,
+            inputs,
             towers=towers,
             detector=detector,
             max_k=settings.max_k,

@@ -91,7 +91,7 @@ RANKING_NAMES = ("k", "filter_text", "reference_weight", "every_window")
 
 
 def ranking_options(command: Command) -> Command:
-    """Add the options that say which clips to return; the command gets the `Ranking`."""
+    """Add the options that say which clips to return; the command gets the `RankingOptions`."""
 
     @functools.wraps(command)
     def with_ranking(
@@ -102,11 +102,11 @@ def ranking_options(command: Command) -> Command:
         every_window: bool,
         **options: Any,
     ) -> Any:
-        from service.filters import parse_filter
-        from service.search import Ranking
+        from service.catalog.filters import parse_filter
+        from service.retrieval.searcher import RankingOptions
 
         condition = None if filter_text is None else parse_filter(filter_text)
-        ranking = Ranking(k, condition, reference_weight, every_window=every_window)
+        ranking = RankingOptions(k, condition, reference_weight, every_window=every_window)
         return command(ranking=ranking, **options)
 
     decorated: Command = with_ranking

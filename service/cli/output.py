@@ -10,9 +10,9 @@ import click
 
 if TYPE_CHECKING:
     from service.clips import ClipRecord
-    from service.hits import Hit
-    from service.reading import Unreadable
-    from service.search import RankedHit
+    from service.library.file_reader import Unreadable
+    from service.library.hits import Hit
+    from service.retrieval.searcher import RankedHit
 
 UNREADABLE_EXIT_CODE = 3
 """Of a command that did what it could, but could not read some of the files."""

@@ -9,7 +9,7 @@ import click
 from service.cli.output import json_text
 
 if TYPE_CHECKING:
-    from service.reembed import Report
+    from service.library.reembed import Report
     from service.settings import Settings
 
 
@@ -38,8 +38,8 @@ def reembed_library(settings: Settings, *, as_json: bool, drop_others: bool) -> 
         open_space,
         windowing,
     )
-    from service.reading import FileReader
-    from service.reembed import Reembedding
+    from service.library.file_reader import FileReader
+    from service.library.reembed import Reembedding
 
     bundle = open_bundle(settings)
     encoder = open_encoder(bundle, settings)

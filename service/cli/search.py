@@ -13,9 +13,9 @@ from service.cli.options import FILE, given, json_option, ranking_options, setti
 from service.cli.output import hit_body, json_text, tell_hits
 
 if TYPE_CHECKING:
-    from service.search import Ranking
+    from service.retrieval.inputs import AudioInput
+    from service.retrieval.searcher import RankingOptions
     from service.settings import Settings
-    from service.sounds import Sound
 
 
 @click.command(
@@ -47,7 +47,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     strength: float,
     as_json: bool,
     settings: Settings,
-    ranking: Ranking,
+    ranking: RankingOptions,
 ) -> None:
     """Find the clips of the library that sound like a file or a clip, or as a text says.
 
@@ -56,8 +56,8 @@ def command(  # noqa: PLR0913 - one parameter an option
     the query names are not among the hits.
     """
     from service.cli.opening import open_searcher
-    from service.composition import Modifier
-    from service.timing import Phases
+    from service.concurrency.timings import RequestTimings
+    from service.retrieval.query import Modifier
 
     _check(audio, clip_id, reference, reference_id, ranking)
     if modifier is None and given(["strength"]):
@@ -69,7 +69,7 @@ def command(  # noqa: PLR0913 - one parameter an option
         subtracted = _sound(stack, reference, reference_id)
         change = None if modifier is None else Modifier(modifier, strength)
         searcher = stack.enter_context(open_searcher(settings))
-        found = searcher.search(positive, subtracted, ranking, Phases(), modifier=change)
+        found = searcher.search(positive, subtracted, ranking, RequestTimings(), modifier=change)
     if as_json:
         notices = [asdict(notice) for notice in found.notices]
         click.echo(json_text({"hits": [hit_body(hit) for hit in found.hits], "notices": notices}))
@@ -84,7 +84,7 @@ def _check(
     clip_id: str | None,
     reference: Path | None,
     reference_id: str | None,
-    ranking: Ranking,
+    ranking: RankingOptions,
 ) -> None:
     if audio is not None and clip_id is not None:
         raise click.UsageError("give only one of --audio and --clip-id")
@@ -97,9 +97,9 @@ def _check(
         raise click.UsageError("--reference-weight needs --reference or --reference-id")
 
 
-def _sound(stack: ExitStack, file: Path | None, clip_id: str | None) -> Sound | None:
-    from service.sounds import File, Stored
+def _sound(stack: ExitStack, file: Path | None, clip_id: str | None) -> AudioInput | None:
+    from service.retrieval.inputs import ClipInput, FileInput
 
     if file is not None:
-        return File(stack.enter_context(file.open("rb")))
-    return None if clip_id is None else Stored(clip_id)
+        return FileInput(stack.enter_context(file.open("rb")))
+    return None if clip_id is None else ClipInput(clip_id)

@@ -22,7 +22,7 @@ def command(*, as_json: bool, settings: Settings) -> None:
     Runs until it is told to stop, by Ctrl-C or SIGTERM, and then ends the requests under way. The
     log is JSON on standard error; --json prints where it listens when requests are welcome.
     """
-    from service.serve import serve
+    from service.server import serve
 
     say = click.echo if as_json else quiet
 

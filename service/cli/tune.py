@@ -40,8 +40,8 @@ def command(*, out: Path, seconds: float, as_json: bool, settings: Settings) -> 
     else beside it. Only the CPU is measured.
     """
     from service.cli.opening import open_bundle
-    from service.runtime import n_cores
-    from service.tuning import tune
+    from service.inference.autotune import tune
+    from service.inference.onnx_session import n_cores
 
     say = quiet if as_json else click.echo
     choices = []

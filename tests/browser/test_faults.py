@@ -12,7 +12,7 @@ from playwright_expect import expect
 from server_process import Server, running
 from watched import Watched, drained, put, watch
 
-from service.keys import make_key, write_keys
+from service.api.keys import make_key, write_keys
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Route

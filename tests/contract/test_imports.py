@@ -13,7 +13,7 @@ HEAVY = {
 """What training needs, or may reach other hosts, and the service must not even import."""
 
 
-@pytest.mark.parametrize("module", ["service.app", "service.serve", "service.__main__"])
+@pytest.mark.parametrize("module", ["service.app", "service.server", "service.__main__"])
 def test_importing_the_service_leaves_training_out(module: str) -> None:
     code = f"import json, sys, {module}; print(json.dumps(list(sys.modules)))"
 
@@ -26,7 +26,7 @@ def test_importing_the_service_leaves_training_out(module: str) -> None:
 
 def test_importing_the_service_starts_nothing() -> None:
     code = (
-        "import threading, logging, service.serve;"
+        "import threading, logging, service.server;"
         "print(threading.active_count(), len(logging.getLogger().handlers))"
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 ADDED_BY_THE_FORMATTER = {"timestamp", "level", "logger", "message", "request_id", "exc_info"}
-"""On every line, and where there is a request or an exception; see `service.logs`."""
+"""On every line, and where there is a request or an exception; see `service.observability.logs`."""
 
 
 def calls(*names: str) -> Iterator[ast.Call]:
@@ -37,7 +37,7 @@ def _keys(node: ast.AST) -> list[str]:
     return [str(key.value) for key in node.keys if isinstance(key, ast.Constant)]
 
 
-def phases() -> set[str]:
+def timings() -> set[str]:
     """Return the names of all phases of requests."""
     of_phases = [
         call.args[0]
@@ -55,6 +55,6 @@ def documented() -> set[str]:
 
 
 def test_every_field_is_documented_and_no_other() -> None:
-    of_phases = {f"{phase}_ms" for phase in phases()}
+    of_phases = {f"{phase}_ms" for phase in timings()}
 
     assert documented() == ADDED_BY_THE_FORMATTER | logged() | of_phases

@@ -18,10 +18,10 @@ from monitoring_queries import (
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.batching import Run
-from service.drift import InputReading
-from service.metrics import Metrics
-from service.timing import Phases
+from service.audio.drift import InputReading
+from service.concurrency.timings import RequestTimings
+from service.inference.batcher import Run
+from service.observability.metrics import Metrics
 
 SERVING = Path(__file__).parents[2] / "docs" / "serving.md"
 QUERIES = dashboard_queries() | alert_queries()
@@ -31,9 +31,9 @@ SCRAPED = {"up", "job", "instance"}
 
 def families() -> dict[str, Metric]:
     """Return what a service counts after it has seen one of everything, by name."""
-    metrics, phases = Metrics(), Phases()
-    phases.add("encode", 0.1)
-    metrics.observe(method="GET", route="/info", status=200, took_s=0.1, phases=phases)
+    metrics, timings = Metrics(), RequestTimings()
+    timings.add("encode", 0.1)
+    metrics.observe(method="GET", route="/info", status=200, took_s=0.1, timings=timings)
     metrics.observe_run(Run(n_clips=1, audio_s=1.0, waited_s=[0.0], took_s=0.1))
     metrics.observe_recall(1.0, is_modified=True)
     metrics.observe_lookup(True)

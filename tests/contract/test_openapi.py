@@ -13,9 +13,10 @@ import synth
 from service_client import Client, serving
 from starlette.types import Scope
 
-from service import answers, errors
-from service.openapi import error_classes
-from service.problems import problem_response
+from service import errors
+from service.api import response_models as answers
+from service.api.openapi import error_classes
+from service.api.problems import problem_response
 
 ERRORS = error_classes()
 # No endpoint gives these: they are about paths and methods that are not in the schema.

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from training.changed.page import write_page as write_changed
-from training.evaluation.report import write_report
-from training.towers.page import write_page as write_retrieval
+from training.reports.change_page import write_page as write_changed
+from training.reports.evaluation_page import write_report
+from training.reports.towers_page import write_page as write_retrieval
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "docs" / "results"

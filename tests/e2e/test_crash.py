@@ -26,7 +26,7 @@ from tiny_library import (
 )
 
 from service.difference import centre
-from service.library import Library
+from service.library.library import Library
 
 N_KILLS = 50
 # Killed within this time after the last of so many writes; none yet: while it opens the library.

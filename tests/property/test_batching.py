@@ -10,8 +10,8 @@ import synth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.bundle import load_bundle
-from service.encoder import Encoder
+from service.bundle.files import load_bundle
+from service.inference.encoder import Encoder
 
 # Of the largest value: what a different order of additions may do.
 TOLERANCE = 1e-5

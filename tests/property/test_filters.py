@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.catalog.filters import check_metadata, parse_filter
 from service.errors import FilterInvalidError, MetadataInvalidError
-from service.filters import check_metadata, parse_filter
 
 COMPARE = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
 
@@ -54,7 +54,7 @@ def selects(database: sqlite3.Connection, query: object, metadata: object) -> bo
 
 
 def holds(wanted: Any, value: Any) -> bool:
-    """The documentation of `service.filters`, in Python."""
+    """The documentation of `service.catalog.filters`, in Python."""
     values = [item for item in (value if isinstance(value, list) else [value]) if item is not None]
     if wanted is None:
         return not values

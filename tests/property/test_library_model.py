@@ -23,12 +23,11 @@ from tiny_library import (
     stored_files,
 )
 
-from service.clips import ClipRecord, NewClip
+from service.catalog.filters import Filter, parse_filter
+from service.clips import ClipRecord, Metadata, NewClip, Windows
 from service.difference import centre
 from service.errors import ClipUnknownError
-from service.filters import Filter, Metadata, parse_filter
-from service.library import Library
-from service.pooling import Windows
+from service.library.library import Library
 
 N_STEPS = 150
 N_NAMES = 20

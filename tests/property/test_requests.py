@@ -14,7 +14,7 @@ import synth
 from hypothesis import given, settings
 from service_client import Client, serving
 
-from service.schemas import DifferenceFields, EmbedFields, SearchFields
+from service.api.request_models import DifferenceFields, EmbedFields, SearchFields
 
 PATHS = ("/embed", "/difference", "/search", "/clips", "/clips/bulk")
 CONTENT_TYPES = (

@@ -10,16 +10,7 @@ import sys
 import click
 
 from service.errors import StartupError
-from training.cli import (
-    changed,
-    data,
-    evaluate,
-    export,
-    pretrain,
-    retrieval,
-    sweep,
-    variants,
-)
+from training.cli import changed, data, evaluate, export, pretrain, retrieval, sweep, variants
 from training.errors import TrainingError
 
 

@@ -26,8 +26,8 @@ def command(bundle: Path, data: Path, cache: Path, threads: int, *, as_json: boo
 
     The detector is fitted to permissive clips alone and replaces one that is there.
     """
-    from training.changed.collection import collect
-    from training.changed.export import calibrate
+    from training.change_detection.collection import collect
+    from training.change_detection.export import calibrate
     from training.evaluation.encoders import open_embedder
 
     collection = collect(data, open_embedder(str(bundle), threads=threads), cache)
@@ -49,9 +49,9 @@ def changed(
     BUNDLE names the encoder; detectors are fitted anew, each for recordings it has not heard.
     Writes changed.json.
     """
-    from service.bundle import load_bundle
-    from training.changed.collection import collect
-    from training.changed.measure import measure
+    from service.bundle.files import load_bundle
+    from training.change_detection.collection import collect
+    from training.change_detection.measure import measure
     from training.evaluation.encoders import open_embedder
     from training.results import write_result
 
@@ -69,6 +69,6 @@ def changed(
 @json_option
 def page(results: Path, *, as_json: bool) -> None:
     """Render changed.md and its plot from the results file beside it."""
-    from training.changed.page import write_page
+    from training.reports.change_page import write_page
 
     tell({"page": write_page(results)}, as_json=as_json)

@@ -131,7 +131,7 @@ def separation(data: Path, **options: Any) -> None:
 @json_option
 def report(results: Path, as_json: bool) -> None:
     """Draw tables 1 and 3 beside the paper's, with pictures: RESULTS/paper.md."""
-    from training.evaluation.report import write_report
+    from training.reports.evaluation_page import write_report
 
     tell({"page": write_report(results)}, as_json=as_json)
 

@@ -32,8 +32,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
     It has int8 and float16 variants too, those that pass their gate. A checkpoint of towers goes
     into the bundle that is there, which must have the encoder that they were trained on.
     """
-    from training.checkpoint import load_checkpoint
-    from training.export import export
+    from training.export.export import export
+    from training.pretraining.checkpoint import load_checkpoint
     from training.towers.run import FORMAT
 
     if load_checkpoint(checkpoint).get("format") != FORMAT:
@@ -45,7 +45,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
     if data is None or scenes is None:
         raise click.UsageError("to export towers, give --data and --scenes")
 
-    from training.towers.export import ExportInputs, export_towers
+    from training.towers.export.export import ExportInputs, export_towers
     from training.towers.run import load_towers
     from training.towers.text_cache import TextCache
 

@@ -32,7 +32,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
     as_json: bool,
 ) -> None:
     """Pre-train an encoder. Under torchrun the batches are shared by the processes."""
-    from training.pretrain import Source, pretrain
+    from training.pretraining.pretrain import Source, pretrain
     from training.recipe import load_recipe
 
     recipe = load_recipe(name, overrides)

@@ -28,7 +28,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
     as_json: bool,
 ) -> None:
     """Train the towers that bring sounds and texts into one space, on cached embeddings."""
-    from service.bundle import load_bundle
+    from service.bundle.files import load_bundle
     from training.towers.recipe import load_recipe
     from training.towers.run import train_retrieval
     from training.towers.text_cache import TextCache

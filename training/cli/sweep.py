@@ -37,7 +37,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
     Resumable: what is there is not done again. A run lies in OUT/RECIPE-LAMBDA (with -seedN for
     another seed than the recipe's), its bundle in OUT/bundles. One row of sweep.json a run.
     """
-    from training.pretrain import Source
+    from training.pretraining.pretrain import Source
     from training.sweep import Sweep, describe_plan
 
     sweep = Sweep(recipe, overrides, Source(data, cache), out, results)

@@ -29,7 +29,7 @@ SEEDS = click.option("--seeds", type=click.IntRange(min=1, max=10), default=3, s
 @json_option
 def mixtures(data: Path, bundle: Path, out: Path, cache: Path, as_json: bool) -> None:
     """500 events over backgrounds of the test side, to name what was added in words."""
-    from training.towers.mixtures import make_mixtures
+    from training.towers.evaluation.mixtures import make_mixtures
 
     make_mixtures(data, bundle, out, cache)
     tell({"scenes": out}, as_json=as_json)
@@ -43,7 +43,7 @@ def mixtures(data: Path, bundle: Path, out: Path, cache: Path, as_json: bool) ->
 @json_option
 def held_out(data: Path, bundle: Path, out: Path, cache: Path, as_json: bool) -> None:
     """Pairs of held-out sources of the training side, to choose between recipes on."""
-    from training.towers.holdout import make_holdout
+    from training.towers.evaluation.holdout import make_holdout
 
     make_holdout(data, bundle, out, cache)
     tell({"scenes": out}, as_json=as_json)
@@ -75,9 +75,9 @@ def retrieval(  # noqa: PLR0913, PLR0917 - one parameter an option
     as_json: bool,
 ) -> None:
     """Train towers of a few seeds, and measure them beside the baselines."""
-    from service.bundle import load_bundle
+    from service.bundle.files import load_bundle
     from training.results import write_result
-    from training.towers.experiment import Setting, run_experiment
+    from training.towers.evaluation.experiment import Setting, run_experiment
     from training.towers.recipe import load_recipe
     from training.towers.text_cache import TextCache
 
@@ -120,9 +120,9 @@ def ablation(  # noqa: PLR0913, PLR0917 - one parameter an option
     as_json: bool,
 ) -> None:
     """Measure what each part of a recipe is worth, on held-out sources of the training side."""
-    from service.bundle import load_bundle
+    from service.bundle.files import load_bundle
     from training.results import write_result
-    from training.towers.ablation import AblationSetting, run_ablation
+    from training.towers.evaluation.ablation import AblationSetting, run_ablation
     from training.towers.recipe import load_recipe
     from training.towers.text_cache import TextCache
 
@@ -145,6 +145,6 @@ def ablation(  # noqa: PLR0913, PLR0917 - one parameter an option
 @json_option
 def page(results: Path, as_json: bool) -> None:
     """Render retrieval.md and its plots from the results files beside it."""
-    from training.towers.page import write_page
+    from training.reports.towers_page import write_page
 
     tell({"page": write_page(results)}, as_json=as_json)

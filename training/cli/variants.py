@@ -24,8 +24,8 @@ def command(
 
     They are calibrated on clips the encoder was trained on and judged by those that were held out.
     """
-    from training.pretrain import Source
-    from training.renew import renew
+    from training.export.renew import renew
+    from training.pretraining.pretrain import Source
     from training.scorers import bgknown_scorer
 
     scorers = [] if bgknown is None else [bgknown_scorer(bgknown)]

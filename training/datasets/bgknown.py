@@ -22,16 +22,16 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from service.audio import resample
+from service.audio.decoding import resample
+from training.data.loudness import FLOOR_LUFS, loudness
+from training.data.splits import sources
+from training.data.wav import quantise, write_wav
 from training.datasets.excerpts import EXCERPT_S, REFERENCE_LUFS, draw_excerpts, mix
 from training.datasets.metadata import join_sources
 from training.datasets.pairing import QUIETEST_LUFS, Pairing, decode_source, pair_up
 from training.datasets.sides import TEST, TRAIN, Sides
 from training.errors import DatasetError
-from training.frontend import SAMPLE_RATE
-from training.loudness import FLOOR_LUFS, loudness
-from training.splits import sources
-from training.wav import quantise, write_wav
+from training.model.frontend import SAMPLE_RATE
 
 MANIFEST, SUMMARY = "manifest.csv", "dataset.json"
 PARTS = ("mixture", "a", "b", "c")

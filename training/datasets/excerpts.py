@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
-from training.loudness import amplitude, fade, loudness
+from training.data.loudness import amplitude, fade, loudness
 
 EXCERPT_S = 5.0
 REFERENCE_LUFS = -30.0  # what the mixed excerpt is brought to (B1)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from training.data.manifest import read_clips
+from training.data.splits import matches, sources
 from training.datasets.draws import draw_splits
 from training.datasets.metadata import SPLITS, TaskClip
 from training.errors import DatasetError
-from training.manifest import read_clips
 from training.recipe import Columns
-from training.splits import matches, sources
 
 SEED = 42
 

@@ -11,13 +11,13 @@ import numpy as np
 from jaxtyping import Float32
 from tqdm import tqdm
 
-from service.audio import Audio, decode
+from service.audio.decoding import Audio, decode
 from service.errors import ClientError
+from training.data.loudness import loudness
+from training.data.manifest import SourceClip
 from training.datasets.excerpts import EXCERPT_S
 from training.errors import DatasetError
-from training.frontend import SAMPLE_RATE
-from training.loudness import loudness
-from training.manifest import SourceClip
+from training.model.frontend import SAMPLE_RATE
 
 SHORTEST_S = 10.0
 QUIETEST_LUFS = -60.0  # a quieter excerpt is drawn again (B9)

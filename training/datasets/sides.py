@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.data.manifest import SourceClip, read_clips
+from training.data.splits import background_sides, matches, sources, union_of_sources
 from training.datasets.environmental import prepare_esc50
 from training.errors import DatasetError
-from training.manifest import SourceClip, read_clips
 from training.recipe import Columns
-from training.splits import background_sides, matches, sources, union_of_sources
 
 TRAIN, TEST = "train", "test"
 FOLDS = {"1": TRAIN, "2": TRAIN, "3": TRAIN, "4": TEST, "5": TEST}
@@ -40,7 +40,7 @@ def find_sides(events: Path, backgrounds: Path, test_backgrounds: Path | None = 
         events: ESC-50's own folder, or a manifest with rows of corpus ``esc50``.
         backgrounds: A folder, or a manifest of which the rows of corpora ``ambience`` and
             ``traffic`` serve. Its recordings are divided between the sides by
-            ``training.splits.background_sides``, and what shares a source across is dropped.
+            ``training.data.splits.background_sides``, and what shares a source across is dropped.
         test_backgrounds: A folder of those to test with, such as FSD50K's evaluation audio; all
             of ``backgrounds`` then are trained with, as in the paper (section 5.2).
 

@@ -11,11 +11,11 @@ import numpy as np
 from jaxtyping import Float32
 from tqdm import tqdm
 
-from service.audio import AudioLimits, decode
+from service.audio.decoding import AudioLimits, decode
 from service.errors import ClientError
 from training.errors import DatasetError
 from training.evaluation.encoders import Embedder
-from training.frontend import SAMPLE_RATE
+from training.model.frontend import SAMPLE_RATE
 
 BATCH = 32
 DECODERS = 2

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from service import bundle
-from service.encoder import Encoder
-from service.manifest import BundleManifest
+from service.bundle import files as bundle
+from service.bundle.manifest import BundleManifest
+from service.inference.encoder import Encoder
 from training.errors import DatasetError
-from training.frontend import LogMel
-from training.load import load_bundle
-from training.model import EmbeddingModel
+from training.export.load import load_bundle
+from training.model.frontend import LogMel
+from training.model.model import EmbeddingModel
 
 Statistics = Literal["bundle", "dataset"]
 RANDOM = "random"

@@ -6,10 +6,10 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from training.attribution import TRAINED
+from training.data.attribution import TRAINED
+from training.data.manifest import SourceClip
+from training.data.splits import sources, union_of_sources
 from training.errors import DatasetError
-from training.manifest import SourceClip
-from training.splits import sources, union_of_sources
 
 ATTRIBUTION = "ATTRIBUTION.csv"
 
@@ -23,7 +23,7 @@ def heard_sources(bundle: Path, clips: Iterable[SourceClip] = ()) -> frozenset[s
             the bundle does.
 
     Returns:
-        Names as ``training.splits.sources`` writes them, and the paths of the clips themselves.
+        Names as ``training.data.splits.sources`` writes them, and the clips' paths.
 
     Raises:
         DatasetError: The bundle does not name its clips.

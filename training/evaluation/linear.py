@@ -24,7 +24,7 @@ from training.evaluation.encoders import Embedder
 from training.evaluation.heard import count_heard
 from training.evaluation.interval import percent
 from training.evaluation.probe import ProbeSettings, run_probe
-from training.frontend import SAMPLE_RATE
+from training.model.frontend import SAMPLE_RATE
 
 STATISTICS_CLIPS = 5_000
 CROP_SEED = 42

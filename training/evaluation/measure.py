@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from training.data.manifest import read_clips
+from training.data.splits import sources
 from training.datasets.metadata import read_metadata
 from training.errors import DatasetError
 from training.evaluation.bgknown import BgKnown, evaluate_bgknown, heard_in
@@ -18,9 +20,7 @@ from training.evaluation.linear import LinearTask, evaluate_linear
 from training.evaluation.probe import Monitor, ProbeSettings
 from training.evaluation.separation import draw_pool, measure_separation
 from training.evaluation.tasks import DEFAULT_RATE, TASKS, Task
-from training.manifest import read_clips
 from training.results import put_row
-from training.splits import sources
 
 BGKNOWN, LINEAR, SEPARATION = "bgknown.json", "linear.json", "separation.json"
 SWEEP = "sweep.json"
@@ -202,7 +202,7 @@ def _difference(embedder: Embedder) -> tuple[Any, float]:
     """Give mean and weight of the bundle; half of the reference where there is no bundle."""
     if embedder.manifest is None:
         return None, 0.5
-    from service.manifest import decode_mean
+    from service.bundle.manifest import decode_mean
 
     difference = embedder.manifest.difference
     return decode_mean(difference.mean), difference.reference_weight

@@ -15,12 +15,12 @@ import numpy as np
 from jaxtyping import Float, Float32, Int64
 
 from service.difference import centre
+from training.data.manifest import SourceClip
 from training.errors import DatasetError
 from training.evaluation.embeddings import embed_cached, hash_files, hash_parts, read_sound
 from training.evaluation.encoders import Embedder
-from training.frontend import SAMPLE_RATE
-from training.manifest import SourceClip
-from training.pairs import WEIGHTS, mix, rank_of_added
+from training.export.reference_weight import WEIGHTS, mix, rank_of_added
+from training.model.frontend import SAMPLE_RATE
 
 LONGEST = 5 * SAMPLE_RATE
 CANDIDATES = 1_000

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from service.audio import AUDIO_SUFFIXES, AudioLimits, decode, resample
+from service.audio.decoding import AUDIO_SUFFIXES, AudioLimits, decode, resample
 from service.errors import AudioError
 from training.errors import DatasetError
-from training.frontend import SAMPLE_RATE
+from training.model.frontend import SAMPLE_RATE
 from training.scenes.activity import active_part
 from training.scenes.apwd import Release, read_release
 from training.scenes.generate import Material, embed_set, open_encoder

@@ -13,12 +13,13 @@ import numpy as np
 from jaxtyping import Float32
 from tqdm import tqdm
 
-from service.bundle import hash_file, load_bundle
-from service.encoder import Encoder
+from service.bundle.files import hash_file, load_bundle
+from service.inference.encoder import Encoder
+from training.data.manifest import read_clips
+from training.data.store import open_store
 from training.errors import DatasetError
-from training.frontend import SAMPLE_RATE
-from training.manifest import read_clips
-from training.provenance import git_commit
+from training.export.provenance import git_commit
+from training.model.frontend import SAMPLE_RATE
 from training.scenes.draw import Plan, draw_pairs, list_events
 from training.scenes.folder import EmbeddingFiles, add_to_about, write_pairs
 from training.scenes.load import EventRow
@@ -26,7 +27,6 @@ from training.scenes.pair import Pair
 from training.scenes.pool import build_pool, scene_clips
 from training.scenes.render import SoundOf, StoredSounds, render
 from training.scenes.scene import get_scene
-from training.store import open_store
 
 # Always the same batches, wherever a run was stopped: bits depend on what shares a batch.
 BATCH_PAIRS = 2

@@ -6,15 +6,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from training.data.manifest import SourceClip
+from training.data.splits import background_sides, matches, sources, union_of_sources
+from training.data.store import ClipStore
 from training.errors import DatasetError
-from training.frontend import SAMPLE_RATE
-from training.manifest import SourceClip
+from training.model.frontend import SAMPLE_RATE
 from training.recipe import Columns
 from training.scenes.activity import active_part
 from training.scenes.pair import Background
 from training.scenes.scene import Scene, Side
-from training.splits import background_sides, matches, sources, union_of_sources
-from training.store import ClipStore
 
 EVENTS: Columns = {"corpus": "esc50"}
 TEST_EVENTS: Columns = {"corpus": "esc50", "fold": 5}

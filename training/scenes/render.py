@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
-from training.frontend import SAMPLE_RATE
-from training.loudness import fade, gain
+from training.data.loudness import fade, gain
+from training.data.store import ClipStore
+from training.model.frontend import SAMPLE_RATE
 from training.scenes.pair import Clip, Item
 from training.scenes.pool import CUT_S
 from training.scenes.scene import CLIP_S
-from training.store import ClipStore
 
 # Brings quiet recordings over the gate of the loudness; their level is set afterwards.
 BACKGROUND_PEAK = 0.95

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32
 
-from training.towers.ranks import unit
+from training.towers.evaluation.ranks import unit
 from training.towers.vocabulary import Vocabulary
 from training.words import describe_sound, names
 

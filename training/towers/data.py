@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
-from service.bundle import Bundle
+from service.bundle.files import Bundle
 from training.scenes.load import SceneSet
 from training.towers.links import clip_of, list_links
 from training.towers.networks import Tower

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from service.bundle import Bundle
-from training.checkpoint import load_checkpoint, save_checkpoint
+from service.bundle.files import Bundle
 from training.errors import CheckpointError
-from training.provenance import git_commit
+from training.export.provenance import git_commit
+from training.pretraining.checkpoint import load_checkpoint, save_checkpoint
 from training.scenes.load import SceneSet, load_scenes
 from training.towers.data import gather
 from training.towers.networks import Towers

@@ -6,11 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from service.bundle import hash_file
-from service.manifest import DataSource
-from training.attribution import corpus_of, licence_of
+from service.bundle.files import hash_file
+from service.bundle.manifest import DataSource
+from training.data.attribution import corpus_of, licence_of
+from training.data.manifest import SourceClip, read_clips
 from training.errors import DatasetError, LicenceError
-from training.manifest import SourceClip, read_clips
 from training.towers.run import LoadedTowers
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import AutoModel
 from transformers.utils import logging as transformers_logging
 
-from service.text import Tokenizer
+from service.inference.tokenizer import Tokenizer
 from training.towers.files import TOKENIZER, TextEncoderFiles
 
 BATCH = 128

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import tiny_run
 
-from service import bundle
-from service.bundle import Bundle
-from service.encoder import Encoder
-from training.export import export
-from training.load import load_bundle
-from training.model import EmbeddingModel
-from training.pretrain import Source, pretrain
+from service.bundle import files as bundle
+from service.bundle.files import Bundle
+from service.inference.encoder import Encoder
+from training.export.export import export
+from training.export.load import load_bundle
+from training.model.model import EmbeddingModel
+from training.pretraining.pretrain import Source, pretrain
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +35,7 @@ def checkpoint(export_folder: Path) -> Path:
     source = Source(tiny_run.write_sounds(export_folder / "sounds", 24), export_folder / "cache")
     with pytest.MonkeyPatch.context() as patch:
         # The heads are not exported, so they may be narrow.
-        patch.setattr("training.heads.HIDDEN", 48)
+        patch.setattr("training.pretraining.heads.HIDDEN", 48)
         return pretrain(recipe, source, export_folder / "run", stop_after=2)
 
 

@@ -16,18 +16,18 @@ import tiny_bundle
 import tiny_run
 import torch
 
-from service import bundle
-from service.bundle import Bundle
-from service.encoder import Encoder
+from service.bundle import files as bundle
+from service.bundle.files import Bundle
 from service.errors import BundleError
-from training import export as module
+from service.inference.encoder import Encoder
 from training.errors import CheckpointError, DatasetError, ExportParityError
-from training.export import export
-from training.fingerprint import fingerprint
-from training.graph import check_parity
-from training.load import load_bundle
-from training.model import EmbeddingModel
-from training.pretrain import Source, pretrain
+from training.export import export as module
+from training.export.export import export
+from training.export.fingerprint import fingerprint
+from training.export.graph import check_parity
+from training.export.load import load_bundle
+from training.model.model import EmbeddingModel
+from training.pretraining.pretrain import Source, pretrain
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -128,7 +128,7 @@ def test_a_run_that_goes_on_from_a_bundle_exports_what_both_have_heard(
     exported: Bundle, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before its first step its encoder is the bundle's, and so is the fingerprint."""
-    monkeypatch.setattr("training.heads.HIDDEN", 48)
+    monkeypatch.setattr("training.pretraining.heads.HIDDEN", 48)
     origin = torch.load(checkpoint, weights_only=True)["origin"]
     source = Source(Path(origin["data"]), Path(origin["cache"]))
     recipe = tiny_run.recipe(data={"held_out": 0.9})

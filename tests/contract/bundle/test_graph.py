@@ -13,9 +13,9 @@ import pytest
 import synth
 import torch
 
-from service.bundle import Bundle
-from service.encoder import Encoder
-from training.model import EmbeddingModel
+from service.bundle.files import Bundle
+from service.inference.encoder import Encoder
+from training.model.model import EmbeddingModel
 
 pytestmark = pytest.mark.timeout(600)
 

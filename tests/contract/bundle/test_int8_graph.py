@@ -11,10 +11,9 @@ import synth
 import torch
 from torch import nn
 
-from service.runtime import Session, open_session
-from training.gate import BATCH_TOLERANCE
-from training.model import EmbeddingModel
-from training.quantise import (
+from service.inference.onnx_session import Session, open_session
+from training.export.gate import BATCH_TOLERANCE
+from training.export.int8 import (
     ACTIVATION_LEVELS,
     Ranges,
     folded,
@@ -23,6 +22,7 @@ from training.quantise import (
     scale_of,
     write_int8,
 )
+from training.model.model import EmbeddingModel
 
 HALF_WAY = 1e-3  # of a step: what float32 cannot tell from the middle
 SOUNDS = [synth.chirp(100, 7000, 1.3), synth.noise(0, 1.0), synth.tone(440, 1.1), synth.silence()]

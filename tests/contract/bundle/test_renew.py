@@ -9,14 +9,14 @@ import pytest
 import synth
 import torch
 
-from service import bundle
-from service.bundle import Bundle, load_bundle
-from service.encoder import Encoder
+from service.bundle import files as bundle
+from service.bundle.files import Bundle, load_bundle
 from service.errors import BundleError
-from training import renew as module
-from training.model import EmbeddingModel
-from training.pretrain import Source
-from training.renew import renew, rewrite_graph
+from service.inference.encoder import Encoder
+from training.export import renew as module
+from training.export.renew import renew, rewrite_graph
+from training.model.model import EmbeddingModel
+from training.pretraining.pretrain import Source
 
 
 @pytest.fixture

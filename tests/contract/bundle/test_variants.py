@@ -10,13 +10,13 @@ import synth
 import tiny_bundle
 import torch
 
-from service.bundle import Bundle, load_bundle
-from service.encoder import Encoder
-from training import gate
-from training.pretrain import Source
+from service.bundle.files import Bundle, load_bundle
+from service.inference.encoder import Encoder
+from training.data.store import ClipStore
+from training.export import gate
+from training.export.variants import add_variants, calibration_clips, measure_speed
+from training.pretraining.pretrain import Source
 from training.recipe import Recipe
-from training.store import ClipStore
-from training.variants import add_variants, calibration_clips, measure_speed
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from minuend_client import models
 
-from service.vectors import parse_vector, to_base64
+from service.api.vector_encoding import parse_vector, to_base64
 
 
 def test_vectors_travel_both_ways_without_loss() -> None:

@@ -55,7 +55,9 @@ def test_what_keeps_it_from_starting_comes_out_of_the_lifespan(tmp_path: Path) -
 def test_traces_without_what_makes_them_are_refused_and_the_extra_named(
     tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "service.tracing", None)  # as if it could not be imported
+    monkeypatch.setitem(
+        sys.modules, "service.observability.tracing", None
+    )  # as if it could not be imported
 
     with pytest.raises(SettingsError, match=r"extra `otel`.*pip install 'minuend\[otel\]'"):
         create_app(Settings(bundle=tiny_bundle_path, library=tmp_path, traces=True))
@@ -75,7 +77,7 @@ def test_a_full_service_refuses_audio_but_answers_the_rest(
         serving(tiny_bundle_path, tmp_path, max_requests=1) as client,
         ThreadPoolExecutor(1) as threads,
     ):
-        monkeypatch.setattr(client.app.state.core.listener, "embed_files", slow)
+        monkeypatch.setattr(client.app.state.services.listener, "embed_files", slow)
         running = threads.submit(client.post, "/embed", files={"audio": TONE})
         assert entered.wait(10)
         refused = client.post("/embed", files={"audio": TONE})
@@ -96,7 +98,7 @@ def test_an_unexpected_error_is_a_problem_and_the_next_request_is_served(
         raise OSError("no space on /srv/secret")
 
     with monkeypatch.context() as patch:
-        patch.setattr(client.app.state.core.library, "count", broken)
+        patch.setattr(client.app.state.services.library, "count", broken)
         answer = client.get("/info")
 
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
@@ -117,7 +119,7 @@ def test_many_requests_at_once_give_what_one_gives(client: Client) -> None:
 @contextmanager
 def busy_encoder(client: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Semaphore]:
     """Let each run of the encoder wait until this is left; released once by each that begins."""
-    encoder = client.app.state.core.encoder
+    encoder = client.app.state.services.encoder
     entered, release, run = threading.Semaphore(0), threading.Event(), encoder.run
 
     def wait_and_run(*args: Any, **options: Any) -> Any:

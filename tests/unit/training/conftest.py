@@ -13,8 +13,8 @@ from training.evaluation.probe import ProbeSettings
 @pytest.fixture
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make hidden layers narrow: fast, and nothing that is tested depends on their width."""
-    monkeypatch.setattr("training.heads.HIDDEN", 48)
-    monkeypatch.setattr("training.encoder.HIDDEN", 48)
+    monkeypatch.setattr("training.pretraining.heads.HIDDEN", 48)
+    monkeypatch.setattr("training.model.encoder.HIDDEN", 48)
 
 
 @pytest.fixture

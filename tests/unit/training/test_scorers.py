@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import synth
 
-from service.encoder import Encoder
+from service.inference.encoder import Encoder
 from training.errors import DatasetError
 from training.scorers import bgknown_scorer
 

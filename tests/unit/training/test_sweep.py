@@ -6,11 +6,11 @@ import pytest
 from tiny_datasets import write_corpora
 from tiny_evaluation import copy_bundle
 
-from service.bundle import load_bundle, write_manifest
+from service.bundle.files import load_bundle, write_manifest
 from training import sweep
-from training.clips import find_clips
+from training.data.clips import find_clips
 from training.errors import CheckpointError, DatasetError
-from training.pretrain import Source
+from training.pretraining.pretrain import Source
 from training.recipe import Recipe, load_recipe
 from training.results import read_rows
 from training.sweep import Sweep, describe_plan

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from tiny_datasets import write_backgrounds, write_corpora, write_esc50
 
-from service.audio import decode
+from service.audio.decoding import decode
+from training.data.loudness import loudness
 from training.datasets.bgknown import MANIFEST, PARTS, make_bgknown, read_rows, read_summary
 from training.datasets.metadata import split_sources
 from training.datasets.sides import find_sides
 from training.errors import DatasetError
-from training.loudness import loudness
 
 RATE = 16_000
 

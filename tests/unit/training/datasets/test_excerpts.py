@@ -6,8 +6,8 @@ import synth
 from hypothesis import given
 from hypothesis import strategies as st
 
+from training.data.loudness import amplitude, fade, loudness
 from training.datasets.excerpts import REFERENCE_LUFS, Excerpts, draw_excerpts, mix
-from training.loudness import amplitude, fade, loudness
 
 RATE = 16_000
 EXCERPT = 5 * RATE

@@ -8,10 +8,10 @@ import pytest
 import synth
 from tiny_datasets import write_backgrounds, write_esc50
 
+from training.data.manifest import SourceClip, read_clips
 from training.datasets.pairing import decode_source, pair_up
 from training.datasets.sides import find_events
 from training.errors import DatasetError
-from training.manifest import SourceClip, read_clips
 
 
 @pytest.fixture

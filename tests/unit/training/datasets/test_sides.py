@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from tiny_datasets import write_backgrounds, write_corpora, write_esc50, write_table
 
-from training.clips import find_clips
+from training.data.clips import find_clips
+from training.data.splits import sources, union_of_sources
 from training.datasets.sides import TEST, TRAIN, Sides, find_sides
 from training.errors import DatasetError
 from training.recipe import load_recipe
-from training.splits import sources, union_of_sources
 
 
 def all_sources(sides: Sides, side: str) -> frozenset[str]:

@@ -7,12 +7,12 @@ import pytest
 import synth
 import torch
 
-from service.bundle import load_bundle
-from service.encoder import Encoder
+from service.bundle.files import load_bundle
 from service.errors import BundleError
+from service.inference.encoder import Encoder
 from training.errors import DatasetError
 from training.evaluation.encoders import TorchEmbedder, open_embedder, random_model
-from training.frontend import LogMel
+from training.model.frontend import LogMel
 
 CLIPS = [synth.tone(440.0, 1.0), synth.noise(0, 1.5), synth.chirp(200, 3000, 0.7)]
 

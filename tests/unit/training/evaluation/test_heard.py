@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from training.attribution import HELD_OUT, TRAINED, write_attribution
+from training.data.attribution import HELD_OUT, TRAINED, write_attribution
+from training.data.manifest import SourceClip
+from training.data.splits import sources
 from training.errors import DatasetError
 from training.evaluation.heard import ATTRIBUTION, count_heard, heard_sources, unheard
-from training.manifest import SourceClip
-from training.splits import sources
 
 
 def clip(name: str, **columns: str) -> SourceClip:

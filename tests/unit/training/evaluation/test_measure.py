@@ -7,6 +7,7 @@ import pytest
 from tiny_datasets import write_corpora
 from tiny_evaluation import copy_bundle
 
+from training.data.manifest import read_clips
 from training.datasets.bgknown import make_bgknown
 from training.datasets.prepare import prepare_task
 from training.datasets.sides import find_sides
@@ -20,7 +21,6 @@ from training.evaluation.measure import (
     measure_linear,
     measure_separate,
 )
-from training.manifest import read_clips
 from training.results import read_rows
 
 

@@ -7,9 +7,9 @@ import pytest
 import synth
 from tiny_evaluation import BandEmbedder
 
+from training.data.manifest import SourceClip
 from training.errors import DatasetError
 from training.evaluation.separation import SNRS_DB, draw_pool, measure_separation
-from training.manifest import SourceClip
 
 N = 24
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from training.evaluation import paper
 from training.evaluation.tasks import TASKS
+from training.reports import paper
 
 
 def test_the_tasks_are_the_columns_of_table_3() -> None:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tiny_apwd
 
-from service.encoder import Encoder
+from service.inference.encoder import Encoder
+from training.data.loudness import loudness
 from training.errors import DatasetError
-from training.loudness import loudness
 from training.scenes.apwd import Release, read_release
 from training.scenes.apwd_audio import ApwdSounds, generate_apwd
 from training.scenes.generate import open_encoder

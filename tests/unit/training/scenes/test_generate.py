@@ -11,8 +11,8 @@ import synth
 import tiny_bundle
 import tiny_scene
 
-from service.bundle import load_bundle, write_manifest
-from service.encoder import Encoder
+from service.bundle.files import load_bundle, write_manifest
+from service.inference.encoder import Encoder
 from training.errors import DatasetError
 from training.scenes.draw import draw_pairs
 from training.scenes.generate import Material, embed_set, generate, open_encoder, render_pair

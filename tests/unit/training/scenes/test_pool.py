@@ -7,8 +7,9 @@ import synth
 import tiny_scene
 from tiny_scene import Row
 
+from training.data.manifest import SourceClip
+from training.data.splits import background_sides, leave_out, matches, sources
 from training.errors import DatasetError
-from training.manifest import SourceClip
 from training.recipe import load_recipe
 from training.scenes.pool import (
     BACKGROUNDS,
@@ -19,7 +20,6 @@ from training.scenes.pool import (
     scene_clips,
 )
 from training.scenes.scene import get_scene
-from training.splits import background_sides, leave_out, matches, sources
 
 
 def event(number: int, fold: int, **columns: object) -> Row:

@@ -8,7 +8,7 @@ import pytest
 import synth
 import tiny_scene
 
-from training.loudness import loudness
+from training.data.loudness import loudness
 from training.scenes.draw import draw_pairs
 from training.scenes.pair import Clip, Item, Pair
 from training.scenes.render import BACKGROUND_PEAK, StoredSounds, faded_event, render, repeated

@@ -9,7 +9,7 @@ import tiny_bundle
 import tiny_pairs
 import tiny_text
 
-from service.bundle import Bundle, load_bundle
+from service.bundle.files import Bundle, load_bundle
 from training.scenes.load import SceneSet
 from training.towers.data import TowerData, gather
 from training.towers.recipe import TowersRecipe

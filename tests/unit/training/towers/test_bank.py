@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tiny_pairs
 
-from service.text_bank import TextBank
+from service.inference.phrases import TextBank
 from training import words
 from training.towers.bank import make_bank, write_bank
 from training.towers.vocabulary import Vocabulary

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from service.bundle import Bundle
+from service.bundle.files import Bundle
 from training.scenes.load import SceneSet
 from training.towers.data import NOTHING, TowerData
 from training.towers.links import clip_of, list_links

@@ -3,7 +3,7 @@ from __future__ import annotations
 import tiny_pairs
 
 from training.scenes.load import SceneSet
-from training.towers.fulfilment import fulfils
+from training.towers.evaluation.fulfilment import fulfils
 from training.towers.links import Link, clip_of, list_links
 
 SCENES = tiny_pairs.make(4, 12, 5)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from service.bundle import Bundle
+from service.bundle.files import Bundle
 from training.errors import CheckpointError
 from training.scenes.load import SceneSet
 from training.towers.recipe import TowersRecipe

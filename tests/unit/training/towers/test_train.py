@@ -8,10 +8,10 @@ import pytest
 import tiny_pairs
 import torch
 
-from service.bundle import Bundle
+from service.bundle.files import Bundle
 from training.errors import DatasetError, DivergenceError
 from training.towers.data import TowerData, gather
-from training.towers.evaluate import evaluate_towers, prepare
+from training.towers.evaluation.evaluate import evaluate_towers, prepare
 from training.towers.recipe import TowersRecipe
 from training.towers.train import train_towers
 from training.towers.vectors import TowerVectors

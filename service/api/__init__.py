@@ -1,0 +1,4 @@
+"""The HTTP API: reading requests, shaping responses, errors, keys, OpenAPI.
+
+Reaches everything else through `service.services.Services`.
+"""

@@ -1,0 +1,91 @@
+"""Precomputed embeddings as lines of JSON (NDJSON), read one by one and checked all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import orjson
+
+from service.api.request_models import BulkLine, validate
+from service.clips import NewClip
+from service.difference import check_dim
+from service.errors import FingerprintMismatchError, RequestInvalidError
+
+MAX_LINE_BYTES = 1024 * 1024
+MAX_FAULTS = 20
+"""Reading goes on after a faulty line, to report them together, until there are this many."""
+
+
+class BulkReader:
+    """Reads uploads of `{"id", "embedding", "fingerprint", "metadata"}` lines.
+
+    Args:
+        dim: Values of an embedding.
+        fingerprint: Encoder that must have made them.
+        max_clips: Most lines.
+    """
+
+    def __init__(self, *, dim: int, fingerprint: str, max_clips: int) -> None:
+        self._dim = dim
+        self._fingerprint = fingerprint
+        self._max_clips = max_clips
+
+    def read(self, file: BinaryIO) -> list[NewClip]:
+        """Return the clips of all lines; blank lines do not count.
+
+        Raises:
+            FingerprintMismatchError: A line's embedding was made by another encoder.
+            RequestInvalidError: Lines are faulty, which are told by number up to `MAX_FAULTS`; or
+                there are no lines, or too many.
+        """
+        clips: dict[str, NewClip] = {}
+        faults: list[str] = []
+        for number, line in _numbered_lines(file):
+            try:
+                clip = self._clip(line, number)
+                if clip.id in clips:
+                    raise RequestInvalidError(f"the id {clip.id!r} is given more than once")
+                clips[clip.id] = clip
+            except RequestInvalidError as error:
+                faults.append(f"line {number}: {error.detail}")
+            if len(faults) == MAX_FAULTS:
+                break
+            if len(clips) > self._max_clips:
+                raise RequestInvalidError(f"an upload has at most {self._max_clips} lines")
+        if faults:
+            raise RequestInvalidError("; ".join(["nothing was stored", *faults]))
+        if not clips:
+            raise RequestInvalidError("the upload has no lines")
+        return list(clips.values())
+
+    def _clip(self, line: bytes, number: int) -> NewClip:
+        if len(line) > MAX_LINE_BYTES:
+            raise RequestInvalidError(f"a line has at most {MAX_LINE_BYTES} bytes")
+        try:
+            document = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise RequestInvalidError(f"the line is not JSON: {error}") from error
+        if not isinstance(document, dict):
+            raise RequestInvalidError("a line must be a JSON object")
+        fields = validate(BulkLine, list(document.items()))
+        if fields.fingerprint != self._fingerprint:
+            raise FingerprintMismatchError(
+                f"line {number}: the embedding is of encoder {fields.fingerprint[:64]!r},"
+                f" served here is {self._fingerprint!r}; nothing was stored"
+            )
+        embedding = check_dim(fields.embedding, self._dim)
+        return NewClip(id=fields.id, embedding=embedding, metadata=fields.metadata)
+
+
+def _numbered_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Give the lines that are not blank, numbered from 1; of one that is too long, the start."""
+    number = 0
+    while line := file.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        if line.strip():
+            yield number, line
+        while len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
+            line = file.readline(MAX_LINE_BYTES + 1)
+            if not line:
+                return

@@ -1,0 +1,1 @@
+"""The ASGI layers around the application: telemetry, keys, limits, admission, disconnects."""

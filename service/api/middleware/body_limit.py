@@ -1,0 +1,153 @@
+"""What is bounded of every request: the bytes of its body, and the pauses in it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.problems import problem_response
+from service.errors import (
+    BodyTimeoutError,
+    BodyTooLargeError,
+    ClientError,
+    RequestInvalidError,
+)
+
+LINGER_S = 2.0
+"""How long an unwanted body is read and thrown away after its answer [s].
+
+Most clients read no answer before they have sent their body, and a connection that is closed on
+unread bytes takes the answer with it.
+"""
+
+
+class BodyLimit:
+    """ASGI layer that bounds the bytes of a body and the pauses in it.
+
+    A declared length is checked before anything is read, and bytes are counted as they come. Where
+    a body is left unread, the answer is sent first and the rest of the body then thrown away for
+    up to `LINGER_S`.
+
+    Args:
+        app: What answers.
+        max_body_bytes: Largest body [bytes].
+        timeout_s: Longest wait for the next bytes of a body [s].
+    """
+
+    def __init__(self, app: ASGIApp, *, max_body_bytes: int, timeout_s: float) -> None:
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+        self._timeout_s = timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body = _Body(scope, receive, self._max_body_bytes, self._timeout_s)
+        try:
+            body.check_declared()
+        except ClientError as error:
+            await problem_response(scope, error)(scope, receive, body.lingering(send))
+        else:
+            await self._app(scope, body.receive, body.lingering(send))
+
+
+class _Body:
+    """The body of one request, as it arrives."""
+
+    def __init__(
+        self, scope: Scope, receive: Receive, max_body_bytes: int, timeout_s: float
+    ) -> None:
+        headers = Headers(scope=scope)
+        self._declared = headers.get("content-length")
+        self._receive = receive
+        self._max_body_bytes = max_body_bytes
+        self._timeout_s = timeout_s
+        self._size_bytes = 0
+        self._withheld = headers.get("expect", "").lower() == "100-continue"
+        self._complete = self._declared in (None, "0") and "transfer-encoding" not in headers
+
+    def check_declared(self) -> None:
+        """Check the Content-Length.
+
+        Raises:
+            RequestInvalidError: It is not a number.
+            BodyTooLargeError: It is over the limit.
+        """
+        if self._declared is None:
+            return
+        if not (self._declared.isascii() and self._declared.isdigit()):
+            raise RequestInvalidError(f"Content-Length {self._declared[:32]!r} is not a length")
+        if int(self._declared[:20]) > self._max_body_bytes:
+            raise self._too_large()
+
+    async def receive(self) -> Message:
+        """Receive the next part of the body.
+
+        Raises:
+            BodyTooLargeError: The body is over the limit.
+            BodyTimeoutError: No bytes came for too long.
+        """
+        if self._complete:
+            return await self._receive()
+        self._withheld = False
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                message = await self._receive()
+        except TimeoutError:
+            told = f"no bytes of the body came for {self._timeout_s:g} s"
+            raise BodyTimeoutError(told) from None
+        self._note(message)
+        if self._size_bytes > self._max_body_bytes:
+            raise self._too_large()
+        return message
+
+    def lingering(self, send: Send) -> Send:
+        """Return `send` with the rest of the body read before the answer ends."""
+
+        async def send_then_drain(message: Message) -> None:
+            ends = message["type"] == "http.response.body" and not message.get("more_body", False)
+            if not ends or self._complete or self._withheld:
+                await send(message)
+                return
+            await send({**message, "more_body": True})
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LINGER_S):
+                    while not self._complete:
+                        self._note(await self._receive())
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        return send_then_drain
+
+    def _note(self, message: Message) -> None:
+        self._size_bytes += len(message.get("body", b""))
+        self._complete = not message.get("more_body", False)
+
+    def _too_large(self) -> BodyTooLargeError:
+        return BodyTooLargeError(f"a request body has at most {self._max_body_bytes} bytes")
+
+
+class HeadAsGet:
+    """ASGI layer that answers HEAD as GET without the body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_headers(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        as_get = {**scope, "method": "GET"}
+        await self._app(as_get, receive, send_headers)
+        scope.update((key, as_get[key]) for key in ("route",) if key in as_get)

@@ -1,0 +1,80 @@
+"""POST /clips/bulk: precomputed embeddings in, as lines of JSON."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import BinaryIO
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from service.api.bodies import spool
+from service.api.bulk_reader import BulkReader
+from service.api.openapi import BODY, describe, ndjson_body
+from service.api.request_models import BulkLine
+from service.api.response_models import BulkAnswer
+from service.api.responses import answer
+from service.api.routes.dependencies import ServicesDep, TimingsDep
+from service.concurrency.timings import RequestTimings
+from service.errors import (
+    ClipIdInvalidError,
+    EmbeddingInvalidError,
+    FingerprintMismatchError,
+    MediaUnsupportedError,
+    MetadataInvalidError,
+)
+from service.services import Services
+
+MEDIA_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
+ERRORS = (
+    *BODY,
+    ClipIdInvalidError,
+    EmbeddingInvalidError,
+    FingerprintMismatchError,
+    MediaUnsupportedError,
+    MetadataInvalidError,
+)
+
+
+def make_router() -> APIRouter:
+    """Return the routes of this module."""
+    router = APIRouter(tags=["library"])
+    described = describe(BulkAnswer, *ERRORS)
+    described["openapi_extra"] = ndjson_body(BulkLine, MEDIA_TYPES)
+    router.post("/clips/bulk", **described)(post_bulk)
+    return router
+
+
+async def post_bulk(request: Request, services: ServicesDep, timings: TimingsDep) -> Response:
+    """Store vectors that were computed elsewhere by the same encoder: all lines or none.
+
+    Faulty lines are told together, each by its number.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in MEDIA_TYPES:
+        raise MediaUnsupportedError(
+            f"the body is {media_type or 'without a content type'}; taken are"
+            f" {', '.join(MEDIA_TYPES)}"
+        )
+    with ExitStack() as opened:
+        file = await spool(request.stream(), opened)
+        written = await services.work(_store, services, file, timings)
+    created = sum(is_new for is_new in written)
+    return answer(services, {"created": created, "updated": len(written) - created})
+
+
+def _reader(services: Services) -> BulkReader:
+    return BulkReader(
+        dim=services.encoder.dim,
+        fingerprint=services.encoder.fingerprint,
+        max_clips=services.settings.max_bulk_clips,
+    )
+
+
+def _store(services: Services, file: BinaryIO, timings: RequestTimings) -> list[bool]:
+    with timings.measure("decode"):
+        clips = _reader(services).read(file)
+    with timings.measure("store"):
+        written = services.library.put_many(clips)
+    services.library.follow()
+    return [is_new for _, is_new in written]

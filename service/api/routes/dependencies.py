@@ -1,0 +1,31 @@
+"""What handlers ask FastAPI for.
+
+None of it waits for anything, yet all of it is `async`: FastAPI gives what is not to a thread.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from service.concurrency.timings import RequestTimings
+from service.observability.metrics import Metrics
+from service.services import Services
+
+
+async def _core(request: Request) -> Services:
+    return cast(Services, request.app.state.services)
+
+
+async def _metrics(request: Request) -> Metrics:
+    return cast(Metrics, request.app.state.metrics)
+
+
+async def _timings(request: Request) -> RequestTimings:
+    return cast(RequestTimings, request.state.timings)
+
+
+ServicesDep = Annotated[Services, Depends(_core)]
+MetricsDep = Annotated[Metrics, Depends(_metrics)]
+TimingsDep = Annotated[RequestTimings, Depends(_timings)]

@@ -1,0 +1,86 @@
+"""What operators ask: does it live, is it ready, what is it, how does it do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from service import __version__
+from service.api.openapi import describe
+from service.api.response_models import InfoAnswer, StatusAnswer
+from service.api.responses import answer
+from service.api.routes.dependencies import MetricsDep, ServicesDep
+from service.errors import NotReadyError
+from service.inference.towers import Towers
+from service.observability import metrics
+
+
+def make_router() -> APIRouter:
+    """Return the routes of this module."""
+    router = APIRouter(tags=["status"])
+    router.get("/healthz", **describe(StatusAnswer))(get_health)
+    router.get("/readyz", **describe(StatusAnswer, NotReadyError))(get_readiness)
+    router.get("/info", **describe(InfoAnswer))(get_info)
+    router.get("/metrics", **describe(None, media_types=("text/plain",)))(get_metrics)
+    return router
+
+
+async def get_health(services: ServicesDep) -> Response:
+    """Tell that the process answers; a full queue does not change that."""
+    return answer(services, {"status": "live"})
+
+
+async def get_readiness(services: ServicesDep) -> Response:
+    """Tell whether requests are welcome: everything is open and the library can be read."""
+    services.check_ready()
+    await services.look_up(services.library.revision)
+    return answer(services, {"status": "ready"})
+
+
+async def get_info(services: ServicesDep) -> Response:
+    """Tell what runs here, where it comes from and what it allows."""
+    manifest, settings = services.bundle.manifest, services.settings
+    limits = {name: value for name, value in settings.model_dump().items() if "max_" in name}
+    payload: dict[str, Any] = {
+        "service": {"version": __version__, "provider": services.encoder.provider},
+        "encoder": {
+            "dim": services.encoder.dim,
+            "sample_rate_hz": services.encoder.sample_rate,
+            "precision": services.encoder.precision,
+            "reference_weight": services.encoder.reference_weight,
+        },
+        "training": {"created": manifest.created, **manifest.training.model_dump()},
+        "scores": manifest.scores,
+        "licence": manifest.licence,
+        "library": {
+            "clips": await services.look_up(services.library.count),
+            "vectors": await services.look_up(services.library.n_vectors),
+            "revision": await services.look_up(services.library.revision),
+            "not_embedded": await services.look_up(services.library.backlog.n_lacking),
+        },
+        "modifier": services.towers is not None,
+        "towers": services.towers and _towers_body(services.towers),
+        "limits": limits,
+    }
+    return answer(services, payload)
+
+
+def _towers_body(towers: Towers) -> dict[str, Any]:
+    return {
+        "fingerprint": towers.info.fingerprint,
+        "dim": towers.info.dim,
+        "text_precision": towers.info.text_precision,
+        "max_tokens": towers.info.max_tokens,
+        "phrases": len(towers.bank),
+        "scores": towers.info.scores,
+        "training": towers.info.training.model_dump(),
+    }
+
+
+async def get_metrics(services: ServicesDep, counted: MetricsDep) -> Response:
+    """Give numbers for Prometheus."""
+    counted.clips.set(await services.look_up(services.library.count))
+    counted.vectors.set(await services.look_up(services.library.n_vectors))
+    return Response(counted.render(), media_type=metrics.CONTENT_TYPE)

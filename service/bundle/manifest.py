@@ -1,0 +1,282 @@
+"""What a bundle's `bundle.json` says: the contract between training and the service."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from jaxtyping import Float32
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
+PositiveInt = Annotated[int, Field(gt=0)]
+Precision = Literal["float32", "int8", "float16"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileEntry(_Record):
+    """Size and hash of one file of the bundle."""
+
+    sha256: Sha256
+    size_bytes: Annotated[int, Field(ge=0)]
+
+
+class ResamplerInfo(_Record):
+    """What brought the training audio to the encoder's rate."""
+
+    name: str
+    quality: str
+
+
+class EncoderVariant(_Record):
+    """The same encoder in other arithmetic; it passed the gate of `training.export.gate`.
+
+    Attributes:
+        file: Name of the ONNX file, with the inputs and outputs of the encoder's.
+        precision: Arithmetic of the graph.
+        tolerance: Largest deviation from the known answer, relative to the largest magnitude in it.
+        cpu_speed: Clips per CPU second, as a multiple of float32's, measured at export.
+        figures: What the gate measured.
+    """
+
+    file: FileName
+    precision: Literal["int8", "float16"]
+    tolerance: Annotated[float, Field(gt=0)]
+    cpu_speed: Annotated[float, Field(gt=0)]
+    figures: dict[str, float]
+
+
+class EncoderInfo(_Record):
+    """The encoder graph and the numbers that running it takes.
+
+    Attributes:
+        file: Name of the ONNX file.
+        fingerprint: Identity of the embeddings; over weights and constants, not over file bytes.
+        sample_rate_hz: Rate of the waveform it takes [Hz].
+        dim: Length of an embedding.
+        frame_rate_hz: Encoder frames per second; one frame is `block_samples` samples.
+        min_samples: A shorter clip counts as this long.
+        block_samples: Samples of one encoder frame.
+        context_frames: Frames on either side that an encoder frame depends on.
+        partial_frames: Frames of one partial sum and maximum.
+        resampler: The resampler it was trained with.
+        precision: Arithmetic of the graph.
+        variants: The same in other arithmetic; they share the fingerprint.
+    """
+
+    file: FileName
+    fingerprint: Sha256
+    sample_rate_hz: PositiveInt
+    dim: PositiveInt
+    frame_rate_hz: float
+    min_samples: PositiveInt
+    block_samples: PositiveInt
+    context_frames: Annotated[int, Field(ge=0)]
+    partial_frames: PositiveInt
+    resampler: ResamplerInfo
+    precision: Literal["float32"]
+    variants: tuple[EncoderVariant, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.frame_rate_hz * self.block_samples != self.sample_rate_hz:
+            raise ValueError("frame_rate_hz * block_samples must be sample_rate_hz")
+        if self.context_frames > self.partial_frames:
+            raise ValueError("context_frames must not exceed partial_frames")
+        precisions = [variant.precision for variant in self.variants]
+        if len(set(precisions)) < len(precisions):
+            raise ValueError(f"one variant of each precision is allowed, not {precisions}")
+        return self
+
+    def count_frames(self, n_samples: int) -> int:
+        """Count the encoder frames of a clip; its halvings round down."""
+        return (1 + max(n_samples, self.min_samples) // (self.block_samples // 4)) // 4
+
+    def count_partials(self, n_samples: int) -> int:
+        """Count the partials of a clip; the last one may have fewer frames."""
+        return -(-self.count_frames(n_samples) // self.partial_frames)
+
+
+class DifferenceInfo(_Record):
+    """What search by difference needs.
+
+    Attributes:
+        mean: Mean embedding of the training clips, base64 of little-endian float32 [dim].
+        reference_weight: Weight of the reference that is subtracted, 0 to 1.
+    """
+
+    mean: str
+    reference_weight: Annotated[float, Field(ge=0, le=1)]
+
+    @field_validator("mean")
+    @classmethod
+    def _check_mean(cls, text: str) -> str:
+        if not np.isfinite(np.frombuffer(base64.b64decode(text, validate=True), "<f4")).all():
+            raise ValueError("every value must be finite")
+        return text
+
+
+class KnownAnswer(_Record):
+    """A stored clip and its embedding.
+
+    Attributes:
+        file: An npz of `waveform` float32 [samples] and `embedding` float32 [dim].
+        tolerance: Largest deviation, relative to the largest magnitude in the embedding.
+    """
+
+    file: FileName
+    tolerance: Annotated[float, Field(gt=0)]
+
+
+class DataSource(_Record):
+    """What one corpus gave to the training, and under which licences (clips of each)."""
+
+    corpus: str
+    clips: int
+    seconds: float
+    licences: dict[str, int]
+
+
+class TrainingInfo(_Record):
+    """Where the encoder comes from.
+
+    Attributes:
+        recipe: All settings.
+        recipe_sha256: Their hash.
+        commit: Of the code that trained.
+        samples_seen: Crops heard, those of the parent included.
+        data: What was trained on.
+        parent: Fingerprint of the encoder that training went on from.
+        precision: Of the matrix products in training, which a recipe may leave to the machine;
+            None if it was not noted.
+    """
+
+    recipe: dict[str, object]
+    recipe_sha256: Sha256
+    commit: str
+    samples_seen: int
+    data: list[DataSource]
+    parent: str | None
+    precision: str | None = None
+
+
+class TowersTraining(_Record):
+    """Where the towers come from."""
+
+    recipe: dict[str, object]
+    recipe_sha256: Sha256
+    commit: str
+    pairs: int
+    data: list[DataSource]
+
+
+class TowersInfo(_Record):
+    """The towers, which bring sounds and text into one space (paper, section 5.3).
+
+    A query is l2(audio + strength * text), an item is l2(audio), and a score their inner product.
+
+    Attributes:
+        fingerprint: Identity of the vectors; over the weights of both towers, the tokeniser and
+            the encoder's fingerprint.
+        dim: Length of a vector.
+        audio_tower: ONNX file: `embedding` float32 [batch, encoder dim], raw, of a sound or of
+            what remains of one (`service.difference.remainder`), -> `vector` float32 [batch, dim].
+        text_encoder: ONNX file: `input_ids` and `attention_mask` int64 [batch, tokens] ->
+            `vector` float32 [batch, dim]; the text tower is in it.
+        text_precision: How the text encoder's weights are stored.
+        tokenizer: File of the tokeniser.
+        max_tokens: Longest text the text encoder takes, special tokens included.
+        text_bank: JSON of phrases that changes are told in, see `service.inference.phrases`.
+        known_answer: An npz of `embedding` [dim of the encoder] and `text`, with the vectors
+            `audio_vector` and `text_vector` [dim] they become.
+    """
+
+    fingerprint: Sha256
+    dim: PositiveInt
+    audio_tower: FileName
+    text_encoder: FileName
+    text_precision: Literal["float32", "float16", "int8"]
+    tokenizer: FileName
+    max_tokens: PositiveInt
+    text_bank: FileName
+    known_answer: KnownAnswer
+    training: TowersTraining
+    scores: dict[str, float | int | str]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files of the bundle that the towers use."""
+        return (
+            self.audio_tower,
+            self.text_encoder,
+            self.tokenizer,
+            self.text_bank,
+            self.known_answer.file,
+        )
+
+
+class ChangeInfo(_Record):
+    """What tells whether something was added, see `service.retrieval.change_detector`.
+
+    Attributes:
+        file: An npz of the arrays of a discriminant and its calibration.
+        false_alarm_rate: Share of unchanged pairs over the threshold, which was set on recordings
+            that took no part in the fit, 0 to 1.
+        excerpt_s: Length of the excerpts it was calibrated on [s].
+        commit: Of the code that fitted it.
+        data: What it was fitted to.
+        scores: What was measured.
+    """
+
+    file: FileName
+    false_alarm_rate: Annotated[float, Field(gt=0, lt=1)]
+    excerpt_s: Annotated[float, Field(gt=0)]
+    commit: str
+    data: list[DataSource]
+    scores: dict[str, float | int | str]
+
+
+class BundleManifest(_Record):
+    """`bundle.json`. `files` lists every file of the bundle but the manifest itself."""
+
+    schema_version: Literal[1]
+    id: Annotated[str, Field(pattern=ID_PATTERN)]
+    created: str
+    files: dict[FileName, FileEntry]
+    encoder: EncoderInfo
+    difference: DifferenceInfo
+    known_answer: KnownAnswer
+    towers: TowersInfo | None = None
+    change: ChangeInfo | None = None
+    training: TrainingInfo
+    scores: dict[str, float | int | str]
+    licence: str
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        variants = tuple(variant.file for variant in self.encoder.variants)
+        used = (self.encoder.file, *variants, self.known_answer.file)
+        used += (self.change.file,) if self.change else ()
+        for name in used + (self.towers.files if self.towers else ()):
+            if name not in self.files:
+                raise ValueError(f"{name} is used but not listed in files")
+        if decode_mean(self.difference.mean).size != self.encoder.dim:
+            raise ValueError("difference.mean must hold encoder.dim values")
+        return self
+
+
+def encode_mean(mean: Float32[np.ndarray, " dim"]) -> str:
+    """Encode a mean embedding for the manifest."""
+    return base64.b64encode(mean.astype("<f4").tobytes()).decode("ascii")
+
+
+def decode_mean(text: str) -> Float32[np.ndarray, " dim"]:
+    """Decode the mean embedding of a manifest."""
+    return np.frombuffer(base64.b64decode(text), "<f4").astype(np.float32)

@@ -1,0 +1,187 @@
+"""Metadata of clips, and filters over it.
+
+Metadata is a flat JSON object: names to text, numbers, true, false, null, or lists of these. A
+filter is a flat JSON object over the same names; every entry must hold:
+
+    {"kind": "rain"}                       equal, or one element of a list equal
+    {"kind": ["rain", "wind"]}             equal to any of these
+    {"year": {"gte": 1990, "lt": 2000}}    within bounds: numbers, or text by code point
+    {"licence": null}                      no value there: null, an empty list, or not named
+
+Values are equal within a JSON type only: 1 equals 1.0, but neither true nor "1".
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from service.clips import Metadata, Scalar
+from service.errors import FilterInvalidError, MetadataInvalidError, RequestInvalidError
+
+MAX_METADATA_BYTES = 16_384
+MAX_FILTER_NAMES = 32
+MAX_ANY_OF = 256
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_BOUNDS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_NUMBER = "entry.type IN ('integer', 'real')"
+_TEXT = "entry.type = 'text'"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A condition in SQL over the column `clips.metadata`.
+
+    Attributes:
+        where: An SQL expression; every value in it is a placeholder.
+        parameters: The values of the placeholders, in order.
+    """
+
+    where: str
+    parameters: tuple[str | int | float, ...]
+
+
+def check_metadata(metadata: object) -> Metadata:
+    """Return metadata that may be stored, as plain JSON values.
+
+    Raises:
+        MetadataInvalidError: It is not a flat JSON object, or is larger than 16,384 bytes.
+    """
+    checked: Metadata = {}
+    for name, value in _check_object(metadata, "metadata", MetadataInvalidError).items():
+        what = f"metadata {name!r}"
+        if isinstance(value, list):
+            checked[name] = [_check_scalar(item, what, MetadataInvalidError) for item in value]
+        else:
+            checked[name] = _check_scalar(value, what, MetadataInvalidError)
+    size_bytes = len(orjson.dumps(checked))
+    if size_bytes > MAX_METADATA_BYTES:
+        raise MetadataInvalidError(
+            f"metadata takes {size_bytes} bytes as JSON; at most {MAX_METADATA_BYTES} are allowed"
+        )
+    return checked
+
+
+def parse_filter(source: str | bytes | Mapping[str, object]) -> Filter:
+    """Read a filter from JSON text or from a decoded JSON object.
+
+    Raises:
+        FilterInvalidError: It is not a filter; the detail names the entry.
+    """
+    if isinstance(source, str | bytes):
+        try:
+            source = orjson.loads(source)
+        except ValueError as err:
+            raise FilterInvalidError(f"the filter is not JSON: {err}") from err
+    entries = _check_object(source, "the filter", FilterInvalidError)
+    if len(entries) > MAX_FILTER_NAMES:
+        raise FilterInvalidError(
+            f"the filter names {len(entries)} entries; at most {MAX_FILTER_NAMES} are allowed"
+        )
+    conditions = [_condition(name, value) for name, value in entries.items()]
+    return Filter(
+        where=" AND ".join(condition.where for condition in conditions) or "TRUE",
+        parameters=tuple(value for condition in conditions for value in condition.parameters),
+    )
+
+
+def _condition(name: str, value: object) -> Filter:
+    if isinstance(value, Mapping):
+        return _exists(name, _range(name, value))
+    if value is None:
+        nothing = _exists(name, Filter("entry.type <> 'null'", ()))
+        return Filter(f"NOT {nothing.where}", nothing.parameters)
+    if not isinstance(value, list):
+        value = [value]
+    if not 1 <= len(value) <= MAX_ANY_OF:
+        raise FilterInvalidError(
+            f"filter {name!r} lists {len(value)} values; 1 to {MAX_ANY_OF} are allowed"
+        )
+    return _exists(name, _any_of(name, value))
+
+
+def _exists(name: str, test: Filter) -> Filter:
+    """Some element of the entry called `name` passes a test."""
+    return Filter(
+        f"EXISTS (SELECT 1 FROM json_each(clips.metadata, ?) AS entry WHERE {test.where})",
+        (f'$."{name}"', *test.parameters),
+    )
+
+
+def _any_of(name: str, values: Sequence[object]) -> Filter:
+    flags: list[str] = []
+    texts: list[str] = []
+    numbers: list[int | float] = []
+    for value in values:
+        scalar = _check_scalar(value, f"filter {name!r}", FilterInvalidError)
+        if scalar is None:
+            raise FilterInvalidError(f"filter {name!r}: null stands alone, not in a list")
+        if isinstance(scalar, str):
+            texts.append(scalar)
+        elif isinstance(scalar, bool):
+            flags.append(str(scalar).lower())
+        else:
+            numbers.append(scalar)
+    return Filter(
+        f"entry.type IN ({_places(flags)})"
+        f" OR {_TEXT} AND entry.atom IN ({_places(texts)})"
+        f" OR {_NUMBER} AND entry.atom IN ({_places(numbers)})",
+        (*flags, *texts, *numbers),
+    )
+
+
+def _places(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _range(name: str, bounds: Mapping[str, object]) -> Filter:
+    unknown = sorted(set(bounds) - set(_BOUNDS))
+    if unknown or not bounds:
+        raise FilterInvalidError(
+            f"filter {name!r}: a range has one or more of gt, gte, lt, lte, not {unknown or '{}'}"
+        )
+    values: list[str | int | float] = []
+    for bound, value in bounds.items():
+        scalar = _check_scalar(value, f"filter {name!r} {bound}", FilterInvalidError)
+        if isinstance(scalar, bool) or scalar is None:
+            raise FilterInvalidError(f"filter {name!r} {bound}: a bound is a number or text")
+        values.append(scalar)
+    if len({isinstance(value, str) for value in values}) > 1:
+        raise FilterInvalidError(f"filter {name!r}: bounds are all numbers or all text")
+    tests = [
+        _TEXT if isinstance(values[0], str) else _NUMBER,
+        *(f"entry.atom {_BOUNDS[bound]} ?" for bound in bounds),
+    ]
+    return Filter(" AND ".join(tests), tuple(values))
+
+
+def _check_object(value: object, what: str, error: type[RequestInvalidError]) -> dict[str, object]:
+    if not isinstance(value, Mapping):
+        raise error(f"{what} must be a JSON object, not {type(value).__name__}")
+    for name in value:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise error(f"{what}: name {name!r:.80} is not 1 to 64 characters of A-Z a-z 0-9 _ . -")
+    return dict(value)
+
+
+def _check_scalar(value: object, what: str, error: type[RequestInvalidError]) -> Scalar:
+    """Return the value if JSON and the catalogue hold it without loss."""
+    if isinstance(value, str):
+        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise error(f"{what}: text must be Unicode without NUL and lone surrogates")
+        return value
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int) and -(2**63) <= value < 2**63:
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    raise error(
+        f"{what}: allowed are text, finite numbers (integers of 64 bits), true, false, null, "
+        f"not {value!r:.80}"
+    )

@@ -1,0 +1,136 @@
+"""Snapshots of the index: written beside, renamed, and believed only after their digest."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import orjson
+
+from service.concurrency.durable import sync_directory
+from service.concurrency.locks import file_lock
+from service.index.vector_index import EXACT_BELOW, VectorIndex
+
+_LOGGER = logging.getLogger(__name__)
+_FORMAT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a snapshot's vectors depend on beside the clips.
+
+    Attributes:
+        library: Identity of the library.
+        fingerprint: Encoder of the embeddings.
+        space: Identity of the space they were placed in.
+        dim: Length of a vector.
+    """
+
+    library: str
+    fingerprint: str
+    space: str
+    dim: int
+
+
+class Snapshots:
+    """The snapshot of one index in a directory of its own.
+
+    `snapshot.json` names the file with the vectors; replacing it replaces the snapshot. Its digest
+    covers what it says as well as the file.
+
+    Args:
+        directory: Made if it is not there.
+        origin: A snapshot of anything else is foreign.
+    """
+
+    def __init__(self, directory: Path, origin: Origin) -> None:
+        directory.mkdir(exist_ok=True)
+        self._directory = directory
+        self._head = directory / "snapshot.json"
+        self._lock = directory / "snapshot.lock"
+        self._origin = origin
+
+    def load(self, *, newest: int, exact_below: int = EXACT_BELOW) -> VectorIndex | None:
+        """Read the snapshot back; None, and a line in the log, if there is none to be trusted.
+
+        Args:
+            newest: Revision of the catalogue; a snapshot beyond it is not of this catalogue.
+            exact_below: See `VectorIndex`.
+        """
+        with file_lock(self._lock):
+            if not self._head.exists():
+                _LOGGER.info("no index snapshot in %s: building the index", self._directory)
+                return None
+            try:
+                return self._read(newest, exact_below)
+            except (OSError, ValueError) as err:
+                _LOGGER.warning(
+                    "index snapshot in %s is not used, building the index: %s",
+                    self._directory,
+                    err,
+                )
+                return None
+
+    def save(self, index: VectorIndex) -> None:
+        """Replace the snapshot by this index, durably."""
+        with file_lock(self._lock):
+            target = self._directory / f"{uuid4().hex}.faiss"
+            try:
+                self._write(index, target)
+            except BaseException:
+                target.unlink(missing_ok=True)
+                raise
+            for other in self._directory.glob("*.faiss"):
+                if other != target:
+                    other.unlink()
+
+    def _write(self, index: VectorIndex, target: Path) -> None:
+        index.write(target)
+        about = {"format": _FORMAT, "revision": index.revision, **asdict(self._origin)}
+        head = {"about": about, "file": target.name, "sha256": _digest(about, target)}
+        beside = self._head.with_suffix(".tmp")
+        beside.write_bytes(orjson.dumps(head, option=orjson.OPT_INDENT_2))
+        for path in (target, beside):
+            _sync_file(path)
+        beside.replace(self._head)
+        sync_directory(self._directory)
+
+    def _read(self, newest: int, exact_below: int) -> VectorIndex:
+        head = orjson.loads(self._head.read_bytes())
+        match head:
+            case {
+                "about": {"revision": int(revision)} as about,
+                "file": str(name),
+                "sha256": digest,
+            }:
+                pass
+            case _:
+                raise ValueError(f"{self._head.name} is not the head of a snapshot")
+        expected = {"format": _FORMAT, "revision": revision, **asdict(self._origin)}
+        if about != expected:
+            raise ValueError(f"it is foreign: of {about}, not {expected}")
+        if not 0 <= revision <= newest:
+            raise ValueError(f"it is of revision {revision}, the catalogue is of {newest}")
+        path = self._directory / name
+        if _digest(about, path) != digest:
+            raise ValueError(f"{name} is damaged: its digest is not the one written down")
+        return VectorIndex.read(
+            path, dim=self._origin.dim, revision=revision, exact_below=exact_below
+        )
+
+
+def _digest(about: dict[str, Any], path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+    digest.update(orjson.dumps(about, option=orjson.OPT_SORT_KEYS))
+    return digest.hexdigest()
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,4 @@
+"""Prometheus metrics, traces and log lines.
+
+May use the packages below `services.py`.
+"""

@@ -1,0 +1,189 @@
+"""Numbers for Prometheus, in a registry of their own application."""
+
+from __future__ import annotations
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+
+from service.audio.drift import InputReading
+from service.concurrency.timings import RequestTimings
+from service.inference.batcher import Run
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
+# From a search by id [ms] to half an hour of audio on two cores [s].
+BUCKETS_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+# A source's rate may be any number; those that are not usual make one series together.
+RATES_HZ = frozenset(
+    {8000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 88_200, 96_000, 192_000}
+)
+LEVELS_DBFS = (-100, -80, -60, -50, -40, -35, -30, -25, -20, -15, -10, -5, 0)
+
+
+class Metrics:
+    """What one application counts."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "minuend_requests",
+            "Requests answered; status 499: the client left.",
+            ["method", "route", "status"],
+            registry=self._registry,
+        )
+        self._duration = Histogram(
+            "minuend_request_seconds",
+            "From the first byte of a request to the end of its answer.",
+            ["method", "route"],
+            buckets=BUCKETS_S,
+            registry=self._registry,
+        )
+        self._phase = Histogram(
+            "minuend_phase_seconds",
+            "Time in one phase of one request.",
+            ["phase"],
+            buckets=BUCKETS_S,
+            registry=self._registry,
+        )
+        self._add_engine()
+        self._add_inputs()
+        self.in_flight = Gauge(
+            "minuend_requests_in_flight", "Requests being answered.", registry=self._registry
+        )
+        self.refused = Counter(
+            "minuend_overload_refusals", "Requests refused with a 503.", registry=self._registry
+        )
+        self.clips = Gauge("minuend_library_clips", "Clips stored.", registry=self._registry)
+        self.vectors = Gauge(
+            "minuend_library_vectors",
+            "Vectors that searches compare: of clips, and of windows of the long ones.",
+            registry=self._registry,
+        )
+        self._recall = Histogram(
+            "minuend_index_recall",
+            "Share of the truly nearest that a sampled live search found, by kind of query.",
+            ["query"],
+            buckets=(0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 1),
+            registry=self._registry,
+        )
+        self.bundle = Gauge(
+            "minuend_bundle_info",
+            "Always 1; the labels name the bundle being served.",
+            ["id", "fingerprint", "provider"],
+            registry=self._registry,
+        )
+        ProcessCollector(registry=self._registry)
+
+    def _add_engine(self) -> None:
+        """Add what is counted between decoding and the embedding."""
+        self._run_clips = Histogram(
+            "minuend_run_clips",
+            "Clips, or pieces of long ones, in one run of the encoder.",
+            buckets=(1, 2, 4, 8, 16, 32),
+            registry=self._registry,
+        )
+        self._run_audio = Histogram(
+            "minuend_run_audio_seconds",
+            "Audio in one run of the encoder.",
+            buckets=(1, 2, 5, 10, 20, 40),
+            registry=self._registry,
+        )
+        self._run_duration = Histogram(
+            "minuend_run_seconds",
+            "Time of one run of the encoder.",
+            buckets=BUCKETS_S,
+            registry=self._registry,
+        )
+        self._waited = Histogram(
+            "minuend_clip_queue_seconds",
+            "From a decoded clip, or piece of one, to the start of its run.",
+            buckets=BUCKETS_S,
+            registry=self._registry,
+        )
+        self._lookups = Counter(
+            "minuend_cache_lookups",
+            "Files looked for in the cache of embeddings.",
+            ["outcome"],
+            registry=self._registry,
+        )
+        self.queued_s = Gauge(
+            "minuend_queue_audio_seconds",
+            "Decoded audio that waits for the encoder.",
+            registry=self._registry,
+        )
+
+    def _add_inputs(self) -> None:
+        """Add what is measured of the files that are decoded; see `service.audio.drift`."""
+        self._audio_s = Counter(
+            "minuend_audio_seconds", "Audio that was decoded.", registry=self._registry
+        )
+        self._input_files = Counter(
+            "minuend_input_files",
+            "Files decoded, by their sample rate.",
+            ["sample_rate_hz"],
+            registry=self._registry,
+        )
+        self._input_level = Histogram(
+            "minuend_input_level_dbfs",
+            "Mean power of a file relative to full scale.",
+            buckets=LEVELS_DBFS,
+            registry=self._registry,
+        )
+        self._input_clipped = Histogram(
+            "minuend_input_clipped_share",
+            "Share of the samples of a file that reach full scale.",
+            buckets=(0, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1),
+            registry=self._registry,
+        )
+        self._input_silent = Histogram(
+            "minuend_input_silent_share",
+            "Share of a file that is below -60 dBFS.",
+            buckets=(0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1),
+            registry=self._registry,
+        )
+
+    def observe_input(self, reading: InputReading) -> None:
+        """Count one file that was decoded."""
+        rate_hz = reading.sample_rate_hz
+        self._audio_s.inc(reading.duration_s)
+        self._input_files.labels(str(rate_hz) if rate_hz in RATES_HZ else "other").inc()
+        self._input_level.observe(reading.level_dbfs)
+        self._input_clipped.observe(reading.clipped_share)
+        self._input_silent.observe(reading.silent_share)
+
+    def observe_run(self, run: Run) -> None:
+        """Count one run of the encoder."""
+        self._run_clips.observe(run.n_clips)
+        self._run_audio.observe(run.audio_s)
+        self._run_duration.observe(run.took_s)
+        for waited_s in run.waited_s:
+            self._waited.observe(waited_s)
+
+    def observe_recall(self, share: float, is_modified: bool) -> None:
+        """Count one live search whose hits were compared with those of an exact one."""
+        self._recall.labels("modified" if is_modified else "plain").observe(share)
+
+    def observe_lookup(self, found: bool) -> None:
+        """Count one lookup in the cache of embeddings."""
+        self._lookups.labels("hit" if found else "miss").inc()
+
+    def observe(
+        self, *, method: str, route: str, status: int, took_s: float, timings: RequestTimings
+    ) -> None:
+        """Count one answered request."""
+        method = method if method in METHODS else "other"
+        self._requests.labels(method, route, str(status)).inc()
+        self._duration.labels(method, route).observe(took_s)
+        for phase, seconds in timings.seconds.items():
+            self._phase.labels(phase).observe(seconds)
+
+    def render(self) -> bytes:
+        """Return all numbers in Prometheus' text format."""
+        return generate_latest(self._registry)

@@ -1,0 +1,128 @@
+"""Pictures of sounds: outline and spectrogram, of files and of stored clips."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from threading import Lock
+from typing import BinaryIO, ParamSpec, TypeVar
+
+import anyio
+import numpy as np
+from jaxtyping import Float32
+
+from service.audio.decoding import Audio, AudioLimits, decode
+from service.clips import ClipRecord
+from service.concurrency.timings import RequestTimings
+from service.errors import OverloadError
+from service.library.library import Library
+from service.pictures.peaks import outline
+from service.pictures.png import to_png
+from service.pictures.spectrogram import draw
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+CACHE_PICTURES = 512
+VERSION = 1
+"""Raised when the same clip is drawn otherwise, so that nobody keeps the old picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What a sound looks like.
+
+    Attributes:
+        duration_s: Length of the clip [s].
+        minima: Lowest sample of each column [columns], -1..1 at full scale.
+        maxima: Highest sample of each column [columns].
+        spectrogram: PNG of `service.pictures.spectrogram.draw`.
+    """
+
+    duration_s: float
+    minima: Float32[np.ndarray, " columns"]
+    maxima: Float32[np.ndarray, " columns"]
+    spectrogram: bytes
+
+
+class Gallery:
+    """Draws sounds one at a time, beside the requests that embed; keeps the latest pictures.
+
+    Args:
+        library: Holds the clips.
+        sample_rate: Rate at which clips are drawn [Hz].
+        limits: How much one file may hold.
+        max_waiting: Most pictures that may wait for their turn.
+    """
+
+    def __init__(
+        self, library: Library, *, sample_rate: int, limits: AudioLimits, max_waiting: int
+    ) -> None:
+        self._library = library
+        self._sample_rate = sample_rate
+        self._limits = limits
+        self._max_waiting = max_waiting
+        self._turn = anyio.CapacityLimiter(1)
+        self._admitted = 0
+        self._kept: OrderedDict[str, Picture] = OrderedDict()
+        self._lock = Lock()
+
+    async def work(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a method of this gallery in a thread when its turn comes.
+
+        Raises:
+            OverloadError: Too many are waiting.
+        """
+        if self._admitted > self._max_waiting:
+            raise OverloadError(f"{self._max_waiting} pictures are waiting; try again soon")
+        self._admitted += 1
+        try:
+            bound = partial(function, *args, **kwargs)
+            return await anyio.to_thread.run_sync(bound, limiter=self._turn)
+        finally:
+            self._admitted -= 1
+
+    def of_clip(self, record: ClipRecord, columns: int, timings: RequestTimings) -> Picture:
+        """Return the picture of a stored clip.
+
+        Raises:
+            ClipAudioMissingError: It has no audio, or the file is gone.
+            AudioError: The file is no longer what it was.
+        """
+        name = name_of(record, columns)
+        with self._lock:
+            if name in self._kept:
+                self._kept.move_to_end(name)
+                return self._kept[name]
+        path = self._library.open_audio(record.id)
+        with timings.measure("decode"):
+            audio = decode(path, sample_rate=self._sample_rate, limits=self._limits)
+        picture = self._draw(audio, columns, timings)
+        with self._lock:
+            self._kept[name] = picture
+            if len(self._kept) > CACHE_PICTURES:
+                self._kept.popitem(last=False)
+        return picture
+
+    def of_file(self, content: BinaryIO, columns: int, timings: RequestTimings) -> Picture:
+        """Return the picture of an audio file.
+
+        Raises:
+            AudioError: It does not become audio, or is over a limit.
+        """
+        with timings.measure("decode"):
+            audio = decode(content, sample_rate=self._sample_rate, limits=self._limits)
+        return self._draw(audio, columns, timings)
+
+    def _draw(self, audio: Audio, columns: int, timings: RequestTimings) -> Picture:
+        with timings.measure("draw"):
+            minima, maxima = outline(audio.samples, columns)
+            shades = draw(audio.samples, sample_rate=self._sample_rate, columns=columns)
+            return Picture(audio.duration_s, minima, maxima, to_png(shades))
+
+
+def name_of(record: ClipRecord, columns: int) -> str:
+    """Name the picture of a clip; another name means that it may look otherwise."""
+    return f"{VERSION}-{columns}-{record.sha256}"

@@ -1,0 +1,134 @@
+"""Runs the application as a process: a socket, signals, an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from service.app import create_app
+from service.errors import SettingsError, StartupError
+from service.observability.logs import configure_logging
+from service.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+KEEP_ALIVE_S = 75
+"""How long an idle connection is kept [s].
+
+Proxies and load balancers keep theirs for 60 s as a rule; closed by us first, a connection could
+be lost just as the next request goes out on it.
+"""
+SWITCH_S = 0.0005
+"""How long one thread keeps the interpreter while others wait for it [s].
+
+A thread that comes back from a run of the encoder waits so long to hand its results on; the 5 ms
+of Python would be a good part of what a clip takes.
+"""
+
+
+def serve(
+    settings: Settings, *, on_listening: Callable[[str, int], object] = lambda host, port: None
+) -> int:
+    """Serve until the process is told to stop, and return its exit code.
+
+    SIGTERM and SIGINT let running requests finish for up to `shutdown_grace_s`. What keeps the
+    service from starting is told on standard error.
+
+    Args:
+        settings: What to serve and where.
+        on_listening: Called with address and port when requests are welcome.
+    """
+    configure_logging(settings.log_level)
+    sys.setswitchinterval(SWITCH_S)
+    _let_runs_finish()
+    try:
+        with _listening_socket(settings) as listener:
+            asyncio.run(_serve(create_app(settings), settings, listener, on_listening))
+    except StartupError as error:
+        sys.stderr.write(f"minuend cannot start: {error}\n")
+        return error.exit_code
+    return 0
+
+
+def _let_runs_finish() -> None:
+    """Ask Linux to interrupt no thread of ours for another of ours that wakes.
+
+    A run of the encoder would be stopped a dozen times by threads with less to do, and lose each
+    time what its core had at hand. Priorities stay as they are.
+    """
+    if hasattr(os, "SCHED_BATCH"):
+        with contextlib.suppress(OSError):  # a container may forbid it
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but the signals are ours: a stop that was asked for ends with exit code 0."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _serve(
+    app: FastAPI,
+    settings: Settings,
+    listener: socket.socket,
+    on_listening: Callable[[str, int], object],
+) -> None:
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=settings.shutdown_grace_s,
+    )
+    server = _Server(config)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.handle_exit, number, None)
+    # Run by us and not by uvicorn, whose own way loses the error and its exit code.
+    async with app.router.lifespan_context(app):
+        # What was opened stays to the end: the collector need not walk through it again and again.
+        gc.collect()
+        gc.freeze()
+        listener.listen(config.backlog)
+        host, port = listener.getsockname()[:2]
+        logger.info("listening", extra={"host": host, "port": port})
+        on_listening(host, port)
+        await server.serve(sockets=[listener])
+        logger.info("stopping")
+
+
+@contextmanager
+def _listening_socket(settings: Settings) -> Iterator[socket.socket]:
+    """Claim the address first: a port in use is told before anything is loaded."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise SettingsError(f"MINUEND_HOST={settings.host}: {error.strerror}") from error
+    with listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(address)
+        except OSError as error:
+            raise SettingsError(
+                f"cannot listen on {settings.host} port {settings.port}: {error.strerror};"
+                " set MINUEND_PORT to another"
+            ) from error
+        yield listener

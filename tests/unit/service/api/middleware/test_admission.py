@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+from exchange import Exchange, read_all
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.api.middleware.admission import Admission, AdmissionLimits, Pace
+
+
+def admitting(app: ASGIApp, **options: Any) -> Admission:
+    on_refusal = options.pop("on_refusal", lambda: None)
+    bounds = {"max_requests": 100, "max_bytes": 1000, "undeclared_bytes": 600, "max_wait_s": 60}
+    return Admission(app, limits=AdmissionLimits(**{**bounds, **options}), on_refusal=on_refusal)
+
+
+def test_requests_beyond_the_capacity_are_refused_unread_and_later_ones_let_in() -> None:
+    refusals: list[int] = []
+    release = anyio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await release.wait()
+        await read_all(scope, receive, send)
+
+    app = admitting(slow, max_requests=2, on_refusal=lambda: refusals.append(1))
+    first, second, third, reading = (Exchange([b"x"]) for _ in range(4))
+    reading.scope["method"] = "GET"
+
+    async def scenario() -> None:
+        async with anyio.create_task_group() as tasks:
+            for exchange in (first, second, reading):
+                tasks.start_soon(app, exchange.scope, exchange.receive, exchange.send)
+            await anyio.wait_all_tasks_blocked()
+            await app(third.scope, third.receive, third.send)
+            release.set()
+        again = Exchange([b"x"])
+        await app(again.scope, again.receive, again.send)
+        assert again.status == 200
+
+    anyio.run(scenario)
+    assert (third.status, third.code) == (503, "overloaded")
+    assert dict(third.sent[0]["headers"])[b"retry-after"] == b"1"
+    assert len(third.unread) == 1
+    assert [first.status, second.status, reading.status] == [200, 200, 200]
+    assert refusals == [1]
+
+
+def test_a_failed_request_gives_its_place_back() -> None:
+    async def fail(scope: Scope, receive: Receive, send: Send) -> None:
+        raise ZeroDivisionError
+
+    app = admitting(fail, max_requests=1)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            Exchange().run(app)
+
+
+def test_the_bytes_of_all_requests_count_together_however_they_are_divided() -> None:
+    release = anyio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await release.wait()
+        await read_all(scope, receive, send)
+
+    app = admitting(slow, max_bytes=1000)
+    many = [Exchange([b"x"], content_length="300") for _ in range(3)]
+    last, too_much = (Exchange([b"x"], content_length=size) for size in ("100", "101"))
+    undeclared = Exchange([b"x"], transfer_encoding="chunked")
+
+    async def scenario() -> None:
+        async with anyio.create_task_group() as tasks:
+            for exchange in many:
+                tasks.start_soon(app, exchange.scope, exchange.receive, exchange.send)
+            await anyio.wait_all_tasks_blocked()
+            for exchange in (too_much, undeclared):
+                await app(exchange.scope, exchange.receive, exchange.send)
+            tasks.start_soon(app, last.scope, last.receive, last.send)
+            await anyio.wait_all_tasks_blocked()
+            release.set()
+
+    anyio.run(scenario)
+    assert [(it.status, it.code) for it in (too_much, undeclared)] == [(503, "overloaded")] * 2
+    assert len(too_much.unread) == 1
+    assert [exchange.status for exchange in [*many, last]] == [200] * 4
+
+
+def test_a_lone_request_is_let_in_whatever_its_size() -> None:
+    exchange = Exchange([b"x"], content_length="5000").run(admitting(read_all, max_bytes=1000))
+
+    assert exchange.status == 200
+
+
+def test_a_request_whose_turn_would_come_too_late_is_refused() -> None:
+    release = anyio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await release.wait()
+        await read_all(scope, receive, send)
+
+    app = admitting(slow, max_wait_s=10)
+    app._pace.mean_s = 4  # as the answers before have shown
+    waiting = [Exchange([b"x"]) for _ in range(3)]
+    late = Exchange([b"x"])
+
+    async def scenario() -> None:
+        async with anyio.create_task_group() as tasks:
+            for exchange in waiting:
+                tasks.start_soon(app, exchange.scope, exchange.receive, exchange.send)
+            await anyio.wait_all_tasks_blocked()
+            await app(late.scope, late.receive, late.send)
+            release.set()
+
+    anyio.run(scenario)
+    assert [exchange.status for exchange in waiting] == [200] * 3
+    assert (late.status, late.code) == (503, "overloaded")
+    assert b"would take about 12 s" in late.body
+    assert app._pace.mean_s < 4  # and is quicker to let in now
+
+
+def test_the_pace_is_that_of_the_last_answers_while_there_was_work() -> None:
+    times = iter([0.0, 2.0, 4.0, 1000.0, 1002.0, *(1002.0 + 5 * n for n in range(1, 100))])
+    pace = Pace(clock=lambda: next(times))
+
+    pace.begin()
+    pace.note()
+    pace.note()
+    pace.begin()
+    pace.note()
+    assert pace.mean_s == pytest.approx(2 * (1 - 0.9**3))
+    for _ in range(99):
+        pace.note()
+
+    assert pace.mean_s == pytest.approx(5, rel=1e-3)

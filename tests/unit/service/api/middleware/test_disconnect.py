@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import orjson
+import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from service.api.middleware.disconnect import DisconnectWatcher
+from service.concurrency.deadline import Deadline
+from service.concurrency.timings import RequestTimings
+
+
+class Exchange:
+    """One request whose client stays until it is told to leave."""
+
+    def __init__(self, *bodies: bytes, **headers: str) -> None:
+        self.deadline = Deadline()
+        self.scope: Scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/",
+            "query_string": b"",
+            "headers": [
+                (name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()
+            ],
+            "state": {"phases": RequestTimings(self.deadline)},
+        }
+        self.sent: list[Message] = []
+        self.left = anyio.Event()
+        self._parts = list(bodies)
+
+    async def receive(self) -> Message:
+        if self._parts:
+            body = self._parts.pop(0)
+            return {"type": "http.request", "body": body, "more_body": bool(self._parts)}
+        await self.left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        self.sent.append(message)
+
+
+async def read(scope: Scope, receive: Receive, send: Send) -> None:
+    body = await Request(scope, receive).body()
+    await PlainTextResponse(body.decode())(scope, receive, send)
+
+
+def test_patience_begins_with_the_end_of_the_body() -> None:
+    async def scenario() -> None:
+        exchange = Exchange(b"one", b"two")
+
+        async def look(scope: Scope, receive: Receive, send: Send) -> None:
+            await receive()
+            assert exchange.deadline.left_s is None
+            await receive()
+            assert 0 < (exchange.deadline.left_s or 0) <= 5
+
+        await DisconnectWatcher(look, deadline_s=5)(exchange.scope, exchange.receive, exchange.send)
+
+    anyio.run(scenario)
+
+
+def test_a_client_that_leaves_is_noticed_while_the_application_works() -> None:
+    async def scenario() -> None:
+        exchange = Exchange(b"all")
+
+        async def work(scope: Scope, receive: Receive, send: Send) -> None:
+            await receive()
+            exchange.left.set()
+            while not exchange.deadline.is_over:
+                await anyio.lowlevel.checkpoint()
+            assert (await receive())["type"] == "http.disconnect"
+
+        await DisconnectWatcher(work, deadline_s=5)(exchange.scope, exchange.receive, exchange.send)
+
+    anyio.run(scenario)
+
+
+def test_a_client_that_leaves_within_its_body_is_noticed() -> None:
+    async def scenario() -> None:
+        exchange = Exchange()
+        exchange.left.set()
+
+        async def work(scope: Scope, receive: Receive, send: Send) -> None:
+            assert (await receive())["type"] == "http.disconnect"
+
+        await DisconnectWatcher(work, deadline_s=5)(exchange.scope, exchange.receive, exchange.send)
+        assert exchange.deadline.is_over
+
+    anyio.run(scenario)
+
+
+def test_an_answer_leaves_nothing_behind() -> None:
+    async def scenario() -> None:
+        exchange = Exchange(b"all")
+        await DisconnectWatcher(read, deadline_s=5)(exchange.scope, exchange.receive, exchange.send)
+        await anyio.wait_all_tasks_blocked()
+
+        assert exchange.sent[1]["body"] == b"all"
+        assert len(anyio.get_running_tasks()) == 1
+
+    anyio.run(scenario)
+
+
+@pytest.mark.parametrize(("told", "limit_s"), [("2.5", 2.5), ("100", 5.0)])
+def test_a_client_may_wait_less_long_but_not_longer(told: str, limit_s: float) -> None:
+    async def scenario() -> None:
+        exchange = Exchange(b"all", minuend_deadline_s=told)
+        await DisconnectWatcher(read, deadline_s=5)(exchange.scope, exchange.receive, exchange.send)
+        left_s: Any = exchange.deadline.left_s
+        assert limit_s - 2 < left_s <= limit_s
+
+    anyio.run(scenario)
+
+
+@pytest.mark.parametrize("told", ["0", "-1", "soon", "nan", "inf", ""])
+def test_a_deadline_that_is_none_is_refused(told: str) -> None:
+    async def scenario() -> None:
+        exchange = Exchange(b"all", minuend_deadline_s=told)
+        await DisconnectWatcher(read, deadline_s=5)(exchange.scope, exchange.receive, exchange.send)
+        assert exchange.sent[0]["status"] == 422
+        assert orjson.loads(exchange.sent[1]["body"])["code"] == "request_invalid"
+
+    anyio.run(scenario)

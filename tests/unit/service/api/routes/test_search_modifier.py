@@ -1,0 +1,165 @@
+"""POST /search with texts, on a bundle with towers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import synth
+import tiny_bundle
+from service_client import Client, serving
+
+from service.retrieval.query import MAX_TEXT_CHARACTERS
+
+LOW = synth.encode(synth.tone(300))
+MIXTURE = synth.encode(synth.tone(300) + synth.tone(2700))
+
+
+@pytest.fixture(scope="module")
+def client(towers_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """One service for all of this module, with a clip for each word."""
+    library = tmp_path_factory.mktemp("modifier") / "library"
+    with serving(towers_bundle_path, library) as client:
+        for name, samples in tiny_bundle.SOUNDS.items():
+            client.put(f"/clips/{name}", files={"audio": synth.encode(samples)})
+        yield client
+
+
+def search(client: Client, **options: Any) -> dict[str, Any]:
+    answer = client.post("/search", **options)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_a_text_alone_finds_what_it_says(client: Client) -> None:
+    for word in tiny_bundle.SOUNDS:
+        found = search(client, json={"modifier": word})
+
+        first = found["hits"][0]
+        assert first["clip_id"] == word
+        assert first["contributions"] == {"modifier": first["score"]}
+        assert found["notices"] == []
+
+
+def test_a_modifier_draws_the_query_to_what_it_says(client: Client) -> None:
+    places = []
+    for strength in (0, 1, 4):
+        query = {"modifier": "with high", "modifier_strength": strength}
+        hits = search(client, files={"audio": LOW}, data=query)["hits"]
+        places.append([hit["clip_id"] for hit in hits].index("high"))
+
+    assert places[0] >= places[1] > places[2] == 0
+
+
+@pytest.mark.parametrize("strength", [0.25, 1, 4])
+def test_contributions_add_up_to_the_score(client: Client, strength: float) -> None:
+    query = {"modifier": "with a high", "modifier_strength": str(strength)}
+    queries: list[tuple[dict[str, Any], str]] = [
+        ({"audio": LOW}, "audio"),
+        ({"audio": MIXTURE, "reference": LOW}, "difference"),
+    ]
+    for files, name in queries:
+        for hit in search(client, files=files, data=query)["hits"]:
+            assert set(hit["contributions"]) == {name, "modifier"}
+            assert sum(hit["contributions"].values()) == pytest.approx(hit["score"], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"clip_id": "low"},
+        {"clip_id": "low", "reference_id": "noise"},
+        {"clip_id": "low", "reference_id": "low"},
+    ],
+)
+def test_a_text_of_strength_zero_is_as_good_as_none(client: Client, query: dict[str, Any]) -> None:
+    with_text = query | {"modifier": "high " * 50, "modifier_strength": 0}
+
+    assert search(client, json=with_text) == search(client, json=query)
+
+
+def test_a_text_without_words_is_left_out_with_a_notice(client: Client) -> None:
+    query = {"clip_id": "low"}
+
+    found = search(client, json=query | {"modifier": "\u202e \x00"})
+
+    assert [notice["code"] for notice in found["notices"]] == ["modifier_empty"]
+    assert found["hits"] == search(client, json=query)["hits"]
+
+
+def test_a_text_beyond_the_window_is_cut_with_a_notice(client: Client) -> None:
+    short = search(client, json={"modifier": "low " * 6})
+    long = search(client, json={"modifier": "low " * 6 + "high"})
+
+    assert [notice["code"] for notice in long["notices"]] == ["modifier_cut"]
+    assert "8 tokens" in long["notices"][0]["detail"]
+    assert long["hits"] == short["hits"]
+
+
+def test_equal_sounds_leave_the_text_alone_to_be_searched_for(client: Client) -> None:
+    nothing = {"clip_id": "low", "reference_id": "low"}
+
+    found = search(client, json=nothing | {"modifier": "high"})
+    alone = search(client, json={"modifier": "high"})
+
+    assert search(client, json=nothing)["hits"] == []
+    expected = {hit["clip_id"]: hit["score"] for hit in alone["hits"]}
+    del expected["low"]  # named by the query
+    assert {hit["clip_id"]: hit["score"] for hit in found["hits"]} == expected
+    for hit in found["hits"]:
+        assert hit["contributions"] == {
+            "difference": 0.0,
+            "modifier": pytest.approx(hit["score"], abs=1e-6),
+        }
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["😀" * 2500, "שלום " * 1000, "".join(map(chr, range(32))) * 300 + "low", "\u202e" * 3333],
+    ids=["emoji", "right-to-left", "control", "override"],
+)
+def test_hostile_texts_do_no_harm(client: Client, text: str) -> None:
+    for options in ({"json": {"clip_id": "low", "modifier": text}}, {"data": {"modifier": text}}):
+        answer = client.post("/search", **options)
+
+        assert answer.status_code in (200, 422)
+        assert answer.status_code == 200 or answer.json()["code"] == "query_incomplete"
+    assert search(client, json={"modifier": "low"})["hits"][0]["clip_id"] == "low"
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ({}, "query_incomplete"),
+        ({"modifier": ""}, "query_incomplete"),
+        ({"modifier": "\t\n"}, "query_incomplete"),
+        ({"modifier": "low", "modifier_strength": 0}, "query_incomplete"),
+        ({"reference_id": "low"}, "query_incomplete"),
+        ({"reference_id": "low", "modifier": "high"}, "query_incomplete"),
+        ({"clip_id": "low", "modifier_strength": 1}, "request_invalid"),
+        ({"clip_id": "low", "modifier": "high", "modifier_strength": -0.1}, "request_invalid"),
+        ({"clip_id": "low", "modifier": "high", "modifier_strength": 4.1}, "request_invalid"),
+        ({"clip_id": "low", "modifier": "high", "modifier_strength": "nan"}, "request_invalid"),
+        ({"clip_id": "low", "modifier": 3}, "request_invalid"),
+        ({"modifier": "x" * (MAX_TEXT_CHARACTERS + 1)}, "request_invalid"),
+    ],
+)
+def test_queries_that_make_no_sense_are_refused(
+    client: Client, query: dict[str, Any], code: str
+) -> None:
+    answer = client.post("/search", json=query)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+def test_server_timing_tells_what_the_text_took(client: Client) -> None:
+    new = synth.encode(synth.tone(321))
+    answer = client.post("/search", files={"audio": new}, data={"modifier": "high"})
+
+    timings = [part.partition(";")[0] for part in answer.headers["server-timing"].split(", ")]
+    assert timings[0] == "text"
+    assert {"decode", "encode"} <= set(timings)
+    assert timings[-3:] == ["compose", "search", "total"]

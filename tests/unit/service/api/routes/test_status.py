@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import synth
+from service_client import Client
+
+
+def test_a_running_service_lives_and_is_ready(client: Client) -> None:
+    assert client.get("/healthz").json()["status"] == "live"
+    assert client.get("/readyz").json()["status"] == "ready"
+
+
+def test_a_stopping_service_lives_but_is_not_ready(client: Client) -> None:
+    client.app.state.services.ready = False
+
+    answer = client.get("/readyz")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
+    assert client.get("/healthz").status_code == 200
+
+
+def test_info_tells_provenance_limits_and_size(client: Client) -> None:
+    client.put("/clips/a", files={"audio": synth.encode(synth.tone(440))})
+
+    info = client.get("/info").json()
+
+    assert info["bundle"]["id"] == "tiny-0"
+    assert info["service"]["provider"] == "CPUExecutionProvider"
+    assert info["encoder"]["dim"] == 8
+    assert info["limits"]["max_seconds"] == 1800
+    assert info["library"]["clips"] == 1
+    assert info["training"]["commit"] == "0" * 40
+    assert info["licence"] == "CC0-1.0"
+
+
+def test_metrics_count_requests_audio_and_clips(client: Client) -> None:
+    client.put("/clips/a", files={"audio": synth.encode(synth.tone(440, 1.5))})
+
+    answer = client.get("/metrics")
+
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    lines = answer.text.splitlines()
+    put = 'minuend_requests_total{method="PUT",route="/clips/{clip_id}",status="201"} 1.0'
+    assert put in lines
+    assert "minuend_audio_seconds_total 1.5" in lines
+    assert "minuend_library_clips 1.0" in lines
+    assert any(line.startswith("minuend_bundle_info{") for line in lines)
+
+
+def test_info_tells_whether_there_are_towers(client: Client) -> None:
+    info = client.get("/info").json()
+
+    assert (info["modifier"], info["towers"]) == (False, None)
+    assert info["library"]["not_embedded"] == 0
+
+
+def test_info_tells_what_the_towers_are(towers_client: Client) -> None:
+    info = towers_client.get("/info").json()
+
+    towers = info["towers"]
+    assert info["modifier"] is True
+    assert len(towers["fingerprint"]) == 64
+    assert (towers["dim"], towers["max_tokens"], towers["phrases"]) == (12, 8, 5)
+    assert towers["text_precision"] == "float32"
+    assert towers["scores"] == {"r_at_10": 0.5}
+    assert towers["training"]["recipe"] == {"name": "tiny"}

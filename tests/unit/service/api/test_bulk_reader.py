@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+
+from service.api import bulk_reader as bulk
+from service.api.bulk_reader import BulkReader
+from service.api.vector_encoding import to_base64
+from service.clips import NewClip
+from service.errors import FingerprintMismatchError, RequestInvalidError
+
+FINGERPRINT = "ab" * 32
+VECTOR = np.array([1.0, 2.0, 3.0], np.float32)
+
+
+def line(clip_id: str = "a", **changes: Any) -> bytes:
+    values = {"id": clip_id, "embedding": VECTOR.tolist(), "fingerprint": FINGERPRINT}
+    return orjson.dumps({**values, **changes}) + b"\n"
+
+
+def read(*lines: bytes, max_clips: int = 100) -> list[NewClip]:
+    reader = BulkReader(dim=3, fingerprint=FINGERPRINT, max_clips=max_clips)
+    return reader.read(io.BytesIO(b"".join(lines)))
+
+
+def test_lines_become_clips_in_their_order() -> None:
+    first, second = read(
+        line("a", metadata={"kind": "rain"}), b"\n", line("b", embedding=to_base64(VECTOR))
+    )
+
+    assert (first.id, first.metadata, second.id) == ("a", {"kind": "rain"}, "b")
+    assert np.array_equal(first.embedding, VECTOR)
+    assert np.array_equal(second.embedding, VECTOR)
+    assert first.audio is None
+
+
+def test_the_last_line_needs_no_newline() -> None:
+    assert len(read(line("a"), line("b").rstrip())) == 2
+
+
+def test_faulty_lines_are_told_together_by_number() -> None:
+    faulty = [
+        b"{\n",
+        b"[]\n",
+        line("a/b"),
+        line("e", embedding=[1.0]),
+        line("f", metadata={"a": {}}),
+        line("g", label="rain"),
+        line("good"),
+        orjson.dumps({"id": "h"}) + b"\n",
+    ]
+
+    with pytest.raises(RequestInvalidError, match="nothing was stored") as caught:
+        read(line("good"), *faulty)
+
+    told = caught.value.detail.split("; line ")
+    assert [int(text.partition(":")[0]) for text in told[1:]] == list(range(2, 10))
+
+
+def test_reading_stops_when_there_are_too_many_faults(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "MAX_FAULTS", 2)
+
+    with pytest.raises(RequestInvalidError) as caught:
+        read(b"{\n" * 5)
+
+    assert "line 2:" in caught.value.detail
+    assert "line 3:" not in caught.value.detail
+
+
+def test_a_line_that_is_too_long_is_told_and_the_next_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bulk, "MAX_LINE_BYTES", 200)
+
+    with pytest.raises(RequestInvalidError) as caught:
+        read(line("a", metadata={"note": "x" * 1000}), b"{\n")
+
+    assert "line 1: a line has at most 200 bytes; line 2: " in caught.value.detail
+
+
+def test_vectors_of_another_encoder_are_refused_naming_both() -> None:
+    with pytest.raises(FingerprintMismatchError, match=rf"line 2.*'cd'.*{FINGERPRINT}"):
+        read(line("a"), line("b", fingerprint="cd"))
+
+
+def test_the_number_of_lines_is_bounded() -> None:
+    lines = [line(str(n)) for n in range(3)]
+
+    assert len(read(*lines, max_clips=3)) == 3
+    with pytest.raises(RequestInvalidError, match="at most 2 lines"):
+        read(*lines, max_clips=2)
+
+
+def test_an_upload_without_lines_is_refused() -> None:
+    with pytest.raises(RequestInvalidError, match="no lines"):
+        read(b"\n\n")

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import orjson
+import pytest
+from service_client import Client
+from starlette.types import Scope
+
+from service.api.problems import problem_response
+from service.errors import InternalError, KOutOfRangeError, NotReadyError
+
+SCOPE: Scope = {"type": "http", "path": "/search", "state": {"request_id": "abc"}}
+
+
+def test_a_problem_has_every_member_of_rfc_9457_and_ours() -> None:
+    response = problem_response(SCOPE, KOutOfRangeError("k is 0; 1 to 1000 are allowed"))
+
+    assert response.status_code == 422
+    assert response.media_type == "application/problem+json"
+    assert orjson.loads(response.body) == {
+        "type": "urn:minuend:problem:k_out_of_range",
+        "title": "k is out of range",
+        "status": 422,
+        "detail": "k is 0; 1 to 1000 are allowed",
+        "instance": "/search",
+        "code": "k_out_of_range",
+        "request_id": "abc",
+    }
+
+
+def test_the_detail_of_an_internal_error_is_not_sent() -> None:
+    assert b"/srv" not in problem_response(SCOPE, InternalError("no space on /srv")).body
+
+
+def test_what_may_succeed_later_says_when_to_try_again() -> None:
+    assert problem_response(SCOPE, NotReadyError("starting")).headers["retry-after"] == "1"
+
+
+def test_an_unknown_path_is_a_problem(client: Client) -> None:
+    answer = client.get("/nowhere")
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("path", "allow"),
+    [
+        ("/search", "POST, OPTIONS"),
+        ("/clips", "GET, HEAD, POST, OPTIONS"),
+        ("/clips/a", "GET, HEAD, PUT, DELETE, OPTIONS"),
+        ("/", "GET, HEAD, OPTIONS"),
+    ],
+)
+def test_the_methods_of_a_path_are_told(client: Client, path: str, allow: str) -> None:
+    refused = client.request("PATCH", path)
+    asked = client.request("OPTIONS", path)
+
+    assert (refused.status_code, refused.headers["allow"]) == (405, allow)
+    assert (asked.status_code, asked.headers["allow"]) == (204, allow)
+
+
+def test_head_answers_as_get_without_a_body(client: Client) -> None:
+    head, get = client.request("HEAD", "/info"), client.get("/info")
+
+    assert head.content == b""
+    assert head.headers["content-length"] == get.headers["content-length"]

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import io
+import struct
+
+import numpy as np
+import pytest
+import synth
+
+from service.audio.formats import View, missing_bytes, sniff
+from service.errors import AudioUndecodableError, FileEmptyError, MediaUnsupportedError
+
+
+@pytest.mark.parametrize("form", ["WAV", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3"])
+def test_files_that_libsndfile_reads_are_given_to_it(form: str) -> None:
+    assert sniff(io.BytesIO(synth.encode(synth.tone(440), form=form))) == "soundfile"
+
+
+@pytest.mark.parametrize(
+    ("head", "decoder"),
+    [
+        (b"ID3\x04\x00\x00\x00\x00\x00\x00", "soundfile"),
+        (b"\xff\xfb\x90\x64", "soundfile"),
+        (b"\xff\xf1\x50\x80", "aac"),
+        (b"\x00\x00\x00\x1cftypM4A ", "mp4"),
+    ],
+)
+def test_first_bytes_choose_the_decoder(head: bytes, decoder: str) -> None:
+    assert sniff(io.BytesIO(head)) == decoder
+
+
+def test_sniffing_returns_to_the_start() -> None:
+    source = io.BytesIO(b"fLaC" + bytes(100))
+    source.seek(50)
+    sniff(source)
+    assert source.tell() == 0
+
+
+def test_no_bytes_are_an_empty_file() -> None:
+    with pytest.raises(FileEmptyError):
+        sniff(io.BytesIO())
+
+
+@pytest.mark.parametrize("head", [b"\x1a\x45\xdf\xa3\x9f", b"#!AMR\n", b"MThd", b"wvpk"])
+def test_known_formats_that_are_not_read_are_named(head: bytes) -> None:
+    with pytest.raises(MediaUnsupportedError, match="send wav, flac"):
+        sniff(io.BytesIO(head))
+
+
+@pytest.mark.parametrize(
+    "head", [b"hello world", b"\0" * 64, b"\xff", b"RIFF\0\0\0\0AVI ", b"%PDF-1.7"]
+)
+def test_anything_else_is_undecodable(head: bytes) -> None:
+    with pytest.raises(AudioUndecodableError):
+        sniff(io.BytesIO(head))
+
+
+@pytest.mark.parametrize("form", ["WAV", "AIFF"])
+@pytest.mark.parametrize("n_samples", [0, 1, 2, 7, 1000])
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "ULAW"])
+def test_a_whole_file_misses_nothing(form: str, n_samples: int, subtype: str) -> None:
+    data = synth.encode(np.zeros(n_samples), form=form, subtype=subtype)
+    assert missing_bytes(io.BytesIO(data)) == 0
+
+
+@pytest.mark.parametrize("form", ["WAV", "AIFF"])
+@pytest.mark.parametrize("lost", [2, 3, 100, 1999])
+def test_what_is_cut_off_a_file_is_counted(form: str, lost: int) -> None:
+    data = synth.encode(np.zeros(1000), form=form, subtype="PCM_16")
+    assert missing_bytes(io.BytesIO(data[:-lost])) == lost
+
+
+def test_the_padding_of_an_odd_chunk_may_be_missing() -> None:
+    data = synth.encode(np.zeros(7), form="WAV", subtype="PCM_U8")
+    assert len(data) % 2 == 0
+    assert missing_bytes(io.BytesIO(data[:-1])) == 0
+
+
+@pytest.mark.parametrize("size", [0x7FFF_F000, 0x8000_0000, 0xFFFF_FFFF])
+def test_sizes_left_by_writers_to_a_pipe_mean_unknown(size: int) -> None:
+    data = synth.encode(np.zeros(100), form="WAV", subtype="PCM_16")
+    start = data.index(b"data") + 4
+    data = data[:start] + struct.pack("<I", size) + data[start + 4 :]
+    assert missing_bytes(io.BytesIO(data)) == 0
+
+
+def test_an_mp4_box_that_runs_past_the_end_is_cut_off() -> None:
+    whole = struct.pack(">I4s8x", 16, b"ftyp") + struct.pack(">I4s", 100, b"mdat") + bytes(92)
+    large = struct.pack(">I4s8x", 16, b"ftyp") + struct.pack(">I4sQ", 1, b"mdat", 100) + bytes(84)
+    open_ended = struct.pack(">I4s8x", 16, b"ftyp") + struct.pack(">I4s", 0, b"mdat") + bytes(30)
+    assert missing_bytes(io.BytesIO(whole)) == 0
+    assert missing_bytes(io.BytesIO(whole[:-10])) == 10
+    assert missing_bytes(io.BytesIO(large)) == 0
+    assert missing_bytes(io.BytesIO(large[:-10])) == 10
+    assert missing_bytes(io.BytesIO(open_ended)) == 0
+
+
+def test_formats_that_state_no_bytes_miss_none() -> None:
+    data = synth.encode(synth.noise(0), form="FLAC")
+    assert missing_bytes(io.BytesIO(data[:-100])) == 0
+
+
+class TestView:
+    def _view(self) -> View:
+        return View(io.BytesIO(b"0123456789"), header=b"abc", skipped=4)
+
+    def _read_all(self, view: View) -> bytes:
+        return b"".join(iter(lambda: view.read(4), b""))
+
+    def test_the_header_stands_in_front_of_what_is_not_skipped(self) -> None:
+        assert self._read_all(self._view()) == b"abc456789"
+
+    def test_without_a_header_it_is_the_file(self) -> None:
+        assert self._read_all(View(io.BytesIO(b"0123456789"))) == b"0123456789"
+
+    @pytest.mark.parametrize(
+        ("offset", "whence", "position"),
+        [(0, 0, 0), (5, 0, 5), (0, 2, 9), (-2, 2, 7), (3, 1, 5), (-2, 1, 0), (20, 0, 20)],
+    )
+    def test_seeking_counts_the_header_in(self, offset: int, whence: int, position: int) -> None:
+        view = self._view()
+        view.read(2)
+        assert view.seek(offset, whence) == view.tell() == position
+        assert view.read(9) == b"abc456789"[position:][: 3 - position if position < 3 else 9]
+
+    @pytest.mark.parametrize(("offset", "whence"), [(-1, 0), (-3, 1), (-100, 2), (2**62, 0)])
+    def test_a_seek_to_nowhere_stays_where_it_is(self, offset: int, whence: int) -> None:
+        view = self._view()
+        view.read(2)
+        assert view.seek(offset, whence) == view.tell() == 2

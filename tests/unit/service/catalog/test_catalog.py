@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny_library import FINGERPRINT, make_embedding
+
+from service.catalog.catalog import SCHEMA_VERSION, Catalog, Entry
+from service.catalog.filters import parse_filter
+from service.catalog.vectors import Embeddings
+from service.clips import ClipRecord
+from service.errors import ClipUnknownError, FingerprintMismatchError, LibraryError
+from service.row_ids import clips_of
+
+RECORD = ClipRecord(
+    id="rain",
+    source="stored",
+    sha256="0" * 64,
+    path="audio/00/x.wav",
+    media_type="audio/wav",
+    size_bytes=44,
+    duration_s=0.25,
+    sample_rate_hz=44_100,
+    channels=2,
+    metadata={"kind": "rain", "tags": ["wet", 1, None]},
+    created_at="2026-01-01T00:00:00.000Z",
+    updated_at="2026-01-01T00:00:00.000Z",
+)
+
+
+def entry(clip_id: str, seed: int = 0, **changes: Any) -> Entry:
+    embedding = make_embedding(seed).astype(np.float16)
+    return Entry(replace(RECORD, id=clip_id, **changes), Embeddings(embedding))
+
+
+def open_catalog(path: Path, fingerprint: str = FINGERPRINT) -> Catalog:
+    return Catalog(path / "catalog.sqlite", fingerprint=fingerprint, precision="float32")
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    catalog = open_catalog(tmp_path)
+    yield catalog
+    catalog.close()
+
+
+def seen_since(catalog: Catalog, revision: int) -> tuple[int, list[int], dict[int, list[float]]]:
+    """Revision, numbers that are gone, and embeddings by number, of clips without windows."""
+    with catalog.changes(revision) as changes:
+        put = {
+            int(seq): embedding.tolist()
+            for rows, embeddings in changes.batches
+            for seq, embedding in zip(clips_of(rows), embeddings, strict=True)
+        }
+        assert clips_of(changes.rows).tolist() == list(put)
+        return changes.revision, changes.gone.tolist(), put
+
+
+def test_record_and_embedding_come_back_as_they_were_put(catalog: Catalog) -> None:
+    (written,) = catalog.put([entry("rain", 3)])
+    assert written.record == catalog.get("rain") == RECORD
+    assert written.previous is None
+    embedding = catalog.embedding("rain")
+    assert embedding.dtype == np.float32
+    np.testing.assert_array_equal(embedding, make_embedding(3))
+
+
+def test_replacing_keeps_the_place_and_the_time_of_creation(catalog: Catalog) -> None:
+    catalog.put([entry("rain"), entry("wind")])
+    (written,) = catalog.put([entry("rain", 5, created_at="later", updated_at="later")])
+    assert written.previous == RECORD
+    assert written.record == replace(RECORD, updated_at="later") == catalog.get("rain")
+    assert [record.id for _, record in catalog.page(0, 9, None)] == ["rain", "wind"]
+    np.testing.assert_array_equal(catalog.embedding("rain"), make_embedding(5))
+
+
+def test_a_write_is_all_or_nothing(catalog: Catalog) -> None:
+    bad = entry("wind", source="borrowed")
+    with pytest.raises(sqlite3.IntegrityError):
+        catalog.put([entry("rain"), bad])
+    assert (catalog.count(), catalog.revision()) == (0, 0)
+
+
+def test_every_write_raises_the_revision_by_one(catalog: Catalog) -> None:
+    catalog.put([entry("a"), entry("b")])
+    catalog.put([entry("a")])
+    catalog.delete("b")
+    assert catalog.revision() == 3
+    with pytest.raises(ClipUnknownError):
+        catalog.delete("b")
+    assert catalog.revision() == 3
+
+
+def test_a_number_is_never_used_again(catalog: Catalog) -> None:
+    catalog.put([entry("a"), entry("b")])
+    (_, (last, _)) = catalog.page(0, 9, None)
+    assert catalog.delete("b") == replace(RECORD, id="b")
+    catalog.put([entry("b")])
+    assert [seq for seq, _ in catalog.page(last, 9, None)] == [last + 1]
+
+
+def test_changes_tell_what_happened_since_a_revision(catalog: Catalog) -> None:
+    catalog.put([entry("a", 1), entry("b", 2)])
+    catalog.put([entry("c", 3)])
+    catalog.put([entry("a", 4)])
+    catalog.delete("b")
+    one, two, three, four = (make_embedding(seed).tolist() for seed in (1, 2, 3, 4))
+    assert one != two
+    assert seen_since(catalog, 0) == (4, [2], {1: four, 3: three})
+    assert seen_since(catalog, 2) == (4, [2], {1: four})
+    assert seen_since(catalog, 4) == (4, [], {})
+
+
+def test_changes_are_of_one_moment(tmp_path: Path, catalog: Catalog) -> None:
+    other = open_catalog(tmp_path)
+    catalog.put([entry("a", 1)])
+    with catalog.changes(0) as changes:
+        other.put([entry("b", 2)])
+        assert sum(len(rows) for rows, _ in changes.batches) == 1
+        assert changes.revision == 1
+    other.close()
+
+
+def test_filters_select_from_pages_and_numbers(catalog: Catalog) -> None:
+    catalog.put([entry(f"c{n}", metadata={"n": n, "even": n % 2 == 0}) for n in range(10)])
+    even = parse_filter({"even": True})
+    assert catalog.matching(even).tolist() == [1, 3, 5, 7, 9]
+    assert [seq for seq, _ in catalog.page(3, 2, even)] == [5, 7]
+    assert catalog.matching(parse_filter({"n": 99})).tolist() == []
+
+
+def test_records_of_clips_that_are_gone_are_left_out(catalog: Catalog) -> None:
+    catalog.put([entry("a"), entry("b")])
+    catalog.delete("a")
+    assert catalog.records([2, 1, 7]) == {2: replace(RECORD, id="b")}
+
+
+def test_content_leads_to_its_clips(catalog: Catalog) -> None:
+    catalog.put([entry("b"), entry("a"), entry("c", sha256=None, path=None, source="vector")])
+    assert catalog.ids_by_content("0" * 64) == ("b", "a")
+    assert catalog.ids_by_content("1" * 64) == ()
+
+
+def test_stored_paths_are_those_of_stored_clips_only(catalog: Catalog) -> None:
+    catalog.put([entry("a"), entry("b", source="referenced", path="/sounds/x.wav")])
+    assert catalog.stored_paths() == {"audio/00/x.wav"}
+    assert catalog.is_stored("audio/00/x.wav")
+    assert not catalog.is_stored("/sounds/x.wav")
+
+
+def test_unknown_clips_are_named(catalog: Catalog) -> None:
+    for read in (catalog.get, catalog.embedding):
+        with pytest.raises(ClipUnknownError, match="'nobody'"):
+            read("nobody")
+
+
+def test_vectors_of_other_encoders_are_not_ours(tmp_path: Path, catalog: Catalog) -> None:
+    other = open_catalog(tmp_path, "cd" * 32)
+    catalog.put([entry("a", 1)])
+    other.put([entry("b", 2)])
+    with pytest.raises(FingerprintMismatchError):
+        catalog.embedding("b")
+    _, gone, put = seen_since(catalog, 0)
+    assert (gone, list(put)) == ([2], [1])
+    _, gone, put = seen_since(other, 0)
+    assert (gone, list(put)) == ([1], [2])
+    other.close()
+
+
+def test_a_clip_replaced_with_another_encoders_vector_is_gone(
+    tmp_path: Path, catalog: Catalog
+) -> None:
+    other = open_catalog(tmp_path, "cd" * 32)
+    catalog.put([entry("a", 1)])
+    other.put([entry("a", 2)])
+
+    _, gone, put = seen_since(catalog, 1)
+
+    assert (gone, put) == ([1], {})
+    other.close()
+
+
+def test_a_vector_names_the_variant_that_made_it(tmp_path: Path, catalog: Catalog) -> None:
+    catalog.put([entry("a")])
+    with sqlite3.connect(tmp_path / "catalog.sqlite") as db:
+        row = db.execute("SELECT fingerprint, precision FROM vectors").fetchone()
+    db.close()
+    assert row == (FINGERPRINT, "float32")
+
+
+def test_identity_is_made_once(tmp_path: Path, catalog: Catalog) -> None:
+    again = open_catalog(tmp_path)
+    assert again.library == catalog.library
+    assert len(catalog.library) == 32
+    again.close()
+
+
+def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    open_catalog(tmp_path).close()
+    with sqlite3.connect(tmp_path / "catalog.sqlite") as db:
+        db.execute("UPDATE meta SET schema_version = ?", (SCHEMA_VERSION + 1,))
+    db.close()
+    with pytest.raises(LibraryError, match=f"schema {SCHEMA_VERSION + 1}"):
+        open_catalog(tmp_path)
+
+
+def test_the_database_of_something_else_is_refused(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "catalog.sqlite") as db:
+        db.execute("CREATE TABLE songs (name TEXT)")
+    db.close()
+    with pytest.raises(LibraryError, match="no catalogue"):
+        open_catalog(tmp_path)

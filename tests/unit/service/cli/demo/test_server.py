@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import http.client
+import socket
+from pathlib import Path
+
+import pytest
+
+from service.cli.demo.server import HOST, Server, choose_port
+from service.errors import StartupError
+
+
+def make(tmp_path: Path, bundle: Path) -> Server:
+    return Server(
+        port=choose_port(0),
+        bundle=bundle,
+        library=tmp_path / "library",
+        device="cpu",
+        log=tmp_path / "service.log",
+    )
+
+
+def test_a_free_port_is_taken_and_a_used_one_is_not() -> None:
+    with socket.socket() as used:
+        used.bind((HOST, 0))
+        used.listen()
+        port = used.getsockname()[1]
+
+        assert choose_port(port) != port
+    assert choose_port(port) == port
+
+
+def test_the_service_runs_as_long_as_the_context(tmp_path: Path, tiny_bundle_path: Path) -> None:
+    with make(tmp_path, tiny_bundle_path) as server:
+        server.wait_ready()
+        connection = http.client.HTTPConnection(HOST, server.port)
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().status == 200
+        connection.close()
+
+    with pytest.raises(ConnectionRefusedError):
+        connection.connect()
+    assert '"closed"' in (tmp_path / "service.log").read_text()
+
+
+def test_what_keeps_the_service_from_starting_is_told(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StartupError, match=r"exit code 1: minuend cannot start: .* is no bundle"),
+        make(tmp_path, tmp_path) as server,
+    ):
+        server.wait_ready()
+
+
+def test_a_service_that_ends_by_itself_is_told(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StartupError, match="exit code 1"),
+        make(tmp_path, tmp_path) as server,
+    ):
+        server.wait()
+
+
+def test_an_interrupt_stops_a_service_that_is_still_starting(
+    tmp_path: Path, tiny_bundle_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt), make(tmp_path, tiny_bundle_path) as server:
+        raise KeyboardInterrupt
+
+    with pytest.raises(StartupError, match="the service ended"):
+        server.wait()

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import tiny_bundle
+import tiny_change
+import tiny_towers
+from shell import run, run_json
+
+from service.bundle import files as bundle
+from service.bundle.manifest import BundleManifest
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tiny_bundle.write(tmp_path / "bundle")
+
+
+def relist(path: Path) -> None:
+    """Make the manifest agree with the files again."""
+    manifest = BundleManifest.model_validate_json((path / "bundle.json").read_bytes())
+    files = {name: bundle.hash_file(path / name) for name in manifest.files}
+    bundle.write_manifest(path, manifest.model_copy(update={"files": files}))
+
+
+def test_a_good_bundle_passes_and_tells_what_was_checked(path: Path) -> None:
+    output = run("check", path).stdout
+
+    assert output.startswith("bundle tiny-0 ")
+    for name in (tiny_bundle.ENCODER_FILE, tiny_bundle.KNOWN_ANSWER_FILE):
+        assert bundle.hash_file(path / name).sha256 in output
+    assert "embedding [batch, 8]" in output
+    assert "known answer" in output
+
+
+def test_as_json_it_tells_files_encoders_and_fingerprints(path: Path) -> None:
+    told = run_json("check", path)
+
+    assert told["bundle"] == "tiny-0"
+    sha256 = bundle.hash_file(path / tiny_bundle.ENCODER_FILE).sha256
+    assert told["files"][tiny_bundle.ENCODER_FILE]["sha256"] == sha256
+    assert [encoder["precision"] for encoder in told["encoders"]] == ["float32"]
+    assert told["fingerprints"]["towers"] is None
+
+
+def test_the_bundle_of_the_settings_is_checked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINUEND_BUNDLE", str(path))
+
+    assert "bundle tiny-0 " in run("check").stdout
+
+
+def test_one_flipped_bit_is_found_and_its_file_named(path: Path) -> None:
+    file = path / tiny_bundle.ENCODER_FILE
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+    (line,) = run("check", path, code=1).stderr.splitlines()
+
+    assert tiny_bundle.ENCODER_FILE in line
+    assert "sha256" in line
+
+
+def test_a_graph_with_other_names_fails(path: Path) -> None:
+    model = onnx.load(path / tiny_bundle.ENCODER_FILE)
+    for node in model.graph.node:
+        node.output[:] = ["peaks" if name == "maxima" else name for name in node.output]
+        node.input[:] = ["peaks" if name == "maxima" else name for name in node.input]
+    model.graph.output[2].name = "peaks"
+    onnx.save(model, path / tiny_bundle.ENCODER_FILE)
+    relist(path)
+
+    assert "output maxima is missing" in run("check", path, code=1).stderr
+
+
+def test_another_answer_than_the_known_one_fails(path: Path) -> None:
+    file = path / tiny_bundle.KNOWN_ANSWER_FILE
+    with np.load(file) as stored:
+        waveform, embedding = stored["waveform"], stored["embedding"]
+    np.savez(file, waveform=waveform, embedding=embedding * 1.01)
+    relist(path)
+
+    assert "deviates" in run("check", path, code=1).stderr
+
+
+def test_every_variant_is_checked(path: Path) -> None:
+    tiny_bundle.add_variant(path, "int8", cpu_speed=2.0)
+    output = run("check", path).stdout
+    assert "ok  encoder.int8.onnx: waveform" in output
+    assert "the known answer in int8, within 0.001" in output
+
+
+def test_a_variant_with_another_answer_fails(path: Path) -> None:
+    tiny_bundle.add_variant(path, "int8", cpu_speed=2.0, gain=1.01)
+    assert "answer of encoder.int8.onnx" in run("check", path, code=1).stderr
+
+
+def test_what_is_no_bundle_fails(tmp_path: Path) -> None:
+    assert "is no bundle" in run("check", tmp_path, code=1).stderr
+
+
+@pytest.fixture
+def towers(tmp_path: Path) -> Path:
+    return tiny_bundle.write(tmp_path / "towers", towers=0)
+
+
+def test_towers_are_checked_and_told(towers: Path) -> None:
+    output = run("check", towers).stdout
+
+    manifest = BundleManifest.model_validate_json((towers / "bundle.json").read_bytes())
+    assert manifest.towers is not None
+    for name in manifest.towers.files:
+        assert f"ok  {name}: {(towers / name).stat().st_size} bytes" in output
+    assert "embedding [batch, 8] to vector [batch, 12]" in output
+    assert "input_ids and attention_mask [batch, tokens] to vector [batch, 12]" in output
+    assert "texts of up to 8 tokens" in output
+    assert "5 phrases" in output
+    assert output.endswith(f"towers  {manifest.towers.fingerprint}\n")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        (tiny_towers.AUDIO_TOWER_FILE, "vector", "place"),
+        (tiny_towers.TEXT_ENCODER_FILE, "input_ids", "ids"),
+    ],
+)
+def test_a_tower_with_other_names_fails(towers: Path, file: str, old: str, new: str) -> None:
+    model = onnx.load(towers / file)
+    for node in model.graph.node:
+        node.output[:] = [new if name == old else name for name in node.output]
+        node.input[:] = [new if name == old else name for name in node.input]
+    for value in (*model.graph.input, *model.graph.output):
+        value.name = new if value.name == old else value.name
+    onnx.save(model, towers / file)
+    relist(towers)
+
+    assert f"{old} is missing" in run("check", towers, code=1).stderr
+
+
+def test_another_vector_than_the_known_one_fails(towers: Path) -> None:
+    file = towers / tiny_towers.KNOWN_ANSWER_FILE
+    with np.load(file) as stored:
+        arrays = dict(stored)
+    np.savez(file, **{**arrays, "text_vector": arrays["text_vector"] * 1.01})
+    relist(towers)
+
+    assert "the text vector of the known answer" in run("check", towers, code=1).stderr
+
+
+def test_a_detector_of_changes_is_checked_with_its_bundle(path: Path, tmp_path: Path) -> None:
+    calibrated = tiny_change.copy_with_detector(path, tmp_path / "calibrated")
+
+    assert f"ok  {tiny_change.FILE}: whether something was added" in run("check", calibrated).stdout
+
+    with np.load(calibrated / tiny_change.FILE) as stored:
+        arrays = dict(stored) | {"known_score": np.array(99.0)}
+    np.savez(calibrated / tiny_change.FILE, **arrays)
+    relist(calibrated)
+    assert "not 99 as stored" in run("check", calibrated, code=1).stderr

@@ -1,0 +1,315 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import synth
+import tiny_bundle
+from jaxtyping import Float32
+
+from service.bundle.files import Bundle, load_bundle
+from service.difference import centred_cosine
+from service.errors import BundleError, DeviceError, WindowInvalidError
+from service.inference.chunking import CHUNK_S
+from service.inference.encoder import BATCH_S, Encoder
+from service.inference.onnx_session import Session, open_session
+
+# Of the largest value in the embedding: what a different order of additions may do.
+TOLERANCE = 1e-5
+PARTIAL = 3200
+
+
+class CountingSession(Session):
+    """Runs the graph and remembers the shapes of the batches."""
+
+    def __init__(self, session: Session) -> None:
+        self.__dict__.update(session.__dict__)
+        self.batches: list[tuple[int, ...]] = []
+
+    def run(self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> list[np.ndarray]:
+        self.batches.append(inputs["waveform"].shape)
+        return super().run(inputs, outputs)
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_bundle_path: Path) -> Bundle:
+    return load_bundle(tiny_bundle_path)
+
+
+@pytest.fixture(scope="module")
+def encoder(bundle: Bundle) -> Encoder:
+    return Encoder.open(bundle, device="cpu", threads=1)
+
+
+@pytest.fixture
+def session(bundle: Bundle) -> CountingSession:
+    path = bundle.file(bundle.manifest.encoder.file)
+    return CountingSession(open_session(path, device="cpu", threads=1))
+
+
+def _whole(session: Session, clip: np.ndarray, output: str = "embedding") -> np.ndarray:
+    """Run the graph over a clip at once, however long it is."""
+    inputs = {"waveform": clip[None], "lengths": np.array([clip.size])}
+    values: np.ndarray = session.run(inputs, [output])[0][0]
+    return values
+
+
+def _assert_close(found: np.ndarray, expected: np.ndarray) -> None:
+    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE * np.abs(expected).max())
+
+
+class TestOpening:
+    def test_the_bundle_says_what_the_encoder_is(self, encoder: Encoder, bundle: Bundle) -> None:
+        assert encoder.dim == 8
+        assert encoder.sample_rate == 16_000
+        assert encoder.fingerprint == bundle.manifest.encoder.fingerprint
+        assert encoder.reference_weight == 0.5
+        assert encoder.provider == "CPUExecutionProvider"
+        assert np.array_equal(encoder.mean, bundle.mean)
+
+    @pytest.mark.parametrize(
+        ("old", "new", "fault"),
+        [
+            ("waveform", "audio", "input waveform is missing"),
+            ("lengths", "sizes", "input lengths is missing"),
+            ("sums", "totals", "output sums is missing"),
+        ],
+    )
+    def test_a_graph_with_other_names_is_refused(
+        self, bundle: Bundle, tmp_path: Path, old: str, new: str, fault: str
+    ) -> None:
+        model = onnx.load(bundle.file("encoder.onnx"))
+        for value in [*model.graph.input, *model.graph.output]:
+            value.name = new if value.name == old else value.name
+        for node in model.graph.node:
+            node.input[:] = [new if name == old else name for name in node.input]
+            node.output[:] = [new if name == old else name for name in node.output]
+        onnx.save(model, tmp_path / "encoder.onnx")
+        with pytest.raises(BundleError, match=fault):
+            Encoder.open(dataclasses.replace(bundle, path=tmp_path), device="cpu")
+
+    def test_a_graph_of_another_dim_is_refused(self, bundle: Bundle, tmp_path: Path) -> None:
+        tiny_bundle.write(tmp_path, dim=12)
+        with pytest.raises(BundleError, match=r"output embedding .* must be float32 .* 8"):
+            Encoder.open(dataclasses.replace(bundle, path=tmp_path), device="cpu")
+
+    def test_a_demanded_gpu_that_is_missing_stops_the_start(self, bundle: Bundle) -> None:
+        with pytest.raises(DeviceError):
+            Encoder.open(bundle, device="cuda")
+
+
+class TestEmbed:
+    def test_it_is_the_graph_s_answer(self, encoder: Encoder, session: CountingSession) -> None:
+        clip = synth.chirp(100, 5000, 2.5)
+        assert np.array_equal(encoder.embed([clip])[0], _whole(session, clip))
+
+    def test_alike_sounds_lie_closer_than_others(self, encoder: Encoder) -> None:
+        low, low_too, high = encoder.embed([synth.tone(f) for f in (300, 310, 3000)])
+        alike = centred_cosine(low, low_too, encoder.mean)
+        assert alike > centred_cosine(low, high, encoder.mean) + 0.5
+
+    def test_no_clips_make_no_embeddings(self, encoder: Encoder) -> None:
+        assert encoder.embed([]).shape == (0, 8)
+
+    @pytest.mark.parametrize("n_samples", [1, 159, 160, 161, 479, 480, 481, 15_200, 16_000, 80_000])
+    def test_a_clip_may_have_any_length(self, encoder: Encoder, n_samples: int) -> None:
+        assert np.isfinite(encoder.embed([synth.noise(0, n_samples / 16_000)])).all()
+
+    def test_order_is_kept_whatever_the_lengths(self, encoder: Encoder) -> None:
+        clips = [synth.noise(seed, duration) for seed, duration in enumerate([3, 0.1, 31, 7, 1e-4])]
+        together = encoder.embed(clips)
+        for clip, embedding in zip(clips, together, strict=True):
+            _assert_close(embedding, encoder.embed([clip])[0])
+
+    def test_equal_clips_get_equal_bits_and_are_encoded_once(
+        self, bundle: Bundle, session: CountingSession
+    ) -> None:
+        a, b = synth.noise(0, 1.3), synth.noise(1, 5)
+        embeddings = Encoder(session, bundle).embed([a, b, a.copy(), b, a])
+        assert sum(rows for rows, _ in session.batches) == 2
+        assert np.array_equal(embeddings[[0, 0, 1]], embeddings[[2, 4, 3]])
+
+    def test_the_same_call_twice_gives_the_same_bits(self, encoder: Encoder) -> None:
+        clips = [synth.noise(seed, 1 + seed) for seed in range(5)]
+        assert np.array_equal(encoder.embed(clips), encoder.embed(clips))
+
+    def test_batches_stay_within_their_budget_and_pad_little(
+        self, bundle: Bundle, session: CountingSession
+    ) -> None:
+        durations = [0.001] * 100 + [2.0, 14.0, 3.0, 9.0, 10.0, 15.0, 12.0]
+        clips = [synth.noise(seed, duration) for seed, duration in enumerate(durations)]
+        Encoder(session, bundle).embed(clips)
+        cost = [rows * max(samples, 15_200) for rows, samples in session.batches]
+        assert max(cost) <= BATCH_S * 16_000
+        assert sum(cost) <= 2 * sum(max(clip.size, 15_200) for clip in clips)
+        assert len(session.batches) < 15
+
+    @pytest.mark.parametrize(
+        "clip",
+        [
+            np.zeros(0, np.float32),
+            np.zeros((2, 100), np.float32),
+            np.zeros(100, np.float64),
+            np.zeros(100, np.int16),
+        ],
+    )
+    def test_what_is_no_clip_is_refused(self, encoder: Encoder, clip: np.ndarray) -> None:
+        with pytest.raises(ValueError, match="float32 vector of at least one sample"):
+            encoder.embed([synth.tone(440), clip])
+
+    def test_samples_beyond_the_length_do_not_matter(self, session: CountingSession) -> None:
+        """The contract of the graph, on which padding relies."""
+        clip = synth.noise(0, 1.01)
+        batch = np.full((2, 40_000), np.nan, np.float32)
+        batch[0, : clip.size] = clip
+        batch[1] = synth.noise(1, 2.5)
+        lengths = np.array([clip.size, 40_000])
+        found = session.run({"waveform": batch, "lengths": lengths}, ["embedding"])[0]
+        _assert_close(found[0], _whole(session, clip))
+
+
+class TestLongClips:
+    @pytest.mark.parametrize(
+        "n_samples",
+        [
+            240_000,
+            240_001,
+            240_480,
+            240_000 + PARTIAL,
+            240_000 + PARTIAL + 700,
+            480_000 - 1,
+            480_000 + 480,
+            777_777,
+        ],
+    )
+    def test_chunks_give_what_one_run_gives(
+        self, encoder: Encoder, session: CountingSession, n_samples: int
+    ) -> None:
+        clip = synth.noise(0, n_samples / 16_000) + synth.chirp(50, 7000, n_samples / 16_000)
+        _assert_close(encoder.embed([clip])[0], _whole(session, clip))
+
+    def test_no_run_is_longer_than_a_chunk_with_its_context(
+        self, bundle: Bundle, session: CountingSession
+    ) -> None:
+        Encoder(session, bundle).embed([synth.noise(0, 100)])
+        assert len(session.batches) == 7
+        longest = max(samples for _, samples in session.batches)
+        assert longest <= CHUNK_S * 16_000 + 2 * PARTIAL
+
+
+class TestWindows:
+    def test_one_window_over_all_is_the_clip_s_embedding(self, encoder: Encoder) -> None:
+        clip = synth.chirp(100, 5000, 3.3)
+        windows = encoder.embed_windows(clip, window_s=60, hop_s=60)
+        _assert_close(windows.embeddings, encoder.embed([clip]))
+        _assert_close(windows.whole[None], encoder.embed([clip]))
+        assert windows.starts_s.tolist() == [0]
+        assert windows.ends_s.tolist() == [pytest.approx(3.3)]
+
+    def test_windows_cover_the_clip_from_start_to_end(self, encoder: Encoder) -> None:
+        windows = encoder.embed_windows(synth.noise(0, 5.3), window_s=2, hop_s=1)
+        assert windows.starts_s == pytest.approx([0, 1, 2, 3, 4])
+        assert windows.ends_s == pytest.approx([2, 3, 4, 5, 5.3])
+        assert windows.embeddings.shape == (5, 8)
+        assert windows.embeddings.dtype == np.float32
+
+    def test_bounds_are_whole_partials(self, encoder: Encoder) -> None:
+        windows = encoder.embed_windows(synth.noise(0, 2), window_s=0.51, hop_s=0.29)
+        assert windows.starts_s[:4] == pytest.approx([0, 0.2, 0.6, 0.8])
+        assert windows.ends_s[:4] == pytest.approx([0.6, 0.8, 1.2, 1.4])
+
+    def test_a_window_hears_what_sounds_in_it(self, encoder: Encoder) -> None:
+        low, high = synth.tone(200, 4), synth.tone(3000, 4)
+        windows = encoder.embed_windows(np.concatenate([low, high]), window_s=1, hop_s=1)
+        alone = encoder.embed([low[:16_000], high[:16_000]])
+        nearest = [
+            int(np.argmax([centred_cosine(e, kind, encoder.mean) for kind in alone]))
+            for e in windows.embeddings
+        ]
+        assert nearest == [0] * 4 + [1] * 4
+
+    def test_windows_of_a_long_clip_do_not_show_the_chunks(
+        self, encoder: Encoder, session: CountingSession
+    ) -> None:
+        clip = synth.noise(0, 65) + synth.chirp(50, 7000, 65)
+        windows = encoder.embed_windows(clip, window_s=0.2, hop_s=0.2)
+        sums, maxima = _whole(session, clip, "sums"), _whole(session, clip, "maxima")
+        expected = sums / 5 + maxima
+        _assert_close(windows.embeddings, expected[: len(windows.embeddings)])
+        assert len(windows.embeddings) == 325
+
+    @pytest.mark.parametrize("n_samples", [1, 480, 3199, 3200, 3679, 3680, 6400, 16_001])
+    def test_short_clips_have_windows_too(self, encoder: Encoder, n_samples: int) -> None:
+        duration_s = n_samples / 16_000
+        windows = encoder.embed_windows(synth.noise(0, duration_s), window_s=0.2, hop_s=0.2)
+        assert np.isfinite(windows.embeddings).all()
+        assert windows.ends_s[-1] == duration_s
+        assert (windows.starts_s < windows.ends_s).all()
+
+    @pytest.mark.parametrize(
+        ("window_s", "hop_s"),
+        [(1, 2), (1, 0.1), (0.1, 0.1), (1, 0), (1, -1), (np.nan, 1), (1, np.nan), (np.inf, 1)],
+    )
+    def test_windows_out_of_range_are_refused(
+        self, encoder: Encoder, window_s: float, hop_s: float
+    ) -> None:
+        with pytest.raises(WindowInvalidError, match=r"at least 0\.2 s and at most window_s"):
+            encoder.embed_windows(synth.tone(440), window_s=window_s, hop_s=hop_s)
+
+
+class TestCheck:
+    def _store(self, path: Path, **arrays: Float32[np.ndarray, " values"]) -> None:
+        np.savez(path / tiny_bundle.KNOWN_ANSWER_FILE, allow_pickle=False, **arrays)
+
+    def test_the_known_answer_comes_back(self, encoder: Encoder, bundle: Bundle) -> None:
+        encoder.check(bundle)
+
+    def test_another_answer_is_refused(
+        self, encoder: Encoder, bundle: Bundle, tmp_path: Path
+    ) -> None:
+        clip = synth.tone(440)
+        embedding = encoder.embed([clip])[0]
+        embedding[3] += 0.01 * embedding.max()
+        self._store(tmp_path, waveform=clip, embedding=embedding)
+        with pytest.raises(
+            BundleError, match=r"deviates by 0\.0099 of its largest value; 0\.0001 is"
+        ):
+            encoder.check(dataclasses.replace(bundle, path=tmp_path))
+
+    @pytest.mark.parametrize("names", [("waveform",), ("embedding",), ()])
+    def test_a_file_without_an_answer_is_refused(
+        self, encoder: Encoder, bundle: Bundle, tmp_path: Path, names: tuple[str, ...]
+    ) -> None:
+        self._store(tmp_path, **{name: np.ones(8, np.float32) for name in names})
+        with pytest.raises(BundleError, match="holds no known answer"):
+            encoder.check(dataclasses.replace(bundle, path=tmp_path))
+
+    def test_an_answer_of_another_dim_is_refused(
+        self, encoder: Encoder, bundle: Bundle, tmp_path: Path
+    ) -> None:
+        self._store(tmp_path, waveform=synth.tone(440), embedding=np.ones(5, np.float32))
+        with pytest.raises(BundleError, match="holds no known answer"):
+            encoder.check(dataclasses.replace(bundle, path=tmp_path))
+
+
+class TestRunning:
+    def test_a_run_gives_each_clip_its_own(self, encoder: Encoder) -> None:
+        clips = [synth.noise(seed, 1 + seed) for seed in range(3)]
+        for clip, (embedding,) in zip(clips, encoder.run(clips, "embedding"), strict=True):
+            _assert_close(embedding, encoder.embed([clip])[0])
+        sums, maxima = encoder.run([clips[2]], "partials")[0]
+        n_frames = encoder.info.count_frames(clips[2].size)
+        _assert_close(sums.sum(axis=0) / n_frames + maxima.max(axis=0), encoder.embed(clips)[2])
+
+    def test_a_run_beside_others_gives_what_a_lone_one_gives(self, bundle: Bundle) -> None:
+        encoder = Encoder.open(bundle, device="cpu", threads=2, runs=2)
+        clip = synth.chirp(100, 5000, 2.5)
+        (alone,), (beside,) = (
+            encoder.run([clip], "embedding", alone=alone)[0] for alone in (True, False)
+        )
+        assert encoder.runs == 2
+        _assert_close(beside, alone)

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+
+from service.bundle.files import load_bundle
+from service.bundle.manifest import EncoderInfo
+from service.clips import Windows
+from service.errors import WindowInvalidError
+from service.inference.pooling import PooledStats, Windowing, WindowPool, count_windows
+
+PARTIAL_S = 0.2
+FRAMES = 5
+
+
+@pytest.fixture(scope="module")
+def info(tiny_bundle_path: Path) -> EncoderInfo:
+    return load_bundle(tiny_bundle_path).manifest.encoder
+
+
+def partials(n_partials: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    sums, maxima = generator.standard_normal((2, n_partials, 8))
+    return sums.astype(np.float32), maxima.astype(np.float32)
+
+
+def pooled(
+    info: EncoderInfo, n_samples: int, windowing: Windowing, chunks: list[int]
+) -> tuple[Windows, np.ndarray, np.ndarray]:
+    """Pool random partials of a clip, handed over in chunks."""
+    n_partials = info.count_partials(n_samples)
+    sums, maxima = partials(n_partials)
+    windows = WindowPool(info, windowing, max_windows=10_000)
+    start = 0
+    for chunk in [*chunks, n_partials]:
+        if start < n_partials and chunk:
+            windows.add(sums[start : start + chunk], maxima[start : start + chunk])
+            start += chunk
+    whole = np.zeros(8, np.float32)
+    return windows.finish(whole, n_samples, info.count_frames(n_samples)), sums, maxima
+
+
+def naive(
+    info: EncoderInfo, n_samples: int, window: int, hop: float, sums: np.ndarray, maxima: np.ndarray
+) -> list[tuple[int, int, np.ndarray]]:
+    """Pool each window by itself in float64, from its definition."""
+    n_partials, n_frames = info.count_partials(n_samples), info.count_frames(n_samples)
+    windows: list[tuple[int, int, np.ndarray]] = []
+    while True:
+        start = int(len(windows) * hop)
+        end = min(start + window, n_partials)
+        frames = min(end * FRAMES, n_frames) - start * FRAMES
+        mean = sums[start:end].astype(np.float64).sum(axis=0) / frames
+        windows.append((start, end, mean + maxima[start:end].max(axis=0)))
+        if end == n_partials:
+            return windows
+
+
+@given(
+    n_samples=st.integers(1, 400_000),
+    window=st.integers(1, 150),
+    half_hops=st.integers(2, 300),
+    chunks=st.lists(st.integers(1, 60), max_size=8),
+)
+def test_windows_are_pooled_as_if_each_stood_alone(
+    info: EncoderInfo, n_samples: int, window: int, half_hops: int, chunks: list[int]
+) -> None:
+    hop = min(half_hops / 2, window)
+    windowing = Windowing(window * PARTIAL_S, hop * PARTIAL_S)
+
+    found, sums, maxima = pooled(info, n_samples, windowing, chunks)
+
+    expected = naive(info, n_samples, window, hop, sums, maxima)
+    np.testing.assert_allclose(found.embeddings, [row for *_, row in expected], atol=1e-5)
+    np.testing.assert_allclose(found.starts_s, [start * PARTIAL_S for start, *_ in expected])
+    ends_s = [end * PARTIAL_S for _, end, _ in expected[:-1]]
+    np.testing.assert_allclose(found.ends_s, [*ends_s, n_samples / 16_000])
+    assert count_windows(info.count_partials(n_samples), window, hop) == len(expected)
+
+
+def test_windows_every_half_second_stay_in_step_with_the_clock(info: EncoderInfo) -> None:
+    windows, *_ = pooled(info, 16_000 * 60, Windowing(1.0, 0.5), [])
+
+    drift_s = windows.starts_s - 0.5 * np.arange(len(windows.starts_s))
+    assert np.abs(drift_s).max() <= 0.1 + 1e-9
+
+
+def test_a_pool_is_the_mean_plus_the_maximum_over_all_frames() -> None:
+    sums, maxima = partials(30)
+    pool = PooledStats(8)
+    for start in (0, 7, 29):
+        stop = {0: 7, 7: 29, 29: 30}[start]
+        pool.add(sums[start:stop], maxima[start:stop])
+
+    expected = sums.astype(np.float64).sum(axis=0) / 148 + maxima.max(axis=0)
+    np.testing.assert_allclose(pool.embedding(148), expected, rtol=1e-6)
+
+
+def test_no_more_windows_are_held_than_may_be_given(info: EncoderInfo) -> None:
+    windows = WindowPool(info, Windowing(3600.0, 0.2), max_windows=20)
+    for seed in range(10):
+        windows.add(*partials(50, seed))
+
+    assert len(windows._open) == 20
+
+
+@pytest.mark.parametrize(
+    ("window_s", "hop_s"), [(0.1, 0.1), (1, 0.1), (1, 2), (np.inf, 1), (np.nan, 1), (1, np.nan)]
+)
+def test_a_window_or_hop_out_of_its_range_is_refused(
+    info: EncoderInfo, window_s: float, hop_s: float
+) -> None:
+    with pytest.raises(WindowInvalidError, match=r"at least 0\.2 s"):
+        WindowPool(info, Windowing(window_s, hop_s), max_windows=1)

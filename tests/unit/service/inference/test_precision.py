@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import logging
+from functools import partial
+from pathlib import Path
+
+import pytest
+import synth
+import tiny_bundle
+
+from service.bundle.files import Bundle, load_bundle
+from service.errors import BundleError
+from service.inference.encoder import Encoder
+from service.inference.precision import WORTH_IT, Choice, open_checked
+
+opener = partial(Encoder.open, device="cpu", threads=1)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tiny_bundle.write(tmp_path / "bundle")
+
+
+def chosen(path: Path, choice: Choice) -> str:
+    return open_checked(load_bundle(path), choice, opener).precision
+
+
+def test_a_bundle_without_variants_runs_in_float32(path: Path) -> None:
+    assert chosen(path, "auto") == chosen(path, "fp32") == "float32"
+
+
+def test_auto_takes_the_fastest(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tiny_bundle.add_variant(path, "float16", cpu_speed=1.2)
+    tiny_bundle.add_variant(path, "int8", cpu_speed=1.7)
+    with caplog.at_level(logging.INFO):
+        assert chosen(path, "auto") == "int8"
+    assert "the encoder runs in int8" in caplog.text
+
+
+def test_auto_takes_no_variant_that_is_hardly_faster(path: Path) -> None:
+    tiny_bundle.add_variant(path, "float16", cpu_speed=WORTH_IT - 0.01)
+    assert chosen(path, "auto") == "float32"
+
+
+def test_auto_passes_over_what_is_wrong_on_this_host_and_says_so(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a processor would that saturates where the one it was exported on does not."""
+    tiny_bundle.add_variant(path, "int8", cpu_speed=1.7, gain=1.01)
+    tiny_bundle.add_variant(path, "float16", cpu_speed=1.2, gain=1.0005)
+    assert chosen(path, "auto") == "float16"
+    assert "the int8 variant is not used: the answer of encoder.int8.onnx" in caplog.text
+
+
+def test_auto_ends_at_float32(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tiny_bundle.add_variant(path, "int8", cpu_speed=1.7, gain=1.01)
+    with caplog.at_level(logging.INFO):
+        assert chosen(path, "auto") == "float32"
+    assert "the encoder runs in float32" in caplog.text
+
+
+def test_auto_takes_float32_where_the_encoder_does_not_run_on_the_processor(path: Path) -> None:
+    tiny_bundle.add_variant(path, "int8", cpu_speed=1.7)
+
+    def on_a_gpu(bundle: Bundle) -> Encoder:
+        encoder = opener(bundle)
+        encoder.provider = "CUDAExecutionProvider"
+        return encoder
+
+    assert open_checked(load_bundle(path), "auto", on_a_gpu).precision == "float32"
+
+
+@pytest.mark.parametrize(
+    ("choice", "precision"), [("fp32", "float32"), ("int8", "int8"), ("fp16", "float16")]
+)
+def test_what_is_asked_for_is_taken_however_slow(
+    path: Path, choice: Choice, precision: str
+) -> None:
+    tiny_bundle.add_variant(path, "int8", cpu_speed=0.1)
+    tiny_bundle.add_variant(path, "float16", cpu_speed=0.1)
+    assert chosen(path, choice) == precision
+
+
+def test_the_variant_asked_for_is_the_one_that_answers(path: Path) -> None:
+    tiny_bundle.add_variant(path, "int8", cpu_speed=2.0, gain=1.0005)
+    plain, variant = (
+        open_checked(load_bundle(path), choice, opener).embed([synth.tone(440)])
+        for choice in ("fp32", "int8")
+    )
+    assert variant == pytest.approx(1.0005 * plain)
+
+
+def test_what_is_asked_for_and_not_there_fails(path: Path) -> None:
+    tiny_bundle.add_variant(path, "int8", cpu_speed=1.7)
+    with pytest.raises(
+        BundleError, match=r"precision fp16 is asked for, but bundle tiny-0 .* it has fp32, int8"
+    ):
+        chosen(path, "fp16")
+
+
+def test_what_is_asked_for_and_wrong_here_fails(path: Path) -> None:
+    tiny_bundle.add_variant(path, "int8", cpu_speed=1.7, gain=1.01)
+    with pytest.raises(BundleError, match=r"answer of encoder\.int8\.onnx .* deviates by 0\.01"):
+        chosen(path, "int8")

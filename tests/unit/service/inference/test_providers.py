@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synth
+
+from service.bundle.files import load_bundle
+from service.errors import DeviceError
+from service.inference.encoder import Encoder
+from service.inference.providers import (
+    CPU_PROVIDER,
+    CUDA_PROVIDER,
+    TENSORRT_PROVIDER,
+    bucket,
+    check_started,
+    choose_providers,
+    make_caches,
+)
+
+WITHOUT = [CPU_PROVIDER]
+WITH_CUDA = [CUDA_PROVIDER, CPU_PROVIDER]
+WITH_ALL = [TENSORRT_PROVIDER, CUDA_PROVIDER, CPU_PROVIDER]
+
+
+@pytest.mark.parametrize(
+    ("device", "available", "chosen"),
+    [
+        ("cpu", WITH_ALL, [CPU_PROVIDER]),
+        ("auto", WITHOUT, [CPU_PROVIDER]),
+        ("auto", WITH_CUDA, [CUDA_PROVIDER, CPU_PROVIDER]),
+        # Building its engines takes minutes, so TensorRT is not taken unasked.
+        ("auto", WITH_ALL, [CUDA_PROVIDER, CPU_PROVIDER]),
+        ("cuda", WITH_ALL, [CUDA_PROVIDER, CPU_PROVIDER]),
+        ("tensorrt", WITH_ALL, [TENSORRT_PROVIDER, CUDA_PROVIDER, CPU_PROVIDER]),
+        ("tensorrt", [TENSORRT_PROVIDER, CPU_PROVIDER], [TENSORRT_PROVIDER, CPU_PROVIDER]),
+    ],
+)
+def test_providers_are_chosen_by_device_and_by_what_there_is(
+    device: str, available: list[str], chosen: list[str]
+) -> None:
+    assert [name for name, _ in choose_providers(device, available)] == chosen
+
+
+@pytest.mark.parametrize(
+    ("device", "available", "name"),
+    [("cuda", WITHOUT, "CUDA"), ("tensorrt", WITHOUT, "TensorRT"), ("tensorrt", WITH_CUDA, "Tens")],
+)
+def test_what_is_demanded_and_missing_is_said(device: str, available: list[str], name: str) -> None:
+    with pytest.raises(DeviceError, match=f"device {device} is demanded.* has no {name}"):
+        choose_providers(device, available)
+
+
+def test_engines_are_kept_in_the_cache_of_the_user(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    providers = choose_providers("tensorrt", WITH_ALL)
+    folder = tmp_path / "minuend" / "tensorrt"
+    assert providers[0][1]["trt_engine_cache_path"] == str(folder)
+    make_caches(choose_providers("auto", WITH_ALL))
+    assert not list(tmp_path.iterdir())
+    make_caches(providers)
+    assert folder.is_dir()
+
+
+def test_a_provider_that_did_not_start_is_an_error_only_where_demanded() -> None:
+    for device in ("auto", "cpu"):
+        check_started(device, CPU_PROVIDER)
+    check_started("cuda", CUDA_PROVIDER)
+    for device in ("cuda", "tensorrt"):
+        with pytest.raises(DeviceError, match="no GPU could be used"):
+            check_started(device, CPU_PROVIDER)
+
+
+def test_there_are_few_buckets_and_they_add_at_most_a_quarter() -> None:
+    lengths = range(1, 60 * 16_000, 97)
+    buckets = [bucket(n) for n in lengths]
+    assert all(found >= n for n, found in zip(lengths, buckets, strict=True))
+    assert all(found <= 1.25 * n for n, found in zip(lengths, buckets, strict=True) if n > 16_384)
+    assert len(set(buckets)) < 30
+    assert [bucket(found) for found in buckets] == buckets
+
+
+@dataclass
+class OnGpu:
+    """A session that says it runs on a GPU, and remembers the shapes of the batches."""
+
+    session: object
+    shapes: list[tuple[int, ...]]
+    provider: str = CUDA_PROVIDER
+
+    def run(self, inputs: dict[str, np.ndarray], outputs: list[str]) -> list[np.ndarray]:
+        self.shapes.append(inputs["waveform"].shape)
+        values: list[np.ndarray] = self.session.run(inputs, outputs)  # type: ignore[attr-defined]  # a Session
+        return values
+
+
+def test_batches_come_in_buckets_on_a_gpu_and_give_the_same(tiny_bundle_path: Path) -> None:
+    bundle = load_bundle(tiny_bundle_path)
+    plain = Encoder.open(bundle, device="cpu", threads=1)
+    on_gpu = OnGpu(plain._session, [])
+    encoder = Encoder(on_gpu, bundle)  # type: ignore[arg-type]  # stands for a Session
+    clips = [synth.noise(i, duration) for i, duration in enumerate((0.3, 2.03, 33.0))]
+    np.testing.assert_allclose(encoder.embed(clips), plain.embed(clips), rtol=1e-5, atol=1e-5)
+    assert {samples for _, samples in on_gpu.shapes} == {
+        bucket(samples) for _, samples in on_gpu.shapes
+    }

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import io
+import tarfile
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_library import make_clip, make_embedding, open_library, stored_files
+
+from service.difference import centre
+from service.errors import BackupError
+from service.library.backup import back_up, restore
+from service.library.library import Library
+
+N_CLIPS = 8
+
+
+def fill(library: Library) -> None:
+    library.put_many([make_clip(f"c{i}", i, metadata={"n": i}) for i in range(N_CLIPS)])
+    library.put(make_clip("vector", 99, stored=False))
+    library.put(make_clip("long", 98, stored=False, n_windows=5))
+    library.delete("c3")
+
+
+def answers(library: Library) -> list[list[tuple[str, float, float | None]]]:
+    """Search with every embedding and return ids, scores and places."""
+    mean = np.linspace(1.0, 3.0, 16, dtype=np.float32)
+    queries = [centre(make_embedding(i), mean) for i in range(N_CLIPS)]
+    return [
+        [(hit.record.id, hit.score, hit.start_s) for hit in library.search(q, 9, every_window=True)]
+        for q in queries
+    ]
+
+
+@pytest.fixture
+def backup(tmp_path: Path) -> Path:
+    """Make a backup of a library that is open."""
+    library = open_library(tmp_path / "library")
+    fill(library)
+    back_up(tmp_path / "library", tmp_path / "backup.tar")
+    library.close()
+    return tmp_path / "backup.tar"
+
+
+def test_a_restored_library_answers_as_the_one_backed_up(tmp_path: Path) -> None:
+    library = open_library(tmp_path / "library")
+    fill(library)
+    summary = back_up(tmp_path / "library", tmp_path / "backup.tar")
+    told: list[int] = []
+    assert restore(tmp_path / "backup.tar", tmp_path / "new", on_bytes=told.append) == summary
+    assert sum(told) == summary.size_bytes
+    restored = open_library(tmp_path / "new", create=False)
+    assert restored.page()[0] == library.page()[0]
+    assert answers(restored) == answers(library)
+    for record in library.page()[0]:
+        if record.source == "stored":
+            whole = library.open_audio(record.id).read_bytes()
+            assert restored.open_audio(record.id).read_bytes() == whole
+    assert summary.files == N_CLIPS - 1
+
+
+def test_a_backup_leaves_nothing_behind_in_the_library(tmp_path: Path, backup: Path) -> None:
+    assert all(name.startswith("audio/") for name in stored_files(tmp_path / "library"))
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_backup_under_load_is_one_moment_of_the_library(tmp_path: Path) -> None:
+    """A writer puts clips two by two and deletes them so; a backup never sees half of a pair."""
+    library = open_library(tmp_path / "library")
+    stop = threading.Event()
+
+    def write() -> None:
+        i = 0
+        while not stop.is_set():
+            library.put_many([make_clip("left", i), make_clip("right", i + 1)])
+            library.put_many([make_clip(f"{side}{i}", i) for side in ("l", "r")])
+            i += 2
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for number in range(5):
+            back_up(tmp_path / "library", tmp_path / f"{number}.tar")
+    finally:
+        stop.set()
+        writer.join()
+    for number in range(5):
+        restore(tmp_path / f"{number}.tar", tmp_path / f"new{number}")
+        restored = open_library(tmp_path / f"new{number}", create=False)
+        ids = {record.id for record in restored.page(limit=10_000)[0]}
+        assert ("left" in ids) == ("right" in ids)
+        assert {i[1:] for i in ids if i[0] == "l"} - {"eft"} == {
+            i[1:] for i in ids if i[0] == "r"
+        } - {"ight"}
+        assert all(restored.open_audio(i).is_file() for i in ids)
+        restored.close()
+
+
+def test_a_library_is_not_restored_over_another(tmp_path: Path, backup: Path) -> None:
+    with pytest.raises(BackupError, match="holds a library"):
+        restore(backup, tmp_path / "library")
+
+
+@pytest.mark.parametrize("place", [0.02, 0.3, 0.6, 0.9])
+def test_one_changed_byte_is_noticed_and_makes_no_library(
+    tmp_path: Path, backup: Path, place: float
+) -> None:
+    content = bytearray(backup.read_bytes())
+    used = len(bytes(content).rstrip(b"\0"))
+    content[int(place * used)] ^= 1
+    backup.write_bytes(content)
+    with pytest.raises(BackupError):
+        restore(backup, tmp_path / "new")
+    assert not (tmp_path / "new" / "catalog.sqlite").exists()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.95])
+def test_a_backup_that_is_cut_short_makes_no_library_and_can_be_tried_again(
+    tmp_path: Path, backup: Path, share: float
+) -> None:
+    whole = backup.read_bytes()
+    used = len(whole.rstrip(b"\0"))
+    backup.write_bytes(whole[: int(share * used)])
+    with pytest.raises(BackupError):
+        restore(backup, tmp_path / "new")
+    assert not (tmp_path / "new" / "catalog.sqlite").exists()
+    backup.write_bytes(whole)
+    restore(backup, tmp_path / "new")
+    assert open_library(tmp_path / "new", create=False).count() == N_CLIPS + 1
+
+
+def test_a_member_that_would_leave_the_library_is_refused(tmp_path: Path, backup: Path) -> None:
+    hostile = tmp_path / "hostile.tar"
+    with tarfile.open(backup) as source, tarfile.open(hostile, "w") as target:
+        first = source.next()
+        assert first is not None
+        target.addfile(first, source.extractfile(first))
+        escape = tarfile.TarInfo("../escape")
+        escape.size = 1
+        target.addfile(escape, io.BytesIO(b"x"))
+    with pytest.raises(BackupError, match="escape"):
+        restore(hostile, tmp_path / "new")
+    assert not (tmp_path / "escape").exists()
+
+
+@pytest.mark.parametrize("damage", ["missing", "changed"])
+def test_audio_that_is_not_what_the_catalogue_says_is_not_backed_up_silently(
+    tmp_path: Path, damage: str
+) -> None:
+    library = open_library(tmp_path / "library")
+    record, _ = library.put(make_clip("a", 1))
+    assert record.path is not None
+    path = tmp_path / "library" / record.path
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(b"other bytes")
+    with pytest.raises(BackupError, match=path.name):
+        back_up(tmp_path / "library", tmp_path / "backup.tar")
+    assert not (tmp_path / "backup.tar").exists()
+
+
+def test_no_library_is_no_backup(tmp_path: Path) -> None:
+    with pytest.raises(BackupError, match="is no library"):
+        back_up(tmp_path, tmp_path / "backup.tar")

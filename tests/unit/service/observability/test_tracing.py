@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+import service_client
+import synth
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.api.middleware.telemetry import Telemetry
+from service.observability.metrics import Metrics
+from service.observability.tracing import Tracing
+
+TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
+PARENT_ID = "b7ad6b7169203331"
+
+
+async def two_phases(scope: Scope, receive: Receive, send: Send) -> None:
+    timings = Request(scope).state.timings
+    for name in ("decode", "encode", "decode"):
+        with timings.measure(name):
+            pass
+    await PlainTextResponse("fine")(scope, receive, send)
+
+
+async def broken(scope: Scope, receive: Receive, send: Send) -> None:
+    raise OSError("a detail")
+
+
+def trace(app: ASGIApp, path: str = "/some/path", **headers: str) -> tuple[ReadableSpan, ...]:
+    """Return the spans of one request, in the order in which they ended."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    traced = Telemetry(app, metrics=Metrics(), provenance=dict, tracing=Tracing(provider))
+
+    async def run() -> None:
+        transport = httpx.ASGITransport(traced)
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+            await client.get(f"{path}?secret=1", headers=headers)
+
+    anyio.run(run)
+    return exporter.get_finished_spans()
+
+
+def test_phases_are_children_of_the_request() -> None:
+    decode, encode, request = trace(two_phases)
+
+    assert request.kind is SpanKind.SERVER
+    assert request.parent is None
+    assert request.context is not None
+    for child in (decode, encode):
+        assert child.parent is not None
+        assert child.parent.span_id == request.context.span_id
+    assert (decode.name, encode.name) == ("decode", "encode")
+
+
+def test_spans_lie_within_one_another_and_repeated_phases_are_one() -> None:
+    decode, encode, request = trace(two_phases)
+
+    times = [(span.start_time or 0, span.end_time or 0) for span in (decode, encode, request)]
+    (decode_start, decode_end), (encode_start, encode_end), (start, end) = times
+    assert start <= end
+    assert decode_start <= encode_start <= encode_end <= decode_end
+    assert decode.attributes is not None
+    busy_s = decode.attributes["minuend.busy_s"]
+    assert isinstance(busy_s, float)
+    # Two readings of a clock of nanoseconds; the span holds the encoding as well.
+    assert 0 < busy_s <= (decode_end - decode_start) / 1e9 + 1e-6
+
+
+def test_a_request_tells_what_was_asked_and_answered_but_no_query() -> None:
+    *_, request = trace(two_phases, **{"x-request-id": "abc"})
+
+    assert dict(request.attributes or {}) == {
+        "http.request.method": "GET",
+        "url.path": "/some/path",
+        "minuend.request_id": "abc",
+        "http.response.status_code": 200,
+    }
+    assert request.status.status_code is StatusCode.UNSET
+
+
+def test_a_trace_that_came_with_the_request_is_gone_on_with() -> None:
+    *_, request = trace(two_phases, traceparent=f"00-{TRACE_ID}-{PARENT_ID}-01")
+
+    assert request.context is not None
+    assert request.parent is not None
+    assert f"{request.context.trace_id:032x}" == TRACE_ID
+    assert f"{request.parent.span_id:016x}" == PARENT_ID
+
+
+def test_a_traceparent_that_makes_no_sense_is_passed_over() -> None:
+    *_, request = trace(two_phases, traceparent="00-nonsense")
+
+    assert request.parent is None
+
+
+def test_a_fault_of_the_service_is_marked_and_its_text_stays_here() -> None:
+    (request,) = trace(broken)
+
+    assert request.status.status_code is StatusCode.ERROR
+    assert "a detail" not in request.to_json()
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+def test_probes_are_not_traced(path: str) -> None:
+    assert trace(two_phases, path) == ()
+
+
+@contextmanager
+def collecting() -> Iterator[tuple[str, list[ExportTraceServiceRequest]]]:
+    """Give the address of a collector of traces, and what it was sent."""
+    received: list[ExportTraceServiceRequest] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            assert self.path == "/v1/traces"
+            body = self.rfile.read(int(self.headers["content-length"]))
+            received.append(ExportTraceServiceRequest.FromString(body))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Collector) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", received
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_traces_reach_the_collector_that_the_environment_names(
+    tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with collecting() as (address, received):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
+        with service_client.serving(tiny_bundle_path, tmp_path) as client:
+            answer = client.post("/search", files={"audio": synth.encode(synth.tone(440))})
+
+    assert answer.status_code == 200
+    (resource,) = [spans for export in received for spans in export.resource_spans]
+    named = {it.key: it.value.string_value for it in resource.resource.attributes}
+    spans = {span.name: span for scope in resource.scope_spans for span in scope.spans}
+    assert named["service.name"] == "minuend"
+    assert spans.keys() >= {"POST /search", "decode", "encode", "search"}
+    request = spans.pop("POST /search")
+    assert {span.parent_span_id for span in spans.values()} == {request.span_id}

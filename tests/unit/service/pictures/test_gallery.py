@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import numpy as np
+import pytest
+import synth
+from tiny_library import make_embedding, open_library
+
+from service.audio.decoding import AudioLimits
+from service.clips import ClipRecord, NewClip, StoredAudio
+from service.concurrency.timings import RequestTimings
+from service.errors import AudioTooLongError, ClipAudioMissingError, OverloadError
+from service.library.library import Library
+from service.pictures import gallery
+from service.pictures.gallery import Gallery, name_of
+from service.pictures.png import to_png
+from service.pictures.spectrogram import draw
+
+SAMPLES = synth.chirp(300, 5000, 1.5)
+WAV = synth.encode(SAMPLES, subtype="FLOAT")
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    library = open_library(tmp_path)
+    yield library
+    library.close()
+
+
+def open_gallery(library: Library, *, max_waiting: int = 8, max_seconds: float = 60) -> Gallery:
+    limits = AudioLimits(max_seconds=max_seconds)
+    return Gallery(library, sample_rate=16_000, limits=limits, max_waiting=max_waiting)
+
+
+def store(library: Library, content: bytes, clip_id: str = "a") -> ClipRecord:
+    audio = StoredAudio(io.BytesIO(content), hashlib.sha256(content).hexdigest(), ".wav")
+    record, _ = library.put(NewClip(id=clip_id, embedding=make_embedding(0), audio=audio))
+    return record
+
+
+def test_a_clip_and_its_file_have_the_same_picture(library: Library) -> None:
+    pictures = open_gallery(library)
+
+    of_clip = pictures.of_clip(store(library, WAV), 120, RequestTimings())
+    of_file = pictures.of_file(io.BytesIO(WAV), 120, RequestTimings())
+
+    assert of_clip.spectrogram == of_file.spectrogram
+    assert of_clip.spectrogram == to_png(draw(SAMPLES, sample_rate=16_000, columns=120))
+    assert np.array_equal(of_clip.maxima, of_file.maxima)
+    assert of_clip.maxima.max() == SAMPLES.max()
+    assert of_clip.duration_s == of_file.duration_s == 1.5
+
+
+def test_a_picture_is_drawn_once(library: Library) -> None:
+    pictures, record = open_gallery(library), store(library, WAV)
+    first = pictures.of_clip(record, 120, RequestTimings())
+    library.open_audio("a").unlink()
+
+    assert pictures.of_clip(record, 120, RequestTimings()) is first
+    with pytest.raises(ClipAudioMissingError):
+        pictures.of_clip(record, 121, RequestTimings())
+
+
+def test_only_the_latest_pictures_are_kept(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gallery, "CACHE_PICTURES", 2)
+    pictures, record = open_gallery(library), store(library, WAV)
+    first, second = (pictures.of_clip(record, columns, RequestTimings()) for columns in (20, 21))
+    assert pictures.of_clip(record, 20, RequestTimings()) is first
+
+    pictures.of_clip(record, 22, RequestTimings())
+
+    assert pictures.of_clip(record, 20, RequestTimings()) is first
+    assert pictures.of_clip(record, 21, RequestTimings()) is not second
+
+
+def test_another_sound_under_the_same_id_has_another_name(library: Library) -> None:
+    before = name_of(store(library, WAV), 100)
+
+    assert name_of(store(library, synth.encode(synth.noise(0))), 100) != before
+    assert name_of(store(library, WAV), 101) != before
+    assert name_of(store(library, WAV), 100) == before
+
+
+def test_limits_of_audio_hold_for_pictures(library: Library) -> None:
+    with pytest.raises(AudioTooLongError):
+        open_gallery(library, max_seconds=1).of_file(io.BytesIO(WAV), 100, RequestTimings())
+
+
+def test_a_clip_without_audio_has_no_picture(library: Library) -> None:
+    record, _ = library.put(NewClip(id="vector", embedding=make_embedding(0)))
+
+    with pytest.raises(ClipAudioMissingError):
+        open_gallery(library).of_clip(record, 100, RequestTimings())
+
+
+def test_one_is_drawn_at_a_time_and_too_many_are_refused(library: Library) -> None:
+    refused: list[OverloadError] = []
+    at_work = most = 0
+
+    async def run() -> None:
+        pictures = open_gallery(library, max_waiting=2)
+        gate, begun = anyio.Event(), anyio.Event()
+
+        def work() -> None:
+            nonlocal at_work, most
+            at_work += 1
+            most = max(most, at_work)
+            anyio.from_thread.run_sync(begun.set)
+            anyio.from_thread.run(gate.wait)
+            at_work -= 1
+
+        async def ask() -> None:
+            try:
+                await pictures.work(work)
+            except OverloadError as error:
+                refused.append(error)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            await begun.wait()
+            for _ in range(4):
+                tasks.start_soon(ask)
+            await anyio.wait_all_tasks_blocked()
+            gate.set()
+
+    anyio.run(run)
+
+    assert len(refused) == 2
+    assert most == 1

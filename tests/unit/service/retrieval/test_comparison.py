@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_change
+
+from service.bundle.files import load_bundle
+from service.clips import Windows
+from service.inference.embedding_space import CentredSpace
+from service.inference.phrases import TextBank
+from service.retrieval.change_detector import ChangeDetector
+from service.retrieval.comparison import Comparer
+from service.retrieval.inputs import EmbeddedInput
+
+DIM = 8
+MEAN = np.full(DIM, 0.5, np.float32)
+LABELS = ("first", "second", "third")
+
+
+@pytest.fixture
+def comparer(tiny_bundle_path: Path) -> Comparer:
+    bank = TextBank(
+        [(f"a {name} sound", name) for name in LABELS], np.eye(3, DIM, dtype=np.float32)
+    )
+    return Comparer(MEAN, CentredSpace("f" * 64, MEAN), bank=bank, detector=None)
+
+
+def embeddings(n: int, seed: int = 0) -> np.ndarray:
+    drawn: np.ndarray = np.random.default_rng(seed).uniform(0, 2, (n, DIM)).astype(np.float32)
+    return drawn
+
+
+def windows(rows: np.ndarray) -> Windows:
+    starts_s = 0.5 * np.arange(len(rows))
+    return Windows(rows.mean(axis=0), rows, starts_s, starts_s + 1.0)
+
+
+def test_the_mean_of_the_references_is_subtracted(comparer: Comparer) -> None:
+    mixture, *references = embeddings(4)
+
+    found = comparer.compare(
+        EmbeddedInput(mixture),
+        [EmbeddedInput(each) for each in references],
+        weight=1.0,
+        n_phrases=0,
+    )
+
+    expected = mixture - np.mean(references, axis=0)
+    np.testing.assert_allclose(found.embedding, expected, atol=1e-6)
+    assert found.spread is not None
+    assert found.spread > 0
+    assert (found.level_difference_db, found.changed, found.curve) == (None, None, None)
+
+
+def test_as_many_references_as_one_are_that_one(comparer: Comparer) -> None:
+    mixture, reference = embeddings(2)
+
+    once = comparer.compare(
+        EmbeddedInput(mixture), [EmbeddedInput(reference)], weight=0.5, n_phrases=3
+    )
+    thrice = comparer.compare(
+        EmbeddedInput(mixture), [EmbeddedInput(reference)] * 3, weight=0.5, n_phrases=3
+    )
+
+    assert np.array_equal(once.embedding, thrice.embedding)
+    assert once.phrases == thrice.phrases
+    assert (once.spread, thrice.spread) == (None, 0.0)
+
+
+@pytest.mark.parametrize("n_references", [1, 3])
+def test_what_is_equal_did_not_change(comparer: Comparer, n_references: int) -> None:
+    (sound,) = embeddings(1)
+    heard = EmbeddedInput(sound, 0.25, windows(embeddings(3)))
+
+    found = comparer.compare(heard, [heard] * n_references, weight=0.5, n_phrases=3)
+
+    assert not found.embedding.any()
+    assert (found.relative_norm, found.cosine, found.phrases) == (0.0, 1.0, [])
+    assert found.level_difference_db == 0
+    assert found.curve is not None
+    assert [place.point.relative_norm for place in found.curve] == [0.0] * 3
+
+
+def test_the_level_is_told_only_where_all_levels_are_known(comparer: Comparer) -> None:
+    mixture, reference = embeddings(2)
+    heard = EmbeddedInput(mixture, 0.4)
+
+    def level(*references: EmbeddedInput) -> float | None:
+        told = comparer.compare(heard, references, weight=0.5, n_phrases=0)
+        return told.level_difference_db
+
+    assert level(EmbeddedInput(reference, 0.04)) == pytest.approx(10)
+    assert level(EmbeddedInput(reference, 0.04), EmbeddedInput(reference)) is None
+
+
+def test_peaks_of_the_curve_have_words_of_what_was_added_there(comparer: Comparer) -> None:
+    quiet = np.full((6, DIM), 1.0, np.float32)
+    mixed = quiet.copy()
+    mixed[2, 1] += 5
+    mixed[4, 0] += 9
+    reference = EmbeddedInput(quiet[0], windows=windows(quiet))
+
+    found = comparer.compare(
+        EmbeddedInput(mixed.mean(axis=0), windows=windows(mixed)),
+        [reference],
+        weight=1.0,
+        n_phrases=1,
+    )
+
+    assert found.curve is not None
+    words = [[phrase.label for phrase in place.phrases] for place in found.curve]
+    assert words == [[], [], ["second"], [], ["first"], []]
+    assert [place.body()["start_s"] for place in found.curve] == [0, 0.5, 1, 1.5, 2, 2.5]
+
+
+def test_a_bundle_with_a_detector_tells_whether_something_was_added(
+    tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    bundle = load_bundle(tiny_change.copy_with_detector(tiny_bundle_path, tmp_path / "b"))
+    detector = ChangeDetector.open(bundle)
+    space = CentredSpace(bundle.manifest.encoder.fingerprint, bundle.mean)
+    comparer = Comparer(bundle.mean, space, bank=None, detector=detector)
+    mixture, reference = embeddings(2)
+
+    found = comparer.compare(
+        EmbeddedInput(mixture), [EmbeddedInput(reference)], weight=1.0, n_phrases=0
+    )
+
+    assert detector is not None
+    assert found.changed == detector.decide(mixture, [reference])
+    assert set(found.body()["changed"]) == {"changed", "score", "threshold", "false_alarm_rate"}

@@ -1,0 +1,179 @@
+"""Searches in the space of towers against brute force in float64."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synth
+import tiny_bundle
+import tiny_towers
+
+from service.bundle.files import load_bundle
+from service.catalog.filters import parse_filter
+from service.clips import NewClip
+from service.concurrency.timings import RequestTimings
+from service.errors import KOutOfRangeError, QueryIncompleteError
+from service.observability.metrics import Metrics
+from service.retrieval.inputs import ClipInput, EmbeddingInput, FileInput
+from service.retrieval.query import Modifier
+from service.retrieval.searcher import RankingOptions, SearchResult
+from service.services import Services
+from service.settings import Settings
+
+N_CLIPS = 200
+TEXTS = ("low", "a high without noise", "louder", "more clicks")
+MEAN_REFERENCE_WEIGHT = 0.5
+
+
+@pytest.fixture(scope="module")
+def services(
+    towers_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Services]:
+    """A service on towers whose library holds many made-up embeddings."""
+    library = tmp_path_factory.mktemp("towers") / "library"
+    services = Services.open(
+        Settings(bundle=towers_bundle_path, library=library, threads=1), Metrics()
+    )
+    services.library.put_many(
+        [
+            NewClip(id=f"c{n}", embedding=embedding, metadata={"n": n})
+            for n, embedding in enumerate(embeddings())
+        ]
+    )
+    yield services
+    services.close()
+
+
+def embeddings() -> np.ndarray:
+    """Return embeddings that half precision holds exactly."""
+    drawn = np.random.default_rng(0).gamma(1.0, 2.0, (N_CLIPS, 8))
+    return drawn.astype(np.float16).astype(np.float32)
+
+
+def unit64(vectors: np.ndarray) -> np.ndarray:
+    """Bring to length 1 in float64."""
+    wide = vectors.astype(np.float64)
+    return wide / np.linalg.norm(wide, axis=-1, keepdims=True)
+
+
+def assert_ranked(answer: SearchResult, query: np.ndarray, bundle: Path, among: list[int]) -> None:
+    """Hold hits to the naive ranking of clips by their inner products."""
+    items = unit64(tiny_towers.place(bundle, embeddings()))
+    scores = items @ unit64(query)
+    ranked = sorted(among, key=lambda n: -scores[n])[: len(answer.hits)]
+    assert [hit.hit.record.id for hit in answer.hits] == [f"c{n}" for n in ranked]
+    for hit, n in zip(answer.hits, ranked, strict=True):
+        assert hit.hit.score == pytest.approx(scores[n], abs=1e-5)
+        assert sum(hit.contributions.values()) == pytest.approx(hit.hit.score, abs=1e-4)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("strength", [0.3, 1.0, 4.0])
+def test_a_sound_and_a_text_rank_as_their_sum_does(
+    services: Services, towers_bundle_path: Path, text: str, strength: float
+) -> None:
+    answer = services.searcher.search(
+        ClipInput("c7"),
+        None,
+        RankingOptions(k=50),
+        RequestTimings(),
+        modifier=Modifier(text, strength),
+    )
+
+    audio = tiny_towers.place(towers_bundle_path, embeddings()[7:8])[0]
+    query = audio + strength * tiny_towers.read(towers_bundle_path, text)
+    others = [n for n in range(N_CLIPS) if n != 7]
+    assert_ranked(answer, query, towers_bundle_path, others)
+    assert len(answer.hits) == 50
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_text_alone_ranks_by_its_vector(
+    services: Services, towers_bundle_path: Path, text: str
+) -> None:
+    answer = services.searcher.search(
+        None, None, RankingOptions(k=30), RequestTimings(), modifier=Modifier(text, 0.2)
+    )
+
+    query = tiny_towers.read(towers_bundle_path, text)
+    assert_ranked(answer, query, towers_bundle_path, list(range(N_CLIPS)))
+
+
+@pytest.mark.parametrize("weight", [None, 0.0, 1.0])
+def test_a_sound_less_another_and_a_text_rank_as_the_remainder_and_the_text_do(
+    services: Services, towers_bundle_path: Path, weight: float | None
+) -> None:
+    ranking = RankingOptions(
+        k=20, reference_weight=weight, filter=parse_filter({"n": {"gte": 100}})
+    )
+    mixture, reference = embeddings()[3], embeddings()[4]
+
+    answer = services.searcher.search(
+        EmbeddingInput(mixture),
+        EmbeddingInput(reference),
+        ranking,
+        RequestTimings(),
+        modifier=Modifier("low"),
+    )
+
+    taken = MEAN_REFERENCE_WEIGHT if weight is None else weight
+    kept = mixture - taken * (reference - load_bundle(towers_bundle_path).mean)
+    audio = tiny_towers.place(towers_bundle_path, kept[np.newaxis].astype(np.float32))[0]
+    query = audio + tiny_towers.read(towers_bundle_path, "low")
+    assert_ranked(answer, query, towers_bundle_path, list(range(100, N_CLIPS)))
+    assert set(answer.hits[0].contributions) == {"difference", "modifier"}
+
+
+def test_strength_zero_gives_the_bits_of_no_text(services: Services) -> None:
+    for positive, reference in ((ClipInput("c1"), None), (ClipInput("c1"), ClipInput("c2"))):
+        plain = services.searcher.search(
+            positive, reference, RankingOptions(k=50), RequestTimings()
+        )
+        weightless = services.searcher.search(
+            positive,
+            reference,
+            RankingOptions(k=50),
+            RequestTimings(),
+            modifier=Modifier("low " * 99, 0),
+        )
+
+        assert weightless == plain
+
+
+def test_a_sound_finds_itself_and_a_difference_ranks_as_its_search(services: Services) -> None:
+    content = io.BytesIO(synth.encode(tiny_bundle.SOUNDS["low"] + tiny_bundle.SOUNDS["noise"]))
+    found = services.searcher.difference(
+        FileInput(content), [ClipInput("c9")], RankingOptions(k=9), RequestTimings()
+    )
+    searched = services.searcher.search(
+        FileInput(content), ClipInput("c9"), RankingOptions(k=9), RequestTimings()
+    )
+    (first,) = services.searcher.search(
+        EmbeddingInput(embeddings()[5]), None, RankingOptions(k=1), RequestTimings()
+    ).hits
+
+    assert searched.hits == found.hits
+    assert (first.hit.record.id, first.hit.score) == ("c5", pytest.approx(1, abs=1e-5))
+
+
+def test_what_has_no_positive_term_is_refused_before_anything_is_decoded(
+    services: Services,
+) -> None:
+    undecodable = FileInput(io.BytesIO(b"words"))
+
+    def search(**options: object) -> None:
+        ranking = RankingOptions(k=int(str(options.pop("k", 3))))
+        services.searcher.search(None, undecodable, ranking, RequestTimings(), **options)
+
+    with pytest.raises(KOutOfRangeError):
+        search(k=0, modifier=Modifier("low"))
+    with pytest.raises(QueryIncompleteError, match="subtracted from a sound"):
+        search(modifier=Modifier("low"))
+    with pytest.raises(QueryIncompleteError, match="a search needs a sound"):
+        services.searcher.search(
+            None, None, RankingOptions(k=3), RequestTimings(), modifier=Modifier("", 1)
+        )

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.data.manifest import SourceClip
+from training.data.sampler import CropSampler
+from training.data.store import FULL_SCALE, ClipStore
+from training.model.model import CROP_SAMPLES
+
+
+def store_of(clips: Sequence[np.ndarray]) -> ClipStore:
+    """A store in memory."""
+    lengths = np.array([clip.size for clip in clips])
+    return ClipStore(
+        [SourceClip(Path(), f"{i}.wav") for i in range(len(clips))],
+        np.concatenate(clips).astype(np.int16),
+        np.cumsum(lengths) - lengths,
+        lengths,
+    )
+
+
+def constants(n: int) -> ClipStore:
+    """Clips that are recognised by their value: 1, 2, 3 ..."""
+    return store_of([np.full(100, i + 1) for i in range(n)])
+
+
+def heard(batch: np.ndarray) -> list[int]:
+    values: list[int] = np.rint(batch[:, 0] * FULL_SCALE).astype(int).tolist()
+    return values
+
+
+def epoch(sampler: CropSampler, number: int) -> list[int]:
+    steps = range(number * sampler.steps_per_epoch, (number + 1) * sampler.steps_per_epoch)
+    return [clip for step in steps for clip in heard(sampler.batch(step))]
+
+
+def test_every_clip_is_heard_once_an_epoch_in_a_new_order() -> None:
+    sampler = CropSampler(constants(10), batch_size=4, seed=3)
+    orders = [epoch(sampler, number) for number in range(3)]
+    for order in orders:
+        assert sorted(order) == list(range(1, 11))
+    assert len({tuple(order) for order in orders}) == 3
+
+
+def test_a_batch_is_a_function_of_seed_and_step() -> None:
+    clips = store_of([np.arange(CROP_SAMPLES + 500)] * 6)
+    sampler, same = (CropSampler(clips, batch_size=3, seed=5) for _ in range(2))
+    expected = [sampler.batch(step) for step in range(6)]
+    for step in reversed(range(6)):
+        assert np.array_equal(same.batch(step), expected[step])
+    other = CropSampler(clips, batch_size=3, seed=6)
+    assert not np.array_equal(other.batch(0), expected[0])
+
+
+def test_by_length_a_clip_is_heard_as_often_as_crops_fit_into_it() -> None:
+    lengths = [1, CROP_SAMPLES - 1, CROP_SAMPLES, 2 * CROP_SAMPLES - 1, 5 * CROP_SAMPLES]
+    store = store_of([np.full(n, i + 1) for i, n in enumerate(lengths)])
+    sampler = CropSampler(store, batch_size=2, seed=3, crops="by_length")
+
+    orders = [epoch(sampler, number) for number in range(2)]
+
+    assert sampler.steps_per_epoch == 4  # of the 9 crops the last, alone, is left out
+    for order in orders:
+        heard_of = np.bincount(order, minlength=6)[1:]
+        assert (heard_of <= [1, 1, 1, 1, 5]).all()
+        assert heard_of.sum() == 8
+    assert orders[0] != orders[1]
+
+
+@pytest.mark.parametrize(
+    ("clips", "batch_size", "world_size", "sizes"),
+    [
+        (10, 4, 1, [4, 4, 2]),
+        (9, 4, 1, [4, 4]),
+        (8, 4, 1, [4, 4]),
+        (3, 4, 1, [3]),
+        (15, 8, 2, [4, 3]),
+        (11, 8, 2, [4]),
+        (12, 8, 2, [4, 2]),
+    ],
+)
+def test_a_last_batch_of_fewer_than_two_a_process_is_left_out(
+    clips: int, batch_size: int, world_size: int, sizes: list[int]
+) -> None:
+    for rank in range(world_size):
+        sampler = CropSampler(constants(clips), batch_size, 0, rank, world_size)
+        assert sampler.steps_per_epoch == len(sizes)
+        assert [len(sampler.batch(step)) for step in range(len(sizes))] == sizes
+
+
+def test_processes_share_each_batch_without_overlap() -> None:
+    store = constants(24)
+    samplers = [CropSampler(store, 8, seed=1, rank=rank, world_size=4) for rank in range(4)]
+    alone = CropSampler(store, 8, seed=1)
+    for step in range(6):
+        shares = [heard(sampler.batch(step)) for sampler in samplers]
+        assert [len(share) for share in shares] == [2, 2, 2, 2]
+        assert [clip for share in shares for clip in share] == heard(alone.batch(step))
+
+
+def test_processes_cut_their_crops_at_places_of_their_own() -> None:
+    ramp = np.arange(30_000)
+    store = store_of([ramp] * 4)
+    first, second = (CropSampler(store, 4, 0, rank, 2).batch(0)[:, 0] for rank in range(2))
+    assert not set(first.tolist()) & set(second.tolist())
+
+
+def test_a_crop_lies_inside_its_clip_and_reaches_both_ends() -> None:
+    """Clips of a crop and two samples more: there are three places, all of them drawn."""
+    ramp = np.arange(CROP_SAMPLES + 2)
+    sampler = CropSampler(store_of([ramp] * 50), batch_size=50, seed=0)
+    batch = np.rint(sampler.batch(0) * FULL_SCALE).astype(int)
+    assert set(batch[:, 0].tolist()) == {0, 1, 2}
+    assert (np.diff(batch, axis=1) == 1).all()
+
+
+def test_a_short_clip_is_followed_by_zeros() -> None:
+    lengths = [1, 100, CROP_SAMPLES - 1, CROP_SAMPLES]
+    sampler = CropSampler(store_of([np.full(n, 7) for n in lengths]), batch_size=4, seed=0)
+    batch = sampler.batch(0)
+    assert batch.dtype == np.float32
+    assert batch.shape == (4, CROP_SAMPLES)
+    assert sorted(np.count_nonzero(batch, axis=1).tolist()) == lengths
+    for crop in batch:
+        n = np.count_nonzero(crop)
+        assert (crop[:n] == np.float32(7 / FULL_SCALE)).all()
+        assert not crop[n:].any()

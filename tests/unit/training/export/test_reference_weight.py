@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synth
+
+from service.inference.encoder import Encoder
+from training.data.manifest import SourceClip
+from training.data.store import FULL_SCALE, ClipStore
+from training.export.reference_weight import choose_reference_weight, draw_pairs, mix, rank_of_added
+
+
+class PowerEncoder(Encoder):
+    """Takes the mean power spectrum in 40 bands: linear in power, so mixtures add up."""
+
+    def __init__(self) -> None:
+        """Needs no bundle."""
+
+    def embed(self, clips: Sequence[np.ndarray]) -> np.ndarray:
+        powers = [np.abs(np.fft.rfft(clip[:16_000].astype(np.float64))) ** 2 for clip in clips]
+        return np.stack([power[:8000].reshape(40, 200).mean(axis=1) for power in powers])
+
+
+def sounds(n: int) -> ClipStore:
+    """Noise in three neighbouring bands each, one second; neighbours share two of them."""
+    random, clips = np.random.default_rng(0), []
+    for i in range(n):
+        spectrum = np.zeros(8001, np.complex128)
+        for band, level in ((i, 1.0), (i + 1, 1.4), (i + 2, 1.0)):
+            phase = random.uniform(0, 2 * np.pi, 200)
+            spectrum[200 * band : 200 * (band + 1)] = level * np.exp(1j * phase)
+        clips.append(np.fft.irfft(spectrum))
+    samples = np.rint(np.concatenate(clips) * FULL_SCALE * 10).astype(np.int16)
+    names = [SourceClip(Path(), f"{i}.wav") for i in range(n)]
+    return ClipStore(names, samples, np.arange(n) * 16_000, np.full(n, 16_000))
+
+
+def test_every_clip_is_added_to_others_and_never_to_itself() -> None:
+    added, references = draw_pairs(7, seed=0)
+    assert (added != references).all()
+    assert np.bincount(added).tolist() == [4] * 7
+    assert (references >= 0).all()
+    assert (references < 7).all()
+    assert np.array_equal(draw_pairs(7, seed=0)[1], references)
+    assert not np.array_equal(draw_pairs(7, seed=1)[1], references)
+
+
+@pytest.mark.parametrize("snr_db", [-10.0, 3.0])
+def test_a_sound_is_added_as_far_over_the_other_as_asked(snr_db: float) -> None:
+    a, b = synth.tone(400.0, amplitude=0.3), synth.noise(0, 1.0)
+    added = mix(a, b, snr_db) - b
+    level = 10 * np.log10(np.square(added).mean() / np.square(b).mean())
+    assert level == pytest.approx(snr_db, abs=0.01)
+
+
+def test_a_mixture_holds_both_sounds_at_equal_power() -> None:
+    a, b = synth.tone(400.0, amplitude=0.01), synth.tone(1000.0, 1.5, amplitude=0.3)
+    mixture = mix(a, b)
+    assert mixture.size == b.size
+    assert np.array_equal(mixture[a.size :], b[a.size :])
+    part = mixture[: a.size] - b[: a.size]
+    assert np.square(part).mean() == pytest.approx(np.square(b).mean(), rel=1e-3)
+    assert np.corrcoef(part, a)[0, 1] == pytest.approx(1, abs=1e-6)
+
+
+def test_silence_adds_nothing_to_a_mixture() -> None:
+    noise = synth.noise(0, 0.5)
+    assert np.array_equal(mix(synth.silence(0.5), noise), noise)
+    assert not mix(noise, synth.silence(0.5)).any()
+
+
+def test_the_rank_counts_better_clips_but_not_the_one_left_out() -> None:
+    scores = np.array([[0.9, 0.5, 0.7, 0.1]] * 3)
+    ranks = rank_of_added(scores, np.array([1, 1, 0]), np.array([0, 3, 1]))
+    assert ranks.tolist() == [2.0, 3.0, 1.0]
+    assert scores[0, 0] == 0.9
+
+
+def test_an_encoder_linear_in_power_wants_the_whole_reference_taken_away() -> None:
+    """The sound between two neighbours is in their mixture as much as they are."""
+    encoder, store = PowerEncoder(), sounds(12)
+    choice = choose_reference_weight(encoder, store, np.zeros(40, np.float32), 0)
+    assert (choice.n_clips, choice.n_pairs) == (12, 48)
+    assert choice.recall_at_1[1.0] == choice.reciprocal_rank[1.0] == 1.0
+    assert choice.recall_at_1[0.0] < 1.0
+    assert choice.reciprocal_rank[choice.weight] == max(choice.reciprocal_rank.values())
+    assert set(choice.recall_at_1) == {round(0.05 * i, 2) for i in range(21)}

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import synth
+import torch
+import torchaudio
+from torch import Tensor
+
+from training.model.frontend import LogMel, mel_filters, windowed_fourier_kernel
+
+OFFSET = 1.19e-7
+# What the issue promises of float32 arithmetic: on all values, and where there is any sound.
+TOLERANCE, TOLERANCE_OF_SOUND, SOUND_POWER = 1e-3, 1e-4, 1e-4
+
+SOUNDS = {
+    "tone": synth.tone(1000.0),
+    "loud low tone": synth.tone(60.0, amplitude=1.0),
+    "quiet high tone": synth.tone(7900.0, amplitude=1e-4),
+    "sweep": synth.chirp(20.0, 8000.0),
+    "impulse": synth.impulses(1.0),
+    "impulses": synth.impulses(37.0),
+    "silence": synth.silence(),
+    "direct current": synth.silence() + 1,
+    "noise": synth.noise(0),
+    "quiet noise": synth.noise(1, amplitude=1e-5),
+    "less than a window": synth.noise(2, 0.01),
+}
+
+
+def reference(waveform: Tensor) -> Tensor:
+    """Mel power by torchaudio in float64 [mels frames]."""
+    transform = torchaudio.transforms.MelSpectrogram(
+        16_000,
+        n_fft=400,
+        hop_length=160,
+        f_min=50.0,
+        f_max=8000.0,
+        n_mels=64,
+        center=True,
+        pad_mode="constant",
+        norm="slaney",
+        mel_scale="slaney",
+        wkwargs={"dtype": torch.float64},
+    ).double()
+    power: Tensor = transform(waveform.double())
+    return power
+
+
+def slaney_filters() -> Tensor:
+    """Area-normalised triangles, linear in pitch below 1 kHz and logarithmic above."""
+
+    def to_hz(mel: float) -> float:
+        return mel * 200 / 3 if mel < 15 else 1000 * 6.4 ** ((mel - 15) / 27)
+
+    low, high = 50 * 3 / 200, 15 + 27 * math.log(8) / math.log(6.4)
+    edges = [to_hz(low + (high - low) * i / 65) for i in range(66)]
+    filters = torch.zeros(64, 201, dtype=torch.float64)
+    for mel in range(64):
+        left, centre, right = edges[mel : mel + 3]
+        for k in range(201):
+            hz = 40.0 * k
+            slope = min((hz - left) / (centre - left), (right - hz) / (right - centre))
+            filters[mel, k] = max(0.0, slope) * 2 / (right - left)
+    return filters
+
+
+@pytest.mark.parametrize("name", SOUNDS)
+def test_the_log_mel_is_that_of_torchaudio_in_float64(name: str) -> None:
+    waveform = torch.from_numpy(SOUNDS[name])
+    power = reference(waveform)
+    found = LogMel()(waveform[None])[0].double()
+    deviation = (found - (power + OFFSET).log()).abs()
+    assert deviation.max() <= TOLERANCE
+    assert (deviation[power > SOUND_POWER] <= TOLERANCE_OF_SOUND).all()
+
+
+def test_the_filters_are_slaney_triangles() -> None:
+    found, expected = mel_filters().double(), slaney_filters()
+    assert (found - expected).abs().max() < 1e-5 * expected.max()
+    assert (found.sum(dim=1) > 0).all()
+
+
+@pytest.mark.parametrize("name", SOUNDS)
+def test_it_computes_what_the_fingerprint_counts(name: str) -> None:
+    waveform = torch.from_numpy(SOUNDS[name]).double()
+    frames = torch.nn.functional.pad(waveform, (200, 200)).unfold(0, 400, 160)
+    spectrum = windowed_fourier_kernel()[:, 0] @ frames.T
+    power = mel_filters().double() @ (spectrum[:201].square() + spectrum[201:].square())
+    deviation = (LogMel()(waveform.float()[None])[0] - (power + OFFSET).log()).abs()
+    assert deviation.max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("samples", [1, 159, 160, 161, 480, 15_200, 15_201])
+def test_there_is_a_frame_every_hop_and_one_more(samples: int) -> None:
+    assert LogMel()(torch.zeros(2, samples)).shape == (2, 64, 1 + samples // 160)
+
+
+def test_a_frame_is_centred_on_its_hop() -> None:
+    waveform = torch.zeros(1, 8000)
+    waveform[0, 1600] = 1.0
+    loudness = LogMel()(waveform)[0].exp().sum(dim=0)
+    assert loudness.argmax() == 10
+    torch.testing.assert_close(loudness[9], loudness[11])
+
+
+def test_silence_is_the_logarithm_of_the_offset_everywhere() -> None:
+    expected = torch.full((1, 64, 7), math.log(OFFSET))
+    torch.testing.assert_close(LogMel()(torch.zeros(1, 960)), expected)
+
+
+def test_the_constants_are_no_part_of_the_weights() -> None:
+    assert LogMel().state_dict() == {}

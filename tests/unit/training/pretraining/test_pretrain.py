@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tiny_run
+import torch
+
+from service.bundle.files import load_bundle
+from training.errors import CheckpointError, DatasetError, DivergenceError
+from training.export.load import LoadedBundle
+from training.model.model import EmbeddingModel
+from training.pretraining import pretrain as module
+from training.pretraining.checkpoint import load_checkpoint
+from training.pretraining.metrics import read_metrics
+from training.pretraining.pretrain import PARENT_ATTRIBUTION, Source, pretrain, step_generator
+from training.pretraining.step import StepMetrics
+from training.recipe import Recipe
+
+pytestmark = pytest.mark.usefixtures("narrow")
+
+FILES = 7  # two steps an epoch: of 4 and of 3 crops
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
+    folder = tmp_path_factory.mktemp("pretrain")
+    return Source(tiny_run.write_sounds(folder / "sounds", FILES), folder / "cache")
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    return tiny_run.recipe(
+        optim={"schedule": "cosine", "warmup_steps": 1, "ema_decay": 0.6, "ema_schedule": "cosine"}
+    )
+
+
+def losses(run: Path) -> dict[float, tuple[float, float, float]]:
+    lines = read_metrics(run / "metrics.jsonl")
+    return {
+        line["step"]: (line["byol"], line["difference"], line["learning_rate"]) for line in lines
+    }
+
+
+def test_a_run_hears_every_clip_once_an_epoch_and_writes_down_what_it_did(
+    source: Source, recipe: Recipe, tmp_path: Path
+) -> None:
+    checkpoint = pretrain(recipe, source, tmp_path / "run")
+    content = load_checkpoint(checkpoint)
+    assert content["progress"] == {
+        "step": 4,
+        "samples_seen": 2 * FILES,
+        "parent": None,
+        "parent_samples": 0,
+    }
+    assert Recipe.model_validate(content["recipe"]) == recipe
+    assert content["origin"]["data"] == str(source.data.resolve())
+    assert content["origin"]["precision"] == "float32"
+    lines = read_metrics(tmp_path / "run/metrics.jsonl")
+    assert [line["step"] for line in lines] == [0, 1, 2, 3]
+    assert [line["samples"] for line in lines] == [4, 7, 11, 14]
+    assert all(0 < line["byol"] < 8 and 0 < line["difference"] < 8 for line in lines)
+    assert all(line["embedding_std"] > 0.02 for line in lines)
+    rates = [line["learning_rate"] for line in lines]
+    assert rates == pytest.approx([1e-3, 1e-3, 7.5e-4, 2.5e-4])
+    shares = [line["ema_decay"] for line in lines]
+    assert shares == pytest.approx([0.6, 0.6586, 0.8, 0.9414], abs=1e-4)
+
+
+def test_a_resumed_run_is_the_run_that_never_stopped(
+    source: Source, recipe: Recipe, tmp_path: Path
+) -> None:
+    whole = pretrain(recipe, source, tmp_path / "whole")
+    pretrain(recipe, source, tmp_path / "parts", stop_after=3)
+    parts = pretrain(recipe, source, tmp_path / "parts", resume=True)
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+    expected, found = load_checkpoint(whole), load_checkpoint(parts)
+    assert found["progress"] == expected["progress"]
+    assert found["statistics"] == expected["statistics"]
+    for network in ("online", "target"):
+        for name, value in expected[network].items():
+            assert torch.equal(found[network][name], value), name
+
+
+def test_another_seed_is_another_run(source: Source, tmp_path: Path) -> None:
+    for seed in (1, 2):
+        pretrain(tiny_run.recipe(seed=seed), source, tmp_path / str(seed), stop_after=1)
+    assert losses(tmp_path / "1") != losses(tmp_path / "2")
+
+
+def test_a_folder_that_holds_a_run_is_not_written_over(
+    source: Source, recipe: Recipe, tmp_path: Path
+) -> None:
+    (tmp_path / "checkpoint.pt").write_bytes(b"of an earlier run")
+    with pytest.raises(CheckpointError, match="holds a run; add --resume"):
+        pretrain(recipe, source, tmp_path)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == b"of an earlier run"
+
+
+def test_there_must_be_a_run_to_resume(source: Source, recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="there is no checkpoint"):
+        pretrain(recipe, source, tmp_path, resume=True)
+
+
+def test_a_run_goes_on_from_a_bundle_s_encoder_with_fresh_heads(
+    source: Source, tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = tmp_path / "bundle"
+    parent.mkdir()
+    (parent / "ATTRIBUTION.csv").write_text("path\nold.wav\n")
+    torch.manual_seed(8)
+    model = EmbeddingModel()
+    model.mean.fill_(-3.0)
+    model.std.fill_(2.0)
+    manifest = load_bundle(tiny_bundle_path).manifest
+    seen = manifest.training.model_copy(update={"samples_seen": 1000})
+    manifest = manifest.model_copy(update={"training": seen})
+    weights = {name: value.clone() for name, value in model.encoder.state_dict().items()}
+    monkeypatch.setattr(module, "load_bundle", lambda path: LoadedBundle(model, manifest))
+    still = tiny_run.recipe(optim={"learning_rate": 1e-12})
+    checkpoint = pretrain(still, source, tmp_path / "run", init=parent, stop_after=1)
+    content = load_checkpoint(checkpoint)
+    assert content["progress"] == {
+        "step": 1,
+        "samples_seen": 4,
+        "parent": manifest.encoder.fingerprint,
+        "parent_samples": 1000,
+    }
+    assert content["statistics"] == {"mean": -3.0, "std": 2.0}
+    for name, parameter in model.encoder.named_parameters():
+        torch.testing.assert_close(content["online"][f"encoder.{name}"], weights[name])
+        assert parameter.requires_grad
+    assert (tmp_path / "run" / PARENT_ATTRIBUTION).read_text() == "path\nold.wav\n"
+
+
+def test_held_out_recordings_are_not_heard(source: Source) -> None:
+    recipe = tiny_run.recipe(data={"held_out": 0.5})
+    trained, held_out = source.open(recipe)
+    names = [{clip.name for clip in part.clips} for part in (trained, held_out)]
+    assert not names[0] & names[1]
+    assert len(names[0] | names[1]) == FILES
+    assert names[1]
+
+
+def test_too_few_clips_after_holding_out_are_an_error_of_the_data(
+    source: Source, tmp_path: Path
+) -> None:
+    recipe = tiny_run.recipe(data={"held_out": 0.99})
+    with pytest.raises(DatasetError, match="held out"):
+        pretrain(recipe, source, tmp_path)
+
+
+def test_divergence_stops_the_run_and_keeps_the_last_checkpoint(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverge(*_: object, **__: object) -> StepMetrics:
+        return next(outcomes)
+
+    good = StepMetrics(3.0, 3.0, 3.0, 1.0, 0.5)
+    outcomes = iter([good, good, StepMetrics(float("nan"), 3.0, 3.0, 1.0, 0.5)])
+    monkeypatch.setattr(module, "train_step", diverge)
+    recipe = tiny_run.recipe(compute={"checkpoint_every": 2})
+    with pytest.raises(DivergenceError, match="step 2"):
+        pretrain(recipe, source, tmp_path)
+    assert load_checkpoint(tmp_path / "checkpoint.pt")["progress"]["step"] == 2
+    assert [line["step"] for line in read_metrics(tmp_path / "metrics.jsonl")] == [0, 1]
+
+
+def test_each_step_and_process_has_a_generator_of_its_own() -> None:
+    def draw(seed: int, rank: int, step: int) -> float:
+        generator = step_generator(seed, rank, step, torch.device("cpu"))
+        return float(torch.rand((), generator=generator))
+
+    places = [(seed, rank, step) for seed in range(3) for rank in range(3) for step in range(5)]
+    assert len({draw(*place) for place in places}) == len(places)
+    assert draw(1, 2, 3) == draw(1, 2, 3)

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from training.towers.evaluation.ranks import by_kind, chance, measure, rank_of_own, recalls, unit
+
+# Three items on a circle, and queries that lie nearest to the second, the second and the third.
+ITEMS = unit(np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]))
+QUERIES = unit(np.array([[1.0, 0.9], [1.0, 1.1], [0.1, 1.0]]))
+
+
+def test_ranks_of_a_case_made_by_hand() -> None:
+    # The first query's own item is the second nearest; those of the others are the nearest.
+    assert rank_of_own(QUERIES, ITEMS).tolist() == [2, 1, 1]
+
+
+def test_only_items_of_the_same_group_are_candidates_in_a_group() -> None:
+    assert rank_of_own(QUERIES, ITEMS, np.array([0, 1, 1])).tolist() == [1, 1, 1]
+    assert rank_of_own(QUERIES, ITEMS, np.array([0, 0, 1])).tolist() == [2, 1, 1]
+
+
+def test_items_that_score_alike_share_the_better_rank() -> None:
+    same = np.ones((4, 2), np.float32)
+    assert rank_of_own(same, same).tolist() == [1, 1, 1, 1]
+
+
+def test_ranks_are_the_naive_ones() -> None:
+    draw = np.random.default_rng(0)
+    queries, items = (unit(draw.normal(size=(30, 6))) for _ in range(2))
+    groups = draw.integers(0, 4, 30)
+    scores = queries @ items.T
+    for i, (rank, within) in enumerate(
+        zip(rank_of_own(queries, items), rank_of_own(queries, items, groups), strict=True)
+    ):
+        higher = [j for j in range(30) if scores[i, j] > scores[i, i]]
+        assert rank == 1 + len(higher)
+        assert within == 1 + sum(groups[j] == groups[i] for j in higher)
+
+
+def test_recall_is_the_share_of_ranks_up_to_k() -> None:
+    found = recalls(np.array([1, 2, 5, 6, 10, 11, 400, 1]))
+    assert found == {"r_at_1": 2 / 8, "r_at_5": 4 / 8, "r_at_10": 6 / 8}
+
+
+def test_a_perfect_search_finds_everything_first() -> None:
+    items = unit(np.random.default_rng(0).normal(size=(20, 8)))
+    found = measure(items, items, np.repeat([0, 1], 10))
+    assert found["r_at_1"] == found["bed_r_at_10"] == found["bed_mean_rank"] == 1
+
+
+def test_chance_is_what_random_vectors_reach() -> None:
+    beds = np.repeat(np.arange(10), 20)
+    draw = np.random.default_rng(0)
+    runs = [
+        measure(*(unit(draw.normal(size=(200, 16))) for _ in range(2)), beds) for _ in range(30)
+    ]
+    for name, expected in chance(beds).items():
+        found = float(np.mean([run[name] for run in runs]))
+        assert found == pytest.approx(expected, rel=0.25), name
+
+
+def test_recall_by_kind_counts_the_pairs_of_each() -> None:
+    kinds = {"add": np.array([0, 2]), "less": np.array([1]), "more": np.array([], np.int64)}
+    found = by_kind(np.array([1, 20, 7]), kinds)
+    assert found["add"] == {"pairs": 2, "r_at_1": 0.5, "r_at_5": 0.5, "r_at_10": 1.0}
+    assert found["less"]["r_at_10"] == 0.0
+    assert "more" not in found
+
+
+def test_zero_has_no_direction() -> None:
+    assert unit(np.zeros((1, 3))).tolist() == [[0, 0, 0]]

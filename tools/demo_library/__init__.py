@@ -1,0 +1,1 @@
+"""Renders the sounds of the demo library, which the package ships as Ogg files."""

@@ -1,0 +1,1 @@
+"""Training clips: manifests, splits, the decoded store, sampling, attribution."""

@@ -1,0 +1,64 @@
+"""Files of audio and what is known of them: a folder, or a manifest."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from service.audio.decoding import AUDIO_SUFFIXES
+from training.errors import DatasetError
+
+
+@dataclass(frozen=True, slots=True)
+class SourceClip:
+    """One file of audio.
+
+    Attributes:
+        root: The folder its name is relative to.
+        name: Path below the root, with forward slashes.
+        columns: What the manifest says of it; empty for a folder.
+    """
+
+    root: Path
+    name: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self.root / self.name
+
+    @property
+    def recording(self) -> str:
+        """The recording it was cut from: clips that share it stay on one side of a split."""
+        return self.columns.get("recording") or self.name
+
+
+def read_clips(data: Path) -> list[SourceClip]:
+    """List all clips of a folder or of a manifest in a fixed order.
+
+    Args:
+        data: A folder, searched with its sub-folders, or a CSV manifest with a column ``path``
+            relative to the manifest.
+
+    Raises:
+        DatasetError: Nothing there, or no such column.
+    """
+    return _read_manifest(data) if data.is_file() else _walk(data)
+
+
+def _walk(folder: Path) -> list[SourceClip]:
+    if not folder.is_dir():
+        raise DatasetError(f"{folder} is neither a folder nor a manifest")
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
+    return [SourceClip(folder, path.relative_to(folder).as_posix()) for path in files]
+
+
+def _read_manifest(manifest: Path) -> list[SourceClip]:
+    with manifest.open(newline="", encoding="utf-8") as lines:
+        rows = csv.DictReader(lines)
+        if "path" not in (rows.fieldnames or []):
+            raise DatasetError(f"{manifest} has no column 'path'; it has {rows.fieldnames}")
+        return [SourceClip(manifest.parent, row["path"], row) for row in rows]

@@ -1,0 +1,74 @@
+"""Crops for training: which clips and which 0.95 s of them, as a function of seed and step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int64
+
+from training.data.store import FULL_SCALE, ClipStore
+from training.model.model import CROP_SAMPLES
+from training.recipe import Crops
+
+
+@dataclass(frozen=True, slots=True)
+class CropSampler:
+    """Draws the batches of one process.
+
+    Each epoch hears the crops of every clip in a new order. A batch depends on the seed and its
+    number alone, so a run can go on from any step without a saved state.
+
+    Attributes:
+        store: The clips.
+        batch_size: Samples of a step over all processes.
+        seed: Of the run.
+        rank: Number of this process.
+        world_size: Processes that share each batch equally.
+        crops: Crops of each clip in an epoch.
+    """
+
+    store: ClipStore
+    batch_size: int
+    seed: int
+    rank: int = 0
+    world_size: int = 1
+    crops: Crops = "one"
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of an epoch; a last one of fewer than 2 samples a process is left out (A15)."""
+        whole, rest = divmod(len(self._rows()), self.batch_size)
+        return whole + (rest // self.world_size >= 2)
+
+    def batch(self, step: int) -> Float32[np.ndarray, "batch samples"]:
+        """Cut the crops of a step; clips shorter than a crop are followed by zeros.
+
+        Args:
+            step: Counted from the start of the run.
+        """
+        epoch, i = divmod(step, self.steps_per_epoch)
+        order = np.random.default_rng([self.seed, epoch]).permutation(self._rows())
+        shared = order[i * self.batch_size : (i + 1) * self.batch_size]
+        own = len(shared) // self.world_size
+        rows = shared[self.rank * own : (self.rank + 1) * own]
+        draws = np.random.default_rng([self.seed, self.rank, step, 1]).random(own)
+        return self._cut(rows, draws)
+
+    def _rows(self) -> Int64[np.ndarray, " crops"]:
+        """Name the clip of each crop of an epoch."""
+        rows = np.arange(len(self.store.clips))
+        if self.crops == "one":
+            return rows
+        return np.repeat(rows, np.maximum(self.store.lengths // CROP_SAMPLES, 1))
+
+    def _cut(
+        self, rows: Int64[np.ndarray, " batch"], draws: Float64[np.ndarray, " batch"]
+    ) -> Float32[np.ndarray, "batch samples"]:
+        lengths = self.store.lengths[rows]
+        places = np.maximum(lengths - CROP_SAMPLES, 0) + 1
+        first = (draws * places).astype(np.int64)
+        offset = first[:, None] + np.arange(CROP_SAMPLES)
+        inside = offset < lengths[:, None]
+        index = self.store.starts[rows][:, None] + np.where(inside, offset, 0)
+        return np.where(inside, self.store.samples[index], 0).astype(np.float32) / FULL_SCALE

@@ -1,0 +1,74 @@
+"""The torch model as an ONNX graph, and the gate that holds the two together."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+
+from service.inference.encoder import Encoder
+from training.errors import ExportParityError
+from training.model.frontend import HOP_LENGTH, SAMPLE_RATE
+from training.model.model import EmbeddingModel
+
+OPSET = 20
+TOLERANCE = 1e-4  # of the largest value of an embedding
+# One sample, around a hop, the shortest whole clip, the length of a crop, 1, 5, 10 and 61 seconds.
+LENGTHS = (
+    *(1, HOP_LENGTH - 1, HOP_LENGTH, HOP_LENGTH + 1, 480, 15_200),
+    *(seconds * SAMPLE_RATE for seconds in (1, 5, 10, 61)),
+)
+
+
+def write_graph(model: EmbeddingModel, path: Path) -> None:
+    """Export a model: any batch, any length, names of parameters kept, BatchNorm not folded."""
+    batch, samples = torch.export.Dim("batch"), torch.export.Dim("samples")
+    example = (torch.zeros(2, 2 * SAMPLE_RATE), torch.tensor([2 * SAMPLE_RATE, SAMPLE_RATE]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            model.eval(),
+            example,
+            dynamo=True,
+            optimize=False,
+            opset_version=OPSET,
+            input_names=["waveform", "lengths"],
+            output_names=["embedding", "sums", "maxima"],
+            dynamic_shapes=({0: batch, 1: samples}, {0: batch}),
+            verbose=False,
+        )
+    assert program is not None
+    graph = program.model_proto
+    for output in graph.graph.output[1:]:
+        output.type.tensor_type.shape.dim[1].dim_param = "partials"
+    onnx.save(graph, str(path))
+
+
+def check_parity(model: EmbeddingModel, encoder: Encoder) -> float:
+    """Compare the exported encoder with the torch model, alone and in a batch.
+
+    Returns:
+        The largest deviation found, relative to the largest value of the embedding.
+
+    Raises:
+        ExportParityError: A deviation exceeds 1e-4.
+    """
+    random = np.random.default_rng(0)
+    clips = [(0.1 * random.standard_normal(n)).astype(np.float32) for n in LENGTHS]
+    together = encoder.embed(clips)
+    worst = 0.0
+    for clip, batched in zip(clips, together, strict=True):
+        with torch.inference_mode():
+            wanted = model(torch.from_numpy(clip)[None], torch.tensor([clip.size])).embedding[0]
+        for found in (batched, encoder.embed([clip])[0]):
+            deviation = np.abs(found - wanted.numpy()).max() / wanted.abs().max().item()
+            worst = max(worst, float(deviation))
+            if not deviation <= TOLERANCE:
+                raise ExportParityError(
+                    f"the exported graph deviates from the model by {deviation:.2g} of the largest "
+                    f"value at {clip.size} samples; {TOLERANCE:g} is allowed"
+                )
+    return worst

@@ -1,0 +1,50 @@
+"""Get the torch encoder back from a bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+import onnx.numpy_helper
+import torch
+
+from service.bundle import files as bundle
+from service.bundle.manifest import BundleManifest
+from service.errors import BundleError
+from training.model.model import EmbeddingModel
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedBundle:
+    """A bundle's encoder as a torch model.
+
+    Attributes:
+        model: With the weights and the statistics of the bundle, in evaluation mode.
+        manifest: The bundle's ``bundle.json``.
+    """
+
+    model: EmbeddingModel
+    manifest: BundleManifest
+
+
+def load_bundle(path: Path) -> LoadedBundle:
+    """Load a bundle's encoder for fine-tuning, or to go on with its pre-training.
+
+    The initialisers of the exported graph carry the names of the model's parameters.
+
+    Raises:
+        BundleError: The bundle is damaged or not one, or its encoder is of another kind.
+    """
+    verified = bundle.load_bundle(path)
+    graph = onnx.load(str(verified.file(verified.manifest.encoder.file))).graph
+    values = {item.name: onnx.numpy_helper.to_array(item) for item in graph.initializer}
+    model = EmbeddingModel()
+    wanted = model.state_dict()
+    weights = {name: torch.from_numpy(values[name].copy()) for name in wanted if name in values}
+    weights |= {name: wanted[name] for name in wanted if name.endswith("num_batches_tracked")}
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise BundleError(f"{path} does not hold this encoder: {error}") from error
+    return LoadedBundle(model.eval(), verified.manifest)

@@ -1,0 +1,107 @@
+"""Held-out mixtures: how much of a reference should a search take away?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float32, Int64
+
+from service.difference import centre
+from service.inference.encoder import Encoder
+from training.data.store import ClipStore
+from training.model.frontend import SAMPLE_RATE
+
+WEIGHTS = np.round(np.arange(0.0, 1.0001, 0.05), 2)
+PAIRS_PER_CLIP = 4
+LONGEST = 5 * SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class WeightChoice:
+    """The weight chosen and what it was chosen by.
+
+    Attributes:
+        weight: Of the reference, where the mean reciprocal rank is highest.
+        n_clips: Held-out clips, the candidates of every search.
+        n_pairs: Mixtures searched with.
+        recall_at_1: Share of mixtures whose nearest clip is the one that was added, by weight.
+        reciprocal_rank: Mean of 1 / rank of the clip that was added, by weight.
+    """
+
+    weight: float
+    n_clips: int
+    n_pairs: int
+    recall_at_1: dict[float, float]
+    reciprocal_rank: dict[float, float]
+
+
+def choose_reference_weight(
+    encoder: Encoder, store: ClipStore, mean: Float32[np.ndarray, " dim"], seed: int
+) -> WeightChoice:
+    """Choose the weight w of the reference on pairs of clips the encoder never heard.
+
+    Each clip A is added, at equal power, to other clips B. The difference of mixture and B is
+    searched for among all the clips but B, as the service does it (see
+    ``service.difference.difference_query``), and A should come first.
+
+    Args:
+        encoder: The exported one, so that what is chosen is what is served.
+        store: Held-out clips, at least 3.
+        mean: Mean embedding of the training clips.
+        seed: Draws the pairs.
+    """
+    clips = [store.clip(i)[:LONGEST] for i in range(len(store.clips))]
+    added, references = draw_pairs(len(clips), seed)
+    mixtures = [mix(clips[a], clips[b]) for a, b in zip(added, references, strict=True)]
+    alone = encoder.embed(clips)
+    mixed = encoder.embed(mixtures)
+    candidates = centre(alone, mean)
+    ranks = {}
+    for w in WEIGHTS:
+        queries = centre(mixed - w * alone[references], (1.0 - w) * mean)
+        ranks[float(w)] = rank_of_added(queries @ candidates.T, added, references)
+    reciprocal = {w: float((1.0 / rank).mean()) for w, rank in ranks.items()}
+    first = {w: float((rank == 1).mean()) for w, rank in ranks.items()}
+    best = max(reciprocal, key=lambda w: reciprocal[w])
+    return WeightChoice(best, len(clips), len(mixtures), first, reciprocal)
+
+
+def draw_pairs(
+    n_clips: int, seed: int
+) -> tuple[Int64[np.ndarray, " pairs"], Int64[np.ndarray, " pairs"]]:
+    """Pair every clip with a few others, never with itself."""
+    added = np.repeat(np.arange(n_clips), PAIRS_PER_CLIP)
+    steps = np.random.default_rng(seed).integers(1, n_clips, len(added))
+    return added, (added + steps) % n_clips
+
+
+def mix(
+    a: Float32[np.ndarray, " a_samples"], b: Float32[np.ndarray, " b_samples"], snr_db: float = 0.0
+) -> Float32[np.ndarray, " samples"]:
+    """Add a sound to another, which stays as it is; the shorter one is followed by silence.
+
+    Args:
+        a: What is added, at whatever level.
+        b: What it is added to.
+        snr_db: Power of ``a`` over that of ``b`` in the mixture [dB].
+    """
+    mixture = np.zeros(max(a.size, b.size), np.float32)
+    mixture[: b.size] += b
+    power_a, power_b = float(np.square(a).mean()), float(np.square(b).mean())
+    wanted = power_b * 10.0 ** (snr_db / 10.0)
+    mixture[: a.size] += a * np.float32(np.sqrt(wanted / power_a) if power_a > 0 else 0.0)
+    return mixture
+
+
+def rank_of_added(
+    scores: Float[np.ndarray, "pairs clips"],
+    added: Int64[np.ndarray, " pairs"],
+    left_out: Int64[np.ndarray, " pairs"],
+) -> Float[np.ndarray, " pairs"]:
+    """Rank the added clip of each pair among all clips but the one left out; 1 is the best."""
+    rows = np.arange(len(scores))
+    scores = scores.copy()
+    scores[rows, left_out] = -np.inf
+    ranks: np.ndarray = 1.0 + (scores > scores[rows, added, None]).sum(axis=1)
+    return ranks

@@ -1,0 +1,83 @@
+"""The model that is exported: waveform in, embedding out, normalisation inside."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from training.model.encoder import TIME_STRIDE, AudioEncoder, frame_mask, pool_partials
+from training.model.frontend import HOP_LENGTH, LogMel
+
+MIN_SAMPLES = 480  # the shortest clip that fills one encoder frame; shorter ones get zeros
+CROP_SAMPLES = 15_200  # 0.95 s, 96 log-mel frames: what training sees at once
+
+
+class Embedded(NamedTuple):
+    """What the graph answers.
+
+    Attributes:
+        embedding: Mean over frames plus maximum over frames.
+        sums: Sum of the frames of every 0.2 s.
+        maxima: Maximum of the frames of every 0.2 s.
+    """
+
+    embedding: Float[Tensor, "batch dim"]
+    sums: Float[Tensor, "batch partials dim"]
+    maxima: Float[Tensor, "batch partials dim"]
+
+
+class EmbeddingModel(nn.Module):
+    """Front end, normalisation statistics and encoder.
+
+    The statistics are one mean and one standard deviation of the training log-mel (facts,
+    section 1.2), kept as buffers so that they travel with the weights.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frontend = LogMel()
+        self.encoder = AudioEncoder()
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("std", torch.ones(()))
+
+    def log_mel(
+        self, waveform: Float[Tensor, "batch samples"]
+    ) -> Float[Tensor, "batch mels frames"]:
+        """Compute the log-mel spectrogram, normalised by the statistics of the training data."""
+        normalised: Tensor = (self.frontend(waveform) - self.mean) / self.std
+        return normalised
+
+    def forward(
+        self, waveform: Float[Tensor, "batch samples"], lengths: Int[Tensor, " batch"]
+    ) -> Embedded:
+        """Embed clips of any length, each independent of the batch it stands in.
+
+        Args:
+            waveform: Mono sound at 16 kHz, full scale 1.
+            lengths: Valid samples of each clip, at least 1. Samples beyond are ignored whatever
+                they hold. A clip under 480 samples counts as 480, the rest being zeros.
+        """
+        waveform = fit(waveform, lengths)
+        n_log_mel = 1 + lengths.clamp(min=MIN_SAMPLES) // HOP_LENGTH
+        frames = self.encoder.frames(self.log_mel(waveform), n_log_mel)
+        n_frames = n_log_mel // TIME_STRIDE
+        sums, maxima = pool_partials(frames, n_frames)
+        mean = sums.sum(dim=1) / n_frames.unsqueeze(1)
+        return Embedded(mean + maxima.amax(dim=1), sums, maxima)
+
+
+def fit(
+    waveform: Float[Tensor, "batch samples"], lengths: Int[Tensor, " batch"]
+) -> Float[Tensor, "batch fitted"]:
+    """Zero what lies beyond each length and extend the batch to at least 15,200 samples."""
+    samples = waveform.shape[1]
+    valid = frame_mask(lengths, samples)
+    waveform = torch.where(valid, waveform, 0.0)
+    extended = nn.functional.pad(waveform, (0, CROP_SAMPLES))
+    return extended[:, : torch.sym_max(samples, CROP_SAMPLES)]

@@ -1,0 +1,164 @@
+"""A run: its state from the first step on, and as a checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from training.data.sampler import CropSampler
+from training.errors import CheckpointError
+from training.model.frontend import HOP_LENGTH, N_MELS
+from training.model.model import CROP_SAMPLES, EmbeddingModel
+from training.pretraining.augment import MixupBank
+from training.pretraining.checkpoint import load_checkpoint, save_checkpoint
+from training.pretraining.networks import OnlineNetwork, TargetNetwork
+from training.pretraining.processes import Processes
+from training.pretraining.step import TrainState
+from training.recipe import Recipe
+
+FORMAT = 1
+FRAMES = 1 + CROP_SAMPLES // HOP_LENGTH
+STATISTICS_CROPS = 10_000
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        step: Steps done.
+        samples_seen: Crops heard by this run.
+        parent: Fingerprint of the encoder it went on from, or None.
+        parent_samples: Crops that bundle had heard.
+    """
+
+    step: int = 0
+    samples_seen: int = 0
+    parent: str | None = None
+    parent_samples: int = 0
+
+
+def new_state(
+    recipe: Recipe, device: torch.device, processes: Processes, model: EmbeddingModel | None = None
+) -> TrainState:
+    """Set up networks, optimiser and bank, equal in every process for the same seed.
+
+    Args:
+        recipe: Of the run.
+        device: Where to compute.
+        processes: Who shares the gradients.
+        model: An encoder to go on from; a new one where None.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        model = model or EmbeddingModel()
+        online = OnlineNetwork(model.encoder, recipe.loss)
+    model.to(device)
+    online.to(device).to(memory_format=torch.channels_last)
+    target = TargetNetwork(online.encoder, online.projector)
+    for network in (model, online, target):
+        network.train()
+    bank = MixupBank(recipe.views.bank_size, N_MELS, FRAMES).to(device)
+    optimiser = torch.optim.Adam(online.parameters(), lr=recipe.optim.learning_rate)
+    return TrainState(model, online, target, bank, optimiser, processes.wrap(online))
+
+
+@torch.no_grad()
+def measure_statistics(model: EmbeddingModel, sampler: CropSampler, device: torch.device) -> None:
+    """Set the model's mean and standard deviation from the first crops of training.
+
+    All bins of up to 10,000 crops count alike (facts, section 1.2).
+    """
+    count, total, squares = 0, 0.0, 0.0
+    for step in range(-(-STATISTICS_CROPS // sampler.batch_size)):
+        if step >= sampler.steps_per_epoch:
+            break
+        crops = torch.from_numpy(sampler.batch(step)).to(device)
+        log_mel = model.frontend(crops).double()
+        count += log_mel.numel()
+        total += float(log_mel.sum())
+        squares += float(log_mel.square().sum())
+    mean = total / count
+    model.mean.fill_(mean)
+    model.std.fill_(float(np.sqrt(squares / count - mean**2)))
+
+
+def save_run(
+    path: Path,
+    state: TrainState,
+    progress: Progress,
+    processes: Processes,
+    *,
+    recipe: Recipe,
+    origin: dict[str, str],
+) -> None:
+    """Write the checkpoint of a run; every process takes part, the first one writes.
+
+    Args:
+        path: Of the checkpoint.
+        state: Of this process.
+        progress: How far the run is.
+        processes: Whose banks and BatchNorm statistics to collect.
+        recipe: Of the run.
+        origin: Where its data and its cache are, the commit of the code and the precision.
+    """
+    banks = processes.gather({name: b.cpu() for name, b in state.bank.state_dict().items()})
+    buffers = processes.gather(_local_buffers(state))
+    if not processes.is_first:
+        return
+    content = {
+        "format": FORMAT,
+        "recipe": recipe.to_dict(),
+        "origin": origin,
+        "progress": {name: getattr(progress, name) for name in Progress.__slots__},
+        "statistics": {"mean": float(state.model.mean), "std": float(state.model.std)},
+        "online": state.online.state_dict(),
+        "target": state.target.state_dict(),
+        "optimiser": state.optimiser.state_dict(),
+        "banks": banks,
+        "buffers": buffers,
+    }
+    save_checkpoint(path, content)
+
+
+def restore_run(path: Path, state: TrainState, recipe: Recipe, processes: Processes) -> Progress:
+    """Bring a state back to where a checkpoint was written.
+
+    Raises:
+        CheckpointError: Not readable, or written by another recipe or number of processes.
+    """
+    content = load_checkpoint(path)
+    if content.get("format") != FORMAT:
+        raise CheckpointError(f"{path} has format {content.get('format')}, this is {FORMAT}")
+    if content["recipe"] != recipe.to_dict():
+        raise CheckpointError(f"{path} was made by another recipe; start a new run, or use its own")
+    if len(content["banks"]) != processes.world_size:
+        raise CheckpointError(f"{path} belongs to a run of {len(content['banks'])} processes")
+    state.online.load_state_dict(content["online"])
+    state.target.load_state_dict(content["target"])
+    state.optimiser.load_state_dict(content["optimiser"])
+    state.bank.load_state_dict(content["banks"][processes.rank])
+    for name, value in content["buffers"][processes.rank].items():
+        network, _, buffer = name.partition(".")
+        getattr(state, network).get_buffer(buffer).copy_(value)
+    restore_statistics(state.model, content)
+    return Progress(**content["progress"])
+
+
+def restore_statistics(model: EmbeddingModel, content: dict[str, Any]) -> None:
+    """Set the model's normalisation statistics from a checkpoint."""
+    model.mean.fill_(content["statistics"]["mean"])
+    model.std.fill_(content["statistics"]["std"])
+
+
+def _local_buffers(state: TrainState) -> dict[str, torch.Tensor]:
+    """Collect the BatchNorm statistics of this process: each has seen other samples."""
+    return {
+        f"{network}.{name}": buffer.cpu()
+        for network in ("online", "target")
+        for name, buffer in getattr(state, network).named_buffers()
+    }

@@ -1,0 +1,139 @@
+"""One pre-training step: a function of state, batch and generator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.profiler import record_function
+
+from training.model.model import EmbeddingModel
+from training.pretraining.augment import MixupBank, augment, normalise_jointly
+from training.pretraining.losses import weighted_sum
+from training.pretraining.networks import (
+    Losses,
+    OnlineNetwork,
+    TargetNetwork,
+    Views,
+    update_average,
+)
+from training.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class TrainState:
+    """Everything that a step changes.
+
+    Attributes:
+        model: Front end, statistics and the online encoder: what is exported.
+        online: Encoder, projector and predictors.
+        target: The averaged encoder and projector.
+        bank: Backgrounds for mixup.
+        optimiser: Adam over the online parameters.
+        trained: What computes the losses: ``online``, or its distributed wrapper.
+    """
+
+    model: EmbeddingModel
+    online: OnlineNetwork
+    target: TargetNetwork
+    bank: MixupBank
+    optimiser: torch.optim.Optimizer
+    trained: nn.Module
+
+
+@dataclass(frozen=True, slots=True)
+class StepMetrics:
+    """What a step reports.
+
+    Attributes:
+        loss: The weighted sum.
+        byol: ``L_byol``, 0 to 8.
+        difference: ``L_diff``, 0 to 8.
+        gradient_norm: Length of the whole gradient.
+        embedding_std: Standard deviation over the batch, averaged over the dimensions of the
+            unit-length embeddings, times the square root of their number; 0 is collapse.
+    """
+
+    loss: float
+    byol: float
+    difference: float
+    gradient_norm: float
+    embedding_std: float
+
+
+def train_step(
+    state: TrainState,
+    clips: Float[Tensor, "batch samples"],
+    generator: torch.Generator,
+    *,
+    recipe: Recipe,
+    precision: torch.dtype = torch.float32,
+    ema_decay: float | None = None,
+) -> StepMetrics:
+    """Do one step of BYOL-A with the difference loss; no files, clocks or global randomness.
+
+    Args:
+        state: Changed in place.
+        clips: Crops of 0.95 s at 16 kHz.
+        generator: Source of all randomness of the step.
+        recipe: Augmentation, objective and average.
+        precision: What matrix products are computed in.
+        ema_decay: Share of the target that stays; None for that of the recipe.
+    """
+    with record_function("augmentation"):
+        views = make_views(state, clips, generator, recipe)
+    with record_function("forward"):
+        losses = compute_losses(state, views, generator, precision)
+        loss = weighted_sum(losses.byol, losses.difference, recipe.loss.lambda_)
+    with record_function("backward"):
+        state.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]  # by torch
+    with record_function("optimiser"):
+        gradients = [p.grad for p in state.online.parameters() if p.grad is not None]
+        gradient_norm = torch.nn.utils.get_total_norm(gradients)
+        state.optimiser.step()
+        decay = recipe.optim.ema_decay if ema_decay is None else ema_decay
+        update_average(state.target, state.online, decay)
+    return StepMetrics(
+        loss=float(loss.detach()),
+        byol=float(losses.byol.detach()),
+        difference=float(losses.difference.detach()),
+        gradient_norm=float(gradient_norm),
+        embedding_std=float(spread_of_directions(losses.embedding)),
+    )
+
+
+@torch.no_grad()
+def make_views(
+    state: TrainState,
+    clips: Float[Tensor, "batch samples"],
+    generator: torch.Generator,
+    recipe: Recipe,
+) -> Views:
+    """Make the two views of a batch: log-mel, statistics, augmentation, joint normalisation."""
+    log_mel = state.model.log_mel(clips)
+    first = augment(log_mel, state.bank, recipe.views, generator)
+    second = augment(log_mel, state.bank, recipe.views, generator)
+    views, std = normalise_jointly(torch.cat([first, second]))
+    first, second = views.chunk(2)
+    return Views(first, second, std * state.model.std)
+
+
+def compute_losses(
+    state: TrainState, views: Views, generator: torch.Generator, precision: torch.dtype
+) -> Losses:
+    """Run the target and the online network on the views."""
+    reduced = precision != torch.float32
+    with torch.autocast(views.first.device.type, dtype=precision, enabled=reduced):
+        targets = state.target(views.first, generator), state.target(views.second, generator)
+        losses: Losses = state.trained(views, targets, generator)
+    return losses
+
+
+def spread_of_directions(embedding: Float[Tensor, "batch dim"]) -> Float[Tensor, ""]:
+    """Measure how much embeddings differ in direction; 0 is collapse, about 1 is no structure."""
+    directions = nn.functional.normalize(embedding.float(), dim=1)
+    spread: Tensor = directions.std(dim=0).mean() * directions.shape[1] ** 0.5
+    return spread

@@ -1,0 +1,107 @@
+"""Pictures of the results: accuracy over lambda, and separation over weight and level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from training.reports import paper
+from training.reports.rows import Row, runs_of, weight
+
+TITLES = {"a": "(a) 100 %", "b": "(b) 50 %", "c": "(c) 0 %", "mix": "Mix"}
+COLOURS = {"a": "tab:blue", "b": "tab:orange", "c": "tab:green", "mix": "tab:grey"}
+DPI = 110
+MONITORS = ("validation loss", "validation accuracy")
+SHOWN = (25.0, 65.0)  # accuracies; some intervals are wider
+BESIDE = 0.006  # between points that would lie on each other
+
+
+def draw_bgknown(path: Path, by_loss: Sequence[Row], by_accuracy: Sequence[Row]) -> None:
+    """Draw accuracy over lambda: runs as points, their mean as a line, the paper's dashed.
+
+    Args:
+        path: The picture.
+        by_loss: Rows whose classifier was stopped by validation loss.
+        by_accuracy: The same by validation accuracy.
+    """
+    figure = Figure(figsize=(11.0, 4.5), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, rows, monitor in zip(panels, (by_loss, by_accuracy), MONITORS, strict=True):
+        _draw_over_lambda(axes, rows)
+        axes.set(xlabel="λ", title=f"stopped by {monitor}", ylim=SHOWN)
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("accuracy [%]")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, title="dashed: the paper", loc="outside right center")
+    figure.savefig(path, dpi=DPI)
+
+
+def _draw_over_lambda(axes: Axes, rows: Sequence[Row]) -> None:
+    by_weight = {value: runs_of(rows, value) for value in paper.LAMBDAS}
+    trained = [value for value, runs in by_weight.items() if runs]
+    for number, (setting, title) in enumerate(TITLES.items()):
+        colour = COLOURS[setting]
+        theirs = [paper.BGKNOWN[value][setting] for value in paper.LAMBDAS]
+        axes.plot(paper.LAMBDAS, theirs, "--", color=colour, alpha=0.5)
+        means = [
+            fmean(row["accuracy"][setting]["mean"] for row in by_weight[value]) for value in trained
+        ]
+        axes.plot(trained, means, color=colour, label=title)
+        ours = [(value, row["accuracy"][setting]) for value in trained for row in by_weight[value]]
+        axes.errorbar(
+            [value + BESIDE * number for value, _ in ours],
+            [figures["mean"] for _, figures in ours],
+            [figures["interval_95"] for _, figures in ours],
+            fmt="o",
+            markersize=4,
+            elinewidth=0.8,
+            capsize=2,
+            color=colour,
+        )
+
+
+def draw_separation(path: Path, row: Row) -> None:
+    """Draw rank and cosine over the weight of B for each level of A, and rank over level."""
+    figure = Figure(figsize=(11.0, 3.8), layout="constrained")
+    ranks, cosines, levels = figure.subplots(1, 3)
+    figures = row["by_snr_db_and_weight"]
+    for i, (snr_db, by_weight) in enumerate(figures.items()):
+        colour = f"C{i}"
+        weights = [float(w) for w in by_weight]
+        median = [by_weight[w]["median_rank"] for w in by_weight]
+        cosine = np.array([by_weight[w]["cosine"] for w in by_weight])
+        ranks.plot(weights, median, color=colour, label=f"{snr_db} dB")
+        cosines.plot(weights, cosine - cosine[0], color=colour)
+    chosen = row["reference_weight"]
+    for w in (0.0, chosen, 1.0):
+        median = [by_weight[f"{w:g}"]["median_rank"] for by_weight in figures.values()]
+        levels.plot([float(snr_db) for snr_db in figures], median, "o-", label=f"w = {w:g}")
+    for axes in (ranks, cosines):
+        axes.axvline(chosen, color="black", linestyle=":", linewidth=1)
+        axes.set_xlabel("weight w of B")
+    ranks.set_ylabel(f"median rank of A among {row['data']['candidates']}")
+    cosines.set_ylabel("cosine gained over the mixture")
+    levels.set(xlabel="level of A over B [dB]", ylabel="median rank of A")
+    _log_ranks(ranks, levels)
+    ranks.legend(title="A over B")
+    levels.legend()
+    figure.savefig(path, dpi=DPI)
+
+
+def _log_ranks(*panels: Axes) -> None:
+    for axes in panels:
+        axes.set_yscale("log")
+        axes.grid(alpha=0.3, which="both")
+
+
+def separation_picture(row: Row) -> str:
+    """Name the picture of a row."""
+    encoder = row["encoder"]
+    if weight(row) is None:
+        return f"separation-{encoder['id'].replace(':', '-')}.png"
+    return f"separation-{encoder['id']}.png"

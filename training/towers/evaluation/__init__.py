@@ -1,0 +1,1 @@
+"""Measuring towers: recall, words, ablation, baselines."""

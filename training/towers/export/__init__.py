@@ -1,0 +1,1 @@
+"""Putting trained towers into a bundle: graphs, gates, fingerprint."""

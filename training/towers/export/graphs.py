@@ -1,0 +1,181 @@
+"""The towers as ONNX graphs, and the text encoder's weights in fewer bits."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx.helper
+import onnx.numpy_helper
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from training.export.graph import OPSET
+from training.towers.networks import Tower
+from training.towers.text_encoder import TextEncoder
+
+SMALLEST = 4096  # values; smaller tensors stay in float32
+LEVELS = 127
+
+
+class TextModel(nn.Module):
+    """Text encoder, masked mean and text tower in one.
+
+    Args:
+        encoder: Frozen.
+        tower: The text tower.
+    """
+
+    def __init__(self, encoder: TextEncoder, tower: Tower) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.tower = tower
+
+    def forward(
+        self,
+        input_ids: Int64[Tensor, "batch tokens"],
+        attention_mask: Int64[Tensor, "batch tokens"],
+    ) -> Float[Tensor, "batch dim"]:
+        """Map tokens into the common space."""
+        vector: Tensor = self.tower(self.encoder(input_ids, attention_mask))
+        return vector
+
+
+def write_audio_graph(tower: Tower, path: Path) -> None:
+    """Export the audio tower: ``embedding`` [batch, inputs] -> ``vector`` [batch, dim]."""
+    batch = torch.export.Dim("batch")
+    example = (torch.zeros(2, len(tower.mean)),)
+    onnx.save(_export(tower, example, ["embedding"], ({0: batch},)), str(path))
+
+
+def write_text_graph(model: TextModel, path: Path, max_tokens: int) -> None:
+    """Export the text side: ``input_ids``, ``attention_mask`` -> ``vector`` [batch, dim]."""
+    batch, tokens = torch.export.Dim("batch"), torch.export.Dim("tokens", min=1, max=max_tokens)
+    example = (torch.ones(2, 7, dtype=torch.int64), torch.ones(2, 7, dtype=torch.int64))
+    axes = {0: batch, 1: tokens}
+    names = ["input_ids", "attention_mask"]
+    onnx.save(_export(model, example, names, (axes, axes)), str(path))
+
+
+def _export(
+    model: nn.Module,
+    example: tuple[Tensor, ...],
+    names: Sequence[str],
+    axes: tuple[dict[int, torch.export.Dim], ...],
+) -> onnx.ModelProto:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            model.eval(),
+            example,
+            dynamo=True,
+            optimize=False,
+            opset_version=OPSET,
+            input_names=list(names),
+            output_names=["vector"],
+            dynamic_shapes=axes,
+            verbose=False,
+        )
+    assert program is not None
+    return program.model_proto
+
+
+def store_weights(source: Path, path: Path, precision: str) -> None:
+    """Write a graph with its matrices in fewer bits; it computes in float32 all the same.
+
+    What undoes it depends on constants only, so ONNX Runtime does it once, when it loads the graph;
+    tables of embeddings are looked up first.
+
+    Args:
+        source: The graph in float32.
+        path: Of the graph to write.
+        precision: ``float32`` copies; ``float16`` rounds; ``int8`` rounds every row of a matrix to
+            255 levels, with a scale of its own.
+    """
+    model = onnx.load(str(source))
+    if precision != "float32":
+        for tensor in list(model.graph.initializer):
+            if _is_matrix(tensor):
+                _shrink(model.graph, tensor, precision)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+
+
+def _is_matrix(tensor: onnx.TensorProto) -> bool:
+    is_float = tensor.data_type == onnx.TensorProto.FLOAT
+    return is_float and len(tensor.dims) == 2 and int(np.prod(tensor.dims)) >= SMALLEST
+
+
+def _shrink(graph: onnx.GraphProto, tensor: onnx.TensorProto, precision: str) -> None:
+    """Replace a matrix by a smaller one and the nodes that bring its values back."""
+    name = tensor.name
+    stored = (
+        quantise(onnx.numpy_helper.to_array(tensor))
+        if precision == "int8"
+        else (
+            onnx.numpy_helper.to_array(tensor).astype(np.float16),
+            None,
+        )
+    )
+    graph.initializer.remove(tensor)
+    values, scale = stored
+    graph.initializer.append(onnx.numpy_helper.from_array(values, f"{name}.{precision}"))
+    if scale is not None:
+        graph.initializer.append(onnx.numpy_helper.from_array(scale, f"{name}.scale"))
+    users = [node for node in graph.node if name in node.input]
+    lookups = [node for node in users if node.op_type == "Gather" and node.input[0] == name]
+    for node in lookups:
+        _look_up_first(graph, node, name, precision, has_scale=scale is not None)
+    if len(lookups) < len(users):
+        _restore(graph, name, name, precision, has_scale=scale is not None)
+
+
+def _look_up_first(
+    graph: onnx.GraphProto, node: onnx.NodeProto, name: str, precision: str, *, has_scale: bool
+) -> None:
+    """Let a Gather read small values, and bring back what it read."""
+    result, indices, attributes = node.output[0], node.input[1], list(node.attribute)
+    at = list(graph.node).index(node)
+    graph.node.remove(node)
+    parts = [precision] + (["scale"] if has_scale else [])
+    new = []
+    for part in parts:
+        read = onnx.helper.make_node("Gather", [f"{name}.{part}", indices], [f"{result}.{part}"])
+        read.attribute.extend(attributes)
+        new.append(read)
+    new += _bring_back(result, result, precision, has_scale=has_scale)
+    for offset, each in enumerate(new):
+        graph.node.insert(at + offset, each)
+
+
+def _restore(
+    graph: onnx.GraphProto, name: str, result: str, precision: str, *, has_scale: bool
+) -> None:
+    for node in reversed(_bring_back(name, result, precision, has_scale=has_scale)):
+        graph.node.insert(0, node)
+
+
+def _bring_back(name: str, result: str, precision: str, *, has_scale: bool) -> list[onnx.NodeProto]:
+    wide = f"{result}.wide" if has_scale else result
+    cast = onnx.helper.make_node("Cast", [f"{name}.{precision}"], [wide], to=onnx.TensorProto.FLOAT)
+    if not has_scale:
+        return [cast]
+    return [cast, onnx.helper.make_node("Mul", [wide, f"{name}.scale"], [result])]
+
+
+def quantise(
+    matrix: Float[np.ndarray, "rows columns"],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Round every row to -127 .. 127 times a scale of its own; a row of zeros stays zero.
+
+    Returns:
+        The levels, int8 [rows columns], and the scales, float32 [rows 1].
+    """
+    peak = np.abs(matrix).max(axis=1, keepdims=True)
+    scale = np.where(peak > 0, peak / LEVELS, 1.0).astype(np.float32)
+    levels = np.clip(np.rint(matrix / scale), -LEVELS, LEVELS).astype(np.int8)
+    return levels, scale
