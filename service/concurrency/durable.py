@@ -1,14 +1,76 @@
-"""Durable writes: names and bytes that survive a power cut."""
+"""Durable writes: a file or folder is complete under its name, or not there at all.
+
+The bytes are synchronised first, then the name is put in place, then the folder of the name is
+synchronised. After a crash or a power cut the name holds the old content or the new one.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+
+@contextmanager
+def atomic_write(path: Path, *, permissions: int = 0o666) -> Iterator[BinaryIO]:
+    """Open a temporary file that replaces `path` when the context ends without an error.
+
+    Args:
+        path: The file to write; its folder exists.
+        permissions: Mode bits of a new file, before the umask.
+
+    Raises:
+        OSError: The file cannot be written. `path` keeps its content; nothing else stays behind.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        with os.fdopen(os.open(temporary, flags, permissions), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+@contextmanager
+def staged_folder(path: Path) -> Iterator[Path]:
+    """Make a temporary folder that becomes `path` when the context ends without an error.
+
+    Args:
+        path: The folder to make; it does not exist, or is empty. Its parent exists.
+
+    Raises:
+        OSError: The folder cannot be made, or `path` exists and is not empty. Nothing stays behind.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    temporary.mkdir()
+    try:
+        yield temporary
+        for item in temporary.rglob("*"):
+            _sync(item)
+        _sync(temporary)
+        temporary.replace(path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    sync_directory(path.parent)
 
 
 def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable, as fsync makes a file's bytes."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    """Make the names in a directory durable, as fsync makes the bytes of a file durable."""
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
