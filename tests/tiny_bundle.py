@@ -102,7 +102,7 @@ def _embed(path: Path, waveform: np.ndarray) -> np.ndarray:
 
 def _manifest(path: Path, seed: int, mean: np.ndarray) -> manifest.BundleManifest:
     return manifest.BundleManifest(
-        schema_version=1,
+        schema_version=manifest.SCHEMA_VERSION,
         id=f"tiny-{seed}",
         created="2025-01-01",
         files={name: bundle.hash_file(path / name) for name in (ENCODER_FILE, KNOWN_ANSWER_FILE)},
@@ -116,6 +116,9 @@ def _manifest(path: Path, seed: int, mean: np.ndarray) -> manifest.BundleManifes
             block_samples=BLOCK,
             context_frames=2,
             partial_frames=PARTIAL_FRAMES,
+            frame_stride=4,
+            floor_samples=15_200,
+            pooling="mean+max",
             resampler=manifest.ResamplerInfo(name=RESAMPLER, quality=RESAMPLER_QUALITY),
             precision="float32",
         ),

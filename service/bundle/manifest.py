@@ -16,6 +16,11 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
 PositiveInt = Annotated[int, Field(gt=0)]
 Precision = Literal["float32", "int8", "float16"]
 
+SCHEMA_VERSION = 2
+"""What is written; version 1 is still read."""
+GEOMETRY = frozenset({"frame_stride", "floor_samples", "pooling"})
+"""Fields of the encoder that version 2 has and version 1 has not."""
+
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,6 +71,9 @@ class EncoderInfo(_Record):
         block_samples: Samples of one encoder frame.
         context_frames: Frames on either side that an encoder frame depends on.
         partial_frames: Frames of one partial sum and maximum.
+        frame_stride: Log-mel frames of one encoder frame.
+        floor_samples: A shorter clip costs as much as one of this length.
+        pooling: How frames become an embedding: the mean over time plus the maximum over time.
         resampler: The resampler it was trained with.
         precision: Arithmetic of the graph.
         variants: The same in other arithmetic; they share the fingerprint.
@@ -80,6 +88,9 @@ class EncoderInfo(_Record):
     block_samples: PositiveInt
     context_frames: Annotated[int, Field(ge=0)]
     partial_frames: PositiveInt
+    frame_stride: PositiveInt = 4
+    floor_samples: PositiveInt = 15_200
+    pooling: Literal["mean+max"] = "mean+max"
     resampler: ResamplerInfo
     precision: Literal["float32"]
     variants: tuple[EncoderVariant, ...] = ()
@@ -88,6 +99,8 @@ class EncoderInfo(_Record):
     def _check(self) -> Self:
         if self.frame_rate_hz * self.block_samples != self.sample_rate_hz:
             raise ValueError("frame_rate_hz * block_samples must be sample_rate_hz")
+        if self.block_samples % self.frame_stride:
+            raise ValueError("block_samples must be a multiple of frame_stride")
         if self.context_frames > self.partial_frames:
             raise ValueError("context_frames must not exceed partial_frames")
         precisions = [variant.precision for variant in self.variants]
@@ -96,8 +109,9 @@ class EncoderInfo(_Record):
         return self
 
     def count_frames(self, n_samples: int) -> int:
-        """Count the encoder frames of a clip; its halvings round down."""
-        return (1 + max(n_samples, self.min_samples) // (self.block_samples // 4)) // 4
+        """Count the encoder frames of a clip; an incomplete last frame is dropped."""
+        hop_samples = self.block_samples // self.frame_stride
+        return (1 + max(n_samples, self.min_samples) // hop_samples) // self.frame_stride
 
     def count_partials(self, n_samples: int) -> int:
         """Count the partials of a clip; the last one may have fewer frames."""
@@ -244,9 +258,12 @@ class ChangeInfo(_Record):
 
 
 class BundleManifest(_Record):
-    """`bundle.json`. `files` lists every file of the bundle but the manifest itself."""
+    """`bundle.json`. `files` lists every file of the bundle but the manifest itself.
 
-    schema_version: Literal[1]
+    Version 1 leaves out the geometry of the encoder (`GEOMETRY`), which was fixed then.
+    """
+
+    schema_version: Literal[1, 2]
     id: Annotated[str, Field(pattern=ID_PATTERN)]
     created: str
     files: dict[FileName, FileEntry]
@@ -261,6 +278,8 @@ class BundleManifest(_Record):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.schema_version > 1 and (missing := GEOMETRY - self.encoder.model_fields_set):
+            raise ValueError(f"encoder must have {', '.join(sorted(missing))}")
         variants = tuple(variant.file for variant in self.encoder.variants)
         used = (self.encoder.file, *variants, self.known_answer.file)
         used += (self.change.file,) if self.change else ()

@@ -17,6 +17,7 @@ from service.audio.decoding import RESAMPLER, RESAMPLER_QUALITY
 from service.bundle.files import MANIFEST_FILE, hash_file, load_bundle, write_manifest
 from service.bundle.manifest import (
     ID_PATTERN,
+    SCHEMA_VERSION,
     BundleManifest,
     DifferenceInfo,
     EncoderInfo,
@@ -36,7 +37,7 @@ from training.export.reference_weight import WeightChoice, choose_reference_weig
 from training.export.variants import FEWEST_HELD_OUT, KINDS, Kind, add_variants
 from training.model.encoder import DIM, PARTIAL_FRAMES, TIME_STRIDE
 from training.model.frontend import HOP_LENGTH, SAMPLE_RATE
-from training.model.model import MIN_SAMPLES, EmbeddingModel
+from training.model.model import CROP_SAMPLES, MIN_SAMPLES, EmbeddingModel
 from training.pretraining.checkpoint import load_checkpoint
 from training.pretraining.metrics import METRICS
 from training.pretraining.pretrain import PARENT_ATTRIBUTION, Source
@@ -178,6 +179,9 @@ def _first_manifest(
         block_samples=block,
         context_frames=CONTEXT_FRAMES,
         partial_frames=PARTIAL_FRAMES,
+        frame_stride=TIME_STRIDE,
+        floor_samples=CROP_SAMPLES,
+        pooling="mean+max",
         resampler=ResamplerInfo(name=RESAMPLER, quality=RESAMPLER_QUALITY),
         precision="float32",
     )
@@ -191,7 +195,7 @@ def _first_manifest(
         precision=content["origin"].get("precision"),
     )
     return BundleManifest(
-        schema_version=1,
+        schema_version=SCHEMA_VERSION,
         id=name,
         created=datetime.datetime.now(datetime.UTC).date().isoformat(),
         files={file: hash_file(staged / file) for file in (GRAPH, KNOWN_ANSWER)},

@@ -13,7 +13,7 @@ import pytest
 import tiny_bundle
 
 from service.bundle.files import MANIFEST_FILE, hash_file, load_bundle, write_manifest
-from service.bundle.manifest import decode_mean, encode_mean
+from service.bundle.manifest import GEOMETRY, decode_mean, encode_mean
 from service.errors import BundleError
 
 VARIANT = {
@@ -61,6 +61,18 @@ def test_writing_a_manifest_again_changes_nothing(copy: Path) -> None:
     assert not list(copy.glob("*.tmp"))
 
 
+def test_a_bundle_of_version_1_has_the_geometry_of_its_time(copy: Path) -> None:
+    def make_version_1(manifest: dict[str, Any]) -> None:
+        manifest["schema_version"] = 1
+        for name in GEOMETRY:
+            del manifest["encoder"][name]
+
+    expected = load_bundle(copy).manifest.encoder
+    _edit(copy, make_version_1)
+
+    assert load_bundle(copy).manifest.encoder == expected
+
+
 @pytest.mark.parametrize("name", [tiny_bundle.ENCODER_FILE, tiny_bundle.KNOWN_ANSWER_FILE])
 @pytest.mark.parametrize("place", [0.0, 0.5, 0.999])
 def test_one_flipped_bit_names_the_file(copy: Path, name: str, place: float) -> None:
@@ -100,14 +112,14 @@ def test_a_manifest_that_is_not_one_is_refused(copy: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m: m.update(schema_version=2), "schema_version: Input should be 1"),
+        (lambda m: m.update(schema_version=3), "schema_version: Input should be 1 or 2"),
+        (lambda m: m["encoder"].pop("pooling"), "encoder must have pooling"),
+        (lambda m: m["encoder"].update(frame_stride=7), "multiple of frame_stride"),
         (lambda m: m.update(colour="red"), "colour: Extra inputs are not permitted"),
         (lambda m: m["encoder"].update(precision="int8"), r"encoder\.precision"),
         (lambda m: m["encoder"].update(dim=9), r"difference\.mean must hold encoder\.dim values"),
         (lambda m: m["encoder"].update(frame_rate_hz=50), "frame_rate_hz"),
         (lambda m: m["encoder"].update(file="other.onnx"), r"other\.onnx is used but not listed"),
-        (lambda m: m["encoder"]["resampler"].update(name="sinc"), "trained with resampler sinc HQ"),
-        (lambda m: m["encoder"]["resampler"].update(quality="QQ"), "this version has soxr HQ only"),
         (
             lambda m: m["encoder"].update(variants=[VARIANT]),
             r"encoder\.int8\.onnx is used but not listed",

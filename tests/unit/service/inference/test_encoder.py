@@ -97,6 +97,17 @@ class TestOpening:
         with pytest.raises(BundleError, match=r"output embedding .* must be float32 .* 8"):
             Encoder.open(dataclasses.replace(bundle, path=tmp_path), device="cpu")
 
+    @pytest.mark.parametrize("change", [{"name": "sinc"}, {"quality": "QQ"}])
+    def test_another_resampler_than_that_of_training_is_refused(
+        self, bundle: Bundle, change: dict[str, str]
+    ) -> None:
+        info = bundle.manifest.encoder
+        info = info.model_copy(update={"resampler": info.resampler.model_copy(update=change)})
+        manifest = bundle.manifest.model_copy(update={"encoder": info})
+        trained = " ".join([info.resampler.name, info.resampler.quality])
+        with pytest.raises(BundleError, match=f"with resampler {trained}, .* has soxr HQ only"):
+            Encoder.open(dataclasses.replace(bundle, manifest=manifest), device="cpu")
+
     def test_a_demanded_gpu_that_is_missing_stops_the_start(self, bundle: Bundle) -> None:
         with pytest.raises(DeviceError):
             Encoder.open(bundle, device="cuda")
