@@ -86,7 +86,7 @@ class Catalog:
     def __init__(self, path: Path, *, fingerprint: str, precision: str) -> None:
         self._fingerprint = fingerprint
         self._precision = precision
-        schema = resources.files("service").joinpath("catalog.sql").read_text("utf-8")
+        schema = resources.files("service.catalog").joinpath("schema.sql").read_text("utf-8")
         identity = f"INSERT INTO meta VALUES ({SCHEMA_VERSION}, '{uuid4().hex}', 0);"
         self.database = Database(path, schema=schema + identity)
         self.library = self._check(path)
