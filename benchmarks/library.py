@@ -30,7 +30,7 @@ from services import BUNDLE, resident_mb, service, tree_cpu_s
 
 from service.bundle.files import Bundle, load_bundle
 from service.cli.demo.server import HOST, Server
-from service.difference import unit
+from service.difference import l2_normalize
 from service.inference.embedding_space import items, make_space
 from service.inference.towers import Towers
 from service.retrieval.query import compose
@@ -97,7 +97,7 @@ class Judge:
 
     def recall(self, number: int, text: int, found: list[int], n_stored: int) -> float:
         """Return the share of the true best ten that was found."""
-        sound = unit(self._space.project(self.queries[number][np.newaxis])[0])
+        sound = l2_normalize(self._space.project(self.queries[number][np.newaxis])[0])
         query = compose({"audio": sound, "modifier": self._texts[text]}).vector
         later = np.array([number for number in found if number >= n_stored], np.int64)
         scores = np.append(self._items[:n_stored] @ query, self._items[later] @ query)
@@ -110,7 +110,7 @@ def unit_text(towers: Towers, text: str) -> np.ndarray:
     """Return the vector of a text at length 1."""
     encoded = towers.text.encode(text)
     assert encoded is not None
-    vector: np.ndarray = unit(encoded.vector)
+    vector: np.ndarray = l2_normalize(encoded.vector)
     return vector
 
 

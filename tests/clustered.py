@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32
 
-from service.difference import unit
+from service.difference import l2_normalize
 
 
 def clustered(n: int, dim: int, seed: int = 0) -> Float32[np.ndarray, "clips dim"]:
@@ -13,4 +13,4 @@ def clustered(n: int, dim: int, seed: int = 0) -> Float32[np.ndarray, "clips dim
     random = np.random.default_rng(seed)
     centres = np.random.default_rng(1).normal(size=(200, dim))
     points = centres[random.integers(0, 200, n)] + 0.6 * random.normal(size=(n, dim))
-    return unit(points.astype(np.float32))
+    return l2_normalize(points.astype(np.float32))

@@ -63,7 +63,9 @@ class Backlog:
         self._precision = precision
         if not self._db.query("SELECT 1 FROM sqlite_schema WHERE name = 'unembedded'"):
             with self._db.transaction("write") as db:
-                db.execute(resources.files("service.catalog").joinpath("backlog.sql").read_text("utf-8"))
+                db.execute(
+                    resources.files("service.catalog").joinpath("backlog.sql").read_text("utf-8")
+                )
 
     def n_lacking(self) -> int:
         """Count the clips without a vector."""

@@ -61,7 +61,9 @@ def add_windows(database: Database) -> None:
     """Let a catalogue that was made before there were windows have some."""
     if not database.query("SELECT 1 FROM sqlite_schema WHERE name = 'windows'"):
         with database.transaction("write") as db:
-            db.execute(resources.files("service.catalog").joinpath("windows.sql").read_text("utf-8"))
+            db.execute(
+                resources.files("service.catalog").joinpath("windows.sql").read_text("utf-8")
+            )
 
 
 def write_vectors(

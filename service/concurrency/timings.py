@@ -41,9 +41,10 @@ class RequestTimings:
         finally:
             self.add(phase, time.perf_counter() - start)
 
-    def add(self, phase: str, took_s: float) -> None:
-        """Add time that ends now to `phase` [s]."""
-        end = time.perf_counter()
+    def add(self, phase: str, took_s: float, *, end: float | None = None) -> None:
+        """Add time that ends now, or at `end` by `time.perf_counter`, to `phase` [s]."""
+        if end is None:
+            end = time.perf_counter()
         start, _ = self.spans.get(phase, (end - took_s, end))
         self.spans[phase] = (start, end)
         self.seconds[phase] = self.seconds.get(phase, 0.0) + took_s

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from service.concurrency.background_task import StoppedError
-from service.difference import unit
+from service.difference import l2_normalize
 from service.index.ivf import FIRST_HITS, IvfRaBitQIndex
 
 TARGET_RECALL = 0.995
@@ -44,7 +44,7 @@ class IvfTuner:
         rows = settled.rows
         pairs = np.random.default_rng(0).integers(0, len(rows), (2, N_QUERIES))
         a, b = settled.kept(rows[pairs]).astype(np.float32)
-        self._queries = unit(a + b)
+        self._queries = l2_normalize(a + b)
         self._nearest = self._find_nearest(rows)
 
     def choose_n_candidates(self) -> None:

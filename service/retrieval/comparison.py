@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from service.audio.levels import level_difference_db
-from service.difference import centred_cosine, mean_reference, relative_norm, spread, unit
+from service.difference import centred_cosine, l2_normalize, mean_reference, relative_norm, spread
 from service.inference.embedding_space import Space
 from service.inference.phrases import RankedPhrase, TextBank
 from service.retrieval.change_detector import ChangeDecision, ChangeDetector
@@ -157,7 +157,7 @@ class Comparer:
         for point in draw_curve(mixture.windows, windows):
             phrases = []
             if point.is_peak:
-                change = unit(self._place(point.embedding, point.nearest, weight))
+                change = l2_normalize(self._place(point.embedding, point.nearest, weight))
                 phrases = self._words(change, n_phrases)
             points.append(CurvePoint(point, phrases))
         return points

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
-from service.difference import unit
+from service.difference import l2_normalize
 
 MAX_STRENGTH = 4.0
 DEFAULT_STRENGTH = 1.0
@@ -68,4 +68,4 @@ def compose(terms: Mapping[str, Float32[np.ndarray, " dim"]]) -> Query:
     norm = np.linalg.norm(total)
     if norm == 0:
         return Query(np.zeros_like(total), {name: np.zeros_like(total) for name in terms})
-    return Query(unit(total), {name: term / norm for name, term in terms.items()})
+    return Query(l2_normalize(total), {name: term / norm for name, term in terms.items()})

@@ -1,4 +1,4 @@
-"""Whatever the bytes: decoding gives audio or says what is wrong with them, and nothing else."""
+"""Any bytes are decoded to audio or raise an audio error, and no other error."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import pytest
 from clustered import clustered
 from jaxtyping import Float32
 
-from service.difference import unit
+from service.difference import l2_normalize
 from service.index.ivf import IvfRaBitQIndex
 from service.index.ivf_builder import build
 from service.index.ivf_tuning import TARGET_RECALL
@@ -39,7 +39,7 @@ def settled(vectors: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Iv
 
 def composed(vectors: np.ndarray, n: int = 100) -> Float32[np.ndarray, "queries dim"]:
     a, b = np.random.default_rng(7).integers(0, len(vectors), (2, n))
-    return unit(vectors[a] + vectors[b])
+    return l2_normalize(vectors[a] + vectors[b])
 
 
 def recall(found: np.ndarray, true: np.ndarray) -> float:

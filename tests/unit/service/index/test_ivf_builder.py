@@ -7,7 +7,7 @@ import pytest
 from clustered import clustered
 
 from service.concurrency.background_task import StoppedError
-from service.difference import unit
+from service.difference import l2_normalize
 from service.index.ivf import IvfRaBitQIndex
 from service.index.ivf_builder import OUTGROWN, build, build_ivf
 from service.index.ivf_tuning import TARGET_RECALL
@@ -61,7 +61,7 @@ def test_a_grown_file_finds_what_one_from_nothing_would() -> None:
     np.testing.assert_array_equal(grown.centroids, before.centroids)
     a, b = np.random.default_rng(7).integers(0, len(vectors), (2, 100))
     recalls = []
-    for query in unit(vectors[a] + vectors[b]):
+    for query in l2_normalize(vectors[a] + vectors[b]):
         true = np.argsort(-(vectors.astype(np.float64) @ query), kind="stable")[:10]
         recalls.append(np.isin(grown.search(query, 10)[1], true).mean())
     assert np.mean(recalls) >= TARGET_RECALL - 0.02
@@ -104,7 +104,7 @@ def test_it_gives_up_when_it_is_told_to(n_before: int) -> None:
 
 def test_it_does_not_matter_which_dimensions_tell_vectors_apart() -> None:
     weights = 1 / np.arange(1, 257, dtype=np.float32)
-    few_tell = unit(clustered(4_000, 256) * weights)
+    few_tell = l2_normalize(clustered(4_000, 256) * weights)
     rotation = np.linalg.qr(np.random.default_rng(0).standard_normal((256, 256)))[0]
     all_tell = (few_tell @ rotation).astype(np.float32)
     rows = np.arange(4_000)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from service.difference import unit
+from service.difference import l2_normalize
 from service.index.ivf_builder import build
 from service.index.search import SearchRequest, best_windows, nearest
 from service.index.vector_index import VectorIndex
@@ -29,7 +29,7 @@ def make_clips(seed: int, n_clips: int, most_windows: int) -> Clips:
         n_windows = int(random.integers(1, most_windows + 1)) if random.random() < 0.5 else 0
         near = random.standard_normal(DIM) + 0.3 * random.standard_normal((1 + n_windows, DIM))
         # As the index keeps it once it is settled.
-        clips[seq] = unit(near.astype(np.float32)).astype(np.float16).astype(np.float32)
+        clips[seq] = l2_normalize(near.astype(np.float32)).astype(np.float16).astype(np.float32)
     return clips
 
 
@@ -89,7 +89,7 @@ def test_hits_are_those_of_a_search_that_looks_at_each(
     clips = make_clips(seed, n_clips=24, most_windows=60)
     index = make(clips)
     for _ in range(20):
-        query = unit(random.standard_normal(DIM).astype(np.float32))
+        query = l2_normalize(random.standard_normal(DIM).astype(np.float32))
         k = int(random.choice([1, 3, 10, 30, 1000]))
         names = np.array(list(clips))
         among = None if random.random() < 0.4 else random.permutation(names)[:8]
@@ -109,7 +109,7 @@ def test_hits_are_those_of_a_search_that_looks_at_each(
 def test_there_are_k_clips_however_many_windows_of_one_come_first() -> None:
     query, other = np.eye(DIM, dtype=np.float32)[:2]
     clips = {1: np.tile(query, (721, 1))}  # an hour
-    clips |= {seq: unit(other - seq * 0.1 * query)[np.newaxis] for seq in range(2, 12)}
+    clips |= {seq: l2_normalize(other - seq * 0.1 * query)[np.newaxis] for seq in range(2, 12)}
 
     for index in (recent(clips), settled(clips)):
         for among in (None, np.array(list(clips))):
@@ -125,8 +125,8 @@ def test_lists_that_hold_too_few_clips_are_not_all_that_is_looked_into() -> None
     """Where the lists nearest to a query hold one long clip, the other clips are found as well."""
     random = np.random.default_rng(0)
     near, far = np.eye(DIM)[:2]
-    long = unit((near + 0.01 * random.standard_normal((400, DIM))).astype(np.float32))
-    short = unit((far + 0.01 * random.standard_normal((400, DIM))).astype(np.float32))
+    long = l2_normalize((near + 0.01 * random.standard_normal((400, DIM))).astype(np.float32))
+    short = l2_normalize((far + 0.01 * random.standard_normal((400, DIM))).astype(np.float32))
     clips = {1: long} | {2 + n: vector[np.newaxis] for n, vector in enumerate(short)}
     rows, vectors = rows_of(clips)
     settled_vectors = build(rows, vectors)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import synth
 import tiny_bundle
+from file_windows import embed_windows
 from shell import opened, write_tones
 
 from service.audio.decoding import AudioLimits
@@ -275,9 +276,8 @@ def test_long_clips_that_have_no_windows_get_some_by_the_same_encoder(world: Wor
         assert (report.embedded, report.unchanged) == (1, N_CLIPS + 2)
         assert [clip.clip_id for clip in report.left_out] == ["gone"]
         assert (again.embedded, again.left_out) == (0, report.left_out)
-        expected = Encoder.open(world.old, device="cpu", threads=1).embed_windows(
-            sounds["long"], window_s=2.0, hop_s=1.0
-        )
+        encoder = Encoder.open(world.old, device="cpu", threads=1)
+        expected = embed_windows(encoder, sounds["long"], window_s=2.0, hop_s=1.0)
         windows = library.windows("long")
         assert windows is not None
         np.testing.assert_allclose(windows.embeddings, expected.embeddings, rtol=ROUNDING)

@@ -10,7 +10,7 @@ import pytest
 import synth
 
 from service.audio.decoding import AudioLimits
-from service.audio.drift import InputReading
+from service.audio.levels import InputReading
 from service.bundle.files import load_bundle
 from service.clips import NewClip
 from service.concurrency.timings import RequestTimings
