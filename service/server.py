@@ -1,4 +1,4 @@
-"""Runs the application as a process: a socket, signals, an exit code."""
+"""The server process: socket, signals and exit code around the application."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from service.settings import Settings
 logger = logging.getLogger(__name__)
 
 KEEP_ALIVE_S = 75
-"""How long an idle connection is kept [s].
+"""Time for which an idle connection is kept [s].
 
-Proxies and load balancers keep theirs for 60 s as a rule; closed by us first, a connection could
-be lost just as the next request goes out on it.
+Proxies and load balancers usually keep theirs for 60 s. If the service closed a connection first, a
+request that is being sent on it would be lost.
 """
 SWITCH_S = 0.0005
 """How long one thread keeps the interpreter while others wait for it [s].
@@ -40,14 +40,14 @@ of Python would be a good part of what a clip takes.
 def serve(
     settings: Settings, *, on_listening: Callable[[str, int], object] = lambda host, port: None
 ) -> int:
-    """Serve until the process is told to stop, and return its exit code.
+    """Serve until the process gets SIGTERM or SIGINT, and return its exit code.
 
-    SIGTERM and SIGINT let running requests finish for up to `shutdown_grace_s`. What keeps the
-    service from starting is told on standard error.
+    Running requests then have up to `shutdown_grace_s` to finish. If the service cannot start, the
+    reason is written to standard error.
 
     Args:
-        settings: What to serve and where.
-        on_listening: Called with address and port when requests are welcome.
+        settings: The settings of the process.
+        on_listening: Called with address and port when requests are accepted.
     """
     configure_logging(settings.log_level)
     sys.setswitchinterval(SWITCH_S)
@@ -73,7 +73,7 @@ def _let_runs_finish() -> None:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, but the signals are ours: a stop that was asked for ends with exit code 0."""
+    """uvicorn without its signal handlers, so that a requested stop has exit code 0."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -99,7 +99,7 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.handle_exit, number, None)
-    # Run by us and not by uvicorn, whose own way loses the error and its exit code.
+    # Entered here because uvicorn would lose a startup error and its exit code.
     async with app.router.lifespan_context(app):
         # What was opened stays to the end: the collector need not walk through it again and again.
         gc.collect()
@@ -114,7 +114,7 @@ async def _serve(
 
 @contextmanager
 def _listening_socket(settings: Settings) -> Iterator[socket.socket]:
-    """Claim the address first: a port in use is told before anything is loaded."""
+    """Bind the address before anything is loaded, so that a port in use is reported at once."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -211,7 +211,11 @@ def bulk_line(client: Client) -> bytes:
     ],
 )
 def test_responses_follow_their_models(
-    client: Client, model: type[models.ResponseModel], method: str, path: str, options: dict[str, Any]
+    client: Client,
+    model: type[models.ResponseModel],
+    method: str,
+    path: str,
+    options: dict[str, Any],
 ) -> None:
     if path == "/clips/bulk":
         headers = {"content-type": "application/x-ndjson"}
@@ -265,7 +269,11 @@ def test_the_schema_does_not_depend_on_the_bundle(schema: dict[str, Any], towers
     ],
 )
 def test_responses_of_towers_follow_their_models(
-    towers: Client, model: type[models.ResponseModel], method: str, path: str, options: dict[str, Any]
+    towers: Client,
+    model: type[models.ResponseModel],
+    method: str,
+    path: str,
+    options: dict[str, Any],
 ) -> None:
     answer = towers.request(method, path, **options)
 
