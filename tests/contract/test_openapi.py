@@ -101,7 +101,7 @@ def test_every_endpoint_of_the_api_is_there(schema: dict[str, Any]) -> None:
     }
 
 
-def test_all_references_lead_somewhere(schema: dict[str, Any]) -> None:
+def test_all_references_exist(schema: dict[str, Any]) -> None:
     text = json.dumps(schema)
     names = {part.partition('"')[0] for part in text.split('"#/components/schemas/')[1:]}
 
@@ -115,7 +115,7 @@ def test_operation_ids_are_unique(schema: dict[str, Any]) -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_every_operation_says_what_it_does(schema: dict[str, Any]) -> None:
+def test_every_operation_has_a_description(schema: dict[str, Any]) -> None:
     assert all(operation.get("description") for operation in operations(schema).values())
 
 
@@ -161,7 +161,7 @@ def test_fields_are_documented_in_body_and_query(schema: dict[str, Any]) -> None
     assert parts == fields | {"audio", "reference"}
 
 
-def test_a_hit_is_documented_with_its_place(schema: dict[str, Any]) -> None:
+def test_a_hit_is_documented_with_its_times(schema: dict[str, Any]) -> None:
     hit = schema["components"]["schemas"]["HitOut"]
 
     assert {"clip_id", "score", "start_s", "end_s", "contributions"} <= set(hit["required"])

@@ -30,7 +30,7 @@ def test_a_missing_bundle_is_named(capsys: pytest.CaptureFixture[str], tmp_path:
     assert str(tmp_path / "nowhere") in told
 
 
-def test_a_library_that_cannot_be_is_named(
+def test_a_library_that_cannot_be_opened_is_named(
     capsys: pytest.CaptureFixture[str], tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("no folder")
@@ -40,7 +40,7 @@ def test_a_library_that_cannot_be_is_named(
     assert str(tmp_path / "file") in told
 
 
-def test_a_port_in_use_is_told_before_anything_is_loaded(
+def test_a_port_in_use_is_reported_before_anything_is_loaded(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -51,13 +51,13 @@ def test_a_port_in_use_is_told_before_anything_is_loaded(
     assert "nowhere" not in told
 
 
-def test_an_address_of_another_machine_is_told(
+def test_an_address_of_another_machine_is_reported(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert "cannot listen on 192.0.2.1" in told_by(capsys, host="192.0.2.1", bundle=tmp_path)
 
 
-def test_a_misspelt_setting_is_told(
+def test_a_misspelt_setting_is_reported(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINUEND_LIBARY", "library")

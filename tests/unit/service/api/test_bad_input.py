@@ -1,4 +1,4 @@
-"""Each way to send something bad has a code of its own, and the service answers on after it."""
+"""Each way to send something bad has a code of its own, and the service responses on after it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def floats(value: float) -> bytes:
 
 @dataclass(frozen=True)
 class Bad:
-    """A bad request and the answer it deserves."""
+    """A bad request and the response it deserves."""
 
     code: str
     status: int
@@ -147,15 +147,17 @@ BAD = {
 
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
-def test_bad_input_gets_its_own_code_and_harms_nothing(client: Client, bad: Bad) -> None:
-    answer = client.request(bad.method, bad.path, **bad.options)
+def test_each_bad_input_has_its_own_code_and_the_next_request_succeeds(
+    client: Client, bad: Bad
+) -> None:
+    response = client.request(bad.method, bad.path, **bad.options)
 
-    problem = answer.json()
-    assert (problem["code"], answer.status_code) == (bad.code, bad.status), problem
-    assert answer.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert (problem["code"], response.status_code) == (bad.code, bad.status), problem
+    assert response.headers["content-type"] == "application/problem+json"
     assert problem["status"] == bad.status
-    assert problem["request_id"] == answer.headers["x-request-id"]
+    assert problem["request_id"] == response.headers["x-request-id"]
     assert problem["detail"]
-    assert answer.headers["minuend-bundle"] == "tiny-0"
+    assert response.headers["minuend-bundle"] == "tiny-0"
     good = client.post("/embed", files={"audio": GOOD})
     assert good.status_code == 200

@@ -161,7 +161,7 @@ def test_a_sound_finds_itself_and_a_difference_ranks_as_its_search(services: Ser
     assert (first.hit.record.id, first.hit.score) == ("c5", pytest.approx(1, abs=1e-5))
 
 
-def test_what_has_no_positive_term_is_refused_before_anything_is_decoded(
+def test_a_query_without_a_sound_or_text_is_refused_before_anything_is_decoded(
     services: Services,
 ) -> None:
     undecodable = FileInput(io.BytesIO(b"words"))

@@ -25,11 +25,11 @@ def client(client: Client) -> Client:
 
 
 def places(client: Client, **query: Any) -> dict[str, dict[str, Any]]:
-    answer = client.get("/map", params=query).json()
-    return {point["title"]: point for point in answer["points"]}
+    response = client.get("/map", params=query).json()
+    return {point["title"]: point for point in response["points"]}
 
 
-def test_what_sounds_alike_lies_close_together(client: Client) -> None:
+def test_similar_sounds_are_close_together(client: Client) -> None:
     points = places(client)
 
     def apart(one: str, other: str) -> float:
@@ -43,19 +43,19 @@ def test_what_sounds_alike_lies_close_together(client: Client) -> None:
 @pytest.mark.parametrize(
     ("group", "told"), [("kind", "low"), ("hz", 300), ("tags", "tone"), ("place", None)]
 )
-def test_clips_are_grouped_by_a_name_of_their_metadata(
+def test_clips_are_grouped_by_a_field_of_their_metadata(
     client: Client, group: str, told: str | None
 ) -> None:
     assert places(client, group=group)["low"]["group"] == told
 
 
-def test_the_map_tells_what_it_shows(client: Client) -> None:
-    answer = client.get("/map").json()
+def test_the_map_has_revision_and_number_of_clips(client: Client) -> None:
+    response = client.get("/map").json()
 
-    assert answer["clips"] == len(answer["points"]) == 4
-    assert answer["revision"] == client.get("/info").json()["library"]["revision"]
-    assert 0 < answer["shown"] <= 1
-    assert {point["audio"] for point in answer["points"]} == {
+    assert response["clips"] == len(response["points"]) == 4
+    assert response["revision"] == client.get("/info").json()["library"]["revision"]
+    assert 0 < response["shown"] <= 1
+    assert {point["audio"] for point in response["points"]} == {
         f"/clips/{title.replace(' ', '-')}/audio" for title in SOUNDS
     }
 
