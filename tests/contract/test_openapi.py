@@ -1,4 +1,4 @@
-"""The schema says what the service does: every error, every body, every answer."""
+"""The OpenAPI schema describes the service: every error, body and response."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ def test_the_problem_of_every_error_follows_the_schema(cls: type[errors.ServiceE
 
 
 def test_every_error_is_documented(schema: dict[str, Any]) -> None:
-    told = {pair for operation in operations(schema).values() for pair in documented(operation)}
+    listed = {pair for operation in operations(schema).values() for pair in documented(operation)}
 
-    assert told == {(cls.status, cls.code) for cls in ERRORS if cls not in OUTSIDE}
+    assert listed == {(cls.status, cls.code) for cls in ERRORS if cls not in OUTSIDE}
     known = schema["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]
     assert set(known) == {cls.code for cls in ERRORS}
 
@@ -221,14 +221,14 @@ def test_responses_follow_their_models(
         headers = {"content-type": "application/x-ndjson"}
         options = {"content": bulk_line(client), "headers": headers}
 
-    answer = client.request(method, path, **options)
+    response = client.request(method, path, **options)
 
-    assert answer.is_success, answer.text
-    model.model_validate_json(answer.content)
+    assert response.is_success, response.text
+    model.model_validate_json(response.content)
     identity = client.get("/healthz").json()["bundle"]
-    assert answer.json()["bundle"] == identity
-    assert answer.headers["minuend-bundle"] == identity["id"]
-    assert answer.headers["minuend-fingerprint"] == identity["fingerprint"]
+    assert response.json()["bundle"] == identity
+    assert response.headers["minuend-bundle"] == identity["id"]
+    assert response.headers["minuend-fingerprint"] == identity["fingerprint"]
 
 
 @pytest.fixture(scope="module")
@@ -275,7 +275,7 @@ def test_responses_of_towers_follow_their_models(
     path: str,
     options: dict[str, Any],
 ) -> None:
-    answer = towers.request(method, path, **options)
+    response = towers.request(method, path, **options)
 
-    assert answer.is_success, answer.text
-    model.model_validate_json(answer.content)
+    assert response.is_success, response.text
+    model.model_validate_json(response.content)

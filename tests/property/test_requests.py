@@ -1,4 +1,4 @@
-"""Whatever is sent, the response is one or a problem of the sender's, and never a fault of ours."""
+"""Any request gets a response or a client error, and never an internal error."""
 
 from __future__ import annotations
 

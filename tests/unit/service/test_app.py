@@ -160,7 +160,7 @@ def test_the_clip_of_a_disconnected_client_is_not_encoded(
         with busy_encoder(client, monkeypatch) as entered:
             first = threads.submit(client.post, "/embed", content=TONE)
             assert entered.acquire(timeout=30)
-            client.leave("/embed", NOISE)
+            client.disconnect("/embed", NOISE)
         assert first.result(30).status_code == 200
         text = wait_for(client, 'status="499"} 1.0')
 

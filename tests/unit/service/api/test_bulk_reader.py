@@ -57,8 +57,8 @@ def test_faulty_lines_are_reported_together_by_number() -> None:
     with pytest.raises(RequestInvalidError, match="nothing was stored") as caught:
         read(line("good"), *faulty)
 
-    told = caught.value.detail.split("; line ")
-    assert [int(text.partition(":")[0]) for text in told[1:]] == list(range(2, 10))
+    faults = caught.value.detail.split("; line ")
+    assert [int(text.partition(":")[0]) for text in faults[1:]] == list(range(2, 10))
 
 
 def test_reading_stops_when_there_are_too_many_faults(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ def test_secrets_are_long_and_unique() -> None:
 def test_written_keys_are_read_back_beside_comments(path: Path) -> None:
     keys = [make_key("a", "read")[1], make_key("b", "write")[1]]
     write_keys(path, keys)
-    path.write_text("# ours\n\n" + path.read_text())
+    path.write_text("# studio keys\n\n" + path.read_text())
     assert list(read_keys(path)) == keys
 
 

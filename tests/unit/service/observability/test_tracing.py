@@ -152,9 +152,9 @@ def test_traces_reach_the_collector_that_the_environment_names(
     with collecting() as (address, received):
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
         with service_client.serving(tiny_bundle_path, tmp_path) as client:
-            answer = client.post("/search", files={"audio": synth.encode(synth.tone(440))})
+            response = client.post("/search", files={"audio": synth.encode(synth.tone(440))})
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
     (resource,) = [spans for export in received for spans in export.resource_spans]
     named = {it.key: it.value.string_value for it in resource.resource.attributes}
     spans = {span.name: span for scope in resource.scope_spans for span in scope.spans}

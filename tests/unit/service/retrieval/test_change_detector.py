@@ -74,21 +74,21 @@ def test_the_false_alarm_rate_is_the_share_of_unchanged_pairs_with_as_high_a_sco
 ) -> None:
     reference = np.ones(DIM, np.float32)
 
-    verdict = detector.decide(reference + np.float32(distance), [reference])
+    decision = detector.decide(reference + np.float32(distance), [reference])
 
-    higher = (detector.calibration.quantiles[0] >= verdict.score).mean()
-    assert verdict.false_alarm_rate == pytest.approx(float(higher), abs=0.02)
-    assert verdict.changed == (verdict.score > verdict.threshold)
+    higher = (detector.calibration.quantiles[0] >= decision.score).mean()
+    assert decision.false_alarm_rate == pytest.approx(float(higher), abs=0.02)
+    assert decision.changed == (decision.score > decision.threshold)
 
 
 def test_equal_embeddings_did_not_change(detector: ChangeDetector) -> None:
     (sound,) = sounds(1)
     for references in ([sound], [sound] * 4):
-        verdict = detector.decide(sound, references)
+        decision = detector.decide(sound, references)
 
-        assert not verdict.changed
-        assert verdict.false_alarm_rate == 1
-        assert np.isfinite(verdict.score)
+        assert not decision.changed
+        assert decision.false_alarm_rate == 1
+        assert np.isfinite(decision.score)
 
 
 def test_a_written_detector_is_read_back(detector: ChangeDetector, bundle: Bundle) -> None:

@@ -143,10 +143,14 @@ def test_identical_sounds_have_exactly_no_difference(services: Services) -> None
             RequestTimings(),
         )
 
-        told = found.comparison
-        assert not told.embedding.any()
-        assert (told.relative_norm, told.cosine, found.hits) == (0.0, 1.0, [])
-        assert (told.spread, told.level_difference_db, told.curve) == (None, 0.0, None)
+        comparison = found.comparison
+        assert not comparison.embedding.any()
+        assert (comparison.relative_norm, comparison.cosine, found.hits) == (0.0, 1.0, [])
+        assert (comparison.spread, comparison.level_difference_db, comparison.curve) == (
+            None,
+            0.0,
+            None,
+        )
         assert (
             services.searcher.search(
                 ClipInput("low"), ClipInput("low"), RankingOptions(k=4), RequestTimings()

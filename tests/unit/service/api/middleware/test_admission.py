@@ -116,7 +116,7 @@ def test_a_request_that_would_wait_too_long_is_refused() -> None:
     assert [exchange.status for exchange in waiting] == [200] * 3
     assert (late.status, late.code) == (503, "overloaded")
     assert b"would take about 12 s" in late.body
-    assert app._interval.mean_s < 4  # and is quicker to let in now
+    assert app._interval.mean_s < 4  # later requests are admitted sooner
 
 
 def test_the_interval_follows_the_last_responses_while_requests_are_in_progress() -> None:

@@ -28,7 +28,7 @@ def test_a_body_up_to_the_limit_passes() -> None:
 
 def test_a_declared_length_over_the_limit_is_refused_before_the_application_runs() -> None:
     async def never(scope: Scope, receive: Receive, send: Send) -> None:
-        pytest.fail("the application was asked")
+        pytest.fail("the application was called")
 
     exchange = Exchange([b"x" * 101], content_length="101").run(limited(never))
 

@@ -15,7 +15,7 @@ from service.concurrency.timings import RequestTimings
 
 
 class Exchange:
-    """One request whose client stays until it is told to leave."""
+    """One request whose client stays until the event `left` is set."""
 
     def __init__(self, *bodies: bytes, **headers: str) -> None:
         self.deadline = Deadline()
@@ -106,10 +106,10 @@ def test_no_task_remains_after_the_response() -> None:
     anyio.run(scenario)
 
 
-@pytest.mark.parametrize(("told", "limit_s"), [("2.5", 2.5), ("100", 5.0)])
-def test_a_client_can_shorten_the_deadline_but_not_extend_it(told: str, limit_s: float) -> None:
+@pytest.mark.parametrize(("header", "limit_s"), [("2.5", 2.5), ("100", 5.0)])
+def test_a_client_can_shorten_the_deadline_but_not_extend_it(header: str, limit_s: float) -> None:
     async def scenario() -> None:
-        exchange = Exchange(b"all", minuend_deadline_s=told)
+        exchange = Exchange(b"all", minuend_deadline_s=header)
         await DisconnectWatcher(read, deadline_s=5)(exchange.scope, exchange.receive, exchange.send)
         left_s: Any = exchange.deadline.left_s
         assert limit_s - 2 < left_s <= limit_s
@@ -117,10 +117,10 @@ def test_a_client_can_shorten_the_deadline_but_not_extend_it(told: str, limit_s:
     anyio.run(scenario)
 
 
-@pytest.mark.parametrize("told", ["0", "-1", "soon", "nan", "inf", ""])
-def test_an_invalid_deadline_is_refused(told: str) -> None:
+@pytest.mark.parametrize("header", ["0", "-1", "soon", "nan", "inf", ""])
+def test_an_invalid_deadline_is_refused(header: str) -> None:
     async def scenario() -> None:
-        exchange = Exchange(b"all", minuend_deadline_s=told)
+        exchange = Exchange(b"all", minuend_deadline_s=header)
         await DisconnectWatcher(read, deadline_s=5)(exchange.scope, exchange.receive, exchange.send)
         assert exchange.sent[0]["status"] == 422
         assert orjson.loads(exchange.sent[1]["body"])["code"] == "request_invalid"

@@ -68,9 +68,9 @@ def test_server_timing_has_the_phases() -> None:
 
 
 def test_a_valid_request_id_is_kept() -> None:
-    answer = ask(fine, headers={"x-request-id": "trace-1.2_x"})
+    response = ask(fine, headers={"x-request-id": "trace-1.2_x"})
 
-    assert answer.headers["x-request-id"] == "trace-1.2_x"
+    assert response.headers["x-request-id"] == "trace-1.2_x"
 
 
 @pytest.mark.parametrize("bad", ["", "a" * 65, "two words", "semi;colon"])
@@ -85,11 +85,11 @@ def test_the_text_of_an_unexpected_error_is_logged_and_not_sent(
     async def failing(scope: Scope, receive: Receive, send: Send) -> None:
         raise error
 
-    answer = ask(failing)
+    response = ask(failing)
 
-    assert answer.status_code == 500
-    assert answer.json()["code"] == "internal"
-    assert SECRET not in answer.text
+    assert response.status_code == 500
+    assert response.json()["code"] == "internal"
+    assert SECRET not in response.text
     assert SECRET in caplog.text
 
 

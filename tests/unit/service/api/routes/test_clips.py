@@ -109,8 +109,8 @@ def test_the_original_file_is_sent_whole_and_in_ranges(client: Client) -> None:
 def test_a_range_beyond_the_end_is_not_satisfiable(client: Client) -> None:
     put(client, "a", FLAC)
 
-    for asked in ("bytes=9999999-", "bytes=ten-"):
-        refused = client.get("/clips/a/audio", headers={"range": asked})
+    for byte_range in ("bytes=9999999-", "bytes=ten-"):
+        refused = client.get("/clips/a/audio", headers={"range": byte_range})
         assert (refused.status_code, refused.json()["code"]) == (416, "range_invalid")
 
 

@@ -313,8 +313,8 @@ def test_peaks_have_phrases_and_other_points_have_none(towers: Client) -> None:
 
     curve = difference(towers, files=files, data={"curve": "true", "phrases": "1"})["curve"]
 
-    told = [point for point in curve if point["phrases"]]
-    assert 1 <= len(told) <= 5
-    first = max(told, key=lambda point: point["relative_norm"])
+    peaks = [point for point in curve if point["phrases"]]
+    assert 1 <= len(peaks) <= 5
+    first = max(peaks, key=lambda point: point["relative_norm"])
     assert first["phrases"][0]["label"] == "high"
     assert all(len(point["phrases"]) <= 1 for point in curve)

@@ -45,13 +45,13 @@ def test_a_text_alone_finds_the_clip_it_describes(client: Client) -> None:
 
 
 def test_a_modifier_moves_the_query_towards_its_text(client: Client) -> None:
-    places = []
+    ranks = []
     for strength in (0, 1, 4):
         query = {"modifier": "with high", "modifier_strength": strength}
         hits = search(client, files={"audio": LOW}, data=query)["hits"]
-        places.append([hit["clip_id"] for hit in hits].index("high"))
+        ranks.append([hit["clip_id"] for hit in hits].index("high"))
 
-    assert places[0] >= places[1] > places[2] == 0
+    assert ranks[0] >= ranks[1] > ranks[2] == 0
 
 
 @pytest.mark.parametrize("strength", [0.25, 1, 4])

@@ -1,4 +1,4 @@
-"""The place in a long recording: a sound at a known time is found there."""
+"""Windows of long recordings: a sound is found at its time."""
 
 from __future__ import annotations
 
