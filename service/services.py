@@ -98,8 +98,8 @@ class Services:
             space=make_space(bundle, towers.audio if towers else None),
             precision=encoder.precision,
         )
-        library.audit.on_recall = metrics.observe_recall
-        library.refresh()
+        library.index.audit.on_recall = metrics.observe_recall
+        library.index.refresh()
         metrics.bundle.labels(bundle.manifest.id, encoder.fingerprint, encoder.provider).set(1)
         batcher = Batcher(
             encoder,
@@ -149,7 +149,7 @@ class Services:
         self.ready = False
         self.batcher.close()
         try:
-            self.library.save_snapshot()
+            self.library.index.save()
         finally:
             self.library.close()
 

@@ -60,14 +60,14 @@ def ingest(path: Path, round_: int) -> None:
     for step in plan(round_):
         match list(step.items()):
             case []:
-                library.save_snapshot()
+                library.index.save()
             case [(name, None)]:
-                library.delete(name)
+                library.writer.delete(name)
             case [(name, int(seed))]:
-                library.put(clip_of(name, seed))
+                library.writer.put(clip_of(name, seed))
             case items:
                 seeds = [(name, seed) for name, seed in items if seed is not None]
-                library.put_many([clip_of(name, seed) for name, seed in seeds])
+                library.writer.put_many([clip_of(name, seed) for name, seed in seeds])
         say("done")
 
 

@@ -127,7 +127,7 @@ class InputEmbedder:
     def _known(self, sound: AudioInput) -> Float32[np.ndarray, " dim"] | None:
         match sound:
             case ClipInput(clip_id):
-                return self._library.embedding(clip_id)
+                return self._library.catalog.embedding(clip_id)
             case EmbeddingInput(embedding):
                 return check_dim(embedding, self._embedder.encoder.dim)
             case FileInput():

@@ -15,7 +15,8 @@ from service.errors import KOutOfRangeError, ModifierUnavailableError, QueryInco
 from service.inference.encoder import Encoder
 from service.inference.phrases import DEFAULT_PHRASES
 from service.inference.towers import Towers
-from service.library.library import Hit, Library
+from service.library.hits import Hit
+from service.library.library import Library
 from service.retrieval.change_detector import ChangeDetector
 from service.retrieval.comparison import Comparer, Comparison
 from service.retrieval.inputs import AudioInput, ClipInput, InputEmbedder

@@ -77,20 +77,20 @@ class TwoProcesses:
 
     def put(self) -> None:
         clip = self.draw_clip()
-        record, created = self.draw_side().put(clip)
+        record, created = self.draw_side().writer.put(clip)
         assert created == (clip.id not in self.model)
         self.model[clip.id] = clip
         assert_is(record, clip)
 
     def put_many(self) -> None:
         clips = [self.draw_clip() for _ in range(self.draw(6))]
-        self.draw_side().put_many(clips)
+        self.draw_side().writer.put_many(clips)
         self.model |= {clip.id: clip for clip in clips}
 
     def delete(self) -> None:
         name = self.draw_name()
         try:
-            self.draw_side().delete(name)
+            self.draw_side().writer.delete(name)
         except ClipUnknownError:
             assert name not in self.model
         else:
@@ -148,7 +148,7 @@ class TwoProcesses:
         self.sides[side] = open_library(self.path, create=False)
 
     def save(self) -> None:
-        self.draw_side().save_snapshot()
+        self.draw_side().index.save()
 
     def damage_the_snapshot(self) -> None:
         self.save()
@@ -168,8 +168,8 @@ class TwoProcesses:
 
     def plant_a_foreign_snapshot(self) -> None:
         foreign = open_library(self.foreign)
-        foreign.put_many([make_clip(f"x{seed}", seed, stored=False) for seed in range(5)])
-        foreign.save_snapshot()
+        foreign.writer.put_many([make_clip(f"x{seed}", seed, stored=False) for seed in range(5)])
+        foreign.index.save()
         foreign.close()
         shutil.rmtree(self.path / "index")
         shutil.copytree(self.foreign / "index", self.path / "index")
@@ -178,12 +178,12 @@ class TwoProcesses:
     def check(self) -> None:
         """Both sides see all clips, and the files are those of the clips."""
         for library in self.sides:
-            assert library.count() == len(self.model)
+            assert library.catalog.count() == len(self.model)
         for name, clip in self.model.items():
-            np.testing.assert_array_equal(self.draw_side().embedding(name), clip.embedding)
-            assert_windows_are(self.draw_side().windows(name), clip.windows)
+            np.testing.assert_array_equal(self.draw_side().catalog.embedding(name), clip.embedding)
+            assert_windows_are(self.draw_side().catalog.windows(name), clip.windows)
         n_vectors = sum(1 + n_windows(clip) for clip in self.model.values())
-        assert self.draw_side().n_vectors() == n_vectors
+        assert self.draw_side().index.n_vectors() == n_vectors
         expected = {audio_name(clip) for clip in self.model.values() if clip.audio is not None}
         assert stored_files(self.path) == expected
 

@@ -35,7 +35,7 @@ async def get_health(services: ServicesDep) -> Response:
 async def get_readiness(services: ServicesDep) -> Response:
     """Tell whether requests are welcome: everything is open and the library can be read."""
     services.check_ready()
-    await services.look_up(services.library.revision)
+    await services.look_up(services.library.catalog.revision)
     return answer(services, {"status": "ready"})
 
 
@@ -55,10 +55,10 @@ async def get_info(services: ServicesDep) -> Response:
         "scores": manifest.scores,
         "licence": manifest.licence,
         "library": {
-            "clips": await services.look_up(services.library.count),
-            "vectors": await services.look_up(services.library.n_vectors),
-            "revision": await services.look_up(services.library.revision),
-            "not_embedded": await services.look_up(services.library.backlog.n_lacking),
+            "clips": await services.look_up(services.library.catalog.count),
+            "vectors": await services.look_up(services.library.index.n_vectors),
+            "revision": await services.look_up(services.library.catalog.revision),
+            "not_embedded": await services.look_up(services.library.reembed_queue.n_lacking),
         },
         "modifier": services.towers is not None,
         "towers": services.towers and _towers_body(services.towers),
@@ -81,6 +81,6 @@ def _towers_body(towers: Towers) -> dict[str, Any]:
 
 async def get_metrics(services: ServicesDep, counted: MetricsDep) -> Response:
     """Give numbers for Prometheus."""
-    counted.clips.set(await services.look_up(services.library.count))
-    counted.vectors.set(await services.look_up(services.library.n_vectors))
+    counted.clips.set(await services.look_up(services.library.catalog.count))
+    counted.vectors.set(await services.look_up(services.library.index.n_vectors))
     return Response(counted.render(), media_type=metrics.CONTENT_TYPE)

@@ -58,7 +58,7 @@ def seen_since(catalog: Catalog, revision: int) -> tuple[int, list[int], dict[in
             for seq, embedding in zip(clips_of(rows), embeddings, strict=True)
         }
         assert clips_of(changes.rows).tolist() == list(put)
-        return changes.revision, changes.gone.tolist(), put
+        return changes.revision, changes.removed.tolist(), put
 
 
 def test_record_and_embedding_come_back_as_they_were_put(catalog: Catalog) -> None:

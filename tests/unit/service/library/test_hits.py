@@ -15,8 +15,8 @@ from service.library.library import Library
 @pytest.fixture
 def library(tmp_path: Path) -> Iterator[Library]:
     library = open_library(tmp_path)
-    library.put_many([make_clip("short", 1), make_clip("long", 2, n_windows=6)])
-    library.put(NewClip(id="vector", embedding=make_embedding(3)))
+    library.writer.put_many([make_clip("short", 1), make_clip("long", 2, n_windows=6)])
+    library.writer.put(NewClip(id="vector", embedding=make_embedding(3)))
     yield library
     library.close()
 

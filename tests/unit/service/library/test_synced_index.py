@@ -25,7 +25,7 @@ from service.row_ids import clips_of
 @pytest.fixture
 def library(tmp_path: Path) -> Iterator[Library]:
     library = open_library(tmp_path)
-    library.put_many(
+    library.writer.put_many(
         [make_clip(f"c{seed}", seed, stored=False, n_windows=seed % 3) for seed in range(20)]
     )
     yield library
@@ -53,9 +53,9 @@ def test_writes_after_the_first_search_are_seen(
 ) -> None:
     index = live_index(catalog, tmp_path)
     assert everything(index, 3)[1][0] == 4
-    library.delete("c3")
-    library.put(make_clip("c5", 3, stored=False))
-    library.put(make_clip("new", 3, stored=False))
+    library.writer.delete("c3")
+    library.writer.put(make_clip("c5", 3, stored=False))
+    library.writer.put(make_clip("new", 3, stored=False))
     numbers = {record.id: seq for seq, record in catalog.page(0, 100, None)}
     assert everything(index, 3)[1][:2] == [numbers["c5"], numbers["new"]]
     assert sorted(everything(index)[1]) == sorted(numbers.values())
@@ -69,11 +69,11 @@ def test_an_index_that_follows_has_nothing_to_catch_up_in_a_search(
     def with_company(self: SyncedIndex) -> None:
         refresh(self)
         for clip_id in late:
-            library.put(make_clip(clip_id, 50, stored=False))
+            library.writer.put(make_clip(clip_id, 50, stored=False))
 
     monkeypatch.setattr(SyncedIndex, "refresh", with_company)
-    index.follow()
-    index.settled()
+    index.refresh_in_background()
+    index.wait()
     monkeypatch.setattr(SyncedIndex, "refresh", pytest.fail)
     assert len(everything(index)[1]) == 21
     index.close()
@@ -83,8 +83,10 @@ def test_catching_up_from_a_snapshot_equals_building(
     tmp_path: Path, library: Library, catalog: Catalog
 ) -> None:
     live_index(catalog, tmp_path).save()
-    library.delete("c3")
-    library.put_many([make_clip(f"c{seed}", seed + 100, stored=False) for seed in (1, 2, 50)])
+    library.writer.delete("c3")
+    library.writer.put_many(
+        [make_clip(f"c{seed}", seed + 100, stored=False) for seed in (1, 2, 50)]
+    )
     caught_up = live_index(catalog, tmp_path)
     built = live_index(catalog, tmp_path / "audio")
     assert everything(caught_up) == everything(built)
@@ -117,7 +119,7 @@ def test_saving_twice_writes_once(tmp_path: Path, library: Library, catalog: Cat
     index.save()
     live_index(catalog, tmp_path).save()
     assert head.read_bytes() == first
-    library.delete("c0")
+    library.writer.delete("c0")
     index.save()
     assert head.read_bytes() != first
 
@@ -133,11 +135,11 @@ def test_a_change_that_moves_no_clip_removes_none(
         VectorIndex, "remove", lambda self, rows: (removed.extend(rows), remove(self, rows))
     )
 
-    library.put(make_clip("c5", 5, metadata={"of": "no matter"}, stored=False, n_windows=2))
+    library.writer.put(make_clip("c5", 5, metadata={"of": "no matter"}, stored=False, n_windows=2))
     assert everything(index) == before
     assert removed == []
 
-    library.put_many([make_clip("c3", 3, stored=False), make_clip("c4", 40, n_windows=1)])
+    library.writer.put_many([make_clip("c3", 3, stored=False), make_clip("c4", 40, n_windows=1)])
     assert sorted(everything(index)[1]) == sorted(before[1])
     assert set(clips_of(np.array(removed)).tolist()) == {5}
 
@@ -147,9 +149,9 @@ def test_a_clip_that_has_fewer_windows_now_keeps_none_of_the_others(
 ) -> None:
     index = live_index(catalog, tmp_path)
     assert index.n_vectors() == 20 + 19
-    library.put_many([make_clip("c5", 5, n_windows=1), make_clip("c8", 8)])
+    library.writer.put_many([make_clip("c5", 5, n_windows=1), make_clip("c8", 8)])
     assert index.n_vectors() == 20 + 16
-    library.delete("c11")
+    library.writer.delete("c11")
     assert index.n_vectors() == 19 + 14
     assert everything(index) == everything(live_index(catalog, tmp_path / "tmp"))
 
@@ -175,7 +177,7 @@ def test_a_catch_up_that_breaks_off_leaves_nothing_half_done(
 ) -> None:
     index = live_index(catalog, tmp_path)
     before = everything(index)
-    library.put(make_clip("c5", 5, stored=False, n_windows=2))
+    library.writer.put(make_clip("c5", 5, stored=False, n_windows=2))
 
     def out_of_memory(*_: object) -> None:
         raise MemoryError
@@ -200,12 +202,12 @@ def test_a_library_that_grew_is_settled_beside_its_searches(
     tmp_path: Path, library: Library, catalog: Catalog, growing: SyncedIndex
 ) -> None:
     before = everything(growing, 3)
-    growing.settled()
+    growing.wait()
     after = everything(growing, 3)
     assert after[1] == before[1]
     np.testing.assert_allclose(after[0], before[0], atol=2e-3)
-    library.delete("c3")
-    library.put(make_clip("new", 3, stored=False))
+    library.writer.delete("c3")
+    library.writer.put(make_clip("new", 3, stored=False))
     numbers = {record.id: seq for seq, record in catalog.page(0, 100, None)}
     assert everything(growing, 3)[1][0] == numbers["new"]
     assert sorted(everything(growing)[1]) == sorted(numbers.values())
@@ -215,7 +217,7 @@ def test_a_settled_index_comes_back_from_its_snapshot(
     tmp_path: Path, library: Library, catalog: Catalog, growing: SyncedIndex
 ) -> None:
     growing.refresh()
-    growing.settled()
+    growing.wait()
     expected = everything(growing, 5)
     growing.save()
     again = live_index(catalog, tmp_path)
@@ -227,7 +229,7 @@ def test_live_searches_of_a_settled_index_are_audited(growing: SyncedIndex) -> N
     told: list[tuple[float, bool]] = []
     growing.audit.on_recall = lambda share, is_modified: told.append((share, is_modified))
     growing.refresh()
-    growing.settled()
+    growing.wait()
     query = centre(make_embedding(2), MEAN)
     growing.search(SearchRequest(query, 5, is_modified=True), {"audio": query, "modifier": query})
     growing.audit.wait()
@@ -241,14 +243,14 @@ def test_what_came_while_it_was_settled_is_settled_without_another_write(
 
     def with_company(unsettled: BuildSnapshot, **options: Any) -> IvfRaBitQIndex:
         if not made:
-            library.put_many([make_clip(f"late{n}", n, stored=False) for n in range(50, 60)])
+            library.writer.put_many([make_clip(f"late{n}", n, stored=False) for n in range(50, 60)])
             growing.refresh()
         made.append(len(unsettled))
         return build_ivf(unsettled, **options)
 
     monkeypatch.setattr("service.library.synced_index.build_ivf", with_company)
     growing.refresh()
-    growing.settled()
+    growing.wait()
     assert len(made) == 2
     assert made[1] == growing.n_vectors()
 
@@ -257,14 +259,14 @@ def test_an_emptied_library_starts_again(
     library: Library, growing: SyncedIndex, caplog: pytest.LogCaptureFixture
 ) -> None:
     growing.refresh()
-    growing.settled()
+    growing.wait()
     for seed in range(20):
-        library.delete(f"c{seed}")
+        library.writer.delete(f"c{seed}")
     assert everything(growing)[1] == []
-    growing.settled()
-    library.put(make_clip("new", 3, stored=False))
+    growing.wait()
+    library.writer.put(make_clip("new", 3, stored=False))
     assert len(everything(growing)[1]) == 1
-    growing.settled()
+    growing.wait()
     assert growing.n_vectors() == 1
     assert "failed" not in caplog.text
 
@@ -282,8 +284,8 @@ def test_searches_go_on_while_it_is_settled(
     monkeypatch.setattr("service.library.synced_index.build_ivf", slowly)
     growing.refresh()
     assert entered.wait(60)
-    library.put(make_clip("meanwhile", 77, stored=False))
+    library.writer.put(make_clip("meanwhile", 77, stored=False))
     assert len(everything(growing)[1]) == 21
     release.set()
-    growing.settled()
+    growing.wait()
     assert len(everything(growing)[1]) == 21

@@ -52,7 +52,7 @@ def test_stored_audio_is_named_by_its_content(
     tmp_path: Path, catalog: Catalog, writer: ClipWriter
 ) -> None:
     clip = make_clip("a", 1)
-    ((record, created),) = writer.put([clip])
+    ((record, created),) = writer.put_many([clip])
     assert created
     assert record.source == "stored"
     assert record.size_bytes == len(make_bytes(1))
@@ -66,7 +66,7 @@ def test_referenced_audio_is_named_by_its_absolute_path(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     clip = replace(make_clip("a", 1), audio=ReferencedAudio(Path("x.wav"), "0" * 64, 12))
-    ((record, _),) = writer.put([clip])
+    ((record, _),) = writer.put_many([clip])
     assert (record.source, record.path) == ("referenced", str(tmp_path / "x.wav"))
     assert (record.sha256, record.size_bytes) == ("0" * 64, 12)
     assert stored_files(tmp_path) == set()
@@ -75,17 +75,17 @@ def test_referenced_audio_is_named_by_its_absolute_path(
 def test_a_path_that_is_no_text_is_refused(writer: ClipWriter) -> None:
     path = Path(os.fsdecode(b"/sounds/\xff.wav"))
     with pytest.raises(OSError, match="not UTF-8"):
-        writer.put([replace(make_clip("a", 1), audio=ReferencedAudio(path, "0" * 64, 12))])
+        writer.put_many([replace(make_clip("a", 1), audio=ReferencedAudio(path, "0" * 64, 12))])
 
 
 def test_replacing_removes_the_audio_that_nobody_has_any_more(
     tmp_path: Path, catalog: Catalog, writer: ClipWriter
 ) -> None:
-    writer.put([make_clip("a", 1)])
-    ((_, created),) = writer.put([make_clip("a", 2)])
+    writer.put_many([make_clip("a", 1)])
+    ((_, created),) = writer.put_many([make_clip("a", 2)])
     assert not created
     assert len(stored_files(tmp_path)) == 1
-    writer.put([make_clip("a", 2, stored=False)])
+    writer.put_many([make_clip("a", 2, stored=False)])
     assert stored_files(tmp_path) == set()
     assert is_consistent(tmp_path, catalog)
 
@@ -93,11 +93,11 @@ def test_replacing_removes_the_audio_that_nobody_has_any_more(
 def test_content_stays_while_any_clip_has_it(
     tmp_path: Path, catalog: Catalog, writer: ClipWriter
 ) -> None:
-    writer.put([make_clip("a", 1), make_clip("b", 1)])
+    writer.put_many([make_clip("a", 1), make_clip("b", 1)])
     writer.delete("a")
     assert len(stored_files(tmp_path)) == 1
-    writer.put([make_clip("b", 2)])
-    writer.put([make_clip("b", 1)])
+    writer.put_many([make_clip("b", 2)])
+    writer.put_many([make_clip("b", 1)])
     writer.delete("b")
     assert stored_files(tmp_path) == set()
     assert is_consistent(tmp_path, catalog)
@@ -106,7 +106,7 @@ def test_content_stays_while_any_clip_has_it(
 def test_one_id_twice_in_one_write_ends_as_the_last(
     tmp_path: Path, catalog: Catalog, writer: ClipWriter
 ) -> None:
-    results = writer.put([make_clip("a", 1), make_clip("a", 2)])
+    results = writer.put_many([make_clip("a", 1), make_clip("a", 2)])
     assert [created for _, created in results] == [True, False]
     assert catalog.count() == 1
     assert is_consistent(tmp_path, catalog)
@@ -115,7 +115,7 @@ def test_one_id_twice_in_one_write_ends_as_the_last(
 def test_nothing_stays_of_a_write_that_fails(
     tmp_path: Path, catalog: Catalog, writer: ClipWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    writer.put([make_clip("kept", 1)])
+    writer.put_many([make_clip("kept", 1)])
     before = stored_files(tmp_path)
 
     def disk_full(*_: object) -> None:
@@ -123,10 +123,10 @@ def test_nothing_stays_of_a_write_that_fails(
 
     broken = replace(make_clip("b", 3), audio=make_stored(b"x", "/../../x"))
     with pytest.raises(ValueError, match="no file can be named"):
-        writer.put([make_clip("a", 2), broken])
+        writer.put_many([make_clip("a", 2), broken])
     monkeypatch.setattr(Catalog, "put", disk_full)
     with pytest.raises(OSError, match="disk full"):
-        writer.put([make_clip("a", 2), make_clip("kept", 1)])
+        writer.put_many([make_clip("a", 2), make_clip("kept", 1)])
     assert stored_files(tmp_path) == before
     assert catalog.count() == 1
 
@@ -149,19 +149,19 @@ def test_bad_clips_are_refused_before_anything_is_written(
     error: type[ClientError],
 ) -> None:
     with pytest.raises(error):
-        writer.put([make_clip("good", 1), replace(make_clip("bad", 2), **changes)])
+        writer.put_many([make_clip("good", 1), replace(make_clip("bad", 2), **changes)])
     assert catalog.revision() == 0
     assert stored_files(tmp_path) == set()
 
 
 def test_opening_sweeps_what_no_clip_names(tmp_path: Path, catalog: Catalog) -> None:
     first = ClipWriter(tmp_path, catalog, dim=DIM)
-    first.put([make_clip("a", 1)])
+    first.put_many([make_clip("a", 1)])
     orphan = tmp_path / "audio" / "ff" / "orphan.wav"
     orphan.parent.mkdir(exist_ok=True)
     orphan.write_bytes(b"left by a crash")
     second = ClipWriter(tmp_path, catalog, dim=DIM)
-    assert second.n_swept == 1
+    assert second.n_orphans == 1
     assert is_consistent(tmp_path, catalog)
     for writer in (first, second):
         writer.close()
@@ -176,7 +176,7 @@ def test_putting_and_deleting_the_same_content_at_once_loses_nothing(
     def churn(number: int) -> None:
         mine = (writer, other)[number % 2]
         for round_ in range(5):
-            mine.put([make_clip(f"c{number}", (number + round_) % 4)])
+            mine.put_many([make_clip(f"c{number}", (number + round_) % 4)])
             if (number + round_) % 3 == 0:
                 mine.delete(f"c{number}")
 
@@ -188,6 +188,6 @@ def test_putting_and_deleting_the_same_content_at_once_loses_nothing(
 
 
 def test_a_clip_may_be_a_vector_alone(writer: ClipWriter) -> None:
-    ((record, _),) = writer.put([NewClip(id="v", embedding=make_embedding(1))])
+    ((record, _),) = writer.put_many([NewClip(id="v", embedding=make_embedding(1))])
     assert record.source == "vector"
     assert record.sha256 is record.path is record.size_bytes is record.media_type is None

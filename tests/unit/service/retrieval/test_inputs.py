@@ -59,7 +59,7 @@ def inputs(encoder: Encoder, library: Library, **options: Any) -> InputEmbedder:
 def test_sounds_of_every_kind_keep_their_order(encoder: Encoder, library: Library) -> None:
     stored = np.arange(8, dtype=np.float32)
     given = stored + 1
-    library.put(NewClip(id="a", embedding=stored))
+    library.writer.put(NewClip(id="a", embedding=stored))
     samples = synth.tone(440)
 
     embeddings = inputs(encoder, library).embed(
@@ -137,7 +137,7 @@ def test_an_unknown_clip_and_a_vector_of_another_size_are_refused(
 def test_of_a_file_the_level_is_known_and_of_a_stored_clip_it_is_not(
     encoder: Encoder, library: Library
 ) -> None:
-    library.put(NewClip(id="a", embedding=np.zeros(8, np.float32)))
+    library.writer.put(NewClip(id="a", embedding=np.zeros(8, np.float32)))
     samples = synth.noise(0)
 
     of_file, of_clip = inputs(encoder, library).hear(
@@ -150,7 +150,7 @@ def test_of_a_file_the_level_is_known_and_of_a_stored_clip_it_is_not(
 
 
 def test_windows_of_a_clip_without_audio_are_refused(encoder: Encoder, library: Library) -> None:
-    library.put(NewClip(id="a", embedding=np.zeros(8, np.float32)))
+    library.writer.put(NewClip(id="a", embedding=np.zeros(8, np.float32)))
 
     with pytest.raises(ClipAudioMissingError):
         inputs(encoder, library).hear(
