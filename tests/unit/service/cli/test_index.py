@@ -249,7 +249,7 @@ def wait_for_clips(library: Path, bundle: Path, process: subprocess.Popen[bytes]
         try:
             with opened(library, bundle) as found:
                 while process.poll() is None:
-                    if n_clips := found.count():
+                    if n_clips := found.catalog.count():
                         return n_clips
                     time.sleep(0.002)
         except LibraryError:  # not made yet
