@@ -20,7 +20,9 @@ def store(tmp_path: Path) -> AudioStore:
     return AudioStore(tmp_path)
 
 
-def test_published_audio_is_complete_under_its_final_name(tmp_path: Path, store: AudioStore) -> None:
+def test_published_audio_is_complete_under_its_final_name(
+    tmp_path: Path, store: AudioStore
+) -> None:
     staged = store.stage(make_stored(CONTENT, ".flac"))
     assert (staged.name, staged.size_bytes) == (NAME, len(CONTENT))
     assert not (tmp_path / NAME).exists()
@@ -96,7 +98,9 @@ def test_files_that_no_clip_names_are_removed(tmp_path: Path, store: AudioStore)
     assert stored_files(tmp_path) == {NAME}
 
 
-def test_copies_of_a_dead_process_are_removed_and_those_of_a_living_one_stay(tmp_path: Path) -> None:
+def test_copies_of_a_dead_process_are_removed_and_those_of_a_living_one_stay(
+    tmp_path: Path,
+) -> None:
     living, dead = AudioStore(tmp_path), AudioStore(tmp_path)
     in_use = living.stage(make_stored(CONTENT))
     left = dead.stage(make_stored(CONTENT))

@@ -49,18 +49,6 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
     catalog.close()
 
 
-def seen_since(catalog: Catalog, revision: int) -> tuple[int, list[int], dict[int, list[float]]]:
-    """Revision, numbers that are gone, and embeddings by number, of clips without windows."""
-    with catalog.changes(revision) as changes:
-        put = {
-            int(seq): embedding.tolist()
-            for rows, embeddings in changes.batches
-            for seq, embedding in zip(clips_of(rows), embeddings, strict=True)
-        }
-        assert clips_of(changes.rows).tolist() == list(put)
-        return changes.revision, changes.removed.tolist(), put
-
-
 def test_record_and_embedding_come_back_as_they_were_put(catalog: Catalog) -> None:
     (written,) = catalog.put([entry("rain", 3)])
     assert written.record == catalog.get("rain") == RECORD
@@ -104,28 +92,6 @@ def test_a_number_is_never_used_again(catalog: Catalog) -> None:
     assert [seq for seq, _ in catalog.page(last, 9, None)] == [last + 1]
 
 
-def test_changes_tell_what_happened_since_a_revision(catalog: Catalog) -> None:
-    catalog.put([entry("a", 1), entry("b", 2)])
-    catalog.put([entry("c", 3)])
-    catalog.put([entry("a", 4)])
-    catalog.delete("b")
-    one, two, three, four = (make_embedding(seed).tolist() for seed in (1, 2, 3, 4))
-    assert one != two
-    assert seen_since(catalog, 0) == (4, [2], {1: four, 3: three})
-    assert seen_since(catalog, 2) == (4, [2], {1: four})
-    assert seen_since(catalog, 4) == (4, [], {})
-
-
-def test_changes_are_of_one_moment(tmp_path: Path, catalog: Catalog) -> None:
-    other = open_catalog(tmp_path)
-    catalog.put([entry("a", 1)])
-    with catalog.changes(0) as changes:
-        other.put([entry("b", 2)])
-        assert sum(len(rows) for rows, _ in changes.batches) == 1
-        assert changes.revision == 1
-    other.close()
-
-
 def test_filters_select_from_pages_and_numbers(catalog: Catalog) -> None:
     catalog.put([entry(f"c{n}", metadata={"n": n, "even": n % 2 == 0}) for n in range(10)])
     even = parse_filter({"even": True})
@@ -165,23 +131,6 @@ def test_vectors_of_other_encoders_are_not_ours(tmp_path: Path, catalog: Catalog
     other.put([entry("b", 2)])
     with pytest.raises(FingerprintMismatchError):
         catalog.embedding("b")
-    _, gone, put = seen_since(catalog, 0)
-    assert (gone, list(put)) == ([2], [1])
-    _, gone, put = seen_since(other, 0)
-    assert (gone, list(put)) == ([1], [2])
-    other.close()
-
-
-def test_a_clip_replaced_with_another_encoders_vector_is_gone(
-    tmp_path: Path, catalog: Catalog
-) -> None:
-    other = open_catalog(tmp_path, "cd" * 32)
-    catalog.put([entry("a", 1)])
-    other.put([entry("a", 2)])
-
-    _, gone, put = seen_since(catalog, 1)
-
-    assert (gone, put) == ([1], {})
     other.close()
 
 
