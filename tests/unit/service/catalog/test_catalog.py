@@ -15,7 +15,6 @@ from service.catalog.filters import parse_filter
 from service.catalog.vectors import Embeddings
 from service.clips import ClipRecord
 from service.errors import ClipUnknownError, FingerprintMismatchError, LibraryError
-from service.row_ids import clips_of
 
 RECORD = ClipRecord(
     id="rain",
