@@ -254,8 +254,8 @@ class Library:
         asked = SearchRequest(
             query,
             k,
-            among=None if filter is None else self._catalog.matching(filter),
-            without=self._catalog.seqs(exclude),
+            allowed=None if filter is None else self._catalog.matching(filter),
+            excluded=self._catalog.seqs(exclude),
             every_window=every_window,
             is_modified=bool(terms),
         )

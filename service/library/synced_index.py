@@ -13,9 +13,8 @@ from jaxtyping import Bool, Float16, Float32, Int64
 from service.catalog.catalog import Catalog
 from service.concurrency.background_task import BackgroundTask
 from service.concurrency.locks import SharedLock
-from service.index.ivf_builder import build_ivf
-from service.index.memory import release_freed_memory
-from service.index.recall_monitor import RecallAudit
+from service.index.ivf_builder import build_ivf, release_freed_memory
+from service.index.recall_monitor import RecallMonitor
 from service.index.search import SearchRequest, best_windows, nearest
 from service.index.snapshot import Origin, Snapshots
 from service.index.vector_index import EXACT_BELOW, VectorIndex
@@ -77,7 +76,7 @@ class SyncedIndex:
         self._lock = SharedLock()
         self._following = BackgroundTask()
         self._settling = BackgroundTask()
-        self.audit = RecallAudit(self._search_exactly)
+        self.audit = RecallMonitor(self._search_exactly)
 
     def search(
         self, asked: SearchRequest, terms: Mapping[str, Float32[np.ndarray, " dim"]] | None = None
@@ -165,11 +164,11 @@ class SyncedIndex:
             index = self._index
             if index is None or not index.needs_rebuild:
                 return False
-            unsettled = index.unsettled()
+            unsettled = index.build_snapshot()
         settled = build_ivf(unsettled, is_stopped=is_stopped) if len(unsettled) else None
         with self._lock.exclusive():
             if self._index is index:
-                index.settle(settled)
+                index.replace_ivf(settled)
                 self._saved_revision = None
         return True
 
