@@ -98,7 +98,7 @@ class Services:
             space=make_space(bundle, towers.audio if towers else None),
             precision=encoder.precision,
         )
-        library.index.audit.on_recall = metrics.observe_recall
+        library.index.recall_monitor.on_recall = metrics.observe_recall
         library.index.refresh()
         metrics.bundle.labels(bundle.manifest.id, encoder.fingerprint, encoder.provider).set(1)
         batcher = Batcher(

@@ -189,8 +189,8 @@ class Library:
         request = SearchRequest(
             query,
             k,
-            among=None if filter is None else self.catalog.matching(filter),
-            without=self.catalog.seqs(exclude),
+            allowed=None if filter is None else self.catalog.matching(filter),
+            excluded=self.catalog.seqs(exclude),
             every_window=every_window,
             is_modified=bool(terms),
         )

@@ -15,9 +15,8 @@ from jaxtyping import Float32, Int64
 from service.catalog.catalog import Catalog
 from service.concurrency.background_task import BackgroundTask
 from service.concurrency.locks import SharedLock
-from service.index.ivf_builder import build_ivf
-from service.index.memory import release_freed_memory
-from service.index.recall_monitor import RecallAudit
+from service.index.ivf_builder import build_ivf, release_freed_memory
+from service.index.recall_monitor import RecallMonitor
 from service.index.search import SearchRequest, best_windows, nearest
 from service.index.snapshot import Origin, Snapshots
 from service.index.vector_index import EXACT_BELOW, VectorIndex
@@ -26,7 +25,7 @@ from service.library.index_changes import apply_changes
 from service.row_ids import clips_of
 
 SLICE_ROWS = 25_000
-"""Vectors that the recall audit compares under one lock."""
+"""Vectors that an exact search for the recall monitor compares under one lock."""
 
 _LOGGER = logging.getLogger(__name__)
 _NO_ROWS = np.empty(0, np.int64)
@@ -65,7 +64,7 @@ class SyncedIndex:
         exact_below: Number of vectors up to which every search compares all of them.
 
     Attributes:
-        audit: Measures the recall of searches where the index is not exact.
+        recall_monitor: Measures the recall of searches where the index is not exact.
     """
 
     def __init__(
@@ -88,7 +87,7 @@ class SyncedIndex:
         self._lock = SharedLock()
         self._updating = BackgroundTask()
         self._building = BackgroundTask()
-        self.audit = RecallAudit(self._search_exactly)
+        self.recall_monitor = RecallMonitor(self._search_exactly)
 
     def search(
         self, request: SearchRequest, terms: Mapping[str, Float32[np.ndarray, " dim"]] | None = None
@@ -110,7 +109,7 @@ class SyncedIndex:
             shown = best_windows(index, request.query, rows)
             is_exact = index.is_exact
         if not is_exact:
-            self.audit.offer(request, rows)
+            self.recall_monitor.offer(request, rows)
         return IndexHits(scores, shown, shares)
 
     def n_vectors(self) -> int:
@@ -162,7 +161,7 @@ class SyncedIndex:
         """Stop the work in the background; no search may be running or follow."""
         self._updating.stop()
         self._building.stop()
-        self.audit.stop()
+        self.recall_monitor.stop()
 
     @contextmanager
     def _up_to_date(self) -> Iterator[VectorIndex]:
@@ -212,16 +211,16 @@ class SyncedIndex:
             index = self._index
             if index is None or not index.needs_rebuild:
                 return False
-            content = index.unsettled()
+            content = index.build_snapshot()
         ivf = build_ivf(content, is_stopped=is_stopped) if len(content) else None
         with self._lock.exclusive():
             if self._index is index:
-                index.settle(ivf)
+                index.replace_ivf(ivf)
                 self._saved_revision = None
         return True
 
     def _search_exactly(self, request: SearchRequest) -> Int64[np.ndarray, " hits"]:
-        """Return the rows of the true hits of a search, for the audit.
+        """Return the rows of the true hits of a search, for the recall monitor.
 
         The clips are compared in slices, each under a lock of its own: an update, and the searches
         that wait for it, never wait for the whole scan. Nothing is returned without an index.
@@ -230,13 +229,13 @@ class SyncedIndex:
             index = self._index
             if index is None:
                 return _NO_ROWS
-            rows = index.rows if request.among is None else index.of_clips(request.among)
+            rows = index.ids if request.allowed is None else index.of_clips(request.allowed)
         found = [(np.empty(0, np.float32), _NO_ROWS)]
         for clips in _slices(rows):
             with self._lock.shared():
                 if self._index is None:
                     return _NO_ROWS
-                found.append(nearest(self._index, replace(request, among=clips), exact=True))
+                found.append(nearest(self._index, replace(request, allowed=clips), exact=True))
         scores, hits = (np.concatenate(parts) for parts in zip(*found, strict=True))
         best: np.ndarray = hits[np.lexsort((hits, -scores))[: request.k]]
         return best

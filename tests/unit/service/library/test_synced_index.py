@@ -308,12 +308,12 @@ def test_searches_go_on_during_a_build(
     [
         {},
         {"every_window": True},
-        {"among": np.arange(3, 12)},
-        {"among": np.empty(0, np.int64)},
-        {"without": np.array([3, 4])},
+        {"allowed": np.arange(3, 12)},
+        {"allowed": np.empty(0, np.int64)},
+        {"excluded": np.array([3, 4])},
     ],
 )
-def test_the_audit_finds_the_true_hits_in_slices_of_any_size(
+def test_an_exact_search_in_slices_finds_the_true_hits(
     monkeypatch: pytest.MonkeyPatch,
     approximate: SyncedIndex,
     slice_rows: int,
@@ -327,17 +327,19 @@ def test_the_audit_finds_the_true_hits_in_slices_of_any_size(
     assert approximate._search_exactly(request).tolist() == expected.tolist()
 
 
-def test_the_recall_of_approximate_searches_is_audited(approximate: SyncedIndex) -> None:
+def test_the_recall_of_approximate_searches_is_measured(approximate: SyncedIndex) -> None:
     told: list[tuple[float, bool]] = []
-    approximate.audit.on_recall = lambda share, is_modified: told.append((share, is_modified))
+    approximate.recall_monitor.on_recall = lambda share, is_modified: told.append(
+        (share, is_modified)
+    )
     build(approximate)
     terms = {"audio": query(2), "modifier": query(2)}
     approximate.search(SearchRequest(query(2), 5, is_modified=True), terms)
-    approximate.audit.wait()
+    approximate.recall_monitor.wait()
     assert told == [(1.0, True)]
 
 
-def test_an_update_does_not_wait_for_the_whole_scan_of_the_audit(
+def test_an_update_does_not_wait_for_a_whole_exact_search(
     monkeypatch: pytest.MonkeyPatch, library: Library, approximate: SyncedIndex
 ) -> None:
     build(approximate)
@@ -368,6 +370,6 @@ def test_an_update_does_not_wait_for_the_whole_scan_of_the_audit(
     assert scanning.wait(TIMEOUT_S)
     library.writer.delete("c3")
     assert len(search_all(approximate)[1]) == 19
-    approximate.audit.wait()
+    approximate.recall_monitor.wait()
     assert order.index("update") < len(order) - 1, "slices followed"
     assert order.count("slice") > 4
