@@ -1,11 +1,11 @@
-"""Every error the service raises on purpose.
+"""All errors that the service raises on purpose.
 
-Status, code and title belong to the class; the instance adds what was wrong with this one request
-and what is allowed. Answers are problem details (RFC 9457) with a `code` that stays.
+Status, code and title belong to the class; the instance adds a detail: the fault of this request
+and the values that are allowed. Responses are problem details (RFC 9457) with a stable `code`.
 
     ServiceError
-    ├─ ClientError                        the request is at fault
-    │  ├─ AudioError                      all that decoding a file may raise
+    ├─ ClientError                        the fault is in the request
+    │  ├─ AudioError                      every error of decoding a file
     │  │  ├─ FileEmptyError               400  file_empty
     │  │  ├─ AudioUndecodableError        400  audio_undecodable
     │  │  ├─ AudioTruncatedError          400  audio_truncated
@@ -42,7 +42,7 @@ and what is allowed. Answers are problem details (RFC 9457) with a `code` that s
     │  ├─ OverloadError                   503  overloaded
     │  ├─ NotReadyError                   503  not_ready
     │  └─ DeadlineError                   504  deadline_exceeded
-    └─ InternalError                      500  internal; its text never leaves the process
+    └─ InternalError                      500  internal; its text is never sent to a client
     StartupError                          the process ends with exit code 1
     ├─ SettingsError
     ├─ BundleError
@@ -58,7 +58,7 @@ from typing import ClassVar
 
 
 class ServiceError(Exception):
-    """An error that has an answer of its own; clients see its `detail`."""
+    """An error with a response of its own; clients see its `detail`."""
 
     status: ClassVar[int]
     code: ClassVar[str]
@@ -70,11 +70,11 @@ class ServiceError(Exception):
 
 
 class ClientError(ServiceError):
-    """The request is at fault; repeating it unchanged fails again."""
+    """The fault is in the request: the same request fails again."""
 
 
 class AudioError(ClientError):
-    """A file that does not become audio; decoding raises nothing else."""
+    """A file cannot be decoded; decoding raises no other error."""
 
 
 class FileEmptyError(AudioError):
@@ -84,7 +84,7 @@ class FileEmptyError(AudioError):
 
 
 class AudioUndecodableError(AudioError):
-    """The bytes are no audio this service reads."""
+    """The bytes are not audio that this service can read."""
 
     status, code, title = 400, "audio_undecodable", "The file is not readable audio"
 
@@ -96,7 +96,7 @@ class AudioTruncatedError(AudioError):
 
 
 class MediaUnsupportedError(AudioError):
-    """The container or codec is known but not decoded here."""
+    """The container or codec is known but not supported."""
 
     status, code, title = 415, "media_unsupported", "The audio format is not supported"
 
@@ -114,13 +114,13 @@ class ChannelsUnsupportedError(AudioError):
 
 
 class AudioNotFiniteError(AudioError):
-    """A sample is NaN, infinite or absurdly large."""
+    """A sample is NaN, infinite or far beyond full scale."""
 
     status, code, title = 422, "audio_not_finite", "The audio holds samples that are not finite"
 
 
 class AudioEmptyError(AudioError):
-    """The file is valid but holds no frame."""
+    """The file is valid but has no samples."""
 
     status, code, title = 422, "audio_empty", "The audio has no samples"
 
@@ -144,7 +144,7 @@ class BodyTooLargeError(ClientError):
 
 
 class BodyTimeoutError(ClientError):
-    """No bytes of the request body came for longer than the limit."""
+    """The client sent no bytes of the request body for longer than the limit."""
 
     status, code, title = 408, "body_timeout", "The request body stalled"
 
@@ -174,7 +174,7 @@ class KOutOfRangeError(RequestInvalidError):
 
 
 class FilterInvalidError(RequestInvalidError):
-    """The metadata filter cannot be understood."""
+    """The metadata filter is not valid."""
 
     code, title = "filter_invalid", "The filter is invalid"
 
@@ -192,7 +192,7 @@ class EmbeddingInvalidError(RequestInvalidError):
 
 
 class ClipIdInvalidError(RequestInvalidError):
-    """A clip id has characters or a length that are not allowed."""
+    """A clip id has a character or a length that is not allowed."""
 
     code, title = "clip_id_invalid", "The clip id is invalid"
 
@@ -204,7 +204,7 @@ class CursorInvalidError(RequestInvalidError):
 
 
 class ModifierUnavailableError(RequestInvalidError):
-    """A text modifier was given but the bundle has no text tower."""
+    """A text modifier was given, and the bundle has no text tower."""
 
     code, title = "modifier_unavailable", "This bundle takes no modifier"
 
@@ -222,25 +222,25 @@ class WindowInvalidError(RequestInvalidError):
 
 
 class UnauthorizedError(ClientError):
-    """Keys are asked for, and none or no good one was sent."""
+    """The service requires a key, and the request has none or an unknown one."""
 
     status, code, title = 401, "unauthorized", "A key is needed"
 
 
 class ForbiddenError(ClientError):
-    """The key may not do this."""
+    """The key does not permit this request."""
 
     status, code, title = 403, "forbidden", "This key may not do that"
 
 
 class FingerprintMismatchError(ClientError):
-    """Vectors were made by another encoder than the one being served."""
+    """Vectors were made by another encoder than that of the service."""
 
     status, code, title = 409, "fingerprint_mismatch", "The vectors belong to another encoder"
 
 
 class NotFoundError(ClientError):
-    """There is nothing at this path."""
+    """There is no resource at this path."""
 
     status, code, title = 404, "not_found", "Not found"
 
@@ -252,31 +252,31 @@ class ClipUnknownError(NotFoundError):
 
 
 class ClipAudioMissingError(NotFoundError):
-    """The clip has no audio that could be played or encoded."""
+    """The clip has no audio file."""
 
     code, title = "clip_audio_missing", "The clip has no audio"
 
 
 class RangeInvalidError(ClientError):
-    """The Range header is malformed or lies beyond the end of the file."""
+    """The Range header is malformed or beyond the end of the file."""
 
     status, code, title = 416, "range_invalid", "The range cannot be served"
 
 
 class MethodNotAllowedError(ClientError):
-    """The path exists but not with this method."""
+    """The path does not support this method."""
 
     status, code, title = 405, "method_not_allowed", "Method not allowed"
 
 
 class UnavailableError(ServiceError):
-    """The service cannot answer now; the same request may succeed later."""
+    """The service cannot respond now; the same request may succeed later."""
 
     status = 503
 
 
 class OverloadError(UnavailableError):
-    """The queue is full."""
+    """Too many requests are in progress."""
 
     code, title = "overloaded", "The service is overloaded"
 
@@ -288,41 +288,41 @@ class NotReadyError(UnavailableError):
 
 
 class DeadlineError(UnavailableError):
-    """The answer was not ready in time."""
+    """The response was not ready before the deadline."""
 
     status, code, title = 504, "deadline_exceeded", "The deadline passed"
 
 
 class InternalError(ServiceError):
-    """A fault of ours; the detail is for the log only."""
+    """An error of the service itself; the detail is for the log only."""
 
     status, code, title = 500, "internal", "Internal error"
 
 
 class StartupError(Exception):
-    """The process cannot start with what it was given."""
+    """The process cannot start with its settings or files."""
 
     exit_code: ClassVar[int] = 1
 
 
 class SettingsError(StartupError):
-    """A setting is unknown or has a value that is not allowed."""
+    """A setting is unknown, or its value is not allowed."""
 
 
 class BundleError(StartupError):
-    """A bundle is missing, damaged, or not of the kind this version reads."""
+    """A bundle is missing, damaged, or in a format that this version cannot read."""
 
 
 class DeviceError(StartupError):
-    """The demanded device is not available."""
+    """The requested device is not available."""
 
 
 class KeysError(StartupError):
-    """The file of API keys cannot be read, or is wrong."""
+    """The file of API keys cannot be read, or its content is not valid."""
 
 
 class BackupError(StartupError):
-    """A backup cannot be made or restored: it is damaged, or there is something in its way."""
+    """A backup cannot be made or restored: it is damaged, or its target already exists."""
 
 
 class LibraryError(StartupError):

@@ -1,8 +1,8 @@
-"""Rows of the index: which clip a vector is of, and which window of it.
+"""Row ids of the index: they name the clip and the window of a vector.
 
-A row is `number of the clip * 2**20 + window`. Window 0 is the clip as a whole; the windows of a
-long clip are numbered from 1. So rows are ordered by clip and then by time, and the rows of a clip
-lie together.
+A row id is `number of the clip * 2**20 + window`. Window 0 is the whole clip; the windows of a long
+clip are numbered from 1. Row ids are therefore ordered by clip and then by time, and those of one
+clip are adjacent.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from jaxtyping import Bool, Int64
 
 WINDOW_BITS = 20
 MAX_WINDOWS = 2**WINDOW_BITS - 1
-"""Most windows of one clip."""
+"""Largest number of windows of one clip."""
 _NUMBERS_PER_CLIP = 16
 """Clips are many if they are more than one of so many numbers up to the highest."""
 
@@ -24,13 +24,13 @@ def clips_of(rows: Int64[np.ndarray, " rows"]) -> Int64[np.ndarray, " rows"]:
 
 
 def are_whole(rows: Int64[np.ndarray, " rows"]) -> Bool[np.ndarray, " rows"]:
-    """Tell which rows are clips as a whole."""
+    """Tell which rows are whole clips."""
     whole: np.ndarray = rows & MAX_WINDOWS == 0
     return whole
 
 
 def of_whole(seqs: Int64[np.ndarray, " clips"]) -> Int64[np.ndarray, " clips"]:
-    """Return the row of each clip as a whole."""
+    """Return the row of each whole clip."""
     rows: np.ndarray = seqs << WINDOW_BITS
     return rows
 
@@ -64,9 +64,9 @@ def select_clips(
 def find(
     rows: Int64[np.ndarray, " rows"], wanted: Int64[np.ndarray, " wanted"]
 ) -> Bool[np.ndarray, " wanted"]:
-    """Tell which of the wanted rows are among ascending rows; a few are found without a pass."""
+    """Tell which of the wanted rows are among ascending rows, by binary search."""
     if not len(rows):
         return np.zeros(len(wanted), bool)
-    places = np.minimum(np.searchsorted(rows, wanted), len(rows) - 1)
-    found: np.ndarray = rows[places] == wanted
+    positions = np.minimum(np.searchsorted(rows, wanted), len(rows) - 1)
+    found: np.ndarray = rows[positions] == wanted
     return found

@@ -264,8 +264,8 @@ def test_a_library_equals_a_dictionary_that_two_processes_share(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     # Few deletions are kept, so that indexes and snapshots are often too old to be updated.
-    monkeypatch.setattr(changes, "KEPT_DELETIONS", 3)
-    monkeypatch.setattr(changes, "PRUNE_EVERY", 2)
+    monkeypatch.setattr(changes, "KEPT_DELETIONS", 1)
+    monkeypatch.setattr(changes, "PRUNE_EVERY", 1)
     processes = TwoProcesses(tmp_path, seed)
     steps: list[str] = []
     try:
