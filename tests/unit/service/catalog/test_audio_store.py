@@ -67,7 +67,7 @@ def test_audio_that_cannot_be_read_leaves_nothing(tmp_path: Path, store: AudioSt
     ("sha256", "extension"),
     [("../" * 21 + "a", ".wav"), (DIGEST.upper(), ".wav"), (DIGEST, "wav"), (DIGEST, "./../x")],
 )
-def test_names_that_could_lead_elsewhere_are_refused(
+def test_names_that_could_lead_out_of_the_library_are_refused(
     store: AudioStore, sha256: str, extension: str
 ) -> None:
     with pytest.raises(ValueError, match="no file can be named"):
@@ -118,7 +118,7 @@ def test_closing_leaves_no_directory_behind(tmp_path: Path, store: AudioStore) -
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-def test_files_of_others_in_the_directories_do_no_harm(tmp_path: Path, store: AudioStore) -> None:
+def test_foreign_files_in_the_directories_do_no_harm(tmp_path: Path, store: AudioStore) -> None:
     (tmp_path / "tmp" / "note.txt").write_text("hello")
     (tmp_path / "audio" / "ab" / "folder").mkdir(parents=True)
     assert store.remove_orphans(()) == 0

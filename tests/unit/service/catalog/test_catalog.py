@@ -57,7 +57,7 @@ def test_record_and_embedding_come_back_as_they_were_put(catalog: Catalog) -> No
     np.testing.assert_array_equal(embedding, make_embedding(3))
 
 
-def test_replacing_keeps_the_place_and_the_time_of_creation(catalog: Catalog) -> None:
+def test_a_replaced_clip_keeps_its_number_and_its_time_of_creation(catalog: Catalog) -> None:
     catalog.put([entry("rain"), entry("wind")])
     (written,) = catalog.put([entry("rain", 5, created_at="later", updated_at="later")])
     assert written.previous == RECORD
@@ -91,7 +91,7 @@ def test_a_number_is_never_used_again(catalog: Catalog) -> None:
     assert [seq for seq, _ in catalog.page(last, 9, None)] == [last + 1]
 
 
-def test_filters_select_from_pages_and_numbers(catalog: Catalog) -> None:
+def test_filters_apply_to_pages_and_numbers(catalog: Catalog) -> None:
     catalog.put([entry(f"c{n}", metadata={"n": n, "even": n % 2 == 0}) for n in range(10)])
     even = parse_filter({"even": True})
     assert catalog.matching(even).tolist() == [1, 3, 5, 7, 9]
@@ -99,13 +99,13 @@ def test_filters_select_from_pages_and_numbers(catalog: Catalog) -> None:
     assert catalog.matching(parse_filter({"n": 99})).tolist() == []
 
 
-def test_records_of_clips_that_are_gone_are_left_out(catalog: Catalog) -> None:
+def test_records_of_deleted_clips_are_left_out(catalog: Catalog) -> None:
     catalog.put([entry("a"), entry("b")])
     catalog.delete("a")
     assert catalog.records([2, 1, 7]) == {2: replace(RECORD, id="b")}
 
 
-def test_content_leads_to_its_clips(catalog: Catalog) -> None:
+def test_clips_are_found_by_the_digest_of_their_audio(catalog: Catalog) -> None:
     catalog.put([entry("b"), entry("a"), entry("c", sha256=None, path=None, source="vector")])
     assert catalog.ids_by_content("0" * 64) == ("b", "a")
     assert catalog.ids_by_content("1" * 64) == ()
@@ -118,13 +118,13 @@ def test_stored_paths_are_those_of_stored_clips_only(catalog: Catalog) -> None:
     assert not catalog.is_stored("/sounds/x.wav")
 
 
-def test_unknown_clips_are_named(catalog: Catalog) -> None:
+def test_the_error_names_an_unknown_clip(catalog: Catalog) -> None:
     for read in (catalog.get, catalog.embedding):
         with pytest.raises(ClipUnknownError, match="'nobody'"):
             read("nobody")
 
 
-def test_vectors_of_other_encoders_are_not_ours(tmp_path: Path, catalog: Catalog) -> None:
+def test_vectors_of_other_encoders_are_not_returned(tmp_path: Path, catalog: Catalog) -> None:
     other = open_catalog(tmp_path, "cd" * 32)
     catalog.put([entry("a", 1)])
     other.put([entry("b", 2)])
@@ -141,7 +141,7 @@ def test_a_vector_names_the_variant_that_made_it(tmp_path: Path, catalog: Catalo
     assert row == (FINGERPRINT, "float32")
 
 
-def test_identity_is_made_once(tmp_path: Path, catalog: Catalog) -> None:
+def test_the_identity_of_a_library_does_not_change(tmp_path: Path, catalog: Catalog) -> None:
     again = open_catalog(tmp_path)
     assert again.library == catalog.library
     assert len(catalog.library) == 32
@@ -157,7 +157,7 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
         open_catalog(tmp_path)
 
 
-def test_the_database_of_something_else_is_refused(tmp_path: Path) -> None:
+def test_a_database_without_a_catalogue_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "catalog.sqlite") as db:
         db.execute("CREATE TABLE songs (name TEXT)")
     db.close()

@@ -112,9 +112,7 @@ def test_a_clip_changed_meanwhile_is_not_marked_as_unembeddable(
     assert (queue.n_lacking(), queue.n_waiting()) == (5, 4)
 
 
-def test_deleted_clips_leave_nothing_behind(
-    tmp_path: Path, old: Library, queue: ReembedQueue
-) -> None:
+def test_deleted_clips_leave_no_marks(tmp_path: Path, old: Library, queue: ReembedQueue) -> None:
     queue.mark_unembeddable(lacking(queue, 0, 10))
     for seed in range(5):
         old.writer.delete(f"c{seed}")

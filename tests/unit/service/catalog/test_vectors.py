@@ -23,7 +23,7 @@ def library(tmp_path: Path) -> Iterator[Library]:
     library.close()
 
 
-def n_windows_kept(path: Path, fingerprint: str = FINGERPRINT) -> int:
+def n_windows_stored(path: Path, fingerprint: str = FINGERPRINT) -> int:
     with sqlite3.connect(path / "catalog.sqlite") as db:
         query = "SELECT count(*) FROM windows WHERE fingerprint = ?"
         (count,) = db.execute(query, (fingerprint,)).fetchone()
@@ -32,7 +32,7 @@ def n_windows_kept(path: Path, fingerprint: str = FINGERPRINT) -> int:
 
 
 def windows_found(library: Library, seed: int, n: int) -> list[Hit]:
-    """Search for a window of a seed, and return the hits that are it."""
+    """Search for a window of a seed, and return the hits that equal it."""
     windows = make_windows(seed, n + 1)
     assert windows is not None
     hits = library.search(centre(windows.embeddings[n], MEAN), 100, every_window=True)
@@ -59,18 +59,18 @@ def test_replacing_and_deleting_leave_no_window_behind(tmp_path: Path, library: 
     assert windows_found(library, 1, 5)
 
     library.writer.put(make_clip("a", 3, n_windows=2))
-    assert n_windows_kept(tmp_path) == 6
+    assert n_windows_stored(tmp_path) == 6
     assert library.index.n_vectors() == 8
     assert [windows_found(library, 1, n) for n in range(6)] == [[]] * 6
     assert windows_found(library, 3, 1)[0].record.id == "a"
 
     library.writer.put(make_clip("a", 3))
     library.writer.delete("b")
-    assert (n_windows_kept(tmp_path), library.index.n_vectors()) == (0, 1)
+    assert (n_windows_stored(tmp_path), library.index.n_vectors()) == (0, 1)
     assert windows_found(library, 2, 0) == []
 
 
-def test_windows_of_other_encoders_are_not_ours(tmp_path: Path, library: Library) -> None:
+def test_windows_of_other_encoders_are_not_counted(tmp_path: Path, library: Library) -> None:
     library.writer.put(make_clip("a", 1, n_windows=3))
     other = open_library(tmp_path, fingerprint=OTHER, reembedding=True)
     assert other.catalog.get("a").windows == 0

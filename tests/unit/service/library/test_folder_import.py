@@ -63,7 +63,7 @@ def test_known_content_is_not_decoded(
     assert counts(FolderImporter(tmp_path, library, reader).run(files)) == (0, 3, 0)
 
 
-def test_content_that_goes_by_another_name_is_left_alone(
+def test_a_clip_with_the_same_content_and_another_id_is_not_changed(
     reader: FileReader, library: Library, tmp_path: Path
 ) -> None:
     (file,) = write_tones(tmp_path, 1)
@@ -80,7 +80,7 @@ def test_content_that_goes_by_another_name_is_left_alone(
     assert library.catalog.get("mine").metadata == {"a": 1}
 
 
-def test_a_file_that_changes_meanwhile_is_listed(
+def test_a_file_that_changes_meanwhile_is_reported(
     reader: FileReader, library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Hashed, "is_unchanged", lambda self: not self.path.name.startswith("001"))
@@ -91,7 +91,7 @@ def test_a_file_that_changes_meanwhile_is_listed(
     assert report.unreadable[0].reason == "it was changed while it was read"
 
 
-def test_a_clip_that_is_refused_does_not_hold_up_the_others(
+def test_a_clip_that_is_refused_does_not_stop_the_others(
     reader: FileReader, library: Library, tmp_path: Path
 ) -> None:
     files = write_tones(tmp_path, 3)
@@ -102,7 +102,7 @@ def test_a_clip_that_is_refused_does_not_hold_up_the_others(
     assert report.unreadable[0].code == "metadata_invalid"
 
 
-def test_a_name_that_is_not_unicode_is_listed(
+def test_a_file_name_that_is_not_unicode_is_reported(
     reader: FileReader, library: Library, tmp_path: Path
 ) -> None:
     (file,) = write_tones(tmp_path, 1)

@@ -57,7 +57,7 @@ def test_a_clip_is_found_by_its_own_embedding(library: Library) -> None:
         assert hit.score == pytest.approx(1.0, abs=1e-6)
 
 
-def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
+def test_clips_and_hits_are_the_same_after_reopening(tmp_path: Path) -> None:
     first = open_library(tmp_path)
     first.writer.put_many([make_clip(f"c{seed}", seed) for seed in range(5)])
     before = first.page()
@@ -87,7 +87,7 @@ def test_deleted_clips_are_gone_from_everywhere(tmp_path: Path, library: Library
             call("a")
 
 
-def test_search_leaves_out_what_it_is_told_to_and_still_gives_k(library: Library) -> None:
+def test_a_search_without_excluded_clips_still_gives_k_hits(library: Library) -> None:
     library.writer.put_many([make_clip(f"c{seed}", seed) for seed in range(10)])
     ranked = ids(library, 0)
     assert ids(library, 0, k=3, exclude=frozenset(ranked[:2])) == ranked[2:5]
@@ -112,12 +112,12 @@ def test_equal_clips_come_in_the_order_they_were_put(library: Library) -> None:
     assert ids(library, 1, k=2) == ["z", "m"]
 
 
-def test_zero_is_near_to_nothing(library: Library) -> None:
+def test_the_zero_vector_has_no_hits(library: Library) -> None:
     library.writer.put(make_clip("a", 1))
     assert library.search(np.zeros(DIM, np.float32), 5) == []
 
 
-def test_an_empty_library_answers(library: Library) -> None:
+def test_an_empty_library_has_no_hits_and_no_pages(library: Library) -> None:
     assert ids(library, 0) == []
     assert library.page() == ([], None)
 
@@ -154,7 +154,7 @@ def test_cursor_of_another_library_is_refused(tmp_path: Path, library: Library) 
         library.page(cursor)
 
 
-def test_audio_that_is_not_there_is_said_to_be_missing(tmp_path: Path, library: Library) -> None:
+def test_the_error_says_why_a_clip_has_no_audio(tmp_path: Path, library: Library) -> None:
     source = tmp_path / "x.wav"
     source.write_bytes(b"sound")
     library.writer.put(make_clip("vector", 1, stored=False))
@@ -170,7 +170,7 @@ def test_audio_that_is_not_there_is_said_to_be_missing(tmp_path: Path, library: 
             library.open_audio(name)
 
 
-def test_content_that_is_already_there_is_known(library: Library) -> None:
+def test_clips_are_found_by_their_content(library: Library) -> None:
     record, _ = library.writer.put(make_clip("a", 1))
     assert record.sha256 is not None
     library.writer.put(make_clip("b", 1))
@@ -178,7 +178,7 @@ def test_content_that_is_already_there_is_known(library: Library) -> None:
     assert library.catalog.ids_by_content("0" * 64) == ()
 
 
-def test_library_of_another_encoder_is_refused_naming_both(tmp_path: Path) -> None:
+def test_the_error_names_the_encoder_of_the_library_and_that_of_the_bundle(tmp_path: Path) -> None:
     library = open_library(tmp_path)
     library.writer.put(make_clip("a", 1))
     library.close()
@@ -191,7 +191,7 @@ def test_an_empty_library_takes_any_encoder(tmp_path: Path) -> None:
     open_library(tmp_path, fingerprint="cd" * 32).close()
 
 
-def test_a_library_that_is_not_there_is_made_only_if_wanted(tmp_path: Path) -> None:
+def test_a_library_is_made_only_with_create(tmp_path: Path) -> None:
     with pytest.raises(LibraryError, match="no library"):
         open_library(tmp_path / "deep" / "library", create=False)
     assert not (tmp_path / "deep").exists()
@@ -219,7 +219,7 @@ def test_many_threads_may_use_one_library(library: Library) -> None:
     assert library.catalog.count() == 36
 
 
-def test_half_precision_moves_no_cosine_measurably() -> None:
+def test_half_precision_changes_no_cosine_measurably() -> None:
     """Non-negative embeddings of magnitudes 0..50, as the encoder's are, compared when centred."""
     rng = np.random.default_rng(0)
     scale = rng.uniform(0.01, 12.0, 3072)

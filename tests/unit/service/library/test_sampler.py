@@ -23,7 +23,7 @@ def fill(library: Library, n: int) -> None:
     library.writer.put_many([make_clip(f"c{seed}", seed, stored=False) for seed in range(n)])
 
 
-def test_a_small_library_is_taken_whole_in_its_order(library: Library) -> None:
+def test_the_sample_of_a_small_library_is_all_clips_in_order(library: Library) -> None:
     fill(library, 9)
 
     sample = sample_clips(library, 50)
@@ -34,7 +34,7 @@ def test_a_small_library_is_taken_whole_in_its_order(library: Library) -> None:
     assert (sample.n_clips, sample.revision) == (9, library.catalog.revision())
 
 
-def test_a_large_one_is_sampled_evenly(library: Library) -> None:
+def test_a_large_library_is_sampled_evenly(library: Library) -> None:
     fill(library, 40)
 
     sample = sample_clips(library, 4)
@@ -53,7 +53,7 @@ def test_writes_and_deletions_are_seen(library: Library) -> None:
     assert [record.id for record in sample_clips(library, 10).records] == ["c0", "c2", "new"]
 
 
-def test_an_empty_library_gives_nothing(library: Library) -> None:
+def test_the_sample_of_an_empty_library_is_empty(library: Library) -> None:
     sample = sample_clips(library, 10)
 
     assert (sample.records, len(sample.vectors), sample.n_clips) == ([], 0, 0)

@@ -44,7 +44,7 @@ def writer(tmp_path: Path, catalog: Catalog) -> Iterator[ClipWriter]:
 
 
 def is_consistent(path: Path, catalog: Catalog) -> bool:
-    """Whether the files are those that the catalogue names, no more and no fewer."""
+    """Tell whether the files are exactly those that the catalogue names."""
     return stored_files(path) == catalog.stored_paths()
 
 
@@ -72,13 +72,13 @@ def test_referenced_audio_is_named_by_its_absolute_path(
     assert stored_files(tmp_path) == set()
 
 
-def test_a_path_that_is_no_text_is_refused(writer: ClipWriter) -> None:
+def test_a_path_that_is_not_utf_8_is_refused(writer: ClipWriter) -> None:
     path = Path(os.fsdecode(b"/sounds/\xff.wav"))
     with pytest.raises(OSError, match="not UTF-8"):
         writer.put_many([replace(make_clip("a", 1), audio=ReferencedAudio(path, "0" * 64, 12))])
 
 
-def test_replacing_removes_the_audio_that_nobody_has_any_more(
+def test_replacing_removes_audio_that_no_clip_has_any_more(
     tmp_path: Path, catalog: Catalog, writer: ClipWriter
 ) -> None:
     writer.put_many([make_clip("a", 1)])
@@ -103,7 +103,7 @@ def test_content_stays_while_any_clip_has_it(
     assert is_consistent(tmp_path, catalog)
 
 
-def test_one_id_twice_in_one_write_ends_as_the_last(
+def test_of_two_clips_with_one_id_in_one_write_the_last_counts(
     tmp_path: Path, catalog: Catalog, writer: ClipWriter
 ) -> None:
     results = writer.put_many([make_clip("a", 1), make_clip("a", 2)])
@@ -112,7 +112,7 @@ def test_one_id_twice_in_one_write_ends_as_the_last(
     assert is_consistent(tmp_path, catalog)
 
 
-def test_nothing_stays_of_a_write_that_fails(
+def test_a_write_that_fails_leaves_nothing(
     tmp_path: Path, catalog: Catalog, writer: ClipWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer.put_many([make_clip("kept", 1)])
@@ -154,7 +154,7 @@ def test_bad_clips_are_refused_before_anything_is_written(
     assert stored_files(tmp_path) == set()
 
 
-def test_opening_sweeps_what_no_clip_names(tmp_path: Path, catalog: Catalog) -> None:
+def test_opening_removes_files_that_no_clip_names(tmp_path: Path, catalog: Catalog) -> None:
     first = ClipWriter(tmp_path, catalog, dim=DIM)
     first.put_many([make_clip("a", 1)])
     orphan = tmp_path / "audio" / "ff" / "orphan.wav"
@@ -167,7 +167,7 @@ def test_opening_sweeps_what_no_clip_names(tmp_path: Path, catalog: Catalog) -> 
         writer.close()
 
 
-def test_putting_and_deleting_the_same_content_at_once_loses_nothing(
+def test_concurrent_writers_of_the_same_content_lose_nothing(
     tmp_path: Path, catalog: Catalog, writer: ClipWriter
 ) -> None:
     """Two writers, as two processes would have; clips share four contents."""
@@ -187,7 +187,7 @@ def test_putting_and_deleting_the_same_content_at_once_loses_nothing(
     assert 0 < catalog.count() <= 8
 
 
-def test_a_clip_may_be_a_vector_alone(writer: ClipWriter) -> None:
+def test_a_clip_can_be_a_vector_without_audio(writer: ClipWriter) -> None:
     ((record, _),) = writer.put_many([NewClip(id="v", embedding=make_embedding(1))])
     assert record.source == "vector"
     assert record.sha256 is record.path is record.size_bytes is record.media_type is None
