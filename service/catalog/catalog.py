@@ -11,10 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -24,8 +23,14 @@ from jaxtyping import Float32, Int64
 from service.catalog.changes import Changes, next_revision, read_changes, record_deletion
 from service.catalog.database import Connection, Database
 from service.catalog.filters import Filter
+from service.catalog.records import (
+    COLUMNS,
+    COLUMNS_AND_WINDOWS,
+    Written,
+    read_record,
+    write_record,
+)
 from service.catalog.vectors import (
-    N_WINDOWS,
     Embeddings,
     decode_embedding,
     read_spans,
@@ -38,16 +43,6 @@ from service.errors import ClipUnknownError, FingerprintMismatchError, LibraryEr
 SCHEMA_VERSION = 1
 
 _ALL = Filter("TRUE", ())
-_NAMES = tuple(field.name for field in fields(ClipRecord) if field.name != "windows")
-_COLUMNS = ", ".join(_NAMES)
-_RECORD = f"{_COLUMNS}, {N_WINDOWS}"
-"""SQL: the columns of a record; the parameter is the encoder whose windows are counted."""
-_UPSERT = (
-    f"INSERT INTO clips (revision, {_COLUMNS}) VALUES (?{', ?' * len(_NAMES)})"
-    " ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, "
-    + ", ".join(f"{name} = excluded.{name}" for name in _NAMES)
-    + " RETURNING seq"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +51,6 @@ class Entry:
 
     record: ClipRecord
     embeddings: Embeddings
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A clip that was written: its record, and the record that it replaced, if any."""
-
-    record: ClipRecord
-    previous: ClipRecord | None
 
 
 class Catalog:
@@ -109,12 +96,12 @@ class Catalog:
         """
         with self.database.transaction("write") as db:
             row = db.execute(
-                f"DELETE FROM clips WHERE id = ? RETURNING seq, {_COLUMNS}", (clip_id,)
+                f"DELETE FROM clips WHERE id = ? RETURNING seq, {COLUMNS}", (clip_id,)
             ).fetchone()
             if row is None:
                 raise _unknown(clip_id)
             record_deletion(db, next_revision(db), row[0])
-            return _record(row[1:])
+            return read_record(row[1:])
 
     def revision(self) -> int:
         """Return the number of writes so far."""
@@ -139,11 +126,11 @@ class Catalog:
             ClipUnknownError: There is no clip of this id.
         """
         rows = self.database.query(
-            f"SELECT {_RECORD} FROM clips WHERE id = ?", self._fingerprint, clip_id
+            f"SELECT {COLUMNS_AND_WINDOWS} FROM clips WHERE id = ?", self._fingerprint, clip_id
         )
         if not rows:
             raise _unknown(clip_id)
-        return _record(rows[0])
+        return read_record(rows[0])
 
     def embedding(self, clip_id: str) -> Float32[np.ndarray, " dim"]:
         """Return the raw embedding of a clip, in the half precision in which it is kept.
@@ -183,7 +170,7 @@ class Catalog:
     def seqs(self, ids: Iterable[str]) -> Int64[np.ndarray, " clips"]:
         """Return the numbers of the clips of these ids; unknown ids are ignored."""
         rows = self.database.query(
-            "SELECT seq FROM clips WHERE id IN (SELECT value FROM json_each(?))", _json(list(ids))
+            "SELECT seq FROM clips WHERE id IN (SELECT value FROM json_each(?))", _json(ids)
         )
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
@@ -191,11 +178,11 @@ class Catalog:
         """Return clips with a number above `after`, in order, with their numbers."""
         where = where or _ALL
         rows = self.database.query(
-            f"SELECT seq, {_RECORD} FROM clips WHERE seq > ? AND {where.where}"
+            f"SELECT seq, {COLUMNS_AND_WINDOWS} FROM clips WHERE seq > ? AND {where.where}"
             " ORDER BY seq LIMIT ?",
             *(self._fingerprint, after, *where.parameters, limit),
         )
-        return [(row[0], _record(row[1:])) for row in rows]
+        return [(row[0], read_record(row[1:])) for row in rows]
 
     def matching(self, where: Filter) -> Int64[np.ndarray, " clips"]:
         """Return the numbers of the clips that pass a filter."""
@@ -205,10 +192,11 @@ class Catalog:
     def records(self, seqs: Iterable[int]) -> dict[int, ClipRecord]:
         """Return the records of clips by number; deleted clips are left out."""
         rows = self.database.query(
-            f"SELECT seq, {_RECORD} FROM clips WHERE seq IN (SELECT value FROM json_each(?))",
-            *(self._fingerprint, _json(list(seqs))),
+            f"SELECT seq, {COLUMNS_AND_WINDOWS} FROM clips"
+            " WHERE seq IN (SELECT value FROM json_each(?))",
+            *(self._fingerprint, _json(seqs)),
         )
-        return {row[0]: _record(row[1:]) for row in rows}
+        return {row[0]: read_record(row[1:]) for row in rows}
 
     def ids_by_content(self, sha256: str) -> tuple[str, ...]:
         """Return the ids of our encoder's clips whose audio has this SHA-256, oldest first."""
@@ -252,20 +240,11 @@ class Catalog:
         return str(library)
 
     def _put(self, db: Connection, revision: int, entry: Entry) -> Written:
-        row = db.execute(
-            f"SELECT {_COLUMNS} FROM clips WHERE id = ?", (entry.record.id,)
-        ).fetchone()
-        previous = row and _record(row)
-        record = replace(entry.record, created_at=previous.created_at) if previous else entry.record
-        values = (getattr(record, name) for name in _NAMES)
-        seq = db.execute(
-            _UPSERT,
-            (revision, *(_json(value) if isinstance(value, dict) else value for value in values)),
-        ).fetchone()[0]
+        seq, written = write_record(db, revision, entry.record)
         db.execute("DELETE FROM vectors WHERE seq = ?", (seq,))
         encoder = {"fingerprint": self._fingerprint, "precision": self._precision}
         write_vectors(db, seq, entry.embeddings, **encoder)
-        return Written(record, previous)
+        return written
 
 
 def stored_paths(database: Database) -> set[str]:
@@ -273,14 +252,8 @@ def stored_paths(database: Database) -> set[str]:
     return {row[0] for row in database.query("SELECT path FROM clips WHERE source = 'stored'")}
 
 
-def _record(row: Sequence[Any]) -> ClipRecord:
-    """Make a record of the columns `_RECORD`, or of `_COLUMNS` without a number of windows."""
-    values = dict(zip((*_NAMES, "windows"), row, strict=False))
-    return ClipRecord(**values | {"metadata": orjson.loads(values["metadata"])})
-
-
-def _json(value: object) -> str:
-    return orjson.dumps(value).decode()
+def _json(values: Iterable[object]) -> str:
+    return orjson.dumps(list(values)).decode()
 
 
 def _unknown(clip_id: str) -> ClipUnknownError:

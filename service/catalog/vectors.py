@@ -16,12 +16,6 @@ from service.catalog.database import Connection, Database
 from service.clips import Windows
 from service.row_ids import MAX_WINDOWS, WINDOW_BITS
 
-N_WINDOWS = (
-    "(SELECT ifnull(max(number), 0) FROM windows"
-    " WHERE windows.seq = clips.seq AND windows.fingerprint = ?)"
-)
-"""SQL: number of windows that an encoder has made of a row of the table `clips`."""
-
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:

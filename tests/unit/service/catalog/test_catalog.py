@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +163,25 @@ def test_a_database_without_a_catalogue_is_refused(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(LibraryError, match="no catalogue"):
         open_catalog(tmp_path)
+
+
+def test_the_tables_of_schema_1_do_not_change(catalog: Catalog) -> None:
+    """Existing libraries are opened as they are; other tables need another schema version."""
+    clip = {field.name for field in fields(ClipRecord)} - {"windows"}
+    expected = {
+        "meta": {"schema_version", "library", "revision"},
+        "clips": {"seq", "revision"} | clip,
+        "vectors": {"seq", "fingerprint", "precision", "embedding"},
+        "windows": {"seq", "fingerprint", "number", "start_s", "end_s", "embedding"},
+        "unembedded": {"seq", "fingerprint", "revision"},
+        "deletions": {"revision", "seq"},
+    }
+    columns = catalog.database.query(
+        "SELECT tables.name, columns.name FROM sqlite_schema AS tables"
+        " JOIN pragma_table_info(tables.name) AS columns"
+        " WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%'"
+    )
+    found: dict[str, set[str]] = {}
+    for table, column in columns:
+        found.setdefault(table, set()).add(column)
+    assert (SCHEMA_VERSION, found) == (1, expected)
