@@ -51,14 +51,18 @@ class IvfTuner:
         """Return the least effort that finds `TARGET_RECALL` of the nearest vectors.
 
         Args:
-            n_candidates: Use this number instead of finding the least, to save time.
+            n_candidates: Number to try first, to save the time of finding the least one.
         """
-        if n_candidates is None:
-            n_candidates = self._fewest_candidates()
+        if n_candidates is not None:
+            n_probe = self._fewest_lists(n_candidates)
+            if n_probe < self._index.n_lists:
+                return IvfParameters(n_probe, n_candidates)
+            # Even a visit of all lists finds too few: more candidates are needed, not more lists.
+        n_candidates = self._fewest_candidates()
         return IvfParameters(self._fewest_lists(n_candidates), n_candidates)
 
     def _fewest_candidates(self) -> int:
-        """Return with how many candidates at most half of the allowed misses happen in ranking."""
+        """Return the least number that, with all lists visited, has half of the allowed misses."""
         enough, n_candidates = (1 + TARGET_RECALL) / 2, FEWEST_CANDIDATES
         while (
             FIRST_HITS * n_candidates < len(self._index)
@@ -68,6 +72,8 @@ class IvfTuner:
         return n_candidates
 
     def _fewest_lists(self, n_candidates: int) -> int:
+        """Return the least number of lists to visit; all of them if that finds too few."""
+
         def is_enough(n_probe: int) -> bool:
             return self._recall(IvfParameters(n_probe, n_candidates)) >= TARGET_RECALL
 

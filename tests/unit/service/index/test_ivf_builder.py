@@ -79,6 +79,19 @@ def test_reused_lists_find_what_new_ones_would() -> None:
     assert np.mean(recalls) >= TARGET_RECALL - 0.02
 
 
+def test_candidates_that_became_too_few_are_raised_and_not_all_lists_visited() -> None:
+    vectors = clustered(20_000, DIM)
+    before = build(vectors[:14_000])
+    before.parameters = replace(before.parameters, n_candidates=1)
+    after = build_ivf(snapshot(before, 14_000, vectors))
+    assert after.parameters.n_probe < after.n_lists / 2
+    recalls = [
+        np.isin(nearest_ids(vectors, query, 10), after.search(query, 10)[1]).mean()
+        for query in halfway(vectors)
+    ]
+    assert np.mean(recalls) >= TARGET_RECALL - 0.02
+
+
 @pytest.mark.parametrize("n", [6_000, 40_000])
 def test_lists_are_made_anew_when_many_more_or_fewer_are_wanted(n: int) -> None:
     vectors = clustered(n, DIM)
