@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 from collections.abc import Collection, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO
@@ -22,7 +23,7 @@ from uuid import uuid4
 
 from service.clips import StoredAudio
 from service.concurrency.durable import sync_directory
-from service.concurrency.locks import claim_directory
+from service.concurrency.locks import claim_directory, claimed_folder
 
 _CHUNK_BYTES = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -57,9 +58,8 @@ class AudioStore:
         self._tmp = library / "tmp"
         self._audio.mkdir(exist_ok=True)
         self._tmp.mkdir(exist_ok=True)
-        self._own = self._tmp / uuid4().hex
-        self._own.mkdir()
-        self._claim = claim_directory(self._own)
+        self._opened = ExitStack()
+        self._own = self._opened.enter_context(claimed_folder(self._tmp))
 
     def stage(self, audio: StoredAudio) -> StagedAudio:
         """Copy audio to the disk under a temporary name, durably.
@@ -130,10 +130,7 @@ class AudioStore:
 
     def close(self) -> None:
         """Remove the store's own folder; the store is not used after this."""
-        shutil.rmtree(self._own, ignore_errors=True)
-        if self._claim is not None:
-            os.close(self._claim)
-            self._claim = None
+        self._opened.close()
 
 
 def copy_hashed(source: IO[bytes], target: IO[bytes]) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Condition, Lock
+from uuid import uuid4
 
 
 @contextmanager
@@ -37,6 +39,24 @@ def claim_directory(path: Path) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
+
+
+@contextmanager
+def claimed_folder(parent: Path) -> Iterator[Path]:
+    """Make a folder with a random name, hold the lock on it, and remove it at the end.
+
+    `claim_directory` tells such a folder in use from one whose process has died. A caller that
+    removes the latter excludes others while they enter this context.
+    """
+    folder = parent / uuid4().hex
+    folder.mkdir()
+    claim = claim_directory(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if claim is not None:
+            os.close(claim)
 
 
 class SharedLock:

@@ -14,14 +14,12 @@ import hashlib
 import io
 import os
 import re
-import shutil
 import tarfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO
-from uuid import uuid4
 
 import orjson
 
@@ -30,7 +28,7 @@ from service.catalog.audio_store import copy_hashed
 from service.catalog.catalog import stored_paths
 from service.catalog.database import Database
 from service.concurrency.durable import atomic_write, sync_directory
-from service.concurrency.locks import claim_directory, file_lock
+from service.concurrency.locks import claimed_folder, file_lock
 from service.errors import BackupError
 
 FORMAT = 1
@@ -124,25 +122,15 @@ def restore(file: Path, library: Path, *, on_bytes: Progress = lambda n: None) -
 def _frozen(library: Path) -> Iterator[Path]:
     """Give a folder with the catalogue and its audio files as of one moment."""
     (library / "tmp").mkdir(exist_ok=True)
-    frozen = library / "tmp" / uuid4().hex
-    with file_lock(library / "library.lock"):
-        frozen.mkdir()
-        claim = claim_directory(frozen)
-        try:
+    with ExitStack() as opened:
+        with file_lock(library / "library.lock"):  # no writer changes the set of audio files now
+            frozen = opened.enter_context(claimed_folder(library / "tmp"))
             with closing(Database(library / CATALOG, schema="")) as catalog:
                 catalog.copy_to(frozen / CATALOG)
-                names = stored_paths(catalog)  # no writer changes them while we hold the lock
+                names = stored_paths(catalog)
             for name in names:
                 _link(library / name, frozen / name)
-        except BaseException:
-            shutil.rmtree(frozen)
-            raise
-    try:
         yield frozen
-    finally:
-        shutil.rmtree(frozen)
-        if claim is not None:
-            os.close(claim)
 
 
 def _link(source: Path, target: Path) -> None:

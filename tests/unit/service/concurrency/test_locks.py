@@ -5,7 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from service.concurrency.locks import SharedLock, claim_directory, file_lock
+from service.concurrency.locks import SharedLock, claim_directory, claimed_folder, file_lock
 
 SOON_S = 10.0
 A_MOMENT_S = 0.05
@@ -97,3 +97,10 @@ def test_a_waiting_writer_goes_before_new_readers() -> None:
     for thread in threads:
         thread.join(SOON_S)
     assert order == ["write", "read"]
+
+
+def test_a_claimed_folder_is_locked_and_then_removed(tmp_path: Path) -> None:
+    with claimed_folder(tmp_path) as folder:
+        (folder / "file").touch()
+        assert claim_directory(folder) is None
+    assert list(tmp_path.iterdir()) == []
