@@ -216,8 +216,8 @@ class Services:
         if towers is not None:
             towers.check(bundle)
         library = Library.open(settings.library, space=space, precision=encoder.precision)
-        library.audit.on_recall = metrics.observe_recall
-        library.refresh()
+        library.index.recall_monitor.on_recall = metrics.observe_recall
+        library.index.refresh()
         metrics.bundle.labels(bundle.manifest.id, encoder.fingerprint, encoder.provider).set(1)
         batcher, embedder = _open_batched_embedder(encoder, settings, metrics)
         return cls(
@@ -242,7 +242,7 @@ class Services:
         self.ready = False
         self.batcher.close()
         try:
-            self.library.save_snapshot()
+            self.library.index.save()
         finally:
             self.library.close()
 

@@ -74,6 +74,6 @@ def _store(services: Services, file: BinaryIO, timings: RequestTimings) -> list[
     with timings.measure("decode"):
         clips = _reader(services).read(file)
     with timings.measure("store"):
-        written = services.library.put_many(clips)
-    services.library.follow()
+        written = services.library.writer.put_many(clips)
+    services.library.index.refresh_in_background()
     return [is_new for _, is_new in written]
