@@ -34,7 +34,7 @@ from service.errors import (
 MAX_FIELDS = 64
 MAX_FIELD_BYTES = 1024 * 1024
 MAX_JSON_BYTES = 4 * 1024 * 1024
-SPOOL_BYTES = 1024 * 1024
+MAX_MEMORY_BYTES = 1024 * 1024
 """A raw body stays in memory up to this size; a larger one goes to a temporary file."""
 
 FIELD_ERRORS: dict[str, type[RequestInvalidError]] = {
@@ -106,8 +106,8 @@ async def read_form(
         yield validate(model, items + request.query_params.multi_items())
 
 
-async def spool(request: Request, opened: AsyncExitStack) -> BinaryIO:
-    """Gather a body in a file, open at its start and closed with `opened`.
+async def buffer_body(request: Request, opened: AsyncExitStack) -> BinaryIO:
+    """Buffer a body in a file, open at its start and closed with `opened`.
 
     Threads do the writing to the disk.
     """
@@ -116,7 +116,7 @@ async def spool(request: Request, opened: AsyncExitStack) -> BinaryIO:
     async for chunk in request.stream():
         chunks.append(chunk)
         n_bytes += len(chunk)
-        if n_bytes > SPOOL_BYTES:
+        if n_bytes > MAX_MEMORY_BYTES:
             if file is None:
                 file = opened.enter_context(await anyio.to_thread.run_sync(tempfile.TemporaryFile))
             await anyio.to_thread.run_sync(file.writelines, chunks)
@@ -173,7 +173,7 @@ async def _read_raw(
 ) -> Items:
     """Read audio; a body without a type may also be empty."""
     if model.raw is not None:
-        file = await spool(request, opened)
+        file = await buffer_body(request, opened)
         is_empty = not file.read(1)
         file.seek(0)
         return [] if is_empty and not is_typed else [(model.raw, UploadFile(file))]
