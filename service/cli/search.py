@@ -14,7 +14,7 @@ from service.cli.output import hit_body, json_text, tell_hits
 
 if TYPE_CHECKING:
     from service.retrieval.inputs import AudioInput
-    from service.retrieval.searcher import RankingOptions
+    from service.retrieval.options import RankingOptions
     from service.settings import Settings
 
 
@@ -55,9 +55,9 @@ def command(  # noqa: PLR0913 - one parameter an option
     text says is added, times its strength. A modifier alone searches by description. Clips that
     the query names are not among the hits.
     """
-    from service.cli.opening import open_searcher
     from service.concurrency.timings import RequestTimings
     from service.retrieval.query import Modifier
+    from service.services import open_searcher
 
     _check(audio, clip_id, reference, reference_id, ranking)
     if modifier is None and given(["strength"]):

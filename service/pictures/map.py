@@ -10,6 +10,7 @@ from jaxtyping import Float32
 
 from service.clips import ClipRecord
 from service.library.library import Library
+from service.library.sampler import sample_clips
 from service.pictures.plane import pca_2d
 
 MAX_POINTS = 4000
@@ -50,12 +51,12 @@ class LibraryMap:
     def map(self) -> Map:
         """Return the map of the library as it is now."""
         with self._lock:
-            if self._kept is None or self._kept.revision != self._library.revision():
+            if self._kept is None or self._kept.revision != self._library.catalog.revision():
                 self._kept = self._draw()
             return self._kept
 
     def _draw(self) -> Map:
-        sample = self._library.sampler.take(MAX_POINTS)
+        sample = sample_clips(self._library, MAX_POINTS)
         positions, shown = pca_2d(sample.vectors)
         farthest = np.abs(positions).max(initial=0)
         if farthest > 0:

@@ -68,7 +68,7 @@ def test_old_embeddings_may_be_dropped_except_the_last_of_a_clip(
 ) -> None:
     bundle = load_bundle(tiny_bundle_path)
     opened_library = Library.open(library, space=make_space(bundle, None))
-    opened_library.put(NewClip(id="vector", embedding=bundle.mean + 1))
+    opened_library.writer.put(NewClip(id="vector", embedding=bundle.mean + 1))
     opened_library.close()
 
     places = ["--library", library, "--bundle", new_bundle]
@@ -168,7 +168,7 @@ def wait_until_begun(library: Path, bundle: Path, process: subprocess.Popen[byte
     found = Library.open(library, space=space, reembedding=True)
     try:
         while process.poll() is None:
-            if (n_left := found.backlog.n_lacking()) < N_CLIPS:
+            if (n_left := found.reembed_queue.n_lacking()) < N_CLIPS:
                 return n_left
             time.sleep(0.002)
     finally:

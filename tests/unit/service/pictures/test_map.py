@@ -14,7 +14,7 @@ from service.pictures.map import LibraryMap
 @pytest.fixture
 def library(tmp_path: Path) -> Iterator[Library]:
     library = open_library(tmp_path)
-    library.put_many([make_clip(f"c{seed}", seed, stored=False) for seed in range(12)])
+    library.writer.put_many([make_clip(f"c{seed}", seed, stored=False) for seed in range(12)])
     yield library
     library.close()
 
@@ -33,7 +33,7 @@ def test_another_process_draws_the_same_map(library: Library) -> None:
 
 
 def test_equal_sounds_lie_at_one_place(library: Library) -> None:
-    library.put(make_clip("again", 3, stored=False))
+    library.writer.put(make_clip("again", 3, stored=False))
 
     positions = LibraryMap(library).map().positions
 
@@ -45,7 +45,7 @@ def test_the_map_is_kept_until_the_library_changes(library: Library) -> None:
     before = atlas.map()
 
     assert atlas.map() is before
-    library.delete("c5")
+    library.writer.delete("c5")
     assert "c5" not in [record.id for record in atlas.map().records]
 
 
