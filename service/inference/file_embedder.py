@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -189,12 +188,16 @@ class _EmbedSession:
             pending: Receives the chunks.
         """
         limits = self._embedder.limits.audio
-        with closing(decode_chunks(file, self._info, limits, hashed=self._hashed)) as chunks:
+        chunks = decode_chunks(file, self._info, limits, hashed=self._hashed)
+        try:
             chunk, decoded = self._decode_next(chunks)
             while decoded is None:
                 self._check(chunk.end)
                 pending.submit(chunk, embedding)
                 chunk, decoded = self._decode_next(chunks)
+        except BaseException:
+            chunks.close()  # the decoder of a file that was not decoded to its end
+            raise
         self._embedder.on_input(decoded.reading)
         is_new = decoded.samples_digest not in self._samples
         self._count(decoded, n_files)
