@@ -57,6 +57,13 @@ def open_bundle(settings: Settings) -> Bundle:
     return load_bundle(settings.bundle)
 
 
+def count_runs(settings: Settings) -> int:
+    """Return the runs of the encoder at the same time: by default one per core, up to a limit."""
+    from service.inference.onnx_session import n_cores
+
+    return settings.runs or min(n_cores(), MAX_DEFAULT_RUNS)
+
+
 def open_encoder(bundle: Bundle, settings: Settings, *, runs: int = 1) -> Encoder:
     """Load the encoder in the precision of the settings, and check its known answer.
 
@@ -203,15 +210,13 @@ class Services:
     def open(cls, settings: Settings, metrics: Metrics) -> Services:
         """Verify the bundle, load its models, check their known answers and open the library."""
         from service.bundle.files import load_bundle
-        from service.inference.onnx_session import n_cores
         from service.library.library import Library
         from service.library.upload import ClipUploader, library_windowing
         from service.pictures.gallery import Gallery
         from service.pictures.map import LibraryMap
 
         bundle = load_bundle(settings.bundle)
-        runs = settings.runs or min(n_cores(), MAX_DEFAULT_RUNS)
-        models = open_models(bundle, settings, runs=runs)
+        models = open_models(bundle, settings, runs=count_runs(settings))
         encoder, space, towers = models.encoder, models.space, models.towers
         if towers is not None:
             towers.check(bundle)

@@ -50,10 +50,10 @@ def command(*, paths: tuple[Path, ...], out: Path, as_json: bool, settings: Sett
 
     from service.cli.vector_files import write_vectors
     from service.library.file_reader import FileReader, Unreadable
-    from service.services import audio_limits, open_bundle, open_encoder
+    from service.services import audio_limits, count_runs, open_bundle, open_encoder
 
     _check_out(out)
-    encoder = open_encoder(open_bundle(settings), settings)
+    encoder = open_encoder(open_bundle(settings), settings, runs=count_runs(settings))
     files, failed = _list_files(paths)
     embeddings = np.empty((len(files), encoder.dim), np.float32)
     names: list[str] = []

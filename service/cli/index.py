@@ -143,11 +143,17 @@ def index_folder(
     from service.library.folder_import import FolderImporter
     from service.library.library import Library
     from service.library.upload import library_windowing
-    from service.services import audio_limits, open_bundle, open_encoder, open_space
+    from service.services import (
+        audio_limits,
+        count_runs,
+        open_bundle,
+        open_encoder,
+        open_space,
+    )
 
     rows = {} if table is None else read_metadata(table)
     bundle = open_bundle(settings)
-    encoder = open_encoder(bundle, settings)
+    encoder = open_encoder(bundle, settings, runs=count_runs(settings))
     files, unlisted = find_audio(folder, skip=settings.library)
     there = {file.relative_to(folder).as_posix() for file in files}
     space, precision = open_space(bundle, settings), encoder.precision

@@ -35,10 +35,16 @@ def reembed_library(settings: Settings, *, as_json: bool, drop_others: bool) -> 
     from service.library.library import Library
     from service.library.reembed import Reembedder
     from service.library.upload import library_windowing
-    from service.services import audio_limits, open_bundle, open_encoder, open_space
+    from service.services import (
+        audio_limits,
+        count_runs,
+        open_bundle,
+        open_encoder,
+        open_space,
+    )
 
     bundle = open_bundle(settings)
-    encoder = open_encoder(bundle, settings)
+    encoder = open_encoder(bundle, settings, runs=count_runs(settings))
     library = Library.open(
         settings.library,
         space=open_space(bundle, settings),

@@ -1,4 +1,4 @@
-"""Reads and embeds the files of a folder: several are decoded and wait for the encoder at once."""
+"""Reads and embeds the files of a folder, several at once, and yields them in their order."""
 
 from __future__ import annotations
 
@@ -26,17 +26,16 @@ from service.inference.file_embedder import FileEmbedder, RequestLimits
 from service.inference.pooling import Windowing
 from service.row_ids import MAX_WINDOWS
 
-THREADS = 16
-"""Files that are decoded, or wait for the encoder, at once."""
 DECODERS = 2
 """Files that are decoded at once."""
-# Files that are read ahead of the consumer; their number and size are bounded.
 AHEAD_FILES = 32
+"""Files ahead of the consumer, each in its own thread: enough to fill the runs of the encoder."""
 AHEAD_BYTES = 32 * 1024 * 1024
-# Files that are returned together, so that they are committed together: a small number, so that
-# little is lost when the process stops.
+"""Size of these files; a larger one is read alone."""
 BATCH_FILES = 16
+"""Files that are yielded, and so committed, together; few are lost when the process stops."""
 BATCH_S = 60.0
+"""Audio that is yielded together; the file that reaches it is the last one of its batch [s]."""
 
 T = TypeVar("T")
 
@@ -116,7 +115,7 @@ class FileReader:
             encoder, self._batcher, limits=RequestLimits(limits, MAX_WINDOWS), decoders=DECODERS
         )
         self._deadline = Deadline()
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="read")
+        self._threads = ThreadPoolExecutor(AHEAD_FILES, thread_name_prefix="read")
 
     def __enter__(self) -> Self:
         return self

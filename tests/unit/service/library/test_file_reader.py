@@ -17,8 +17,8 @@ from service.inference.encoder import Encoder
 from service.inference.pooling import Windowing
 from service.library import file_reader
 from service.library.file_reader import (
+    AHEAD_FILES,
     BATCH_FILES,
-    THREADS,
     EmbeddedFile,
     FileReader,
     Hashed,
@@ -195,10 +195,10 @@ def test_short_files_share_runs_of_the_encoder(
         return run(self, clips, *arguments, **options)  # type: ignore[arg-type]  # passed on
 
     monkeypatch.setattr(Encoder, "run", noted)
-    for _ in reader.embed(write_tones(tmp_path, 2 * THREADS)):
+    for _ in reader.embed(write_tones(tmp_path, 2 * AHEAD_FILES)):
         pass
 
-    assert sum(n_clips) == 2 * THREADS
+    assert sum(n_clips) == 2 * AHEAD_FILES
     assert max(n_clips) > 1
 
 
