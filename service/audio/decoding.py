@@ -121,7 +121,7 @@ class AudioReader:
                 was mixed down and resampled, and its largest magnitude; its samples are finite.
 
         Raises:
-            AudioError: The file cannot be decoded; the subclass says why.
+            AudioError: The file cannot be decoded; the subclass states why.
         """
         resample = _Resampler(self.source_rate_hz, self._sample_rate)
         mono = np.zeros(0, np.float32)
@@ -173,7 +173,7 @@ def decode(
         limits: Limits of the clip; the defaults of `AudioLimits` if None.
 
     Raises:
-        AudioError: The file cannot be decoded; the subclass says why.
+        AudioError: The file cannot be decoded; the subclass states why.
         OSError: The path cannot be opened.
     """
     if isinstance(source, Path):

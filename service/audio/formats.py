@@ -15,8 +15,8 @@ from service.errors import AudioUndecodableError, FileEmptyError, MediaUnsupport
 Decoder = Literal["soundfile", "mp4", "aac"]
 
 _SNIFFED_BYTES = 16
-# A RIFF size from here up means that the writer wrote to a pipe and did not know the length: such
-# files have 0x7FFFF000, 0x80000000 or 0xFFFFFFFF.
+# A RIFF size from here up means an unknown length: writers to a pipe leave 0x7FFFF000, 0x80000000
+# or 0xFFFFFFFF.
 _UNKNOWN_SIZE = 0x7FFF_0000
 
 _MAGIC = (b"fLaC", b"OggS", b"ID3", b".snd", b"caff", b"riff\x2e\x91\xcf\x11")

@@ -237,7 +237,7 @@ class Batcher:
         try:
             clips = [request.samples for request in batch]
             results = self._encoder.run(clips, batch[0].output, all_threads=all_threads)
-        except Exception as error:  # whatever it is, the waiting threads get it
+        except Exception as error:  # it is raised in the threads that wait for the clips
             for request in batch:
                 request.future.set_exception(error)
             return

@@ -99,8 +99,9 @@ class FileEmbedder:
         contents = _digest(files, timings) if hashed else [""]
         known = self._look_up(contents, windowing) if self._cache.is_on else {}
         embedded = session.embed(contents, files, known)
-        for content in embedded.keys() - known.keys():
-            self._cache.put(self.encoder.info, content, windowing, embedded[content])
+        for content, file in embedded.items():
+            if content not in known:
+                self._cache.put(self.encoder.info, content, windowing, file)
         return [embedded[content] for content in contents]
 
     def _look_up(self, contents: Iterable[str], windowing: Windowing | None) -> dict[str, Embedded]:

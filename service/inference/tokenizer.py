@@ -30,7 +30,7 @@ class Tokens:
 class Tokenizer:
     """Splits texts into the tokens of a text encoder; for several threads at once.
 
-    Texts are not padded, and are cut at the end of the window, whatever the settings in the file.
+    Texts are not padded, and are cut at the end of the window; settings of the file are ignored.
 
     Args:
         path: A `tokenizer.json`.

@@ -198,11 +198,11 @@ class TestBadContent:
             decode(tmp_path / "missing.wav", sample_rate=16_000)
 
     @pytest.mark.parametrize("form", ["WAV", "AIFF", "FLAC"])
-    @pytest.mark.parametrize("kept", [0.95, 0.5, 0.1])
-    def test_fewer_frames_than_declared(self, form: str, kept: float) -> None:
+    @pytest.mark.parametrize("share", [0.95, 0.5, 0.1])
+    def test_fewer_frames_than_declared(self, form: str, share: float) -> None:
         data = synth.encode(synth.noise(0, 4), form=form, subtype="PCM_16")
         with pytest.raises(errors.AudioTruncatedError):
-            _decode(data[: int(len(data) * kept)])
+            _decode(data[: int(len(data) * share)])
 
     def test_a_wav_that_declares_more_than_it_has(self) -> None:
         data = bytearray(synth.encode(synth.noise(0), form="WAV"))

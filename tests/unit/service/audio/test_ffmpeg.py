@@ -67,12 +67,12 @@ def test_the_edit_list_removes_the_priming() -> None:
     assert np.corrcoef(_decode(bytes(data)).samples[: samples.size], samples)[0, 1] > 0.99
 
 
-@pytest.mark.parametrize("kept", [0.9, 0.5])
+@pytest.mark.parametrize("share", [0.9, 0.5])
 @pytest.mark.parametrize("form", ["mp4", "adts"])
-def test_a_file_that_was_cut_off_is_truncated(form: str, kept: float) -> None:
+def test_a_file_that_was_cut_off_is_truncated(form: str, share: float) -> None:
     data = synth.encode_aac(synth.noise(0, 4)[:, None], form=form)
     with pytest.raises(AudioTruncatedError):
-        _decode(data[: int(len(data) * kept)])
+        _decode(data[: int(len(data) * share)])
 
 
 @pytest.mark.parametrize(

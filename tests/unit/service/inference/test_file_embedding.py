@@ -127,7 +127,7 @@ class TestPoolFiles:
 
 
 class HeldBatcher:
-    """Keeps the clips that are submitted until it is told to answer."""
+    """Keeps the clips that are submitted until `finish` is called."""
 
     def __init__(self) -> None:
         self.requests: list[EncodeRequest] = []
@@ -136,7 +136,7 @@ class HeldBatcher:
         self.requests.append(EncodeRequest(samples, output, deadline, samples.size))
         return self.requests[-1]
 
-    def answer(self, n: int) -> None:
+    def finish(self, n: int) -> None:
         self.requests[n].future.set_result((self.requests[n].samples[:1],))
 
 
@@ -168,7 +168,7 @@ class TestPendingChunks:
             for value in range(3):
                 pending.submit(chunk_of(10, value), receiver)
             for n in (2, 0, 1):
-                batcher.answer(n)
+                batcher.finish(n)
             pending.drain()
 
         assert receiver.values == [0, 1, 2]
@@ -182,10 +182,10 @@ class TestPendingChunks:
                 pending.submit(chunk_of(20), receiver)
             third = pool.submit(pending.submit, chunk_of(20), receiver)
             assert not third.done()
-            batcher.answer(0)
+            batcher.finish(0)
             third.result(TIMEOUT_S)
             for n in (1, 2):
-                batcher.answer(n)
+                batcher.finish(n)
             pending.drain()
 
         assert len(batcher.requests) == 3

@@ -196,6 +196,6 @@ def test_each_thread_gets_its_own_outputs(plain: onnxruntime.InferenceSession) -
     runs = BoundRuns(plain, "cpu")
     batches = [_inputs(seed, 16_000) for seed in range(16)]
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda inputs: runs.run(inputs, ["embedding"])[0], batches))
-    for answer, inputs in zip(answers, batches, strict=True):
-        np.testing.assert_array_equal(answer, plain.run(["embedding"], inputs)[0])
+        outputs = list(pool.map(lambda inputs: runs.run(inputs, ["embedding"])[0], batches))
+    for output, inputs in zip(outputs, batches, strict=True):
+        np.testing.assert_array_equal(output, plain.run(["embedding"], inputs)[0])
