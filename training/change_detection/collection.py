@@ -28,6 +28,7 @@ from training.evaluation.embeddings import embed_cached, hash_parts
 from training.evaluation.encoders import Embedder
 from training.evaluation.heard import heard_sources
 from training.scenes.pool import scene_clips
+from training.scenes.recipe import load_scene
 
 COUNTS = (1, 2, 4)
 SEED = 42
@@ -118,7 +119,7 @@ def collect(data: Path, embedder: Embedder, cache: Path) -> Collection:
     """
     if not data.is_file():
         raise DatasetError(f"{data} is no manifest; one is needed, with labels and recordings")
-    store = open_store(scene_clips(read_clips(data)), cache, MAX_UNREADABLE)
+    store = open_store(scene_clips(read_clips(data), load_scene("general")), cache, MAX_UNREADABLE)
     material = find_material(store)
     takes = draw_takes(material, SEED)
     name = hash_parts(["changed", VERSION, SEED, hash_file(data).sha256])

@@ -20,8 +20,8 @@ from training.data.splits import matches, sources, union_of_sources
 from training.data.store import ClipStore
 from training.errors import DatasetError
 from training.model.frontend import SAMPLE_RATE
-from training.scenes.pool import BACKGROUNDS, EVENTS, PERMISSIVE, QUIETEST_PEAK
-from training.scenes.scene import get_scene
+from training.scenes.pool import PERMISSIVE, QUIETEST_PEAK
+from training.scenes.recipe import SceneRecipe, load_scene
 
 FOLDS = 5
 EXCERPT = 5 * SAMPLE_RATE
@@ -63,16 +63,18 @@ class Material:
         store: All of them.
         recordings: Rows of the recordings that have two excerpts.
         events: Rows of the events.
+        scene: The scene whose events and backgrounds these are.
     """
 
     store: ClipStore
     recordings: list[int]
     events: list[int]
+    scene: SceneRecipe
 
     def fold(self, row: int) -> int:
         """Return the fold of a recording or an event: ESC-50's own, else by its recording."""
         clip = self.store.clips[row]
-        if matches(clip, EVENTS):
+        if self.scene.is_event(clip):
             return int(clip.columns["fold"]) % FOLDS
         digest = hashlib.sha256(clip.recording.encode()).digest()
         return int.from_bytes(digest[:8], "big") % FOLDS
@@ -90,14 +92,15 @@ def find_material(store: ClipStore) -> Material:
     Raises:
         DatasetError: There are not two recordings, or no events.
     """
-    heard = union_of_sources(clip for clip in store.clips if matches(clip, EVENTS))
+    scene = load_scene("general")
+    heard = union_of_sources(clip for clip in store.clips if scene.is_event(clip))
     recordings, events = [], []
     for row, clip in enumerate(store.clips):
-        if matches(clip, EVENTS):
+        if scene.is_event(clip):
             if np.abs(store.clip(row)).max() >= QUIETEST_PEAK:
                 events.append(row)
         elif (
-            matches(clip, BACKGROUNDS)
+            scene.is_background(clip)
             and store.lengths[row] >= 2 * EXCERPT + SHIFT
             and heard.isdisjoint(sources(clip))
         ):
@@ -105,9 +108,10 @@ def find_material(store: ClipStore) -> Material:
     if len(recordings) < 2 or not events:
         raise DatasetError(
             f"there are {len(recordings)} recordings of {2 * EXCERPT / SAMPLE_RATE:g} s or more of"
-            f" {BACKGROUNDS} and {len(events)} events of {EVENTS}; 2 and 1 are needed"
+            f" {scene.backgrounds.where} and {len(events)} events of {scene.events.where}; 2 and 1"
+            " are needed"
         )
-    return Material(store, recordings, events)
+    return Material(store, recordings, events, scene)
 
 
 def draw_takes(material: Material, seed: int) -> list[Take]:
@@ -148,7 +152,7 @@ def _firsts(store: ClipStore, row: int) -> Sequence[int]:
 
 def _events_by_fold(material: Material) -> Mapping[tuple[int, str], list[int]]:
     """List the events that may be added, by fold and kind: none that is that sound."""
-    own = get_scene("general").own_classes
+    own = material.scene.backgrounds.kinds
     clips = material.store.clips
     kinds = {clips[row].columns["label"] for row in material.recordings}
     allowed: dict[tuple[int, str], list[int]] = defaultdict(list)

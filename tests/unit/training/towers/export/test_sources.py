@@ -7,34 +7,32 @@ import pytest
 import tiny_pairs
 
 from training.errors import DatasetError, LicenceError
+from training.towers.export.sources import find_sources, summarise_sources
 from training.towers.run import LoadedTowers
-from training.towers.sources import describe_sources, find_sources
 
 
-def test_every_clip_is_found_and_summed_up(loaded: LoadedTowers, tmp_path: Path) -> None:
+def test_every_clip_is_found_and_summarised(loaded: LoadedTowers, tmp_path: Path) -> None:
     data = tiny_pairs.write_manifest(tmp_path / "manifest.csv", loaded.sources)
     clips = find_sources(loaded, data, any_licence=False)
     assert [clip.name for clip in clips] == loaded.sources
-    summed = {source.corpus: source for source in describe_sources(clips)}
-    assert set(summed) == {"esc50", "bg"}
-    assert summed["esc50"].clips == sum(name.startswith("esc50") for name in loaded.sources)
-    assert summed["esc50"].seconds == 5.0 * summed["esc50"].clips
-    assert summed["bg"].licences == {"CC0": summed["bg"].clips}
+    summary = {source.corpus: source for source in summarise_sources(clips)}
+    assert set(summary) == {"esc50", "bg"}
+    assert summary["esc50"].clips == sum(name.startswith("esc50") for name in loaded.sources)
+    assert summary["esc50"].seconds == 5.0 * summary["esc50"].clips
+    assert summary["bg"].licences == {"CC0": summary["bg"].clips}
 
 
-def test_towers_that_heard_what_is_not_permissive_are_not_exported(
+def test_towers_that_were_trained_on_restricted_clips_are_not_exported(
     loaded: LoadedTowers, tmp_path: Path
 ) -> None:
-    closed = loaded.sources[3]
-    data = tiny_pairs.write_manifest(tmp_path / "manifest.csv", loaded.sources, closed=[closed])
-    with pytest.raises(LicenceError, match=rf"trained on 1 clips .*{closed}"):
+    name = loaded.sources[3]
+    data = tiny_pairs.write_manifest(tmp_path / "manifest.csv", loaded.sources, restricted=[name])
+    with pytest.raises(LicenceError, match=rf"trained on 1 clips .*{name}"):
         find_sources(loaded, data, any_licence=False)
     assert len(find_sources(loaded, data, any_licence=True)) == len(loaded.sources)
 
 
-def test_a_clip_that_the_manifest_does_not_know_is_named(
-    loaded: LoadedTowers, tmp_path: Path
-) -> None:
+def test_a_clip_that_is_not_in_the_manifest_is_named(loaded: LoadedTowers, tmp_path: Path) -> None:
     data = tiny_pairs.write_manifest(tmp_path / "manifest.csv", loaded.sources[1:])
     with pytest.raises(DatasetError, match=f"does not know 1 clips, {loaded.sources[0]}"):
         find_sources(loaded, data, any_licence=False)

