@@ -6,7 +6,37 @@ from pathlib import Path
 import torch
 
 from training.towers.export.fingerprint import towers_fingerprint
+from training.towers.networks import TowerNetworks
+from training.towers.recipe import TowersRecipe
 from training.towers.run import LoadedTowers, load_towers
+from training.towers.text_encoder_files import CONFIG, TOKENIZER, WEIGHTS
+from training.towers.vocabulary import Vocabulary
+
+EXPECTED = "46c864025a080fca561cb9efb6f5ccd01277bb8c3bfbb7b6e0344ad2886f654e"
+"""Fingerprint of the weights below: libraries hold vectors under such fingerprints."""
+
+
+def test_the_fingerprint_of_given_weights_never_changes() -> None:
+    network = {"dim": 5, "width": 7, "standardise": True, "components": 3, "unit": "both"}
+    recipe = TowersRecipe.model_validate({"name": "tiny", "network": network})
+    networks = TowerNetworks(6, 4, 3, recipe.network, 0.07)
+    weights = {
+        name: torch.arange(values.numel(), dtype=torch.float32).reshape(values.shape) / 8
+        for name, values in networks.state_dict().items()
+    }
+    networks.load_state_dict(weights)
+    loaded = LoadedTowers(
+        networks=networks,
+        recipe=recipe,
+        vocabulary=Vocabulary((), ()),
+        encoder="0" * 64,
+        text_encoder={name: name for name in (WEIGHTS, CONFIG, TOKENIZER)},
+        data={},
+        sources=[],
+        pairs=0,
+        commit="",
+    )
+    assert towers_fingerprint(loaded) == EXPECTED
 
 
 def test_the_same_towers_have_the_same_fingerprint(loaded: LoadedTowers, checkpoint: Path) -> None:
