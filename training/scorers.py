@@ -1,4 +1,4 @@
-"""Evaluations that the gate of the variants may run beside its own."""
+"""Evaluations that the precision gate can run in addition to its own."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from training.export.gate import Scorer
 
 
 def bgknown_scorer(folder: Path) -> Scorer:
-    """Make the scorer of Background-known ESC-50 with the background itself as the reference.
+    """Make a scorer of Background-known ESC-50 with the background itself as the reference.
 
-    That is column (a) of the paper's table 1: events classified by the difference of mixture and
-    background.
+    This is column (a) of the paper's table 1: a linear layer classifies events by the difference
+    of mixture and background.
 
     Args:
-        folder: The data set that ``data bgknown`` made.
+        folder: A data set made by ``minuend-train data bgknown``.
 
     Raises:
-        DatasetError: It is not there.
+        DatasetError: The folder holds no such data set.
     """
     data = BgKnown.open(folder)
     labels = np.unique([row["label"] for row in data.rows], return_inverse=True)[1]
@@ -48,7 +48,7 @@ def bgknown_scorer(folder: Path) -> Scorer:
 
 def _differences(encoder: Encoder, data: BgKnown) -> Float32[np.ndarray, "rows dim"]:
     embedder = BundleEmbedder(encoder, None)
-    # Caches go by the fingerprint, which variants share.
+    # Caches are named by the fingerprint, which all variants share.
     with TemporaryDirectory() as cache:
         mixtures, references = (
             np.array(embed_cached(embedder, data.loader(part), len(data.rows), part, Path(cache)))

@@ -38,8 +38,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     if load_checkpoint(checkpoint).get("format") != FORMAT:
         variants: list[str] = []
-        say = variants.append if as_json else click.echo
-        bundle = export(checkpoint, out, tell=say)
+        report = variants.append if as_json else click.echo
+        bundle = export(checkpoint, out, report=report)
         tell({"bundle": bundle, **({"variants": variants} if as_json else {})}, as_json=as_json)
         return
     if data is None or scenes is None:

@@ -32,11 +32,12 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
     as_json: bool,
 ) -> None:
     """Pre-train an encoder. Under torchrun the batches are shared by the processes."""
-    from training.pretraining.pretrain import Source, pretrain
+    from training.data.clips import TrainingData
+    from training.pretraining.pretrain import pretrain
     from training.recipe import load_recipe
 
     recipe = load_recipe(name, overrides)
     checkpoint = pretrain(
-        recipe, Source(data, cache), out, init=init, resume=resume, stop_after=stop_after
+        recipe, TrainingData(data, cache), out, init=init, resume=resume, stop_after=stop_after
     )
     tell({"checkpoint": checkpoint}, as_json=as_json)

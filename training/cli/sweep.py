@@ -37,10 +37,10 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
     Resumable: what is there is not done again. A run lies in OUT/RECIPE-LAMBDA (with -seedN for
     another seed than the recipe's), its bundle in OUT/bundles. One row of sweep.json a run.
     """
-    from training.pretraining.pretrain import Source
+    from training.data.clips import TrainingData
     from training.sweep import Sweep, describe_plan
 
-    sweep = Sweep(recipe, overrides, Source(data, cache), out, results)
+    sweep = Sweep(recipe, overrides, TrainingData(data, cache), out, results)
     weights = [word.strip() for word in lambdas.split(",")]
     chosen = numbers(seeds) if seeds else ()
     click.echo(describe_plan(sweep, weights, chosen), err=as_json)

@@ -24,10 +24,10 @@ def command(
 
     They are calibrated on clips the encoder was trained on and judged by those that were held out.
     """
-    from training.export.renew import renew
-    from training.pretraining.pretrain import Source
+    from training.data.clips import TrainingData
+    from training.export.renew import renew_variants
     from training.scorers import bgknown_scorer
 
     scorers = [] if bgknown is None else [bgknown_scorer(bgknown)]
-    outcomes = renew(bundle, Source(data, cache), graph=graph, scorers=scorers)
+    outcomes = renew_variants(bundle, TrainingData(data, cache), graph=graph, scorers=scorers)
     tell({"variants": [outcome.line() for outcome in outcomes]}, as_json=as_json)

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from service.audio.decoding import resample
 from training.data.loudness import FLOOR_LUFS, loudness
 from training.data.splits import sources
-from training.data.wav import quantise, write_wav
+from training.data.wav import to_int16, write_wav
 from training.datasets.excerpts import EXCERPT_S, REFERENCE_LUFS, draw_excerpts, mix
 from training.datasets.metadata import join_sources
 from training.datasets.pairing import QUIETEST_LUFS, Pairing, decode_source, pair_up
@@ -146,7 +146,7 @@ def _render(
     mixed = mix(event, sounds[1], starts, snr_lu, rate)
     digest = hashlib.sha256()
     for part, samples in {"mixture": mixed.mixture, **mixed.references}.items():
-        written = quantise(resample(samples, rate, SAMPLE_RATE))
+        written = to_int16(resample(samples, rate, SAMPLE_RATE))
         write_wav(folder / part / f"{name}.wav", written, SAMPLE_RATE)
         digest.update(written.tobytes())
     draws: dict[str, object] = {f"start_{part}": start for part, start in asdict(starts).items()}

@@ -11,15 +11,15 @@ import numpy as np
 from jaxtyping import Float32
 from tqdm import tqdm
 
-from service.audio.decoding import AudioLimits, decode
+from service.audio.decoding import decode
 from service.errors import ClientError
+from training.data.store import LIMITS
 from training.errors import DatasetError
 from training.evaluation.encoders import Embedder
 from training.model.frontend import SAMPLE_RATE
 
 BATCH = 32
 DECODERS = 2
-LIMITS = AudioLimits(max_seconds=7200.0)
 
 Load = Callable[[int], Float32[np.ndarray, " samples"]]
 

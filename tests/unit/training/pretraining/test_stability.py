@@ -5,8 +5,8 @@ import math
 import pytest
 
 from training.errors import CollapseError, DivergenceError
+from training.pretraining.stability import COLLAPSED_STEPS, StabilityCheck
 from training.pretraining.step import StepMetrics
-from training.pretraining.watch import COLLAPSED_STEPS, Watch
 
 
 def metrics(
@@ -15,29 +15,29 @@ def metrics(
     return StepMetrics(loss, loss, loss, gradient_norm, embedding_std)
 
 
-def test_a_good_run_goes_on() -> None:
-    watch = Watch()
+def test_a_stable_run_passes() -> None:
+    stability = StabilityCheck()
     for step in range(2 * COLLAPSED_STEPS):
-        watch.check(step, metrics())
+        stability.check(step, metrics())
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_loss_or_gradient_that_is_not_finite_is_divergence_at_its_step(value: float) -> None:
     for bad in (metrics(loss=value), metrics(gradient_norm=value)):
         with pytest.raises(DivergenceError, match=r"step 17.*learning_rate"):
-            Watch().check(17, bad)
+            StabilityCheck().check(17, bad)
 
 
-def test_embeddings_all_alike_are_collapse_only_after_a_while() -> None:
-    watch = Watch()
+def test_equal_embeddings_are_collapse_only_after_100_steps() -> None:
+    stability = StabilityCheck()
     for step in range(COLLAPSED_STEPS - 1):
-        watch.check(step, metrics(embedding_std=0.001))
+        stability.check(step, metrics(embedding_std=0.001))
     with pytest.raises(CollapseError, match=f"step {COLLAPSED_STEPS - 1}.*0.001"):
-        watch.check(COLLAPSED_STEPS - 1, metrics(embedding_std=0.001))
+        stability.check(COLLAPSED_STEPS - 1, metrics(embedding_std=0.001))
 
 
 def test_a_run_that_recovers_starts_a_new_count() -> None:
-    watch = Watch()
+    stability = StabilityCheck()
     for step in range(4 * COLLAPSED_STEPS):
         recovering = step % COLLAPSED_STEPS == COLLAPSED_STEPS - 1
-        watch.check(step, metrics(embedding_std=0.3 if recovering else 0.001))
+        stability.check(step, metrics(embedding_std=0.3 if recovering else 0.001))

@@ -1,4 +1,4 @@
-"""Notices a run that went wrong, and names what happened."""
+"""Detection of runs that cannot recover: divergence and collapse."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ COLLAPSED_STD = 0.02  # the shipped encoder stayed near 0.3 from its first step 
 COLLAPSED_STEPS = 100
 
 
-class Watch:
-    """Looks at the metrics of every step."""
+class StabilityCheck:
+    """Checks the metrics of every step; counts the steps for which collapse has lasted."""
 
     def __init__(self) -> None:
         self._collapsed_steps = 0
 
     def check(self, step: int, metrics: StepMetrics) -> None:
-        """Raise if the run cannot recover by itself.
+        """Check one step.
 
         Raises:
             DivergenceError: The loss or the gradient is not finite.
-            CollapseError: For 100 steps all embeddings have pointed the same way.
+            CollapseError: For 100 steps all embeddings have had nearly the same direction.
         """
         if not (math.isfinite(metrics.loss) and math.isfinite(metrics.gradient_norm)):
             raise DivergenceError(
