@@ -35,7 +35,7 @@ class DataRecipe(Section):
         where: Columns of the manifest, and the values that a clip must have.
         exclude: Columns of the manifest, and the values that a clip must not have.
         leave_out: Test data of later evaluations (see ``training.data.splits``).
-        max_files: If there are more clips, so many are drawn with the seed; None takes all.
+        max_files: Largest number of clips; of more, so many are drawn with the seed. None: all.
         crops: Crops of each clip in an epoch: one, or as many as fit into it, at least one.
         held_out: Share of the recordings that is not trained on but used for choices at export.
         max_unreadable: Share of unreadable files above which the run stops.

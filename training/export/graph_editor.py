@@ -58,7 +58,7 @@ class GraphEditor:
         return output
 
     def replace(self, old: str, new: str) -> None:
-        """Use the value ``new`` wherever ``old`` was; the added nodes stand where its node was."""
+        """Replace the value ``old`` by ``new`` in all inputs, and its node by the added nodes."""
         self._replaced = (old, new)
 
     def finish(self) -> onnx.ModelProto:

@@ -1,4 +1,4 @@
-"""The clip of the known answer: every bundle has it with its embedding, for a check at start."""
+"""The clip of the known answer: a bundle has it with its embedding, to check an encoder by."""
 
 from __future__ import annotations
 

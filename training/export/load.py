@@ -41,9 +41,9 @@ def load_bundle(path: Path) -> LoadedBundle:
     graph = onnx.load(str(verified.file(verified.manifest.encoder.file))).graph
     values = {item.name: onnx.numpy_helper.to_array(item) for item in graph.initializer}
     model = EmbeddingModel()
-    wanted = model.state_dict()
-    weights = {name: torch.from_numpy(values[name].copy()) for name in wanted if name in values}
-    weights |= {name: wanted[name] for name in wanted if name.endswith("num_batches_tracked")}
+    initial = model.state_dict()
+    weights = {name: torch.from_numpy(values[name].copy()) for name in initial if name in values}
+    weights |= {name: initial[name] for name in initial if name.endswith("num_batches_tracked")}
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

@@ -94,8 +94,8 @@ def mix(
     mixture = np.zeros(max(a.size, b.size), np.float32)
     mixture[: b.size] += b
     power_a, power_b = float(np.square(a).mean()), float(np.square(b).mean())
-    wanted = power_b * 10.0 ** (snr_db / 10.0)
-    mixture[: a.size] += a * np.float32(np.sqrt(wanted / power_a) if power_a > 0 else 0.0)
+    power = power_b * 10.0 ** (snr_db / 10.0)
+    mixture[: a.size] += a * np.float32(np.sqrt(power / power_a) if power_a > 0 else 0.0)
     return mixture
 
 

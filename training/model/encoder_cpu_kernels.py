@@ -1,6 +1,6 @@
 """CPU kernels, compiled by numba, for the encoder's first block in training.
 
-Reference: the layers that ``first_block`` takes, applied one after the other.
+Reference: the arguments of ``first_block``, applied one after the other as layers.
 
     pool(norm(conv(x))) = relu(max_pool2d(batch_norm(conv2d(x)), 2))
 
@@ -8,9 +8,9 @@ tests/unit/training/model/test_encoder_cpu_kernels.py holds values, gradients an
 statistics to these layers in float64. ``can_compute`` refuses layers that the kernels do not
 equal; the encoder then runs the layers themselves.
 
-Why: the output of the convolution is 64 times its input, and pooling keeps a quarter of it. On a
-processor, writing it, reading it and writing its gradient takes far longer than computing it
-twice. So one pass goes from the input to the pooled values, and one back.
+The output of the convolution is 64 times as large as its input, and pooling reduces it to a
+quarter. On a processor, writing it, reading it and writing its gradient takes far longer than
+computing it twice. So one pass goes from the input to the pooled values, and one back.
 """
 
 from __future__ import annotations

@@ -20,14 +20,14 @@ def choose_device() -> torch.device:
 
 
 def choose_precision(
-    wanted: Literal["auto", "float32", "bfloat16"], device: torch.device
+    setting: Literal["auto", "float32", "bfloat16"], device: torch.device
 ) -> torch.dtype:
     """Resolve ``auto``: bfloat16 if the processor or GPU has instructions for it, else float32.
 
     Without such instructions bfloat16 is emulated, which is far slower than float32.
     """
-    if wanted != "auto":
-        return torch.bfloat16 if wanted == "bfloat16" else torch.float32
+    if setting != "auto":
+        return torch.bfloat16 if setting == "bfloat16" else torch.float32
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32

@@ -18,7 +18,7 @@ class MetricsLog:
 
     Args:
         folder: Folder of the run, for ``metrics.jsonl`` and ``tensorboard/``. None writes
-            nothing: only the first process of a run keeps a log.
+            nothing: only the first process of a run writes a log.
         first_step: Step at which the run starts or resumes.
     """
 

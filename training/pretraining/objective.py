@@ -7,7 +7,7 @@
 
 ``v`` and ``v'`` are two views of a batch, and ``s`` shifts a batch by one sample. ``f`` is the
 online encoder, ``g`` the projector, ``q`` and ``q_hat`` are the predictors, and ``z_xi`` is the
-target network's projection. What the paper leaves open is decided in docs/method.md, A1 to A12.
+target network's projection. docs/method.md, A1 to A12, decides what the paper leaves open.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def mix_with_shifted(
     ``gamma`` is the weight of the shifted sound, which is subtracted later (A1).
 
     Args:
-        view: Augmented log-mel, normalised as the encoder takes it.
+        view: Augmented and normalised log-mel, the input of the encoder.
         gamma: Mixing rate of each sample, above 0 and below 1.
         nats_per_unit: 1 mixes the normalised values, as equation 2 is written. The standard
             deviation of the normalisation [nats] mixes mel power; its mean cancels (A5).

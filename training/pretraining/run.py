@@ -28,13 +28,13 @@ STATISTICS_CROPS = 10_000  # at least, if an epoch has that many
 
 @dataclass(slots=True)
 class Progress:
-    """How far a run has come.
+    """Progress of a run.
 
     Attributes:
         step: Number of steps done.
         samples_seen: Number of crops this run was trained on.
         parent: Fingerprint of the encoder that the run started from, or None.
-        parent_samples: Number of crops the parent was trained on.
+        parent_samples: Number of crops that encoder was trained on.
     """
 
     step: int = 0
