@@ -41,7 +41,7 @@ class DisconnectWatcher:
         except RequestInvalidError as error:
             await problem_response(scope, error)(scope, receive, send)
             return
-        client = _Client(receive, scope["state"]["phases"].deadline, limit_s)
+        client = _Client(receive, scope["state"]["timings"].deadline, limit_s)
         try:
             await self._app(scope, client.receive, send)
         finally:
@@ -53,7 +53,7 @@ class _Client:
 
     def __init__(self, receive: Receive, deadline: Deadline, limit_s: float) -> None:
         self._receive = receive
-        self._patience = deadline
+        self._deadline = deadline
         self._limit_s = limit_s
         self._leaving: asyncio.Task[Message] | None = None
 
@@ -63,7 +63,7 @@ class _Client:
             return await asyncio.shield(self._leaving)
         message = await self._next()
         if message["type"] == "http.request" and not message.get("more_body", False):
-            self._patience.begin(self._limit_s)
+            self._deadline.begin(self._limit_s)
             self._leaving = asyncio.create_task(self._next())
         return message
 
@@ -75,7 +75,7 @@ class _Client:
     async def _next(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.disconnect":
-            self._patience.abandon()
+            self._deadline.abandon()
         return message
 
 

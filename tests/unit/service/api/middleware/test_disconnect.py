@@ -27,7 +27,7 @@ class Exchange:
             "headers": [
                 (name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()
             ],
-            "state": {"phases": RequestTimings(self.deadline)},
+            "state": {"timings": RequestTimings(self.deadline)},
         }
         self.sent: list[Message] = []
         self.left = anyio.Event()
