@@ -93,7 +93,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         "ready",
         extra={
             "bundle": services.identity["id"],
-            "provider": services.encoder.provider,
+            "provider": services.models.encoder.provider,
             "opened_s": round(time.perf_counter() - start, 3),
         },
     )

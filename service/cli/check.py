@@ -27,9 +27,9 @@ def command(*, bundle: Path | None, as_json: bool, settings: Settings) -> None:
     Without an argument, the bundle of the settings (MINUEND_BUNDLE; models/default). Exit code 1
     says that it must not be used; the reason is told on standard error.
     """
-    from service.cli.opening import open_bundle, open_towers
     from service.inference.encoder import Encoder
     from service.retrieval.change_detector import ChangeDetector
+    from service.services import open_bundle, open_towers
 
     if bundle is not None:
         settings = settings.model_copy(update={"bundle": bundle})

@@ -63,11 +63,8 @@ def command(  # noqa: PLR0913 - one parameter an option
     if given(RANKING_NAMES) and not has_library:
         raise click.UsageError("-k, --filter and --reference-weight need --library")
     files = [mixture, *references]
-    telling = DifferenceOptions(n_phrases, HOP_S if curve else None)
-    if has_library:
-        found = _search(settings, files, ranking, telling)
-    else:
-        found = _compare(settings, files, telling)
+    options = DifferenceOptions(n_phrases, HOP_S if curve else None)
+    found = _compare(settings, files, ranking, options, with_library=has_library)
     comparison = found.comparison
     if as_json:
         body = comparison.body()
@@ -81,47 +78,21 @@ def command(  # noqa: PLR0913 - one parameter an option
         tell_hits(found.hits)
 
 
-def _search(
-    settings: Settings, files: Sequence[Path], ranking: RankingOptions, telling: DifferenceOptions
+def _compare(
+    settings: Settings,
+    files: Sequence[Path],
+    ranking: RankingOptions,
+    options: DifferenceOptions,
+    *,
+    with_library: bool,
 ) -> Difference:
-    from service.cli.opening import open_searcher
     from service.concurrency.timings import RequestTimings
     from service.retrieval.inputs import FileInput
+    from service.services import open_searcher
 
-    with open_searcher(settings) as searcher, ExitStack() as opened:
+    with open_searcher(settings, with_library=with_library) as searcher, ExitStack() as opened:
         mixture, *references = [FileInput(opened.enter_context(path.open("rb"))) for path in files]
-        return searcher.difference(mixture, references, ranking, RequestTimings(), telling=telling)
-
-
-def _compare(settings: Settings, files: Sequence[Path], telling: DifferenceOptions) -> Difference:
-    """Return the difference without hits; no library is needed for it."""
-    from service.cli.opening import open_bundle, open_embedder, open_encoder, open_towers
-    from service.concurrency.timings import RequestTimings
-    from service.inference.embedding_space import make_space
-    from service.retrieval.change_detector import ChangeDetector
-    from service.retrieval.comparison import Comparer
-    from service.retrieval.inputs import embedded_input
-    from service.retrieval.searcher import Difference
-    from service.retrieval.timeline import windowing
-
-    bundle = open_bundle(settings)
-    encoder, towers = open_encoder(bundle, settings), open_towers(bundle, settings)
-    space = make_space(bundle, towers.audio if towers else None)
-    comparer = Comparer(
-        encoder.mean,
-        space,
-        bank=towers.bank if towers else None,
-        detector=ChangeDetector.open(bundle),
-    )
-    cut = None if telling.hop_s is None else windowing(telling.hop_s)
-    with ExitStack() as opened:
-        contents = [opened.enter_context(path.open("rb")) for path in files]
-        embedded = open_embedder(encoder, settings).embed(contents, RequestTimings(), windowing=cut)
-    mixture, *references = map(embedded_input, embedded)
-    comparison = comparer.compare(
-        mixture, references, weight=encoder.reference_weight, n_phrases=telling.n_phrases
-    )
-    return Difference(comparison, [])
+        return searcher.difference(mixture, references, ranking, RequestTimings(), options=options)
 
 
 def _tell(found: Comparison) -> None:

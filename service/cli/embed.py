@@ -48,9 +48,9 @@ def command(*, paths: tuple[Path, ...], out: Path, as_json: bool, settings: Sett
     import numpy as np
     from tqdm import tqdm
 
-    from service.cli.opening import audio_limits, open_bundle, open_encoder
     from service.cli.vector_files import write_vectors
     from service.library.file_reader import FileReader, Unreadable
+    from service.services import audio_limits, open_bundle, open_encoder
 
     _check_out(out)
     encoder = open_encoder(open_bundle(settings), settings)

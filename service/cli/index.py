@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -137,26 +138,23 @@ def index_folder(
     """
     from tqdm import tqdm
 
-    from service.cli.opening import (
-        audio_limits,
-        open_bundle,
-        open_encoder,
-        open_library,
-        open_space,
-        windowing,
-    )
     from service.library.file_reader import FileReader
     from service.library.folder import find_audio, read_metadata
     from service.library.folder_import import Ingest
+    from service.library.library import Library
+    from service.library.upload import library_windowing
+    from service.services import audio_limits, open_bundle, open_encoder, open_space
 
     rows = {} if table is None else read_metadata(table)
     bundle = open_bundle(settings)
     encoder = open_encoder(bundle, settings)
     files, unlisted = find_audio(folder, skip=settings.library)
     there = {file.relative_to(folder).as_posix() for file in files}
+    space, precision = open_space(bundle, settings), encoder.precision
+    limits, windowing = audio_limits(settings), library_windowing(settings.window_s)
     with (
-        open_library(settings, encoder, open_space(bundle, settings), create=True) as library,
-        FileReader(encoder, limits=audio_limits(settings), windowing=windowing(settings)) as reader,
+        closing(Library.open(settings.library, space=space, precision=precision)) as library,
+        FileReader(encoder, limits=limits, windowing=windowing) as reader,
         tqdm(total=len(files), unit="file", disable=None) as bar,
     ):
         report = Ingest(folder, library, reader, table=rows, copy=copy).run(

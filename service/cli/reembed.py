@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
@@ -30,24 +31,26 @@ def reembed_library(settings: Settings, *, as_json: bool, drop_others: bool) -> 
     """
     from tqdm import tqdm
 
-    from service.cli.opening import (
-        audio_limits,
-        open_bundle,
-        open_encoder,
-        open_library,
-        open_space,
-        windowing,
-    )
     from service.library.file_reader import FileReader
+    from service.library.library import Library
     from service.library.reembed import Reembedding
+    from service.library.upload import library_windowing
+    from service.services import audio_limits, open_bundle, open_encoder, open_space
 
     bundle = open_bundle(settings)
     encoder = open_encoder(bundle, settings)
-    space = open_space(bundle, settings)
+    library = Library.open(
+        settings.library,
+        space=open_space(bundle, settings),
+        precision=encoder.precision,
+        create=False,
+        reembedding=True,
+    )
+    limits, windowing = audio_limits(settings), library_windowing(settings.window_s)
     n_dropped = 0
     with (
-        open_library(settings, encoder, space, reembedding=True) as library,
-        FileReader(encoder, limits=audio_limits(settings), windowing=windowing(settings)) as reader,
+        closing(library),
+        FileReader(encoder, limits=limits, windowing=windowing) as reader,
     ):
         reembedding = Reembedding(library, reader)
         with tqdm(total=reembedding.n_due(), unit="clip", disable=None) as bar:

@@ -55,9 +55,9 @@ def command(  # noqa: PLR0913 - one parameter an option
     text says is added, times its strength. A modifier alone searches by description. Clips that
     the query names are not among the hits.
     """
-    from service.cli.opening import open_searcher
     from service.concurrency.timings import RequestTimings
     from service.retrieval.query import Modifier
+    from service.services import open_searcher
 
     _check(audio, clip_id, reference, reference_id, ranking)
     if modifier is None and given(["strength"]):

@@ -39,9 +39,9 @@ def command(*, out: Path, seconds: float, as_json: bool, settings: Settings) -> 
     --env-file. Run it on the machine and with the cores that the service will have, and nothing
     else beside it. Only the CPU is measured.
     """
-    from service.cli.opening import open_bundle
     from service.inference.autotune import tune
     from service.inference.onnx_session import n_cores
+    from service.services import open_bundle
 
     say = quiet if as_json else click.echo
     choices = []

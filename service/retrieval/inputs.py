@@ -13,6 +13,7 @@ from jaxtyping import Float32
 from service.clips import Windows
 from service.concurrency.timings import RequestTimings
 from service.difference import check_dim
+from service.errors import ClipUnknownError
 from service.inference.file_embedder import FileEmbedder
 from service.inference.file_embedding import Embedded
 from service.inference.pooling import Windowing
@@ -63,12 +64,12 @@ class InputEmbedder:
 
     Args:
         embedder: Embeds files.
-        library: Holds the clips that requests name by id.
+        library: Holds the clips that requests name by id; None if they name none.
     """
 
-    def __init__(self, embedder: FileEmbedder, library: Library) -> None:
+    def __init__(self, embedder: FileEmbedder, library: Library | None) -> None:
         self._embedder = embedder
-        self._library = library
+        self.library = library
 
     def embed(
         self, sounds: Sequence[AudioInput], timings: RequestTimings
@@ -121,13 +122,18 @@ class InputEmbedder:
         """Return the audio of a stored clip, and any other sound as it is."""
         if not isinstance(sound, ClipInput):
             return sound
-        path = self._library.open_audio(sound.clip_id)
+        path = self._clips(sound.clip_id).open_audio(sound.clip_id)
         return FileInput(opened.enter_context(path.open("rb")))
+
+    def _clips(self, clip_id: str) -> Library:
+        if self.library is None:
+            raise ClipUnknownError(f"there is no clip {clip_id!r}: no library is open")
+        return self.library
 
     def _known(self, sound: AudioInput) -> Float32[np.ndarray, " dim"] | None:
         match sound:
             case ClipInput(clip_id):
-                return self._library.embedding(clip_id)
+                return self._clips(clip_id).embedding(clip_id)
             case EmbeddingInput(embedding):
                 return check_dim(embedding, self._embedder.encoder.dim)
             case FileInput():

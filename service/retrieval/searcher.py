@@ -12,10 +12,11 @@ from jaxtyping import Float32
 from service.catalog.filters import Filter
 from service.concurrency.timings import RequestTimings
 from service.errors import KOutOfRangeError, ModifierUnavailableError, QueryIncompleteError
+from service.inference.embedding_space import Space
 from service.inference.encoder import Encoder
 from service.inference.phrases import DEFAULT_PHRASES
 from service.inference.towers import Towers
-from service.library.library import Hit, Library
+from service.library.library import Hit
 from service.retrieval.change_detector import ChangeDetector
 from service.retrieval.comparison import Comparer, Comparison
 from service.retrieval.inputs import AudioInput, ClipInput, InputEmbedder
@@ -97,21 +98,22 @@ class DifferenceOptions:
 
 
 class Searcher:
-    """Answers searches over one library with one bundle.
+    """Compares sounds and searches one library.
 
     Args:
-        encoder: Knows the training mean and the weight of a reference.
-        library: Is searched, in its space.
-        listener: Embeds what a request names.
-        towers: Read texts, and have words for changes; None for a bundle without.
-        detector: Tells whether something changed; None for a bundle without.
+        encoder: Its mean embedding and the default weight of a reference.
+        space: The space of the library.
+        inputs: Embeds the sounds of a request, and holds the library; without a library there are
+            no hits.
+        towers: Encode texts and rank phrases; None for a bundle without.
+        detector: Decides whether something changed; None for a bundle without.
         max_k: Most hits of one search.
     """
 
     def __init__(
         self,
         encoder: Encoder,
-        library: Library,
+        space: Space,
         inputs: InputEmbedder,
         *,
         towers: Towers | None,
@@ -119,12 +121,12 @@ class Searcher:
         max_k: int,
     ) -> None:
         self._encoder = encoder
-        self._library = library
+        self._space = space
         self._inputs = inputs
         self._towers = towers
         self._max_k = max_k
         bank = towers.bank if towers else None
-        self._comparer = Comparer(encoder.mean, library.space, bank=bank, detector=detector)
+        self._comparer = Comparer(encoder.mean, space, bank=bank, detector=detector)
 
     def search(
         self,
@@ -174,7 +176,7 @@ class Searcher:
         ranking: RankingOptions,
         timings: RequestTimings,
         *,
-        telling: DifferenceOptions | None = None,
+        options: DifferenceOptions | None = None,
     ) -> Difference:
         """Subtract the mean of references from a mixture and rank the library by what remains.
 
@@ -185,22 +187,22 @@ class Searcher:
             references: At least one.
             ranking: Which clips to return.
             timings: Takes the time spent.
-            telling: What else to tell; words and no curve if not given.
+            options: What else to tell; words and no curve if not given.
 
         Raises:
             ClientError: A sound cannot be had, or k is out of range.
         """
         self._check_k(ranking.k)
-        telling = telling or DifferenceOptions()
+        options = options or DifferenceOptions()
         named = [mixture, *references]
-        cut = None if telling.hop_s is None else windowing(telling.hop_s)
+        cut = None if options.hop_s is None else windowing(options.hop_s)
         of_mixture, *of_references = self._inputs.hear(named, timings, windowing=cut)
         with timings.measure("compose"):
             comparison = self._comparer.compare(
                 of_mixture,
                 of_references,
                 weight=self._weight(ranking),
-                n_phrases=telling.n_phrases,
+                n_phrases=options.n_phrases,
             )
         return Difference(comparison, self._rank(comparison.query, ranking, named, timings))
 
@@ -214,12 +216,12 @@ class Searcher:
         """Return the term of the sounds by its name."""
         sounds = [positive] if reference is None else [positive, reference]
         embedding, *subtracted = self._inputs.embed(sounds, timings)
-        space = self._library.space
         with timings.measure("compose"):
             if not subtracted:
-                return {"audio": space.project(embedding[np.newaxis])[0]}
+                return {"audio": self._space.project(embedding[np.newaxis])[0]}
             weight = self._weight(ranking)
-            return {"difference": space.project_difference(embedding, subtracted[0], weight)}
+            change = self._space.project_difference(embedding, subtracted[0], weight)
+            return {"difference": change}
 
     def _text_term(
         self, modifier: Modifier | None, notices: list[Notice], timings: RequestTimings
@@ -256,10 +258,13 @@ class Searcher:
         named: Sequence[AudioInput],
         timings: RequestTimings,
     ) -> list[RankedHit]:
+        library = self._inputs.library
+        if library is None:
+            return []
         exclude = frozenset(sound.clip_id for sound in named if isinstance(sound, ClipInput))
         is_mixed = len(query.terms) > 1
         with timings.measure("search"):
-            hits = self._library.search(
+            hits = library.search(
                 query.vector,
                 ranking.k,
                 filter=ranking.filter,

@@ -42,7 +42,7 @@ def timings() -> set[str]:
     of_phases = [
         call.args[0]
         for call in calls("measure", "add")
-        if isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value).endswith("phases")
+        if isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value).endswith("timings")
     ]
     literals = {str(name.value) for name in of_phases if isinstance(name, ast.Constant)}
     return literals | {"encode"}  # also named by an expression

@@ -33,7 +33,7 @@ async def get_map(request: Request, services: ServicesDep) -> Response:
     The same library gives the same map. A large one is shown by some thousands of its clips.
     """
     fields = validate(MapFields, request.query_params.multi_items())
-    drawn = await services.work(services.atlas.map)
+    drawn = await services.run_request(services.library_map.map)
     points = [
         {
             "clip_id": record.id,

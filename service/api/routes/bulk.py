@@ -58,15 +58,15 @@ async def post_bulk(request: Request, services: ServicesDep, timings: TimingsDep
         )
     with ExitStack() as opened:
         file = await spool(request.stream(), opened)
-        written = await services.work(_store, services, file, timings)
+        written = await services.run_request(_store, services, file, timings)
     created = sum(is_new for is_new in written)
     return answer(services, {"created": created, "updated": len(written) - created})
 
 
 def _reader(services: Services) -> BulkReader:
     return BulkReader(
-        dim=services.encoder.dim,
-        fingerprint=services.encoder.fingerprint,
+        dim=services.models.encoder.dim,
+        fingerprint=services.models.encoder.fingerprint,
         max_clips=services.settings.max_bulk_clips,
     )
 

@@ -71,7 +71,7 @@ async def _store(
 ) -> Response:
     async with read_form(request, SHAPE, max_files=services.settings.max_files) as form:
         (upload,) = form.required("audio")
-        record, is_new = await services.work(
+        record, is_new = await services.run_request(
             services.uploader.store,
             upload.file,
             clip_id=clip_id,
@@ -86,7 +86,7 @@ async def _store(
 async def list_clips(request: Request, services: ServicesDep) -> Response:
     """List clips, oldest first, page by page; a clip that stays is listed exactly once."""
     fields = validate(ListFields, request.query_params.multi_items())
-    records, cursor = await services.look_up(
+    records, cursor = await services.run_lookup(
         services.library.page, fields.cursor, fields.limit, fields.filter
     )
     clips = [clip_body(record) for record in records]
@@ -95,20 +95,20 @@ async def list_clips(request: Request, services: ServicesDep) -> Response:
 
 async def get_clip(clip_id: str, services: ServicesDep) -> Response:
     """Tell about one clip."""
-    record = await services.look_up(services.library.get, clip_id)
+    record = await services.run_lookup(services.library.get, clip_id)
     return answer(services, {"clip": clip_body(record)})
 
 
 async def delete_clip(clip_id: str, services: ServicesDep) -> Response:
     """Remove a clip, and its stored audio unless another clip has the same; durable."""
-    await services.look_up(services.library.delete, clip_id)
+    await services.run_lookup(services.library.delete, clip_id)
     return Response(status_code=204)
 
 
 async def get_audio(clip_id: str, services: ServicesDep) -> Response:
     """Play a clip: its original file, in ranges if asked for."""
-    record = await services.look_up(services.library.get, clip_id)
-    path = await services.look_up(services.library.open_audio, clip_id)
+    record = await services.run_lookup(services.library.get, clip_id)
+    path = await services.run_lookup(services.library.open_audio, clip_id)
     return _AudioResponse(path, media_type=record.media_type or "application/octet-stream")
 
 

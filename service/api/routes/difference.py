@@ -74,13 +74,13 @@ async def difference(request: Request, services: ServicesDep, timings: TimingsDe
         ranking = RankingOptions(
             fields.k, fields.filter, fields.reference_weight, every_window=fields.every_window
         )
-        found = await services.work(
+        found = await services.run_request(
             services.searcher.difference,
             mixture,
             references,
             ranking,
             timings,
-            telling=DifferenceOptions(fields.phrases, _hop_s(fields)),
+            options=DifferenceOptions(fields.phrases, _hop_s(fields)),
         )
     if wants_npy(request):
         return npy(found.comparison.embedding)

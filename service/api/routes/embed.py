@@ -52,7 +52,7 @@ async def embed(request: Request, services: ServicesDep, timings: TimingsDep) ->
             bodies = map(_body, uploads, clips, [form.fields.encoding] * len(clips))
             return answer(services, {"embeddings": list(bodies)})
 
-        return await services.work(work)
+        return await services.run_request(work)
 
 
 def _windowing(fields: EmbedFields) -> Windowing | None:

@@ -70,7 +70,7 @@ async def search(request: Request, services: ServicesDep, timings: TimingsDep) -
         ranking = RankingOptions(
             fields.k, fields.filter, fields.reference_weight, every_window=fields.every_window
         )
-        found = await services.work(
+        found = await services.run_request(
             services.searcher.search, positive, reference, ranking, timings, modifier=modifier
         )
     return answer(
@@ -86,7 +86,7 @@ def _modifier(services: Services, fields: SearchFields) -> Modifier | None:
     text, strength = fields.modifier, fields.modifier_strength
     if text is None and strength is None:
         return None
-    if text is None and services.towers is not None:
+    if text is None and services.models.towers is not None:
         raise RequestInvalidError("modifier_strength is given without a modifier")
     return Modifier(text or "", DEFAULT_STRENGTH if strength is None else strength)
 

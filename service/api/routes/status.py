@@ -35,33 +35,33 @@ async def get_health(services: ServicesDep) -> Response:
 async def get_readiness(services: ServicesDep) -> Response:
     """Tell whether requests are welcome: everything is open and the library can be read."""
     services.check_ready()
-    await services.look_up(services.library.revision)
+    await services.run_lookup(services.library.revision)
     return answer(services, {"status": "ready"})
 
 
 async def get_info(services: ServicesDep) -> Response:
     """Tell what runs here, where it comes from and what it allows."""
-    manifest, settings = services.bundle.manifest, services.settings
+    manifest, settings = services.models.bundle.manifest, services.settings
     limits = {name: value for name, value in settings.model_dump().items() if "max_" in name}
     payload: dict[str, Any] = {
-        "service": {"version": __version__, "provider": services.encoder.provider},
+        "service": {"version": __version__, "provider": services.models.encoder.provider},
         "encoder": {
-            "dim": services.encoder.dim,
-            "sample_rate_hz": services.encoder.sample_rate,
-            "precision": services.encoder.precision,
-            "reference_weight": services.encoder.reference_weight,
+            "dim": services.models.encoder.dim,
+            "sample_rate_hz": services.models.encoder.sample_rate,
+            "precision": services.models.encoder.precision,
+            "reference_weight": services.models.encoder.reference_weight,
         },
         "training": {"created": manifest.created, **manifest.training.model_dump()},
         "scores": manifest.scores,
         "licence": manifest.licence,
         "library": {
-            "clips": await services.look_up(services.library.count),
-            "vectors": await services.look_up(services.library.n_vectors),
-            "revision": await services.look_up(services.library.revision),
-            "not_embedded": await services.look_up(services.library.backlog.n_lacking),
+            "clips": await services.run_lookup(services.library.count),
+            "vectors": await services.run_lookup(services.library.n_vectors),
+            "revision": await services.run_lookup(services.library.revision),
+            "not_embedded": await services.run_lookup(services.library.backlog.n_lacking),
         },
-        "modifier": services.towers is not None,
-        "towers": services.towers and _towers_body(services.towers),
+        "modifier": services.models.towers is not None,
+        "towers": services.models.towers and _towers_body(services.models.towers),
         "limits": limits,
     }
     return answer(services, payload)
@@ -81,6 +81,6 @@ def _towers_body(towers: Towers) -> dict[str, Any]:
 
 async def get_metrics(services: ServicesDep, counted: MetricsDep) -> Response:
     """Give numbers for Prometheus."""
-    counted.clips.set(await services.look_up(services.library.count))
-    counted.vectors.set(await services.look_up(services.library.n_vectors))
+    counted.clips.set(await services.run_lookup(services.library.count))
+    counted.vectors.set(await services.run_lookup(services.library.n_vectors))
     return Response(counted.render(), media_type=metrics.CONTENT_TYPE)

@@ -36,7 +36,7 @@ def command(*, once: bool, as_json: bool, settings: Settings) -> None:
     stopped by Ctrl-C. Without --port it takes another port if its own is in use.
     """
     from service.cli.demo.server import Server, choose_port
-    from service.cli.opening import check_bundle
+    from service.services import check_bundle
 
     start = time.perf_counter()
     check_bundle(settings)

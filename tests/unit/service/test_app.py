@@ -77,7 +77,7 @@ def test_a_full_service_refuses_audio_but_answers_the_rest(
         serving(tiny_bundle_path, tmp_path, max_requests=1) as client,
         ThreadPoolExecutor(1) as threads,
     ):
-        monkeypatch.setattr(client.app.state.services.listener, "embed_files", slow)
+        monkeypatch.setattr(client.app.state.services.embedder, "embed", slow)
         running = threads.submit(client.post, "/embed", files={"audio": TONE})
         assert entered.wait(10)
         refused = client.post("/embed", files={"audio": TONE})
@@ -119,7 +119,7 @@ def test_many_requests_at_once_give_what_one_gives(client: Client) -> None:
 @contextmanager
 def busy_encoder(client: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Semaphore]:
     """Let each run of the encoder wait until this is left; released once by each that begins."""
-    encoder = client.app.state.services.encoder
+    encoder = client.app.state.services.models.encoder
     entered, release, run = threading.Semaphore(0), threading.Event(), encoder.run
 
     def wait_and_run(*args: Any, **options: Any) -> Any:

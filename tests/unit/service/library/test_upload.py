@@ -25,7 +25,7 @@ def services(tiny_bundle_path: Path, tmp_path: Path) -> Iterator[Services]:
 
 
 def store(services: Services, content: bytes, clip_id: str | None = None) -> tuple[str, bool]:
-    record, is_new = services.intake.store(
+    record, is_new = services.uploader.store(
         io.BytesIO(content), clip_id=clip_id, metadata={}, timings=RequestTimings()
     )
     return record.id, is_new

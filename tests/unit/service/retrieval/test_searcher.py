@@ -31,7 +31,7 @@ def services(tiny_bundle_path: Path, tmp_path: Path) -> Iterator[Services]:
     settings = Settings(bundle=tiny_bundle_path, library=tmp_path, threads=1, max_k=4)
     services = Services.open(settings, Metrics())
     for name, samples in SOUNDS.items():
-        services.intake.store(
+        services.uploader.store(
             io.BytesIO(synth.encode(samples)),
             clip_id=name,
             metadata={"tonal": name != "noise"},
@@ -121,7 +121,7 @@ def test_a_search_less_a_reference_ranks_as_the_difference_does(services: Servic
 
 def test_the_weight_of_the_reference_may_be_set(services: Services) -> None:
     mixture, reference = audio(SOUNDS["low"] + SOUNDS["noise"]), ClipInput("noise")
-    own = services.encoder.reference_weight
+    own = services.models.encoder.reference_weight
 
     def scores(weight: float | None) -> list[float]:
         ranking = RankingOptions(k=3, reference_weight=weight)
