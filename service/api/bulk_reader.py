@@ -7,7 +7,8 @@ from typing import BinaryIO
 
 import orjson
 
-from service.api.request_models import BulkLine, validate
+from service.api.forms import validate
+from service.api.request_models import BulkLine
 from service.clips import NewClip
 from service.difference import check_dim
 from service.errors import FingerprintMismatchError, RequestInvalidError

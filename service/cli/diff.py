@@ -21,7 +21,8 @@ from service.cli.output import hit_body, json_text, tell_hits
 
 if TYPE_CHECKING:
     from service.retrieval.comparison import Comparison
-    from service.retrieval.searcher import Difference, DifferenceOptions, RankingOptions
+    from service.retrieval.options import DifferenceOptions, RankingOptions
+    from service.retrieval.searcher import Difference
     from service.settings import Settings
 
 
@@ -56,18 +57,18 @@ def command(  # noqa: PLR0913 - one parameter an option
     that and, if it has towers, in words what A has and B has not. With --library or MINUEND_LIBRARY
     also lists the clips that are nearest to what A has and B has not.
     """
-    from service.retrieval.searcher import DifferenceOptions
-    from service.retrieval.timeline import HOP_S
+    from service.api.response_models import ComparisonOut, make_body
+    from service.retrieval.options import DEFAULT_HOP_S, DifferenceOptions
 
     has_library = "library" in settings.model_fields_set
     if given(RANKING_NAMES) and not has_library:
         raise click.UsageError("-k, --filter and --reference-weight need --library")
     files = [mixture, *references]
-    options = DifferenceOptions(n_phrases, HOP_S if curve else None)
+    options = DifferenceOptions(n_phrases, DEFAULT_HOP_S if curve else None)
     found = _compare(settings, files, ranking, options, with_library=has_library)
     comparison = found.comparison
     if as_json:
-        body = comparison.body()
+        body = make_body(ComparisonOut, comparison)
         if has_library:
             body["hits"] = [hit_body(hit) for hit in found.hits]
         click.echo(json_text(body))
@@ -110,7 +111,7 @@ def _tell(found: Comparison) -> None:
         )
     for phrase in found.phrases:
         click.echo(f"{phrase.score:22.4f}  {phrase.phrase}")
-    for place in found.curve or []:
-        point, words = place.point, "  ".join(phrase.phrase for phrase in place.phrases)
+    for point in found.curve or []:
+        words = "  ".join(phrase.phrase for phrase in point.phrases)
         line = f"{point.start_s:8.1f} s {point.end_s:8.1f} s {point.relative_norm:8.4f}  {words}"
         click.echo(line.rstrip())

@@ -103,7 +103,7 @@ def ranking_options(command: Command) -> Command:
         **options: Any,
     ) -> Any:
         from service.catalog.filters import parse_filter
-        from service.retrieval.searcher import RankingOptions
+        from service.retrieval.options import RankingOptions
 
         condition = None if filter_text is None else parse_filter(filter_text)
         ranking = RankingOptions(k, condition, reference_weight, every_window=every_window)

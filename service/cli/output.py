@@ -35,7 +35,11 @@ def json_text(body: dict[str, Any]) -> str:
 
 def hit_body(ranked: RankedHit) -> dict[str, Any]:
     """Return a hit for JSON: as the service answers it, with the path of the audio."""
-    return ranked.body() | {"path": ranked.hit.record.path}
+    from service.api.response_models import hit_body as response_body
+
+    body = response_body(ranked) | {"path": ranked.hit.record.path}
+    del body["audio"]
+    return body
 
 
 def shown_path(path: Path) -> str:

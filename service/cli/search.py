@@ -14,7 +14,7 @@ from service.cli.output import hit_body, json_text, tell_hits
 
 if TYPE_CHECKING:
     from service.retrieval.inputs import AudioInput
-    from service.retrieval.searcher import RankingOptions
+    from service.retrieval.options import RankingOptions
     from service.settings import Settings
 
 

@@ -14,7 +14,7 @@ from service_client import Client, serving
 from starlette.types import Scope
 
 from service import errors
-from service.api import response_models as answers
+from service.api import response_models as models
 from service.api.openapi import error_classes
 from service.api.problems import problem_response
 
@@ -64,7 +64,7 @@ def test_the_problem_of_every_error_follows_the_schema(cls: type[errors.ServiceE
 
     response = problem_response(scope, cls("what was wrong"))
 
-    problem = answers.Problem.model_validate_json(bytes(response.body))
+    problem = models.Problem.model_validate_json(bytes(response.body))
     assert problem.code == cls.code
     assert problem.status == response.status_code == cls.status
     assert problem.title == cls.title
@@ -182,36 +182,36 @@ def bulk_line(client: Client) -> bytes:
 @pytest.mark.parametrize(
     ("model", "method", "path", "options"),
     [
-        (answers.EmbedAnswer, "POST", "/embed", {"files": {"audio": TONE}}),
-        (answers.EmbedAnswer, "POST", "/embed?window_s=0.4", {"content": TONE}),
-        (answers.EmbedAnswer, "POST", "/embed?encoding=base64", {"content": TONE}),
-        (answers.SearchAnswer, "POST", "/search", {"json": {"clip_id": "tone"}}),
+        (models.EmbedAnswer, "POST", "/embed", {"files": {"audio": TONE}}),
+        (models.EmbedAnswer, "POST", "/embed?window_s=0.4", {"content": TONE}),
+        (models.EmbedAnswer, "POST", "/embed?encoding=base64", {"content": TONE}),
+        (models.SearchAnswer, "POST", "/search", {"json": {"clip_id": "tone"}}),
         (
-            answers.SearchAnswer,
+            models.SearchAnswer,
             "POST",
             "/search",
             {"json": {"clip_id": "tone", "every_window": True}},
         ),
         (
-            answers.DifferenceAnswer,
+            models.DifferenceAnswer,
             "POST",
             "/difference",
             {"json": {"mixture_id": "tone", "reference_id": "noise"}},
         ),
-        (answers.ClipAnswer, "POST", "/clips", {"content": TONE}),
-        (answers.ClipAnswer, "GET", "/clips/tone", {}),
-        (answers.ListAnswer, "GET", "/clips", {}),
-        (answers.PeaksAnswer, "GET", "/clips/tone/peaks", {}),
-        (answers.PictureAnswer, "POST", "/pictures?columns=20", {"content": TONE}),
-        (answers.MapAnswer, "GET", "/map", {}),
-        (answers.BulkAnswer, "POST", "/clips/bulk", {}),
-        (answers.StatusAnswer, "GET", "/healthz", {}),
-        (answers.StatusAnswer, "GET", "/readyz", {}),
-        (answers.InfoAnswer, "GET", "/info", {}),
+        (models.ClipAnswer, "POST", "/clips", {"content": TONE}),
+        (models.ClipAnswer, "GET", "/clips/tone", {}),
+        (models.ListAnswer, "GET", "/clips", {}),
+        (models.PeaksAnswer, "GET", "/clips/tone/peaks", {}),
+        (models.PictureAnswer, "POST", "/pictures?columns=20", {"content": TONE}),
+        (models.MapAnswer, "GET", "/map", {}),
+        (models.BulkAnswer, "POST", "/clips/bulk", {}),
+        (models.StatusAnswer, "GET", "/healthz", {}),
+        (models.StatusAnswer, "GET", "/readyz", {}),
+        (models.InfoAnswer, "GET", "/info", {}),
     ],
 )
-def test_answers_follow_their_models(
-    client: Client, model: type[answers.Answer], method: str, path: str, options: dict[str, Any]
+def test_responses_follow_their_models(
+    client: Client, model: type[models.ResponseModel], method: str, path: str, options: dict[str, Any]
 ) -> None:
     if path == "/clips/bulk":
         headers = {"content-type": "application/x-ndjson"}
@@ -242,30 +242,30 @@ def test_the_schema_does_not_depend_on_the_bundle(schema: dict[str, Any], towers
 @pytest.mark.parametrize(
     ("model", "method", "path", "options"),
     [
-        (answers.SearchAnswer, "POST", "/search", {"json": {"modifier": "a high"}}),
+        (models.SearchAnswer, "POST", "/search", {"json": {"modifier": "a high"}}),
         (
-            answers.SearchAnswer,
+            models.SearchAnswer,
             "POST",
             "/search",
             {"json": {"clip_id": "tone", "modifier": "high " * 99, "modifier_strength": 2}},
         ),
         (
-            answers.SearchAnswer,
+            models.SearchAnswer,
             "POST",
             "/search?modifier=%00&modifier_strength=0.5",
             {"content": TONE},
         ),
         (
-            answers.DifferenceAnswer,
+            models.DifferenceAnswer,
             "POST",
             "/difference",
             {"json": {"mixture_id": "tone", "reference_id": "noise", "phrases": 3}},
         ),
-        (answers.InfoAnswer, "GET", "/info", {}),
+        (models.InfoAnswer, "GET", "/info", {}),
     ],
 )
-def test_answers_of_towers_follow_their_models(
-    towers: Client, model: type[answers.Answer], method: str, path: str, options: dict[str, Any]
+def test_responses_of_towers_follow_their_models(
+    towers: Client, model: type[models.ResponseModel], method: str, path: str, options: dict[str, Any]
 ) -> None:
     answer = towers.request(method, path, **options)
 

@@ -12,7 +12,7 @@ from shell import run, run_json, write_tones
 
 from service.bundle.files import hash_file
 from service.cli.search import command
-from service.retrieval.query import DEFAULT_STRENGTH, MAX_STRENGTH
+from service.retrieval.options import DEFAULT_STRENGTH, MAX_STRENGTH
 
 
 @pytest.fixture

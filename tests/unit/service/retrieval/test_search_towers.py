@@ -19,8 +19,9 @@ from service.concurrency.timings import RequestTimings
 from service.errors import KOutOfRangeError, QueryIncompleteError
 from service.observability.metrics import Metrics
 from service.retrieval.inputs import ClipInput, EmbeddingInput, FileInput
+from service.retrieval.options import RankingOptions
 from service.retrieval.query import Modifier
-from service.retrieval.searcher import RankingOptions, SearchResult
+from service.retrieval.searcher import SearchResult
 from service.services import Services
 from service.settings import Settings
 

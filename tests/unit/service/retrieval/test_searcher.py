@@ -13,7 +13,8 @@ from service.concurrency.timings import RequestTimings
 from service.errors import KOutOfRangeError
 from service.observability.metrics import Metrics
 from service.retrieval.inputs import AudioInput, ClipInput, EmbeddingInput, FileInput
-from service.retrieval.searcher import RankedHit, RankingOptions
+from service.retrieval.options import RankingOptions
+from service.retrieval.searcher import RankedHit
 from service.services import Services
 from service.settings import Settings
 

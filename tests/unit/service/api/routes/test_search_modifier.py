@@ -11,7 +11,7 @@ import synth
 import tiny_bundle
 from service_client import Client, serving
 
-from service.retrieval.query import MAX_TEXT_CHARACTERS
+from service.retrieval.options import MAX_TEXT_CHARACTERS
 
 LOW = synth.encode(synth.tone(300))
 MIXTURE = synth.encode(synth.tone(300) + synth.tone(2700))
