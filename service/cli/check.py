@@ -1,4 +1,4 @@
-"""`minuend check`: whether a bundle is what it says."""
+"""`minuend check`: verify a bundle."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 @json_option
 @settings_options("device")
 def command(*, bundle: Path | None, as_json: bool, settings: Settings) -> None:
-    """Verify a bundle: its files, its graphs, and their answers to a known clip and text.
+    """Verify a bundle: its files, its graphs, and their output for a known clip and text.
 
-    Without an argument, the bundle of the settings (MINUEND_BUNDLE; models/default). Exit code 1
-    says that it must not be used; the reason is told on standard error.
+    Without an argument, the bundle of the settings (MINUEND_BUNDLE; models/default) is verified.
+    Exit code 1 means that the bundle must not be used; the reason is on standard error.
     """
     from service.inference.encoder import Encoder
     from service.retrieval.change_detector import ChangeDetector
@@ -57,7 +57,7 @@ def command(*, bundle: Path | None, as_json: bool, settings: Settings) -> None:
     towers = open_towers(opened, settings)
     if towers is not None:
         towers.check(opened)
-        _tell_towers(towers, info.dim, say)
+        _print_towers(towers, info.dim, say)
     detector = ChangeDetector.open(opened)
     if detector is not None and manifest.change is not None:
         detector.check(opened)
@@ -77,7 +77,7 @@ def command(*, bundle: Path | None, as_json: bool, settings: Settings) -> None:
         )
 
 
-def _tell_towers(towers: Towers, embedding_dim: int, say: Callable[[str], object]) -> None:
+def _print_towers(towers: Towers, embedding_dim: int, say: Callable[[str], object]) -> None:
     info, dim = towers.info, towers.info.dim
     say(
         f"ok  {info.audio_tower}: embedding [batch, {embedding_dim}] to vector [batch, {dim}];"
