@@ -86,7 +86,7 @@ def _make_clone(clone: Path) -> None:
 def _step(steps: list[tuple[Block, Path]], number: int, clone: Path) -> str:
     """Return the shell source of a block."""
     block, printed = steps[number]
-    if is_untested(block) or block.language == "json":
+    if is_untested(block) or block.language in ("json", "mermaid"):
         return ""
     text = block.text
     if block.language == "python":

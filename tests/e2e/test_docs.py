@@ -39,7 +39,7 @@ def test_every_block_can_be_run_or_says_why_not(page: Path) -> None:
     found = blocks(page)
     assert page.read_text("utf-8").count("```") == 2 * len(found), "a fence is indented or open"
     for block in found:
-        assert block.language in ("bash", "python", "json"), f"line {block.line}"
+        assert block.language in ("bash", "python", "json", "mermaid"), f"line {block.line}"
         assert not block.note or is_untested(block), f"line {block.line}: {block.note}"
 
 
