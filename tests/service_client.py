@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -16,6 +16,8 @@ from starlette.types import Message
 
 from service.app import create_app
 from service.settings import Settings
+
+T = TypeVar("T")
 
 
 class Client:
@@ -43,6 +45,10 @@ class Client:
 
     def delete(self, path: str, **options: Any) -> httpx.Response:
         return self.request("DELETE", path, **options)
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Call a function in the thread of the event loop."""
+        return self._portal.call(function)
 
     def leave(self, path: str, content: bytes) -> None:
         """Post a body, and leave without waiting for the answer."""

@@ -109,14 +109,14 @@ class Comparer:
         """
         embedding = mixture.embedding
         embeddings = [reference.embedding for reference in references]
-        mean_squares = [reference.mean_square for reference in references]
+        level_db = _level_difference_db(mixture, references)
         mean = mean_reference(embeddings)
         distance, deviation = relative_norm(embedding, mean), spread(embedding, embeddings)
         cosine = centred_cosine(embedding, mean, self._mean)
-        level_db = _level_difference_db(mixture.mean_square, mean_squares)
-        changed = self._detector.decide(embedding, embeddings) if self._detector else None
+        detector, bank = self._detector, self._bank
+        changed = None if detector is None else detector.decide(embedding, embeddings)
         query = compose({"difference": self._space.project_difference(embedding, mean, weight)})
-        phrases = self._bank.rank(query.vector, n_phrases) if self._bank else []
+        phrases = [] if bank is None else bank.rank(query.vector, n_phrases)
         return Comparison(
             embedding=embedding - mean,
             relative_norm=distance,
@@ -158,10 +158,10 @@ class Comparer:
 
 
 def _level_difference_db(
-    mean_square: float | None, references: Sequence[float | None]
+    mixture: EmbeddedInput, references: Sequence[EmbeddedInput]
 ) -> float | None:
     """Return the level difference [dB]; None if a level is not known."""
-    known = [level for level in references if level is not None]
-    if mean_square is None or len(known) < len(references):
+    known = [each.mean_square for each in references if each.mean_square is not None]
+    if mixture.mean_square is None or len(known) < len(references):
         return None
-    return level_difference_db(mean_square, known)
+    return level_difference_db(mixture.mean_square, known)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.api.keys import Key, KeyRing, make_key, read_keys, write_keys
+from service.api.keys import KeyRing, make_key, read_keys, write_keys
 from service.errors import KeysError
 
 
@@ -76,20 +76,39 @@ def test_keys_change_while_the_ring_is_in_use(path: Path) -> None:
     ring = KeyRing(path)
     assert ring.find(old_secret) == old
     write_keys(path, [new])
+    ring.refresh()
     assert ring.find(old_secret) is None
     assert ring.find(new_secret) == new
 
 
-def test_a_file_that_goes_wrong_lets_nobody_in_until_it_is_mended(path: Path) -> None:
+def test_the_file_is_due_for_a_check_once_a_second(path: Path) -> None:
+    times = iter([0.0, 0.9, 1.0, 1.9, 2.1])
+    write_keys(path, [])
+
+    ring = KeyRing(path, clock=lambda: next(times))
+
+    assert [ring.is_due() for _ in range(4)] == [False, True, False, True]
+
+
+def test_a_broken_file_leaves_the_last_good_keys_valid_and_logs_one_line(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     secret, key = make_key("a", "read")
     write_keys(path, [key])
     ring = KeyRing(path)
+
     path.write_text("half a li")
-    for _ in range(2):
-        with pytest.raises(KeysError):
-            ring.find(secret)
+    for _ in range(3):
+        ring.refresh()
+        assert ring.find(secret) == key
+    assert len(caplog.records) == 1
+    assert "line 1" in caplog.text
+    assert "Traceback" not in caplog.text
     path.unlink()
-    with pytest.raises(KeysError):
-        ring.find(secret)
-    write_keys(path, [key])
-    assert ring.find(secret) == Key("a", "read", key.sha256)
+    for _ in range(3):
+        ring.refresh()
+        assert ring.find(secret) == key
+    assert len(caplog.records) == 2
+    write_keys(path, [])
+    ring.refresh()
+    assert ring.find(secret) is None

@@ -21,6 +21,7 @@ def test_a_key_is_added_listed_and_removed(tmp_path: Path) -> None:
     assert listed == "write  studio\nread   lab\n"
     run("key", "remove", "studio", "--keys", path)
     assert run_json("key", "list", "--keys", path) == {"keys": [{"name": "lab", "scope": "read"}]}
+    ring.refresh()
     assert ring.find(secret) is None
 
 

@@ -7,7 +7,7 @@ import pytest
 from exchange import Exchange, read_all
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api.middleware.admission import Admission, AdmissionLimits, Pace
+from service.api.middleware.admission import Admission, AdmissionLimits, ResponseInterval
 
 
 def admitting(app: ASGIApp, **options: Any) -> Admission:
@@ -100,7 +100,7 @@ def test_a_request_whose_turn_would_come_too_late_is_refused() -> None:
         await read_all(scope, receive, send)
 
     app = admitting(slow, max_wait_s=10)
-    app._pace.mean_s = 4  # as the answers before have shown
+    app._interval.mean_s = 4  # as the answers before have shown
     waiting = [Exchange([b"x"]) for _ in range(3)]
     late = Exchange([b"x"])
 
@@ -116,20 +116,20 @@ def test_a_request_whose_turn_would_come_too_late_is_refused() -> None:
     assert [exchange.status for exchange in waiting] == [200] * 3
     assert (late.status, late.code) == (503, "overloaded")
     assert b"would take about 12 s" in late.body
-    assert app._pace.mean_s < 4  # and is quicker to let in now
+    assert app._interval.mean_s < 4  # and is quicker to let in now
 
 
 def test_the_pace_is_that_of_the_last_answers_while_there_was_work() -> None:
     times = iter([0.0, 2.0, 4.0, 1000.0, 1002.0, *(1002.0 + 5 * n for n in range(1, 100))])
-    pace = Pace(clock=lambda: next(times))
+    interval = ResponseInterval(clock=lambda: next(times))
 
-    pace.begin()
-    pace.note()
-    pace.note()
-    pace.begin()
-    pace.note()
-    assert pace.mean_s == pytest.approx(2 * (1 - 0.9**3))
+    interval.begin()
+    interval.add()
+    interval.add()
+    interval.begin()
+    interval.add()
+    assert interval.mean_s == pytest.approx(2 * (1 - 0.9**3))
     for _ in range(99):
-        pace.note()
+        interval.add()
 
-    assert pace.mean_s == pytest.approx(5, rel=1e-3)
+    assert interval.mean_s == pytest.approx(5, rel=1e-3)

@@ -7,6 +7,8 @@ import pytest
 import synth
 from service_client import Client
 
+from service.errors import OverloadError
+
 TONE = synth.encode(synth.tone(440, 1.5))
 
 
@@ -76,3 +78,17 @@ def test_a_width_out_of_range_is_refused(client: Client, query: str) -> None:
 def test_what_is_no_audio_has_no_picture(client: Client) -> None:
     assert client.post("/pictures", content=b"no audio").json()["code"] == "audio_undecodable"
     assert client.post("/pictures", files={}).json()["code"] == "part_missing"
+
+
+def test_a_refused_picture_counts_as_an_overload_refusal(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise OverloadError("too many pictures are waiting")
+
+    monkeypatch.setattr(client.app.state.services.gallery, "work", refuse)
+
+    refused = client.get("/clips/tone/peaks")
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
+    assert "minuend_overload_refusals_total 1.0" in client.get("/metrics").text

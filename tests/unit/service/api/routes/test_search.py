@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import synth
-from service_client import Client
+from service_client import Client, serving
 
 SOUNDS = {
     "low": synth.encode(synth.tone(300)),
@@ -101,6 +102,17 @@ def test_a_reference_in_two_ways_is_refused(client: Client) -> None:
     answer = client.post("/search", files=files, data={"reference_id": "noise"})
 
     assert answer.json()["code"] == "request_invalid"
+
+
+def test_a_low_max_k_lowers_the_default_of_k(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    with serving(tiny_bundle_path, tmp_path / "library", max_k=2) as client:
+        for name, content in SOUNDS.items():
+            client.put(f"/clips/{name}", files={"audio": content})
+
+        assert len(hits(client, files={"audio": SOUNDS["low"]})) == 2
+        files = {"mixture": SOUNDS["low"], "reference": SOUNDS["noise"]}
+        assert len(client.post("/difference", files=files).json()["hits"]) == 2
+        assert client.post("/search", json={"clip_id": "low", "k": 3}).status_code == 422
 
 
 def test_server_timing_tells_the_phases(client: Client) -> None:
