@@ -23,7 +23,7 @@ KEYS = click.option(
 def command() -> None:
     """Add, list and remove the API keys of a service.
 
-    A service with this file (MINUEND_KEYS) reads it again after each change. The file has only
+    A service with this file (MINUEND_KEYS) checks it for changes once a second. The file has only
     hashes of the keys: a key is shown once, when it is added.
     """
 

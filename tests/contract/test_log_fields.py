@@ -1,60 +1,60 @@
-"""The table of log fields in docs/serving.md is what the service logs."""
+"""The table of log fields in docs/serving.md has the fields that a running service logs."""
 
 from __future__ import annotations
 
-import ast
+import json
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-ADDED_BY_THE_FORMATTER = {"timestamp", "level", "logger", "message", "request_id", "exc_info"}
-"""On every line, and where there is a request or an exception; see `service.observability.logs`."""
+import httpx
+import pytest
+import synth
+from server_process import STOP_S, start
 
+pytestmark = pytest.mark.e2e
 
-def calls(*names: str) -> Iterator[ast.Call]:
-    """Yield the calls of methods of these names in the service."""
-    for path in (ROOT / "service").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in names:
-                yield node
-
-
-def logged() -> set[str]:
-    """Return the fields that log calls add, but for those of the phases."""
-    extras = [
-        keyword.value
-        for call in calls("debug", "info", "warning", "error", "exception")
-        for keyword in call.keywords
-        if keyword.arg == "extra"
-    ]
-    return {key for extra in extras for node in ast.walk(extra) for key in _keys(node)}
-
-
-def _keys(node: ast.AST) -> list[str]:
-    if not isinstance(node, ast.Dict):
-        return []
-    return [str(key.value) for key in node.keys if isinstance(key, ast.Constant)]
-
-
-def timings() -> set[str]:
-    """Return the names of all phases of requests."""
-    of_phases = [
-        call.args[0]
-        for call in calls("measure", "add")
-        if isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value).endswith("timings")
-    ]
-    literals = {str(name.value) for name in of_phases if isinstance(name, ast.Constant)}
-    return literals | {"encode"}  # also named by an expression
+SERVING = Path(__file__).parents[2] / "docs" / "serving.md"
+OF_FAULTS = {"exc_info"}
+"""Fields of unexpected errors, which this test does not cause."""
 
 
 def documented() -> set[str]:
-    table = (ROOT / "docs" / "serving.md").read_text("utf-8").split("## What is logged")[1]
-    rows = re.findall(r"^\| (`.*?) \|", table.split("\n## ")[0], re.MULTILINE)
+    table = SERVING.read_text("utf-8").split("## What is logged")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
     return {name for row in rows for name in re.findall(r"`(\w+)`", row)}
 
 
-def test_every_field_is_documented_and_no_other() -> None:
-    of_phases = {f"{phase}_ms" for phase in timings()}
+def send_requests(base_url: str) -> None:
+    """Send requests that have all phases between them."""
+    tone, noise = synth.encode(synth.tone(440)), synth.encode(synth.noise(0))
+    with httpx.Client(base_url=base_url, timeout=60, trust_env=False) as client:
+        client.put("/clips/a", content=tone).raise_for_status()
+        form = {"modifier": "low"}
+        client.post("/search", files={"audio": noise}, data=form).raise_for_status()
+        files = {"mixture": noise, "reference": tone}
+        client.post("/difference", files=files).raise_for_status()
+        client.post("/pictures", content=tone).raise_for_status()
 
-    assert documented() == ADDED_BY_THE_FORMATTER | logged() | of_phases
+
+def log_lines(bundle: Path, library: Path) -> Iterator[dict[str, object]]:
+    """Start a service, send requests, stop it, and yield its log."""
+    process = start(bundle=bundle, library=library)
+    assert process.stderr is not None
+    try:
+        for line in map(json.loads, process.stderr):
+            yield line
+            if "port" in line:
+                send_requests(f"http://127.0.0.1:{line['port']}")
+                process.send_signal(signal.SIGTERM)
+        assert process.wait(STOP_S) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_every_field_is_documented_and_no_other(towers_bundle_path: Path, tmp_path: Path) -> None:
+    logged = {name for line in log_lines(towers_bundle_path, tmp_path / "library") for name in line}
+
+    assert documented() == logged | OF_FAULTS
