@@ -39,7 +39,7 @@ SUFFIXES = (".npz", ".parquet")
 def command(*, paths: tuple[Path, ...], out: Path, as_json: bool, settings: Settings) -> None:
     """Write the embeddings of audio files to one file.
 
-    An .npz holds the arrays 'names', 'embeddings' (float32) and 'fingerprint'; a .parquet has the
+    An .npz has the arrays 'names', 'embeddings' (float32) and 'fingerprint'; a .parquet has the
     columns name, embedding and fingerprint. Of a folder, all audio files below it are embedded.
     Names are paths as given. The fingerprint identifies the encoder.
 

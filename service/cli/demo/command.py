@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 @click.command("demo", epilog="Example: minuend demo --once")
-@click.option("--once", is_flag=True, help="End after the answers.")
+@click.option("--once", is_flag=True, help="Stop after the answers.")
 @json_option
 @settings_options("port", "library", "bundle", "device")
 def command(*, once: bool, as_json: bool, settings: Settings) -> None:
-    """Start the service, fill a library with demo sounds, and show what it answers.
+    """Start the service, fill a library with demo clips, and print answers of the service.
 
-    The library is a temporary one unless --library is given. The service then goes on until it is
-    stopped by Ctrl-C. Without --port it takes another port if its own is in use.
+    The library is temporary unless --library is given. The service then runs until Ctrl-C. Without
+    --port, another port is used if that of the settings is not free.
     """
     from service.cli.demo.server import Server, choose_port
     from service.services import check_bundle
