@@ -21,7 +21,7 @@ OF_FAULTS = {"exc_info"}
 
 
 def documented() -> set[str]:
-    table = SERVING.read_text("utf-8").split("## What is logged")[1].split("\n## ")[0]
+    table = SERVING.read_text("utf-8").split("## Log fields")[1].split("\n## ")[0]
     rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
     return {name for row in rows for name in re.findall(r"`(\w+)`", row)}
 
