@@ -111,7 +111,7 @@ async def read_form(
 async def spool(request: Request, opened: AsyncExitStack) -> BinaryIO:
     """Gather a body in a file, open at its start and closed with `opened`.
 
-    Threads write what goes to the disk.
+    Threads do the writing to the disk.
     """
     chunks: list[bytes] = []
     n_bytes, file = 0, None

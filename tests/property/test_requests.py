@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is one or a problem of the sender's, and never a fault of ours."""
+"""Any request gets a response or a client error, and never an internal error."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def client(towers_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -
         yield client
 
 
-def check(answer: Any) -> None:
-    assert answer.status_code < 500, answer.text
-    if answer.status_code >= 400:
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert answer.json()["code"] != "internal"
+def check(response: Any) -> None:
+    assert response.status_code < 500, response.text
+    if response.status_code >= 400:
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.json()["code"] != "internal"
 
 
 @given(path=st.sampled_from(PATHS), kind=st.sampled_from(CONTENT_TYPES), body=st.binary())

@@ -25,7 +25,7 @@ def open_services(bundle: Path, library: Path) -> Services:
     return Services.open(Settings(bundle=bundle, library=library, threads=1), Metrics())
 
 
-def test_nothing_is_welcome_until_told_so_and_after_closing(
+def test_requests_are_accepted_between_ready_and_closing(
     tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
     services = open_services(tiny_bundle_path, tmp_path)
@@ -38,7 +38,7 @@ def test_nothing_is_welcome_until_told_so_and_after_closing(
         services.check_ready()
 
 
-def test_a_flipped_byte_in_the_bundle_is_found_and_the_file_named(
+def test_a_flipped_byte_in_the_bundle_is_found_and_its_file_is_named(
     tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
     bundle = shutil.copytree(tiny_bundle_path, tmp_path / "bundle")
@@ -51,7 +51,7 @@ def test_a_flipped_byte_in_the_bundle_is_found_and_the_file_named(
         open_services(bundle, tmp_path / "library")
 
 
-def test_a_bundle_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_bundle_is_named(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="nowhere"):
         open_services(tmp_path / "nowhere", tmp_path / "library")
 
@@ -68,7 +68,7 @@ def test_a_library_of_another_bundle_is_refused(tiny_bundle_path: Path, tmp_path
         open_services(other, tmp_path / "library")
 
 
-def test_a_stored_vector_says_which_variant_made_it(tmp_path: Path) -> None:
+def test_a_stored_vector_has_the_precision_of_its_encoder(tmp_path: Path) -> None:
     bundle = tiny_bundle.write(tmp_path / "bundle")
     tiny_bundle.add_variant(bundle, "int8", cpu_speed=2.0)
     sound = synth.write(tmp_path / "tone.wav", synth.tone(440))
@@ -104,7 +104,7 @@ def test_lookups_do_not_queue_behind_work(tiny_bundle_path: Path, tmp_path: Path
     services.close()
 
 
-def test_towers_are_tried_before_the_service_starts(tmp_path: Path) -> None:
+def test_towers_are_checked_before_the_service_starts(tmp_path: Path) -> None:
     bundle = tiny_bundle.write(tmp_path / "bundle", towers=0)
     with np.load(bundle / tiny_towers.KNOWN_ANSWER_FILE) as stored:
         arrays = dict(stored)

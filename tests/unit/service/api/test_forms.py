@@ -24,8 +24,8 @@ EMBED_OPTIONS = {"encoding": "base64"}
 
 
 def code(client: Client, path: str, **options: Any) -> str:
-    answer = client.post(path, **options)
-    return str(answer.json().get("code", answer.status_code))
+    response = client.post(path, **options)
+    return str(response.json().get("code", response.status_code))
 
 
 def test_a_file_part_and_a_raw_body_are_equivalent(client: Client) -> None:
@@ -45,7 +45,7 @@ def test_fields_are_read_from_the_body_or_the_query(client: Client) -> None:
     query = client.post("/embed", files=files, params=EMBED_OPTIONS).json()
     raw = client.post("/embed", content=TONE, params=EMBED_OPTIONS).json()
 
-    embeddings = {answer["embeddings"][0]["embedding"] for answer in (body, query, raw)}
+    embeddings = {response["embeddings"][0]["embedding"] for response in (body, query, raw)}
     assert len(embeddings) == 1
     assert isinstance(embeddings.pop(), str)
 
@@ -54,13 +54,13 @@ def test_fields_without_files_are_read_from_json_urlencoded_or_query(client: Cli
     client.put("/clips/tone", files={"audio": TONE})
     client.put("/clips/noise", files={"audio": synth.encode(synth.noise(0))})
 
-    answers = [
+    responses = [
         client.post("/search", json={"clip_id": "tone", "k": 5}),
         client.post("/search", data={"clip_id": "tone", "k": "5"}),
         client.post("/search?clip_id=tone&k=5"),
     ]
 
-    assert [answer.json()["hits"][0]["clip_id"] for answer in answers] == ["noise"] * 3
+    assert [response.json()["hits"][0]["clip_id"] for response in responses] == ["noise"] * 3
 
 
 def test_a_large_upload_goes_through_a_temporary_file(client: Client) -> None:
@@ -80,11 +80,11 @@ def test_a_field_given_in_body_and_query_is_refused(client: Client) -> None:
 
 
 def test_an_unknown_file_part_is_refused_by_name(client: Client) -> None:
-    answer = client.post("/embed", files={"sound": TONE})
+    response = client.post("/embed", files={"sound": TONE})
 
-    assert answer.json()["code"] == "request_invalid"
-    assert "'sound'" in answer.json()["detail"]
-    assert "audio" in answer.json()["detail"]
+    assert response.json()["code"] == "request_invalid"
+    assert "'sound'" in response.json()["detail"]
+    assert "audio" in response.json()["detail"]
 
 
 def test_a_file_sent_as_text_is_refused(client: Client) -> None:
@@ -121,10 +121,10 @@ def test_malformed_bodies_are_refused(
 
 
 def test_json_is_refused_where_audio_is_needed(client: Client) -> None:
-    answer = client.post("/embed", json={})
+    response = client.post("/embed", json={})
 
-    assert answer.status_code == 415
-    assert "multipart/form-data" in answer.json()["detail"]
+    assert response.status_code == 415
+    assert "multipart/form-data" in response.json()["detail"]
 
 
 def test_a_raw_body_is_refused_where_two_files_are_needed(client: Client) -> None:
@@ -140,9 +140,9 @@ def test_a_raw_body_that_is_refused_is_not_spooled(
 
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
 
-    answer = client.post("/difference", content=LONG, headers=headers)
+    response = client.post("/difference", content=LONG, headers=headers)
 
-    assert (answer.status_code, answer.json()["code"]) == (415, "media_unsupported")
+    assert (response.status_code, response.json()["code"]) == (415, "media_unsupported")
 
 
 def test_a_large_raw_body_is_written_by_another_thread_than_the_event_loops(
@@ -192,8 +192,8 @@ def test_too_many_files_have_their_own_code_whatever_starlette_calls_it(
     monkeypatch.setattr("starlette.formparsers.MultiPartException", Reworded)
     files = [("audio", ("tone.wav", TONE))] * 33
 
-    answer = client.post("/embed", files=files)
+    response = client.post("/embed", files=files)
 
-    assert (answer.status_code, answer.json()["code"]) == (413, "too_many_files")
-    assert "at most 32 files" in answer.json()["detail"]
+    assert (response.status_code, response.json()["code"]) == (413, "too_many_files")
+    assert "at most 32 files" in response.json()["detail"]
     assert len(client.post("/embed", files=files[:32]).json()["embeddings"]) == 32

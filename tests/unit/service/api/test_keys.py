@@ -30,16 +30,16 @@ def test_the_secret_is_in_no_file_and_only_its_owner_reads_the_file(path: Path) 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_secrets_are_long_and_never_the_same() -> None:
+def test_secrets_are_long_and_unique() -> None:
     secrets = {make_key("k", "read")[0] for _ in range(100)}
     assert len(secrets) == 100
     assert min(map(len, secrets)) >= 43
 
 
-def test_what_is_written_is_read_back_beside_comments(path: Path) -> None:
+def test_written_keys_are_read_back_beside_comments(path: Path) -> None:
     keys = [make_key("a", "read")[1], make_key("b", "write")[1]]
     write_keys(path, keys)
-    path.write_text("# ours\n\n" + path.read_text())
+    path.write_text("# studio keys\n\n" + path.read_text())
     assert list(read_keys(path)) == keys
 
 
@@ -58,7 +58,7 @@ def test_a_wrong_line_is_named(path: Path, text: str, fault: str) -> None:
         read_keys(path)
 
 
-def test_a_missing_file_is_told(path: Path) -> None:
+def test_a_missing_file_is_an_error(path: Path) -> None:
     with pytest.raises(KeysError, match="cannot be read"):
         KeyRing(path)
 

@@ -19,7 +19,7 @@ from service.errors import (
 )
 
 
-def test_text_and_json_values_mean_the_same() -> None:
+def test_text_and_json_values_are_equivalent() -> None:
     as_text = [("k", "5"), ("reference_weight", "0.25"), ("filter", '{"kind": "rain"}')]
     as_json = [("k", 5), ("reference_weight", 0.25), ("filter", {"kind": "rain"})]
 
@@ -70,7 +70,7 @@ def test_a_faulty_value_raises_the_error_of_its_field(
     assert type(caught.value) is error
 
 
-def test_an_unknown_name_is_refused_and_the_known_ones_are_told() -> None:
+def test_an_unknown_name_is_refused_with_the_known_names() -> None:
     with pytest.raises(RequestInvalidError, match=r"'windw_s'.*window_s"):
         validate(EmbedForm, [("windw_s", "1")])
 
@@ -80,7 +80,7 @@ def test_a_name_given_twice_is_refused() -> None:
         validate(SearchForm, [("k", "1"), ("k", "2")])
 
 
-def test_all_faulty_values_are_told_at_once() -> None:
+def test_all_faulty_values_are_listed_in_one_error() -> None:
     with pytest.raises(RequestInvalidError, match=r"reference_weight: .*; k: |k: .*; reference_w"):
         validate(SearchForm, [("reference_weight", "2"), ("k", "0")])
 
@@ -93,13 +93,13 @@ def test_all_faulty_values_are_told_at_once() -> None:
         [("reference_id", ["a"]), ("reference_id", "b")],
     ],
 )
-def test_a_field_that_may_be_given_several_times_is_gathered(
+def test_the_values_of_a_repeatable_field_are_gathered(
     values: list[tuple[str, Any]],
 ) -> None:
     assert validate(DifferenceForm, values).reference_id == ("a", "b")
 
 
-def test_one_reference_may_be_given_alone() -> None:
+def test_one_reference_can_be_given_alone() -> None:
     assert validate(DifferenceForm, [("reference_id", "a")]).reference_id == ("a",)
     assert validate(DifferenceForm, []).reference_id == ()
 

@@ -120,7 +120,7 @@ def test_a_search_less_a_reference_ranks_as_the_difference_does(services: Servic
     )
 
 
-def test_the_weight_of_the_reference_may_be_set(services: Services) -> None:
+def test_the_weight_of_the_reference_can_be_set(services: Services) -> None:
     mixture, reference = audio(SOUNDS["low"] + SOUNDS["noise"]), ClipInput("noise")
     own = services.models.encoder.reference_weight
 
@@ -133,7 +133,7 @@ def test_the_weight_of_the_reference_may_be_set(services: Services) -> None:
     assert scores(0.0) != scores(own)
 
 
-def test_identical_sounds_differ_by_exactly_nothing(services: Services) -> None:
+def test_identical_sounds_have_exactly_no_difference(services: Services) -> None:
     for weight in (None, 0.0, 0.3, 1.0):
         sound = synth.chirp(200, 2000)
         found = services.searcher.difference(
@@ -143,10 +143,14 @@ def test_identical_sounds_differ_by_exactly_nothing(services: Services) -> None:
             RequestTimings(),
         )
 
-        told = found.comparison
-        assert not told.embedding.any()
-        assert (told.relative_norm, told.cosine, found.hits) == (0.0, 1.0, [])
-        assert (told.spread, told.level_difference_db, told.curve) == (None, 0.0, None)
+        comparison = found.comparison
+        assert not comparison.embedding.any()
+        assert (comparison.relative_norm, comparison.cosine, found.hits) == (0.0, 1.0, [])
+        assert (comparison.spread, comparison.level_difference_db, comparison.curve) == (
+            None,
+            0.0,
+            None,
+        )
         assert (
             services.searcher.search(
                 ClipInput("low"), ClipInput("low"), RankingOptions(k=4), RequestTimings()
@@ -171,7 +175,7 @@ def test_swapping_the_inputs_flips_the_sign(services: Services) -> None:
     assert there.level_difference_db == pytest.approx(-(back.level_difference_db or 0))
 
 
-def test_silence_is_a_sound_like_others(services: Services) -> None:
+def test_silence_can_be_searched_for(services: Services) -> None:
     hits = services.searcher.search(
         audio(synth.silence()), None, RankingOptions(k=4), RequestTimings()
     ).hits
@@ -181,7 +185,7 @@ def test_silence_is_a_sound_like_others(services: Services) -> None:
 
 
 @pytest.mark.parametrize("k", [0, 5])
-def test_k_is_held_to_its_range_before_anything_is_decoded(services: Services, k: int) -> None:
+def test_k_out_of_range_is_refused_before_anything_is_decoded(services: Services, k: int) -> None:
     undecodable = FileInput(io.BytesIO(b"words"))
 
     with pytest.raises(KOutOfRangeError, match="1 to 4"):

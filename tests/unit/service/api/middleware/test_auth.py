@@ -132,13 +132,13 @@ def test_an_unwanted_body_is_not_read(client: Client) -> None:
 
 def test_only_named_sites_are_allowed(tiny_bundle_path: Path, tmp_path: Path, keys: Path) -> None:
     origin = {"origin": "https://studio.example"}
-    asked = {**origin, "access-control-request-method": "POST"}
+    preflight = {**origin, "access-control-request-method": "POST"}
     with serving(tiny_bundle_path, tmp_path / "closed") as client:
         answered = client.get("/clips", headers=origin)
         assert "access-control-allow-origin" not in answered.headers
     settings = {"cors_origins": "https://studio.example, https://other.example", "keys": keys}
     with serving(tiny_bundle_path, tmp_path / "open", **settings) as client:
-        before = client.request("OPTIONS", "/search", headers=asked)
+        before = client.request("OPTIONS", "/search", headers=preflight)
         assert before.status_code == 200
         assert before.headers["access-control-allow-origin"] == origin["origin"]
         refused = client.get("/clips", headers=origin)

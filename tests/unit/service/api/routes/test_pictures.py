@@ -38,14 +38,14 @@ def test_a_file_is_drawn_as_its_stored_clip_is(client: Client) -> None:
     assert drawn.json()["maxima"] == peaks["maxima"]
 
 
-def test_a_drawn_file_is_not_kept(client: Client) -> None:
+def test_a_drawn_file_is_not_stored(client: Client) -> None:
     client.post("/pictures", content=synth.encode(synth.noise(0)))
 
     assert len(client.get("/clips").json()["clips"]) == 1
 
 
 @pytest.mark.parametrize("kind", ["peaks", "spectrogram"])
-def test_what_a_browser_has_is_not_sent_again(client: Client, kind: str) -> None:
+def test_a_cached_response_is_not_sent_again(client: Client, kind: str) -> None:
     path = f"/clips/tone/{kind}?columns=60"
     tag = client.get(path).headers["etag"]
 
@@ -58,7 +58,7 @@ def test_what_a_browser_has_is_not_sent_again(client: Client, kind: str) -> None
 
 
 @pytest.mark.parametrize("kind", ["peaks", "spectrogram"])
-def test_clips_that_cannot_be_drawn_are_told_apart(client: Client, kind: str) -> None:
+def test_clips_that_cannot_be_drawn_have_their_own_codes(client: Client, kind: str) -> None:
     fingerprint = client.get("/info").json()["bundle"]["fingerprint"]
     line = orjson.dumps({"id": "vector", "embedding": [1.0] * 8, "fingerprint": fingerprint})
     client.post("/clips/bulk", content=line, headers={"content-type": "application/x-ndjson"})
@@ -75,7 +75,7 @@ def test_a_width_out_of_range_is_refused(client: Client, query: str) -> None:
     assert client.post(f"/pictures?{query}", content=TONE).json()["code"] == "request_invalid"
 
 
-def test_what_is_no_audio_has_no_picture(client: Client) -> None:
+def test_a_file_that_is_not_audio_has_no_picture(client: Client) -> None:
     assert client.post("/pictures", content=b"no audio").json()["code"] == "audio_undecodable"
     assert client.post("/pictures", files={}).json()["code"] == "part_missing"
 
