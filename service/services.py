@@ -62,7 +62,7 @@ def open_encoder(bundle: Bundle, settings: Settings, *, runs: int = 1) -> Encode
 
     Args:
         bundle: A verified bundle.
-        settings: Device, precision, threads and tuning.
+        settings: Precision, device, threads and tuning.
         runs: Runs at the same time that share the threads.
     """
     from service.inference.encoder import Encoder
@@ -87,7 +87,7 @@ def open_towers(bundle: Bundle, settings: Settings) -> Towers | None:
 
 
 def open_space(bundle: Bundle, settings: Settings) -> Space:
-    """Load the embedding space of a bundle: of the towers, the audio tower alone."""
+    """Load the embedding space of a bundle; of its towers, the audio tower alone."""
     from service.inference.embedding_space import make_space
     from service.inference.towers import AudioTower
 
@@ -201,12 +201,7 @@ class Services:
 
     @classmethod
     def open(cls, settings: Settings, metrics: Metrics) -> Services:
-        """Verify the bundle, load its models, check their known answers and open the library.
-
-        Args:
-            settings: Paths, devices and limits.
-            metrics: Counts what the parts do.
-        """
+        """Verify the bundle, load its models, check their known answers and open the library."""
         from service.bundle.files import load_bundle
         from service.inference.onnx_session import n_cores
         from service.library.library import Library
@@ -221,8 +216,8 @@ class Services:
         if towers is not None:
             towers.check(bundle)
         library = Library.open(settings.library, space=space, precision=encoder.precision)
-        library.audit.on_recall = metrics.observe_recall
-        library.refresh()
+        library.index.recall_monitor.on_recall = metrics.observe_recall
+        library.index.refresh()
         metrics.bundle.labels(bundle.manifest.id, encoder.fingerprint, encoder.provider).set(1)
         batcher, embedder = _open_batched_embedder(encoder, settings, metrics)
         return cls(
@@ -247,7 +242,7 @@ class Services:
         self.ready = False
         self.batcher.close()
         try:
-            self.library.save_snapshot()
+            self.library.index.save()
         finally:
             self.library.close()
 

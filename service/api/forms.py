@@ -34,7 +34,7 @@ from service.errors import (
 MAX_FIELDS = 64
 MAX_FIELD_BYTES = 1024 * 1024
 MAX_JSON_BYTES = 4 * 1024 * 1024
-SPOOL_BYTES = 1024 * 1024
+MAX_MEMORY_BYTES = 1024 * 1024
 """A raw body stays in memory up to this size; a larger one goes to a temporary file."""
 
 FIELD_ERRORS: dict[str, type[RequestInvalidError]] = {
@@ -96,20 +96,18 @@ async def read_form(
     """Read a request by its content type; its files are closed on leaving.
 
     Raises:
-        MediaUnsupportedError: The endpoint does not take this content type.
+        MediaUnsupportedError: The endpoint does not accept this content type.
         TooManyFilesError: There are more files than `max_files`.
         BodyTooLargeError: A JSON body is too large.
-        PartMissingError: A file is missing.
-        RequestInvalidError: The body is malformed, a name is unknown or repeated, or a value is
-            not allowed.
+        RequestInvalidError: The body is malformed, or see `validate`.
     """
     async with AsyncExitStack() as opened:
         items = await _read_body(request, model, opened, max_files)
         yield validate(model, items + request.query_params.multi_items())
 
 
-async def spool(request: Request, opened: AsyncExitStack) -> BinaryIO:
-    """Gather a body in a file, open at its start and closed with `opened`.
+async def buffer_body(request: Request, opened: AsyncExitStack) -> BinaryIO:
+    """Buffer a body in a file, open at its start and closed with `opened`.
 
     Threads do the writing to the disk.
     """
@@ -118,7 +116,7 @@ async def spool(request: Request, opened: AsyncExitStack) -> BinaryIO:
     async for chunk in request.stream():
         chunks.append(chunk)
         n_bytes += len(chunk)
-        if n_bytes > SPOOL_BYTES:
+        if n_bytes > MAX_MEMORY_BYTES:
             if file is None:
                 file = opened.enter_context(await anyio.to_thread.run_sync(tempfile.TemporaryFile))
             await anyio.to_thread.run_sync(file.writelines, chunks)
@@ -160,9 +158,9 @@ async def _read_body(
 ) -> Items:
     kind = media_type(request)
     if kind == "multipart/form-data":
-        return await _read_multipart(request, opened, max_files)
+        return await _read_parts(request, opened, max_files, is_multipart=True)
     if kind == "application/x-www-form-urlencoded" and model.fields_alone:
-        return await _read_urlencoded(request)
+        return await _read_parts(request, opened, max_files, is_multipart=False)
     if kind == "application/json" and model.fields_alone:
         return await _read_json(request)
     if kind.startswith("audio/") or kind in ("application/octet-stream", ""):
@@ -175,7 +173,7 @@ async def _read_raw(
 ) -> Items:
     """Read audio; a body without a type may also be empty."""
     if model.raw is not None:
-        file = await spool(request, opened)
+        file = await buffer_body(request, opened)
         is_empty = not file.read(1)
         file.seek(0)
         return [] if is_empty and not is_typed else [(model.raw, UploadFile(file))]
@@ -187,48 +185,39 @@ async def _read_raw(
     return []
 
 
-class _TooManyFiles(MultiPartException):
+class _TooManyFilesError(MultiPartException):
     """There are more files than allowed."""
 
 
 class _Parser(MultiPartParser):
-    """A multipart parser whose error tells too many files from other faults."""
+    """A multipart parser that counts the files itself, to tell too many from other faults."""
 
-    def __init__(self, request: Request, max_files: int) -> None:
-        super().__init__(
-            request.headers,
-            request.stream(),
-            max_files=math.inf,
-            max_fields=MAX_FIELDS,
-            max_part_size=MAX_FIELD_BYTES,
-        )
-        self._file_limit = max_files
+    file_limit = 0
 
     def on_part_end(self) -> None:
         super().on_part_end()
-        if sum(isinstance(part, UploadFile) for _, part in self.items) > self._file_limit:
-            raise _TooManyFiles("")
+        if sum(isinstance(part, UploadFile) for _, part in self.items) > self.file_limit:
+            raise _TooManyFilesError("")
 
 
-async def _read_multipart(request: Request, opened: AsyncExitStack, max_files: int) -> Items:
-    try:
-        form = await _Parser(request, max_files).parse()
-    except _TooManyFiles as error:
-        raise TooManyFilesError(f"a request has at most {max_files} files") from error
-    except MultiPartException as error:
-        raise RequestInvalidError(f"multipart: {error.message}") from error
-    opened.push_async_callback(form.close)
-    return form.multi_items()
-
-
-async def _read_urlencoded(request: Request) -> Items:
-    parser = FormParser(
-        request.headers, request.stream(), max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
-    )
+async def _read_parts(
+    request: Request, opened: AsyncExitStack, max_files: int, *, is_multipart: bool
+) -> Items:
+    parser: FormParser | _Parser
+    limits = {"max_fields": MAX_FIELDS, "max_part_size": MAX_FIELD_BYTES}
+    if is_multipart:
+        parser = _Parser(request.headers, request.stream(), max_files=math.inf, **limits)
+        parser.file_limit = max_files
+    else:
+        parser = FormParser(request.headers, request.stream(), **limits)
     try:
         form = await parser.parse()
+    except _TooManyFilesError as error:
+        raise TooManyFilesError(f"a request has at most {max_files} files") from error
     except MultiPartException as error:
-        raise RequestInvalidError(f"urlencoded: {error.message}") from error
+        kind = "multipart" if is_multipart else "urlencoded"
+        raise RequestInvalidError(f"{kind}: {error.message}") from error
+    opened.push_async_callback(form.close)
     return form.multi_items()
 
 

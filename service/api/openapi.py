@@ -14,13 +14,13 @@ from starlette.responses import JSONResponse, Response
 
 from service import errors
 from service.api.forms import Form
-from service.api.problems import MEDIA_TYPE
-from service.api.response_models import Problem
+from service.api.problems import MEDIA_TYPE, Problem
 
 BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
 ErrorClass = type[errors.ServiceError]
+ErrorClasses = tuple[ErrorClass, ...]
 
 
 def error_classes(root: ErrorClass = errors.ServiceError) -> list[ErrorClass]:
@@ -31,23 +31,19 @@ def error_classes(root: ErrorClass = errors.ServiceError) -> list[ErrorClass]:
     return list(dict.fromkeys(found))
 
 
-ALWAYS: tuple[ErrorClass, ...] = (
+ALWAYS: ErrorClasses = (
     errors.InternalError,
     errors.RequestInvalidError,
     errors.UnauthorizedError,
     errors.ForbiddenError,
 )
-BODY: tuple[ErrorClass, ...] = (
+BODY: ErrorClasses = (
     errors.BodyTooLargeError,
     errors.BodyTimeoutError,
     errors.OverloadError,
     errors.DeadlineError,
 )
-AUDIO: tuple[ErrorClass, ...] = (
-    *error_classes(errors.AudioError),
-    errors.TooManyFilesError,
-    *BODY,
-)
+AUDIO: ErrorClasses = (*error_classes(errors.AudioError), errors.TooManyFilesError, *BODY)
 
 
 def describe(
@@ -109,23 +105,19 @@ def install_schema(app: FastAPI) -> None:
 
 
 def _problems(raised: Iterable[ErrorClass]) -> dict[int | str, dict[str, Any]]:
-    by_status: defaultdict[int, dict[str, str]] = defaultdict(dict)
+    titles: defaultdict[int, dict[str, str]] = defaultdict(dict)
     for cls in raised:
-        by_status[cls.status][cls.code] = cls.title
-    return {
-        status: {
-            "description": f"{HTTPStatus(status).phrase}: "
-            + "; ".join(f"`{code}` {title}" for code, title in sorted(titles.items())),
-            "content": {
-                MEDIA_TYPE: {
-                    "schema": {
-                        "allOf": [PROBLEM, {"properties": {"code": {"enum": sorted(titles)}}}]
-                    }
-                }
-            },
+        titles[cls.status][cls.code] = cls.title
+    described: dict[int | str, dict[str, Any]] = {}
+    for status in sorted(titles):
+        codes = sorted(titles[status])
+        schema = {"allOf": [PROBLEM, {"properties": {"code": {"enum": codes}}}]}
+        lines = "; ".join(f"`{code}` {titles[status][code]}" for code in codes)
+        described[status] = {
+            "description": f"{HTTPStatus(status).phrase}: {lines}",
+            "content": {MEDIA_TYPE: {"schema": schema}},
         }
-        for status, titles in sorted(by_status.items())
-    }
+    return described
 
 
 def _request(form: type[Form]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
@@ -27,6 +28,18 @@ from service.errors import (
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str = Field(description="Stable; branch on this.")
+    request_id: str
 
 
 def problem_response(scope: Scope, error: ServiceError, **headers: str) -> Response:

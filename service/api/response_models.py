@@ -265,26 +265,8 @@ class InfoAnswer(ResponseModel):
     limits: dict[str, float]
 
 
-class Problem(BaseModel):
-    """An error (RFC 9457)."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    code: str = Field(description="Stable; branch on this.")
-    request_id: str
-
-
 def make_body(model: type[BaseModel], source: object = None, **given: Any) -> dict[str, Any]:
-    """Return the fields of a response, for orjson: those given, and the others from a result.
-
-    Args:
-        model: The response.
-        source: A result whose attributes have the names of the other fields.
-        **given: Fields that the result does not have, or has in another form.
-    """
+    """Return the fields of a response: given ones, and the others by name from a result."""
     return {
         name: given[name] if name in given else getattr(source, name) for name in model.model_fields
     }

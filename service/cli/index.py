@@ -19,7 +19,7 @@ from service.cli.output import (
 from service.cli.reembed import reembed_library
 
 if TYPE_CHECKING:
-    from service.library.folder_import import Report
+    from service.library.folder_import import ImportReport
     from service.settings import Settings
 
 
@@ -103,7 +103,7 @@ class Indexed:
         n_clips: Clips in the library.
     """
 
-    report: Report
+    report: ImportReport
     rows_without_file: list[str]
     n_clips: int
 
@@ -140,7 +140,7 @@ def index_folder(
 
     from service.library.file_reader import FileReader
     from service.library.folder import find_audio, read_metadata
-    from service.library.folder_import import Ingest
+    from service.library.folder_import import FolderImporter
     from service.library.library import Library
     from service.library.upload import library_windowing
     from service.services import audio_limits, open_bundle, open_encoder, open_space
@@ -157,11 +157,11 @@ def index_folder(
         FileReader(encoder, limits=limits, windowing=windowing) as reader,
         tqdm(total=len(files), unit="file", disable=None) as bar,
     ):
-        report = Ingest(folder, library, reader, table=rows, copy=copy).run(
+        report = FolderImporter(folder, library, reader, table=rows, copy=copy).run(
             files, on_file=bar.update
         )
-        library.save_snapshot()
-        n_clips = library.count()
+        library.index.save()
+        n_clips = library.catalog.count()
     report.unreadable[:0] = unlisted
     return Indexed(report, [row for row in rows if row not in found], n_clips)
 

@@ -10,7 +10,7 @@ import click
 from service.cli.output import json_text
 
 if TYPE_CHECKING:
-    from service.library.reembed import Report
+    from service.library.reembed import ReembedReport
     from service.settings import Settings
 
 
@@ -33,7 +33,7 @@ def reembed_library(settings: Settings, *, as_json: bool, drop_others: bool) -> 
 
     from service.library.file_reader import FileReader
     from service.library.library import Library
-    from service.library.reembed import Reembedding
+    from service.library.reembed import Reembedder
     from service.library.upload import library_windowing
     from service.services import audio_limits, open_bundle, open_encoder, open_space
 
@@ -52,39 +52,39 @@ def reembed_library(settings: Settings, *, as_json: bool, drop_others: bool) -> 
         closing(library),
         FileReader(encoder, limits=limits, windowing=windowing) as reader,
     ):
-        reembedding = Reembedding(library, reader)
-        with tqdm(total=reembedding.n_due(), unit="clip", disable=None) as bar:
-            report = reembedding.run(on_clip=bar.update)
-        library.save_snapshot()
+        reembedder = Reembedder(library, reader)
+        with tqdm(total=reembedder.n_due(), unit="clip", disable=None) as bar:
+            report = reembedder.run(on_clip=bar.update)
+        library.index.save()
         if drop_others:
-            n_dropped = library.backlog.drop_others()
+            n_dropped = library.reembed_queue.drop_others()
     if as_json:
         click.echo(json_text(_body(report, n_dropped)))
     else:
         _print_report(report, n_dropped)
-    return not report.left_out
+    return not report.failed
 
 
-def _body(report: Report, n_dropped: int) -> dict[str, object]:
+def _body(report: ReembedReport, n_dropped: int) -> dict[str, object]:
     return {
         "embedded": report.embedded,
         "unchanged": report.unchanged,
         "left_out": [
             {"clip_id": clip.clip_id, "code": clip.code, "reason": clip.reason}
-            for clip in report.left_out
+            for clip in report.failed
         ],
         "dropped": n_dropped,
     }
 
 
-def _print_report(report: Report, n_dropped: int) -> None:
+def _print_report(report: ReembedReport, n_dropped: int) -> None:
     click.echo(
         f"{report.embedded} clips embedded, {report.unchanged} were already;"
         " the search index is up to date"
     )
     if n_dropped:
         click.echo(f"{n_dropped} embeddings of other encoders removed")
-    if report.left_out:
-        click.echo(f"{len(report.left_out)} clips could not be embedded:", err=True)
-    for clip in report.left_out:
+    if report.failed:
+        click.echo(f"{len(report.failed)} clips could not be embedded:", err=True)
+    for clip in report.failed:
         click.echo(f"  {clip.clip_id}: {clip.reason}", err=True)

@@ -10,6 +10,7 @@ from jaxtyping import Float32
 
 from service.clips import ClipRecord
 from service.library.library import Library
+from service.library.sampler import sample_clips
 
 MAX_POINTS = 4000
 """Most clips on the map. Of a larger library, evenly many from its oldest to its newest."""
@@ -49,12 +50,12 @@ class LibraryMap:
     def map(self) -> Map:
         """Return the map of the current revision of the library."""
         with self._lock:
-            if self._cached is None or self._cached.revision != self._library.revision():
+            if self._cached is None or self._cached.revision != self._library.catalog.revision():
                 self._cached = self._draw()
             return self._cached
 
     def _draw(self) -> Map:
-        sample = self._library.sampler.take(MAX_POINTS)
+        sample = sample_clips(self._library, MAX_POINTS)
         positions, shown = pca_2d(sample.vectors)
         largest = np.abs(positions).max(initial=0)
         if largest > 0:

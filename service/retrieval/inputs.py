@@ -119,4 +119,4 @@ class InputEmbedder:
                     raise ClipUnknownError(f"clip {clip_id!r}: no library is open")
                 if is_cut:
                     return opened.enter_context(self.library.open_audio(clip_id).open("rb"))
-                return EmbeddedInput(self.library.embedding(clip_id))
+                return EmbeddedInput(self.library.catalog.embedding(clip_id))

@@ -13,7 +13,7 @@ from service.errors import KOutOfRangeError, ModifierUnavailableError, QueryInco
 from service.inference.embedding_space import Space
 from service.inference.encoder import Encoder
 from service.inference.towers import Towers
-from service.library.library import Hit
+from service.library.hits import Hit
 from service.retrieval.change_detector import ChangeDetector
 from service.retrieval.comparison import Comparer, Comparison
 from service.retrieval.inputs import AudioInput, ClipInput, InputEmbedder

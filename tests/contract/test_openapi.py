@@ -16,7 +16,7 @@ from starlette.types import Scope
 from service import errors
 from service.api import response_models as models
 from service.api.openapi import error_classes
-from service.api.problems import problem_response
+from service.api.problems import Problem, problem_response
 
 ERRORS = error_classes()
 # No endpoint gives these: they are about paths and methods that are not in the schema.
@@ -64,7 +64,7 @@ def test_the_problem_of_every_error_follows_the_schema(cls: type[errors.ServiceE
 
     response = problem_response(scope, cls("what was wrong"))
 
-    problem = models.Problem.model_validate_json(bytes(response.body))
+    problem = Problem.model_validate_json(bytes(response.body))
     assert problem.code == cls.code
     assert problem.status == response.status_code == cls.status
     assert problem.title == cls.title

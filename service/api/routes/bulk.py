@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from service.api.bulk_reader import BulkReader
-from service.api.forms import media_type, spool
+from service.api.forms import buffer_body, media_type
 from service.api.openapi import BODY, describe, ndjson_body
 from service.api.request_models import BulkLine
 from service.api.response_models import BulkAnswer
@@ -56,7 +56,7 @@ async def post_bulk(request: Request, services: ServicesDep, timings: TimingsDep
             f"the body is {kind or 'without a content type'}; taken are {', '.join(MEDIA_TYPES)}"
         )
     async with AsyncExitStack() as opened:
-        file = await spool(request, opened)
+        file = await buffer_body(request, opened)
         written = await services.run_request(_store, services, file, timings)
     created = sum(is_new for is_new in written)
     return respond(services, BulkAnswer, created=created, updated=len(written) - created)
@@ -74,6 +74,6 @@ def _store(services: Services, file: BinaryIO, timings: RequestTimings) -> list[
     with timings.measure("decode"):
         clips = _reader(services).read(file)
     with timings.measure("store"):
-        written = services.library.put_many(clips)
-    services.library.follow()
+        written = services.library.writer.put_many(clips)
+    services.library.index.refresh_in_background()
     return [is_new for _, is_new in written]

@@ -91,19 +91,19 @@ async def list_clips(request: Request, services: ServicesDep) -> Response:
 
 async def get_clip(clip_id: str, services: ServicesDep) -> Response:
     """Tell about one clip."""
-    record = await services.run_lookup(services.library.get, clip_id)
+    record = await services.run_lookup(services.library.catalog.get, clip_id)
     return respond(services, ClipAnswer, clip=clip_body(record))
 
 
 async def delete_clip(clip_id: str, services: ServicesDep) -> Response:
     """Remove a clip, and its stored audio unless another clip has the same; durable."""
-    await services.run_lookup(services.library.delete, clip_id)
+    await services.run_lookup(services.library.writer.delete, clip_id)
     return Response(status_code=204)
 
 
 async def get_audio(clip_id: str, services: ServicesDep) -> Response:
     """Play a clip: its original file, in ranges if asked for."""
-    record = await services.run_lookup(services.library.get, clip_id)
+    record = await services.run_lookup(services.library.catalog.get, clip_id)
     path = await services.run_lookup(services.library.open_audio, clip_id)
     return _AudioResponse(path, media_type=record.media_type or "application/octet-stream")
 

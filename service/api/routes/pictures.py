@@ -101,7 +101,7 @@ async def _of_clip(
     make_response: Callable[[Picture], Response],
 ) -> Response:
     fields = validate(PictureQuery, request.query_params.multi_items())
-    record = await services.run_lookup(services.library.get, clip_id)
+    record = await services.run_lookup(services.library.catalog.get, clip_id)
     tag = name_of(record, fields.columns)
     headers = etag_headers(tag)
     if record.sha256 is not None and matches_etag(request, tag):

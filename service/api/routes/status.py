@@ -35,7 +35,7 @@ async def get_health(services: ServicesDep) -> Response:
 async def get_readiness(services: ServicesDep) -> Response:
     """Tell whether requests are welcome: everything is open and the library can be read."""
     services.check_ready()
-    await services.run_lookup(services.library.revision)
+    await services.run_lookup(services.library.catalog.revision)
     return respond(services, StatusAnswer, status="ready")
 
 
@@ -57,10 +57,10 @@ async def get_info(services: ServicesDep) -> Response:
         },
         training={"created": manifest.created, **manifest.training.model_dump()},
         library={
-            "clips": await services.run_lookup(library.count),
-            "vectors": await services.run_lookup(library.n_vectors),
-            "revision": await services.run_lookup(library.revision),
-            "not_embedded": await services.run_lookup(library.backlog.n_lacking),
+            "clips": await services.run_lookup(library.catalog.count),
+            "vectors": await services.run_lookup(library.index.n_vectors),
+            "revision": await services.run_lookup(library.catalog.revision),
+            "not_embedded": await services.run_lookup(library.reembed_queue.n_lacking),
         },
         modifier=towers is not None,
         towers=towers and _towers_body(towers),
@@ -82,6 +82,6 @@ def _towers_body(towers: Towers) -> dict[str, Any]:
 
 async def get_metrics(services: ServicesDep, counted: MetricsDep) -> Response:
     """Give numbers for Prometheus."""
-    counted.clips.set(await services.run_lookup(services.library.count))
-    counted.vectors.set(await services.run_lookup(services.library.n_vectors))
+    counted.clips.set(await services.run_lookup(services.library.catalog.count))
+    counted.vectors.set(await services.run_lookup(services.library.index.n_vectors))
     return Response(counted.render(), media_type=metrics.CONTENT_TYPE)

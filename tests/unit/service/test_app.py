@@ -98,7 +98,7 @@ def test_an_unexpected_error_is_a_problem_and_the_next_request_is_served(
         raise OSError("no space on /srv/secret")
 
     with monkeypatch.context() as patch:
-        patch.setattr(client.app.state.services.library, "count", broken)
+        patch.setattr(client.app.state.services.library.catalog, "count", broken)
         response = client.get("/info")
 
     assert (response.status_code, response.json()["code"]) == (500, "internal")

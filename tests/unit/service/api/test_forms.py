@@ -16,7 +16,7 @@ from fastapi import Request
 from service_client import Client
 from starlette.formparsers import MultiPartException
 
-from service.api.forms import SPOOL_BYTES, spool
+from service.api.forms import MAX_MEMORY_BYTES, buffer_body
 
 TONE = synth.encode(synth.tone(440))
 LONG = synth.encode(synth.noise(0, 60.0))
@@ -64,7 +64,7 @@ def test_fields_without_files_are_read_from_json_urlencoded_or_query(client: Cli
 
 
 def test_a_large_upload_goes_through_a_temporary_file(client: Client) -> None:
-    assert len(LONG) > SPOOL_BYTES
+    assert len(LONG) > MAX_MEMORY_BYTES
 
     part = client.post("/embed", files={"audio": LONG})
     raw = client.post("/embed", content=LONG)
@@ -132,11 +132,11 @@ def test_a_raw_body_is_refused_where_two_files_are_needed(client: Client) -> Non
 
 
 @pytest.mark.parametrize("headers", [{}, {"content-type": "audio/wav"}])
-def test_a_raw_body_that_is_refused_is_not_spooled(
+def test_a_raw_body_that_is_refused_is_not_buffered(
     client: Client, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("the body was spooled")
+        raise AssertionError("the body was buffered")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
 
@@ -166,15 +166,18 @@ def test_a_large_raw_body_is_written_by_another_thread_than_the_event_loops(
     assert client.call(threading.get_ident) not in threads
 
 
-@pytest.mark.parametrize("n_bytes", [0, 10, SPOOL_BYTES, SPOOL_BYTES + 1, 3 * SPOOL_BYTES])
-def test_a_spooled_body_is_open_at_its_start_and_closed_with_the_stack(n_bytes: int) -> None:
+@pytest.mark.parametrize(
+    "n_bytes",
+    [0, 10, MAX_MEMORY_BYTES, MAX_MEMORY_BYTES + 1, 3 * MAX_MEMORY_BYTES],
+)
+def test_a_buffered_body_is_open_at_its_start_and_closed_with_the_stack(n_bytes: int) -> None:
     body = bytes(range(256)) * (n_bytes // 256 + 1)
     chunks = [body[start : start + 65_536] for start in range(0, n_bytes, 65_536)]
     exchange = Exchange([*chunks, b""])
 
     async def read() -> bytes:
         async with AsyncExitStack() as opened:
-            file = await spool(Request(exchange.scope, exchange.receive), opened)
+            file = await buffer_body(Request(exchange.scope, exchange.receive), opened)
             content = file.read()
         assert file.closed
         return content

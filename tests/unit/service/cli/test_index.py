@@ -70,13 +70,13 @@ def test_indexing_again_changes_nothing(
     write_tones(folder, 5)
     run("index", folder, *paths)
     with opened(paths[1], tiny_bundle_path) as library:
-        revision = library.revision()
+        revision = library.catalog.revision()
 
     report = run_json("index", folder, *paths)
 
     assert (report["added"], report["updated"], report["unchanged"]) == (0, 0, 5)
     with opened(paths[1], tiny_bundle_path) as library:
-        assert library.revision() == revision
+        assert library.catalog.revision() == revision
 
 
 def test_the_same_content_is_one_clip(folder: Path, paths: list[Any]) -> None:
@@ -238,7 +238,7 @@ def test_indexing_continues_after_a_kill(
     clips = records(paths[1], tiny_bundle_path)
     assert [clip.metadata["name"] for clip in clips] == [file.name for file in files]
     with opened(paths[1], tiny_bundle_path) as library:
-        assert all(np.isfinite(library.embedding(clip.id)).all() for clip in clips)
+        assert all(np.isfinite(library.catalog.embedding(clip.id)).all() for clip in clips)
 
 
 def wait_for_clips(library: Path, bundle: Path, process: subprocess.Popen[bytes]) -> int:
@@ -247,7 +247,7 @@ def wait_for_clips(library: Path, bundle: Path, process: subprocess.Popen[bytes]
         try:
             with opened(library, bundle) as found:
                 while process.poll() is None:
-                    if n_clips := found.count():
+                    if n_clips := found.catalog.count():
                         return n_clips
                     time.sleep(0.002)
         except LibraryError:  # the library does not exist yet
@@ -264,7 +264,7 @@ def test_windows_of_long_files_are_kept_when_their_metadata_changes(
     run("index", folder, *paths)
     with opened(paths[1], tiny_bundle_path) as library:
         (name,) = (r.id for r in library.page()[0] if r.metadata["name"] == "long.wav")
-        before = library.windows(name)
+        before = library.catalog.windows(name)
     table = tmp_path / "notes.csv"
     table.write_text("file,take\nlong.wav,7\n", encoding="utf-8")
 
@@ -273,9 +273,9 @@ def test_windows_of_long_files_are_kept_when_their_metadata_changes(
     found = {r.metadata["name"]: r.windows for r in records(paths[1], tiny_bundle_path)}
     assert found == {"long.wav": 4, "longest.wav": 13, "short.wav": 0}
     with opened(paths[1], tiny_bundle_path) as library:
-        after = library.windows(name)
-        assert library.get(name).metadata["take"] == 7
-        assert library.n_vectors() == 3 + 4 + 13
+        after = library.catalog.windows(name)
+        assert library.catalog.get(name).metadata["take"] == 7
+        assert library.index.n_vectors() == 3 + 4 + 13
     assert before is not None
     assert after is not None
     np.testing.assert_array_equal(after.embeddings, before.embeddings)

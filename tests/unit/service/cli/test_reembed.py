@@ -74,7 +74,7 @@ def test_old_embeddings_are_dropped_if_the_clip_has_a_new_one(
 ) -> None:
     bundle = load_bundle(tiny_bundle_path)
     opened_library = Library.open(library, space=make_space(bundle, None))
-    opened_library.put(NewClip(id="vector", embedding=bundle.mean + 1))
+    opened_library.writer.put(NewClip(id="vector", embedding=bundle.mean + 1))
     opened_library.close()
 
     paths = ["--library", library, "--bundle", new_bundle]
@@ -182,7 +182,7 @@ def wait_until_started(library: Path, bundle: Path, process: subprocess.Popen[by
     found = Library.open(library, space=space, reembedding=True)
     try:
         while process.poll() is None:
-            if (n_left := found.backlog.n_lacking()) < N_CLIPS:
+            if (n_left := found.reembed_queue.n_lacking()) < N_CLIPS:
                 return n_left
             time.sleep(0.002)
     finally:

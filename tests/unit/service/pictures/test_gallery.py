@@ -39,7 +39,7 @@ def open_gallery(library: Library, *, max_waiting: int = 8, max_seconds: float =
 
 def store(library: Library, content: bytes, clip_id: str = "a") -> ClipRecord:
     audio = StoredAudio(io.BytesIO(content), hashlib.sha256(content).hexdigest(), ".wav")
-    record, _ = library.put(NewClip(id=clip_id, embedding=make_embedding(0), audio=audio))
+    record, _ = library.writer.put(NewClip(id=clip_id, embedding=make_embedding(0), audio=audio))
     return record
 
 
@@ -94,7 +94,7 @@ def test_the_limits_of_audio_apply_to_pictures(library: Library) -> None:
 
 
 def test_a_clip_without_audio_has_no_picture(library: Library) -> None:
-    record, _ = library.put(NewClip(id="vector", embedding=make_embedding(0)))
+    record, _ = library.writer.put(NewClip(id="vector", embedding=make_embedding(0)))
 
     with pytest.raises(ClipAudioMissingError):
         open_gallery(library).of_clip(record, 100, RequestTimings())

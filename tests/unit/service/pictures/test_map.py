@@ -50,7 +50,7 @@ def test_equal_vectors_have_one_position(n: int) -> None:
 @pytest.fixture
 def library(tmp_path: Path) -> Iterator[Library]:
     library = open_library(tmp_path)
-    library.put_many([make_clip(f"c{seed}", seed, stored=False) for seed in range(12)])
+    library.writer.put_many([make_clip(f"c{seed}", seed, stored=False) for seed in range(12)])
     yield library
     library.close()
 
@@ -69,7 +69,7 @@ def test_another_process_draws_the_same_map(library: Library) -> None:
 
 
 def test_equal_sounds_have_one_position(library: Library) -> None:
-    library.put(make_clip("again", 3, stored=False))
+    library.writer.put(make_clip("again", 3, stored=False))
 
     positions = LibraryMap(library).map().positions
 
@@ -81,7 +81,7 @@ def test_the_map_is_cached_until_the_library_changes(library: Library) -> None:
     before = library_map.map()
 
     assert library_map.map() is before
-    library.delete("c5")
+    library.writer.delete("c5")
     assert "c5" not in [record.id for record in library_map.map().records]
 
 

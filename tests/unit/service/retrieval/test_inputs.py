@@ -59,7 +59,7 @@ def test_sounds_of_every_kind_keep_their_order(
 ) -> None:
     stored = np.arange(8, dtype=np.float32)
     given = stored + 1
-    library.put(NewClip(id="a", embedding=stored))
+    library.writer.put(NewClip(id="a", embedding=stored))
     samples = synth.tone(440)
 
     embedded = inputs.embed(
@@ -100,7 +100,7 @@ def test_without_a_library_every_clip_is_unknown(encoder: Encoder) -> None:
 def test_the_level_of_a_file_is_known_and_that_of_a_stored_clip_is_not(
     library: Library, inputs: InputEmbedder
 ) -> None:
-    library.put(NewClip(id="a", embedding=np.zeros(8, np.float32)))
+    library.writer.put(NewClip(id="a", embedding=np.zeros(8, np.float32)))
     samples = synth.noise(0)
 
     of_file, of_clip = inputs.embed([FileInput(file(samples)), ClipInput("a")], RequestTimings())
@@ -113,7 +113,7 @@ def test_the_level_of_a_file_is_known_and_that_of_a_stored_clip_is_not(
 def test_windows_of_a_clip_without_audio_are_refused(
     library: Library, inputs: InputEmbedder
 ) -> None:
-    library.put(NewClip(id="a", embedding=np.zeros(8, np.float32)))
+    library.writer.put(NewClip(id="a", embedding=np.zeros(8, np.float32)))
 
     with pytest.raises(ClipAudioMissingError):
         inputs.embed([ClipInput("a")], RequestTimings(), windowing=Windowing(1.0, 0.5))

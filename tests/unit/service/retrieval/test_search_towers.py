@@ -39,7 +39,7 @@ def services(
     services = Services.open(
         Settings(bundle=towers_bundle_path, library=library, threads=1), Metrics()
     )
-    services.library.put_many(
+    services.library.writer.put_many(
         [
             NewClip(id=f"c{n}", embedding=embedding, metadata={"n": n})
             for n, embedding in enumerate(embeddings())

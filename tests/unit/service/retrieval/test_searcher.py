@@ -70,7 +70,7 @@ def test_a_clip_named_by_the_query_is_not_among_its_hits(services: Services) -> 
 
 
 def test_a_vector_finds_what_its_clip_finds(services: Services) -> None:
-    vector = EmbeddingInput(services.library.embedding("low"))
+    vector = EmbeddingInput(services.library.catalog.embedding("low"))
 
     hits = services.searcher.search(vector, None, RankingOptions(k=2), RequestTimings()).hits
 
