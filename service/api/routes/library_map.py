@@ -1,4 +1,4 @@
-"""GET /map: the library on a plane."""
+"""GET /map: positions of the clips on a plane."""
 
 from __future__ import annotations
 
@@ -7,23 +7,22 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from service.api.forms import Shape
+from service.api.forms import validate
 from service.api.openapi import describe
-from service.api.request_models import MapFields, validate
-from service.api.response_models import MapAnswer
-from service.api.responses import answer, audio_path
+from service.api.request_models import MapQuery
+from service.api.response_models import MapAnswer, audio_path
+from service.api.responses import respond
 from service.api.routes.dependencies import ServicesDep
 from service.clips import ClipRecord
 
-SHAPE = Shape(MapFields)
 MAX_TEXT = 200
-"""Characters of a title or a group on the map; thousands of them come at once."""
+"""Most characters of a title or a group; a map has thousands of them."""
 
 
 def make_router() -> APIRouter:
     """Return the routes of this module."""
     router = APIRouter(tags=["library"])
-    router.get("/map", **describe(MapAnswer, shape=SHAPE))(get_map)
+    router.get("/map", **describe(MapAnswer, form=MapQuery))(get_map)
     return router
 
 
@@ -32,21 +31,21 @@ async def get_map(request: Request, services: ServicesDep) -> Response:
 
     The same library gives the same map. A large one is shown by some thousands of its clips.
     """
-    fields = validate(MapFields, request.query_params.multi_items())
-    drawn = await services.work(services.atlas.map)
+    query = validate(MapQuery, request.query_params.multi_items())
+    drawn = await services.run_request(services.library_map.map)
     points = [
         {
             "clip_id": record.id,
             "x": round(float(x), 4),
             "y": round(float(y), 4),
             "title": _title(record),
-            "group": _group(record, fields.group),
+            "group": _group(record, query.group),
             "audio": audio_path(record),
         }
         for record, (x, y) in zip(drawn.records, drawn.positions, strict=True)
     ]
-    facts = {"clips": drawn.n_clips, "revision": drawn.revision, "shown": round(drawn.shown, 4)}
-    return answer(services, {"points": points, **facts})
+    shown = round(drawn.shown, 4)
+    return respond(services, MapAnswer, drawn, points=points, clips=drawn.n_clips, shown=shown)
 
 
 def _title(record: ClipRecord) -> str | None:

@@ -24,13 +24,13 @@ def client(client: Client) -> Client:
     return client
 
 
-def places(client: Client, **query: Any) -> dict[str, dict[str, Any]]:
-    answer = client.get("/map", params=query).json()
-    return {point["title"]: point for point in answer["points"]}
+def points_by_title(client: Client, **query: Any) -> dict[str, dict[str, Any]]:
+    response = client.get("/map", params=query).json()
+    return {point["title"]: point for point in response["points"]}
 
 
-def test_what_sounds_alike_lies_close_together(client: Client) -> None:
-    points = places(client)
+def test_similar_sounds_are_close_together(client: Client) -> None:
+    points = points_by_title(client)
 
     def apart(one: str, other: str) -> float:
         first, second = ((points[name]["x"], points[name]["y"]) for name in (one, other))
@@ -41,21 +41,21 @@ def test_what_sounds_alike_lies_close_together(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("group", "told"), [("kind", "low"), ("hz", 300), ("tags", "tone"), ("place", None)]
+    ("group", "expected"), [("kind", "low"), ("hz", 300), ("tags", "tone"), ("place", None)]
 )
-def test_clips_are_grouped_by_a_name_of_their_metadata(
-    client: Client, group: str, told: str | None
+def test_clips_are_grouped_by_a_field_of_their_metadata(
+    client: Client, group: str, expected: str | None
 ) -> None:
-    assert places(client, group=group)["low"]["group"] == told
+    assert points_by_title(client, group=group)["low"]["group"] == expected
 
 
-def test_the_map_tells_what_it_shows(client: Client) -> None:
-    answer = client.get("/map").json()
+def test_the_map_has_revision_and_number_of_clips(client: Client) -> None:
+    response = client.get("/map").json()
 
-    assert answer["clips"] == len(answer["points"]) == 4
-    assert answer["revision"] == client.get("/info").json()["library"]["revision"]
-    assert 0 < answer["shown"] <= 1
-    assert {point["audio"] for point in answer["points"]} == {
+    assert response["clips"] == len(response["points"]) == 4
+    assert response["revision"] == client.get("/info").json()["library"]["revision"]
+    assert 0 < response["shown"] <= 1
+    assert {point["audio"] for point in response["points"]} == {
         f"/clips/{title.replace(' ', '-')}/audio" for title in SOUNDS
     }
 
@@ -74,7 +74,7 @@ def test_long_titles_are_cut(client: Client) -> None:
         "/clips/a", files={"audio": audio}, data={"metadata": '{"name": "' + 500 * "x" + '"}'}
     )
 
-    assert "x" * 200 in places(client)
+    assert "x" * 200 in points_by_title(client)
 
 
 def test_an_unknown_parameter_is_refused(client: Client) -> None:
