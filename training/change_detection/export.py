@@ -23,7 +23,7 @@ from training.errors import DatasetError
 from training.export.export import with_files
 from training.export.provenance import git_commit
 from training.model.frontend import SAMPLE_RATE
-from training.reports.change_card import write_change_card
+from training.reports.cards import put_change
 
 FILE = "change.npz"
 ATTRIBUTION = "ATTRIBUTION.csv"
@@ -59,7 +59,7 @@ def calibrate(folder: Path, collection: Collection) -> Path:
     attribution = staged.file(ATTRIBUTION)
     fresh = _unnamed(info_clips(collection, chosen), attribution)
     write_attribution(attribution, {ROLE: fresh}, attribution)
-    write_change_card(staged.path, info)
+    put_change(staged.path, info)
     manifest = staged.manifest.model_copy(update={"change": info})
     write_manifest(staged.path, with_files(staged.path, manifest))
     finished = load_bundle(staged.path)

@@ -69,6 +69,6 @@ def changed(
 @json_option
 def page(results: Path, *, as_json: bool) -> None:
     """Render changed.md and its plot from the results file beside it."""
-    from training.reports.change_page import write_page
+    from training.reports.changed_page import write_page
 
     tell({"page": write_page(results)}, as_json=as_json)

@@ -131,9 +131,9 @@ def separation(data: Path, **options: Any) -> None:
 @json_option
 def report(results: Path, as_json: bool) -> None:
     """Draw tables 1 and 3 beside the paper's, with pictures: RESULTS/paper.md."""
-    from training.reports.evaluation_page import write_report
+    from training.reports.paper_page import write_page
 
-    tell({"page": write_report(results)}, as_json=as_json)
+    tell({"page": write_page(results)}, as_json=as_json)
 
 
 def _tell(summary: str, options: dict[str, Any]) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from training.datasets.generic import prepare_folder, prepare_manifest
 from training.datasets.metadata import TaskClip, write_metadata
+from training.datasets.tasks import TASKS
 from training.errors import DatasetError
-from training.evaluation.tasks import TASKS
 from training.recipe import Columns
 
 FOLDER, MANIFEST = "folder", "manifest"

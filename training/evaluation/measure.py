@@ -12,6 +12,7 @@ import torch
 from training.data.manifest import read_clips
 from training.data.splits import sources
 from training.datasets.metadata import read_metadata
+from training.datasets.tasks import DEFAULT_RATE, TASKS, Task
 from training.errors import DatasetError
 from training.evaluation.bgknown import BgKnown, evaluate_bgknown, heard_in
 from training.evaluation.encoders import Embedder, Statistics, open_embedder
@@ -19,7 +20,6 @@ from training.evaluation.heard import count_heard, heard_sources, unheard
 from training.evaluation.linear import LinearTask, evaluate_linear
 from training.evaluation.probe import Monitor, ProbeSettings
 from training.evaluation.separation import draw_pool, measure_separation
-from training.evaluation.tasks import DEFAULT_RATE, TASKS, Task
 from training.results import put_row
 
 BGKNOWN, LINEAR, SEPARATION = "bgknown.json", "linear.json", "separation.json"

@@ -18,7 +18,7 @@ from training.export.load import load_bundle as load_torch
 from training.export.variants import Outcome, add_variants
 from training.pretraining.pretrain import Source
 from training.recipe import Recipe
-from training.reports.encoder_card import put_variants
+from training.reports.cards import put_encoder
 
 
 def renew(
@@ -52,7 +52,7 @@ def renew(
         rewrite_graph(staged)
     outcomes = add_variants(staged, trained, held_out, recipe.seed, scorers=scorers)
     manifest = load_bundle(staged).manifest
-    put_variants(staged, manifest.encoder.variants)
+    put_encoder(staged, manifest)
     write_manifest(staged, with_files(staged, manifest))
     shutil.rmtree(folder)
     staged.rename(folder)

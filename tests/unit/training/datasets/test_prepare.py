@@ -7,8 +7,8 @@ from tiny_datasets import write_corpora, write_esc50
 
 from training.datasets.metadata import read_metadata
 from training.datasets.prepare import prepare_task
+from training.datasets.tasks import TASKS
 from training.errors import DatasetError
-from training.evaluation.tasks import TASKS
 
 
 def test_a_data_set_of_another_size_than_the_papers_is_told(tmp_path: Path) -> None:

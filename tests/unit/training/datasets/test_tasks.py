@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from training.evaluation.tasks import TASKS
-from training.reports import paper
+from training.datasets.tasks import TASKS
+from training.reports import published
 
 
 def test_the_tasks_are_the_columns_of_table_3() -> None:
-    assert tuple(TASKS) == paper.LINEAR_TASKS
+    assert tuple(TASKS) == published.LINEAR_TASKS
     titles = [TASKS[task].title for task in TASKS]
     assert titles == ["ESC-50", "US8K", "SPCV2", "VC1", "VF", "CRM-D", "GTZAN", "NSynth", "Surge"]
     assert all(task.unit_s > 0 and task.learning_rate > 0 for task in TASKS.values())

@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 
 from training.errors import DatasetError
-from training.reports.towers_page import (
-    SYSTEMS,
-    judge_lambda,
-    render_margins,
-    show,
-    table,
+from training.reports.retrieval_page import (
+    QUERIES,
+    estimate,
+    lambda_gains,
+    margins,
     write_page,
 )
 
@@ -27,7 +26,7 @@ def recall(value: float) -> dict[str, Any]:
 
 
 def result(scene: str) -> dict[str, Any]:
-    systems: dict[str, Any] = {name: recall(0.1 + 0.01 * i) for i, name in enumerate(SYSTEMS)}
+    systems: dict[str, Any] = {name: recall(0.1 + 0.01 * i) for i, name in enumerate(QUERIES)}
     systems["audio_and_text"] = recall(0.4321)
     systems["random"] = dict.fromkeys(recall(0), 0.001)
     shares = {"first": figure(0.31), "among_five": figure(0.62)}
@@ -67,17 +66,18 @@ def of_lambda(weight: float, *values: float, samples: int = 100_000) -> dict[str
     }
 
 
-def test_lambda_is_judged_by_seeds_that_do_not_mix() -> None:
+def test_a_gain_is_decided_where_the_seeds_do_not_overlap() -> None:
     base, better = of_lambda(0.0, 0.30, 0.32), of_lambda(0.2, 0.33, 0.35)
     mixed, longer = of_lambda(0.5, 0.31, 0.36), of_lambda(0.8, 0.5, 0.5, samples=200_000)
-    first, second = judge_lambda([base, better, mixed, longer])
-    assert "lambda 0.2 over 0" in first
-    assert "R@10 +3.0 (decided), paper +0.7" in first
-    assert "lambda 0.5 over 0" in second
-    assert "R@10 +2.5 (undecided)" in second
+    first, second = lambda_gains([base, better, mixed, longer])
+    assert (first["lambda"], second["lambda"]) == (0.2, 0.5)
+    at_10 = [it["gains"][2] for it in (first, second)]
+    assert [gain["points"] for gain in at_10] == pytest.approx([3.0, 2.5])
+    assert [gain["decided"] for gain in at_10] == [True, False]
+    assert at_10[0]["published"] == pytest.approx(76.0 - 75.26)
 
 
-def test_the_page_shows_what_the_files_say(tmp_path: Path) -> None:
+def test_every_result_appears_with_its_figures(tmp_path: Path) -> None:
     for scene in ("rain", "general"):
         (tmp_path / f"retrieval-{scene}.json").write_text(json.dumps(result(scene)))
     other = result("rain") | {"encoder_recipe": {"loss": {"lambda": 0.0}}, "bundle": "table-0"}
@@ -92,49 +92,38 @@ def test_the_page_shows_what_the_files_say(tmp_path: Path) -> None:
         "variants": {"as shipped": {"retrieval": recall(0.3), "phrases": {"first": figure(0.275)}}},
     }
     (tmp_path / "retrieval_ablation.json").write_text(json.dumps(ablation))
-    page = write_page(tmp_path).read_text()
-    for fact in (
-        *(
-            "## Rain",
-            "## General",
-            "43.2 ± 1.2 %",
-            "[rain](retrieval-rain.json) | 0.5 | tiny, 103,760",
-        ),
-        *("0123456789ab", "4,000 training pairs", "500 unseen mixtures", "| add | 77 |", "45.0 %"),
-        *(
-            "as shipped",
-            "2,400",
-            "Encoder `eeeeeeeeeeeeeeee`",
-            "27.5 ± 1.2 %",
-            "| held out names |",
-            "84%",
-        ),
+    page = write_page(tmp_path).read_text(encoding="utf-8")
+    for line in (
+        "| [rain](retrieval-rain.json) | 0.5 | tiny, 103,760 samples | 43.2 ± 1.2 % |",
+        "| [rain](retrieval-rain-table-0.json) | 0 | table-0, 103,760 samples | 43.2 ± 1.2 % |",
+        "50.2 / 71.7 / 75.3",
+        "| random | 0.1 % | 0.1 % | 0.1 % | 0.1 % | 0.1 % | 0.0 |",
+        "| held out names | 42.0 ± 1.2 % | 42.0 ± 1.2 % | 42.0 ± 1.2 % | 84% |",
+        "| add | 77 | 20.0 ± 1.2 % |",
+        "| 45.0 % | 80.0 % |",
+        "| as shipped | 30.0 ± 1.2 % | 30.0 ± 1.2 % | 30.0 ± 1.2 % | 7.5 ± 0.0 | 27.5 ± 1.2 % |",
     ):
-        assert fact in page, fact
-    assert "[rain](retrieval-rain-table-0.json) | 0 | table-0, 103,760" in page
-    assert "50.2 / 71.7 / 75.3" in page, "what the paper has for rain and lambda 0"
-    assert "rain, lambda 0.5 over 0, in points: R@1 +0.0 (undecided), paper +2.5" in page
-    assert page.count("## Rain") == 1, "another encoder of the same scene has no section"
-    for picture in ("retrieval_recall.png", "retrieval_strength.png"):
-        assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
-        assert f"]({picture})" in page
+        assert line in page
+    assert page.count("## Rain") == page.count("## General") == 1
+    for plot in ("retrieval_recall.png", "retrieval_strength.png"):
+        assert (tmp_path / plot).read_bytes().startswith(b"\x89PNG")
+        assert f"]({plot})" in page
 
 
 def test_the_margins_are_over_the_best_single_input() -> None:
-    text = render_margins(result("rain")["systems"])
     # 43.21 % against 14 % of the text's own towers, the best of the four.
-    assert "3.09 times" in text
-    assert "29.2 points" in text
+    found = margins(result("rain")["systems"])
+    assert found["ratio"] == pytest.approx(0.4321 / 0.14)
+    assert found["points"] == pytest.approx(29.21)
 
 
-def test_without_results_it_says_how_to_make_them(tmp_path: Path) -> None:
+def test_missing_results_are_told(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="evaluate retrieval"):
         write_page(tmp_path)
 
 
 def test_figures_are_written_with_their_interval() -> None:
-    assert show(0.25) == "25.0 %"
-    assert show(figure(0.25)) == "25.0 ± 1.2 %"
-    assert show({"mean": 0.25, "interval": None, "values": [0.25]}) == "25.0 %"
-    assert show(figure(7.5), "bed_mean_rank") == "7.5 ± 0.0"
-    assert table(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |\n"
+    assert estimate(0.25) == "25.0 %"
+    assert estimate(figure(0.25)) == "25.0 ± 1.2 %"
+    assert estimate({"mean": 0.25, "interval": None, "values": [0.25]}) == "25.0 %"
+    assert estimate(figure(7.5), is_rank=True) == "7.5 ± 0.0"

@@ -10,12 +10,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from training.reports import paper
-from training.reports.rows import Row, runs_of, weight
+from training.reports import published
+from training.reports.rows import Row, lambda_of, runs_of
 
 TITLES = {"a": "(a) 100 %", "b": "(b) 50 %", "c": "(c) 0 %", "mix": "Mix"}
 COLOURS = {"a": "tab:blue", "b": "tab:orange", "c": "tab:green", "mix": "tab:grey"}
 DPI = 110
+BGKNOWN_PLOT = "bgknown.png"
 MONITORS = ("validation loss", "validation accuracy")
 SHOWN = (25.0, 65.0)  # accuracies; some intervals are wider
 BESIDE = 0.006  # between points that would lie on each other
@@ -42,12 +43,12 @@ def draw_bgknown(path: Path, by_loss: Sequence[Row], by_accuracy: Sequence[Row])
 
 
 def _draw_over_lambda(axes: Axes, rows: Sequence[Row]) -> None:
-    by_weight = {value: runs_of(rows, value) for value in paper.LAMBDAS}
+    by_weight = {value: runs_of(rows, value) for value in published.LAMBDAS}
     trained = [value for value, runs in by_weight.items() if runs]
     for number, (setting, title) in enumerate(TITLES.items()):
         colour = COLOURS[setting]
-        theirs = [paper.BGKNOWN[value][setting] for value in paper.LAMBDAS]
-        axes.plot(paper.LAMBDAS, theirs, "--", color=colour, alpha=0.5)
+        theirs = [published.BGKNOWN[value][setting] for value in published.LAMBDAS]
+        axes.plot(published.LAMBDAS, theirs, "--", color=colour, alpha=0.5)
         means = [
             fmean(row["accuracy"][setting]["mean"] for row in by_weight[value]) for value in trained
         ]
@@ -99,9 +100,9 @@ def _log_ranks(*panels: Axes) -> None:
         axes.grid(alpha=0.3, which="both")
 
 
-def separation_picture(row: Row) -> str:
+def separation_plot(row: Row) -> str:
     """Name the picture of a row."""
     encoder = row["encoder"]
-    if weight(row) is None:
+    if lambda_of(row) is None:
         return f"separation-{encoder['id'].replace(':', '-')}.png"
     return f"separation-{encoder['id']}.png"
