@@ -28,6 +28,8 @@ def test_a_bundle_gets_its_variants_and_stays_the_same_otherwise(
     copy: Path, exported: Bundle, checkpoint: Path
 ) -> None:
     origin = torch.load(checkpoint, weights_only=True)["origin"]
+    scores = exported.manifest.scores | {"parity_with_torch": 1.5e-6}
+    bundle.write_manifest(copy, exported.manifest.model_copy(update={"scores": scores}))
     outcomes = renew(copy, Source(Path(origin["data"]), Path(origin["cache"])))
     renewed = load_bundle(copy)
     shipped = {outcome.variant.precision for outcome in outcomes if not outcome.faults}
@@ -36,6 +38,7 @@ def test_a_bundle_gets_its_variants_and_stays_the_same_otherwise(
     assert renewed.manifest.difference == exported.manifest.difference
     assert renewed.encoder_file.read_bytes() == exported.encoder_file.read_bytes()
     card = renewed.file("MODEL_CARD.md").read_text()
+    assert "at most 1.5e-06" in card, "the card shows the figures of the manifest"
     assert "| int8 | " in card
     assert "| float16 | " in card
     assert not copy.with_name("copy.partial").exists()
