@@ -7,7 +7,6 @@ from tiny_datasets import write_corpora, write_esc50
 
 from training.datasets.metadata import read_metadata
 from training.datasets.prepare import prepare_task
-from training.datasets.tasks import TASKS
 from training.errors import DatasetError
 
 
@@ -34,8 +33,3 @@ def test_what_cannot_be_prepared_is_said(tmp_path: Path) -> None:
         prepare_task("manifest", tmp_path, out, ["corpus"])
     with pytest.raises(DatasetError, match="--where"):
         prepare_task("folder", tmp_path, out, ["a=b"])
-
-
-def test_every_task_of_the_paper_has_a_preparer() -> None:
-    assert len(TASKS) == 9
-    assert all(task.prepare for task in TASKS.values())

@@ -1,4 +1,4 @@
-"""Divisions drawn with a seed where a data set brings none."""
+"""Train, validation and test splits of groups, for data sets that have none of their own."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ import hashlib
 from collections.abc import Iterable, Mapping
 
 
-def draw_splits(
+def draw_group_splits(
     groups: Iterable[str], seed: int, *, valid: float, test: float
 ) -> Mapping[str, str]:
-    """Give each group of clips that must stay together a split.
+    """Draw a split for each group, all clips of which must be in the same split.
 
-    Groups are taken in the order of their seeded hashes, so that the draw does not depend on the
-    order of files; the shares hold to the nearest group.
+    Groups are sorted by a seeded hash, so the draw does not depend on the order of the files. The
+    number of groups of a split is its share, rounded.
 
     Args:
         groups: Such as speakers or recordings.
         seed: Of the draw.
-        valid: Share for validation.
-        test: Share for testing.
+        valid: Share for validation, 0 to 1.
+        test: Share for testing, 0 to 1.
+
+    Returns:
+        ``train``, ``valid`` or ``test`` by group.
     """
     ordered = sorted(set(groups), key=lambda group: _hash(seed, group))
     n_test, n_valid = round(test * len(ordered)), round(valid * len(ordered))
-    bounds = (n_test, n_test + n_valid)
     return {
-        group: "test" if i < bounds[0] else "valid" if i < bounds[1] else "train"
+        group: "test" if i < n_test else "valid" if i < n_test + n_valid else "train"
         for i, group in enumerate(ordered)
     }
 
