@@ -26,7 +26,7 @@ from training.data.store import open_store
 from training.errors import DatasetError
 from training.evaluation.embeddings import embed_cached, hash_parts
 from training.evaluation.encoders import Embedder
-from training.evaluation.heard import heard_sources
+from training.evaluation.overlap import trained_sources
 from training.scenes.pool import scene_clips
 
 COUNTS = (1, 2, 4)
@@ -76,7 +76,7 @@ class Collection:
             DatasetError: The bundle does not name its clips.
         """
         clips = self.material.store.clips
-        heard = heard_sources(bundle, clips)
+        heard = trained_sources(bundle, clips)
         own = [sources(clips[row]) | {clips[row].name} for row in self.material.recordings]
         return sum(not heard.isdisjoint(names) for names in own)
 

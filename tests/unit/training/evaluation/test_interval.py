@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from training.evaluation.interval import estimate, percent
+from training.evaluation.interval import estimate, summarise
 
 
 @pytest.mark.parametrize("n", [2, 3, 5])
@@ -22,4 +22,4 @@ def test_three_runs_have_2_484_standard_deviations() -> None:
 
 def test_one_run_has_no_interval() -> None:
     assert estimate([0.5]).half_width == 0.0
-    assert percent([0.5]) == {"mean": 50.0, "interval_95": 0.0, "runs": [50.0]}
+    assert summarise([0.5]) == {"mean": 50.0, "interval_95": 0.0, "runs": [50.0]}

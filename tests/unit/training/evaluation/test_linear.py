@@ -48,9 +48,9 @@ def test_every_fold_is_tested_on_once(tmp_path: Path) -> None:
     rounds = task.rounds()
     assert len(rounds) == 4
     assert sorted(np.concatenate([test for _, test in rounds]).tolist()) == list(range(24))
-    for division in task.divisions(seed=0):
-        assert division.valid.size == 2
-        everything = np.concatenate([division.train, division.valid, division.test])
+    for splits in task.splits(seed=0):
+        assert splits.valid.size == 2
+        everything = np.concatenate([splits.train, splits.valid, splits.test])
         assert sorted(everything.tolist()) == list(range(24))
     assert evaluate_linear(BandEmbedder(), task, tmp_path / "c", SETTINGS, (1,))["mean"] == 100.0
 
@@ -66,8 +66,8 @@ def test_chosen_folds_train_and_all_others_test(tmp_path: Path) -> None:
 
 def test_the_validation_clips_of_a_task_are_its_own(tmp_path: Path) -> None:
     clips = write_clips(tmp_path, 16, valid=True)
-    (division,) = LinearTask(clips, 1.0).divisions(seed=0)
-    sides = {"train": division.train, "valid": division.valid, "test": division.test}
+    (splits,) = LinearTask(clips, 1.0).splits(seed=0)
+    sides = {"train": splits.train, "valid": splits.valid, "test": splits.test}
     for side, rows in sides.items():
         assert {clips[i].split for i in rows} == {side}
 
@@ -94,4 +94,4 @@ def test_tested_clips_that_were_heard_are_counted(tmp_path: Path) -> None:
     task = LinearTask(clips, 1.0)
     tested = [c for c in clips if c.split == "test"]
     heard = frozenset({*tested[0].sources, "clip0"})
-    assert task.heard(heard) == {"heard": 1, "tested": len(tested)}
+    assert task.count_seen(heard) == {"heard": 1, "tested": len(tested)}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from training.evaluation.division import Division, divide
 from training.evaluation.probe import Probe, ProbeSettings, evaluate_probe, run_probe
+from training.evaluation.row_splits import RowSplits, stratified_splits
 
 SETTINGS = ProbeSettings(learning_rate=0.01, epochs=60)
 
@@ -25,7 +25,7 @@ def blobs(n: int, *, offset: float, scale: float) -> tuple[np.ndarray, np.ndarra
 @pytest.mark.parametrize("monitor", ["loss", "accuracy"])
 def test_a_linear_problem_is_solved_whatever_the_scale_of_its_features(monitor: str) -> None:
     features, labels = blobs(400, offset=50.0, scale=100.0)
-    rows = divide(np.arange(300), np.arange(300, 400), labels, seed=0)
+    rows = stratified_splits(np.arange(300), np.arange(300, 400), labels, seed=0)
     settings = replace(SETTINGS, monitor=monitor)
     assert run_probe(features, labels, rows, settings, seed=0) >= 0.97
 
@@ -34,21 +34,21 @@ def test_labels_that_mean_nothing_are_not_learnt() -> None:
     random = np.random.default_rng(0)
     features = random.standard_normal((400, 12)).astype(np.float32)
     labels = random.integers(0, 4, 400)
-    rows = divide(np.arange(200), np.arange(200, 400), labels, seed=0)
+    rows = stratified_splits(np.arange(200), np.arange(200, 400), labels, seed=0)
     assert run_probe(features, labels, rows, SETTINGS, seed=0) < 0.4
 
 
 def test_a_feature_that_never_moves_does_no_harm() -> None:
     features, labels = blobs(400, offset=0.0, scale=1.0)
     features[:, 3] = 7.0
-    rows = divide(np.arange(300), np.arange(300, 400), labels, seed=0)
+    rows = stratified_splits(np.arange(300), np.arange(300, 400), labels, seed=0)
     assert run_probe(features, labels, rows, SETTINGS, seed=0) >= 0.9
 
 
 def test_the_seed_decides_everything() -> None:
     features, labels = blobs(120, offset=0.0, scale=1.0)
     features += 4 * np.random.default_rng(1).standard_normal(features.shape).astype(np.float32)
-    rows = divide(np.arange(80), np.arange(80, 120), labels, seed=0)
+    rows = stratified_splits(np.arange(80), np.arange(80, 120), labels, seed=0)
     settings = ProbeSettings(epochs=3)
     runs = [run_probe(features, labels, rows, settings, seed) for seed in (0, 0, 1, 2, 3)]
     assert runs[0] == runs[1]
@@ -58,7 +58,7 @@ def test_the_seed_decides_everything() -> None:
 def test_the_weights_of_the_best_epoch_are_tested() -> None:
     """With a rate that ruins the weights later on, the first good epoch is what counts."""
     features, labels = blobs(400, offset=0.0, scale=1.0)
-    rows = divide(np.arange(300), np.arange(300, 400), labels, seed=0)
+    rows = stratified_splits(np.arange(300), np.arange(300, 400), labels, seed=0)
     wrong = labels.copy()
     wrong[rows.train] = (labels[rows.train] + 1) % 4
     no_patience = ProbeSettings(learning_rate=0.01, epochs=40, patience=1)
@@ -81,7 +81,7 @@ def test_figures_are_those_of_a_naive_softmax() -> None:
 
 def test_only_training_rows_standardise_and_train() -> None:
     features, labels = blobs(200, offset=0.0, scale=1.0)
-    rows = Division(np.arange(100), np.arange(100, 150), np.arange(150, 200))
+    rows = RowSplits(np.arange(100), np.arange(100, 150), np.arange(150, 200))
     spoilt = features.copy()
     spoilt[100:] *= 1.0
     unused = np.concatenate([spoilt, np.full((5, 12), np.nan, np.float32)])

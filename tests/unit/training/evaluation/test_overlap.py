@@ -9,7 +9,7 @@ from training.data.attribution import HELD_OUT, TRAINED, write_attribution
 from training.data.manifest import SourceClip
 from training.data.splits import sources
 from training.errors import DatasetError
-from training.evaluation.heard import ATTRIBUTION, count_heard, heard_sources, unheard
+from training.evaluation.overlap import ATTRIBUTION, count_overlap, trained_sources, unseen_clips
 
 
 def clip(name: str, **columns: str) -> SourceClip:
@@ -37,7 +37,7 @@ def test_whatever_shares_a_source_with_a_trained_clip_was_heard(bundle: Path) ->
         clip("repeats-b.wav", recording="y", esc50_src_overlap="2"),
     ]
     free = [*HELD_OUT_CLIPS, clip("d.wav", recording="z")]
-    assert unheard([*TRAINED_CLIPS, *related, *free], bundle) == free
+    assert unseen_clips([*TRAINED_CLIPS, *related, *free], bundle) == free
 
 
 def test_an_older_bundle_that_names_only_paths_is_read_with_the_manifest(bundle: Path) -> None:
@@ -50,18 +50,18 @@ def test_an_older_bundle_that_names_only_paths_is_read_with_the_manifest(bundle:
         table.writeheader()
         table.writerows(rows)
     cut = clip("cut-of-a.wav", recording="street")
-    assert "a.wav" in heard_sources(bundle)
-    assert unheard([*TRAINED_CLIPS, cut], bundle) == []
+    assert "a.wav" in trained_sources(bundle)
+    assert unseen_clips([*TRAINED_CLIPS, cut], bundle) == []
 
 
 def test_tested_clips_that_were_heard_are_counted(bundle: Path) -> None:
-    heard = heard_sources(bundle)
+    heard = trained_sources(bundle)
     tested = [sources(c) | {c.name} for c in [*TRAINED_CLIPS, *HELD_OUT_CLIPS]]
-    assert count_heard(tested, heard) == {"heard": 2, "tested": 3}
-    assert count_heard(tested, frozenset()) == {"heard": 0, "tested": 3}
-    assert count_heard([frozenset()] * 3, heard) is None
+    assert count_overlap(tested, heard) == {"heard": 2, "tested": 3}
+    assert count_overlap(tested, frozenset()) == {"heard": 0, "tested": 3}
+    assert count_overlap([frozenset()] * 3, heard) is None
 
 
 def test_a_bundle_that_does_not_say_what_it_heard_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="what it has heard is not known"):
-        heard_sources(tmp_path)
+        trained_sources(tmp_path)

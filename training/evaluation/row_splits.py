@@ -1,4 +1,4 @@
-"""Which clips a probe is trained on, stopped by and tested on."""
+"""Training, validation and test rows of a linear probe."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ VALIDATION_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Division:
-    """Rows of the clips on each side."""
+class RowSplits:
+    """Rows of the clips that a probe is trained on, stopped early by, and tested on."""
 
     train: Int64[np.ndarray, " train"]
     valid: Int64[np.ndarray, " valid"]
     test: Int64[np.ndarray, " test"]
 
 
-def divide(
+def stratified_splits(
     train: Int64[np.ndarray, " rows"],
     test: Int64[np.ndarray, " test"],
     labels: Int64[np.ndarray, " clips"],
     seed: int,
-) -> Division:
-    """Draw a tenth of the training rows for validation, of every class its share (B12).
+) -> RowSplits:
+    """Draw a tenth of the training rows for validation, stratified by class (docs/method.md, B12).
 
-    Each class gives a tenth of its rows rounded down; the rows that are missing to a tenth of all
-    come from classes drawn by the size of what was rounded off. A class of two rows or more gives
-    at least one and keeps at least one.
+    Each class gives a tenth of its rows, rounded down. The rows that are then missing from a tenth
+    of all rows come from the classes with the largest remainders. A class of at least two rows
+    gives at least one and keeps at least one.
 
     Args:
-        train: Rows that may be trained on.
-        test: Rows to test on.
+        train: Rows for training and validation.
+        test: Rows for testing.
         labels: Class of every row.
-        seed: Draws the rows.
+        seed: Of the draw.
 
     Raises:
-        DatasetError: No class has two rows, so that none can be kept for validation.
+        DatasetError: No class has two rows, so there are no rows for validation.
     """
     random = np.random.default_rng(seed)
     classes, counts = np.unique(labels[train], return_counts=True)
     wanted = counts * VALIDATION_SHARE
     quotas = np.floor(wanted).astype(np.int64)
     missing = round(train.size * VALIDATION_SHARE) - int(quotas.sum())
-    by_rest = np.lexsort((random.permutation(classes.size), -(wanted - quotas)))
-    quotas[by_rest[:missing]] += 1
+    by_remainder = np.lexsort((random.permutation(classes.size), -(wanted - quotas)))
+    quotas[by_remainder[:missing]] += 1
     quotas = np.where(counts >= 2, quotas.clip(1, counts - 1), 0)
     if not quotas.any():
         raise DatasetError(
@@ -61,4 +61,4 @@ def divide(
             for name, quota in zip(classes, quotas, strict=True)
         ]
     )
-    return Division(np.setdiff1d(train, valid), np.sort(valid), test)
+    return RowSplits(np.setdiff1d(train, valid), np.sort(valid), test)
