@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -62,14 +63,14 @@ class Measurement:
         return trained_sources(Path(self.encoder)) if embedder.manifest else frozenset()
 
     def put_row(
-        self, file: str, embedder: Embedder, key: dict[str, object], figures: dict[str, Any]
+        self, file: str, embedder: Embedder, key: Mapping[str, object], figures: Mapping[str, Any]
     ) -> None:
         """Write a row of a results file; it replaces the row of the same encoder and key."""
         about = embedder.describe()
         name = about.get("fingerprint", about["id"])
         encoder = {"encoder": name, "statistics": about["statistics"]}
-        row = {"encoder": about, "seeds": list(self.seeds)} | figures
-        put_row(self.results / file, encoder | key, row)
+        row = {"encoder": about, "seeds": list(self.seeds), **figures}
+        put_row(self.results / file, {**encoder, **key}, row)
 
 
 def measure_bgknown(data: Path, measurement: Measurement, coefficient: float = 1.0) -> str:
@@ -208,10 +209,8 @@ def measure_separate(
     }
     key = {"data": names, "pairs": pairs, "seed": seed}
     measurement.put_row(SEPARATION, embedder, key, figures)
-    weights = ("0", f"{weight:g}", "1")
-    return _line(
-        embedder, {f"median rank, w {w}": by_level["0"][w]["median_rank"] for w in weights}
-    )
+    ranks = {w: by_level["0"][w]["median_rank"] for w in ("0", f"{weight:g}", "1")}
+    return _line(embedder, {f"median rank, w {w}": rank for w, rank in ranks.items()})
 
 
 def _difference(embedder: Embedder) -> tuple[Any, float]:
