@@ -26,12 +26,12 @@ def command(bundle: Path, data: Path, cache: Path, threads: int, *, as_json: boo
 
     The detector is fitted to permissive clips alone and replaces one that is there.
     """
-    from training.change_detection.collection import collect
+    from training.change_detection.dataset import build_dataset
     from training.change_detection.export import calibrate
     from training.evaluation.encoders import open_embedder
 
-    collection = collect(data, open_embedder(str(bundle), threads=threads), cache)
-    tell({"file": calibrate(bundle, collection)}, as_json=as_json)
+    dataset = build_dataset(data, open_embedder(str(bundle), threads=threads), cache)
+    tell({"file": calibrate(bundle, dataset)}, as_json=as_json)
 
 
 @click.command("changed")
@@ -50,17 +50,17 @@ def changed(
     Writes changed.json.
     """
     from service.bundle.files import load_bundle
-    from training.change_detection.collection import collect
+    from training.change_detection.dataset import build_dataset
     from training.change_detection.measure import measure
     from training.evaluation.encoders import open_embedder
     from training.results import write_result
 
-    collection = collect(data, open_embedder(str(bundle), threads=threads), cache)
+    dataset = build_dataset(data, open_embedder(str(bundle), threads=threads), cache)
     figures = {
         "encoder": load_bundle(bundle).manifest.encoder.fingerprint,
-        "recordings_heard_by_encoder": collection.count_heard(bundle),
+        "recordings_heard_by_encoder": dataset.count_seen(bundle),
     }
-    write_result(results / "changed.json", figures | measure(collection))
+    write_result(results / "changed.json", figures | measure(dataset))
     tell({"results": results / "changed.json"}, as_json=as_json)
 
 

@@ -1,4 +1,4 @@
-"""A corpus small enough for a test, of which takes in all five folds can be made."""
+"""A corpus small enough for a test, with excerpts in all five folds."""
 
 from __future__ import annotations
 
