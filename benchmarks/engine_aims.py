@@ -31,7 +31,7 @@ def _serving(found: dict[str, Any]) -> Iterator[Aim]:
         subject = f"saturated, of the bare loop, {name}"
         yield Aim(subject, "at least 90%", share, "{:.0%}", share >= 0.9)
         over_ms = figures["lone_request_over_decode_and_run_ms"]
-        subject = f"a lone request over the bare loop, {name}"
+        subject = f"a single request over the bare loop, {name}"
         yield Aim(subject, "at most 5 ms", over_ms, "{:.1f} ms", over_ms <= 5)
         ratio = figures["p99_over_p50_at_16_clients"]
         yield Aim(f"p99 over p50 at 16 clients, {name}", "at most 3", ratio, "{:.1f}", ratio <= 3)
@@ -53,7 +53,7 @@ def _long_file(found: dict[str, Any]) -> Iterator[Aim]:
     yield Aim("an hour, over idle memory", "at most 300 MB", over, "{:.0f} MB", over <= 300)
     yield Aim("an hour, over real time", "at least 150 times", times, "{:.0f} times", times >= 150)
     deviation = found["long_file"]["pieces_deviate_from_whole"]
-    yield Aim("pieces against the whole", "at most 1e-4", deviation, "{:.1g}", deviation <= 1e-4)
+    yield Aim("chunks against the whole", "at most 1e-4", deviation, "{:.1g}", deviation <= 1e-4)
 
 
 def _index(found: dict[str, Any]) -> Iterator[Aim]:
@@ -95,7 +95,7 @@ def _burst(found: dict[str, Any]) -> Iterator[Aim]:
 
 def _text(found: dict[str, Any]) -> Iterator[Aim]:
     text_ms = found["modifier"]["by_stored_clip"]["new_text_adds_ms"]
-    subject = "an unseen text in a search"
+    subject = "a new text in a search"
     yield Aim(subject, "at most 10 ms", text_ms, "{:.1f} ms", text_ms <= 10)
 
 

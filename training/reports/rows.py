@@ -121,9 +121,9 @@ def overlap_note(row: Row) -> str:
         return ""
     overlap = row.get("test_clips_heard")
     if overlap is None:
-        return "not known whether test clips were heard in pre-training"
+        return "not known whether test clips were in the pre-training data"
     share = overlap["heard"] / overlap["tested"]
-    return f"{share:.0%} of the test clips heard in pre-training, without labels"
+    return f"{share:.0%} of the test clips were in the pre-training data, without labels"
 
 
 def by_lambda(rows: Iterable[Row]) -> list[Row]:
