@@ -37,8 +37,9 @@ from training.reports.sweep_tables import retained_accuracy, settings_tables
 from training.results import read_rows
 
 PAGE = "paper.md"
-TRIALS = f"trials/{SWEEP}"
-"""Sweeps over settings are kept apart, so that tables 1 and 3 stay those of one recipe."""
+SETTINGS_SWEEP = f"trials/{SWEEP}"
+"""Sweeps over other settings than lambda have a file of their own, so tables 1 and 3 are of one
+recipe."""
 
 
 def write_page(folder: Path) -> Path:
@@ -54,9 +55,8 @@ def write_page(folder: Path) -> Path:
     Raises:
         DatasetError: A file is not a results file.
     """
-    bgknown, linear, separation, sweep, trials = (
-        read_rows(folder / file) for file in (BGKNOWN, LINEAR, SEPARATION, SWEEP, TRIALS)
-    )
+    files = (BGKNOWN, LINEAR, SEPARATION, SWEEP, SETTINGS_SWEEP)
+    bgknown, linear, separation, sweep, other_settings = (read_rows(folder / it) for it in files)
     separation = by_lambda(separation)
     by_loss, by_accuracy = (
         [row for row in bgknown if row["key"]["coefficient"] == 1 and row["key"]["monitor"] == m]
@@ -66,7 +66,7 @@ def write_page(folder: Path) -> Path:
     draw_bgknown(folder / BGKNOWN_PLOT, by_loss, by_accuracy)
     for row in separation:
         draw_separation(folder / separation_plot(row), row)
-    base = [row for row in sweep if lambda_of(row) in set(map(lambda_of, trials))]
+    base = [row for row in sweep if lambda_of(row) in set(map(lambda_of, other_settings))]
     page = render(
         "paper",
         titles=TITLES,
@@ -83,8 +83,8 @@ def write_page(folder: Path) -> Path:
         absent=[task for task in published.LINEAR_TASKS if task not in {r["task"] for r in linear}],
         separation=separation,
         levels=sorted({db for row in separation for db in row["by_snr_db_and_weight"]}, key=float),
-        trials_file=TRIALS,
-        trials=settings_tables([*base, *trials]) if trials else [],
+        settings_sweep=SETTINGS_SWEEP,
+        settings_tables=settings_tables([*base, *other_settings]) if other_settings else [],
         encoder_name=encoder_name,
         full_name=full_name,
         separation_plot=separation_plot,
@@ -94,11 +94,10 @@ def write_page(folder: Path) -> Path:
 
 
 def _bgknown_table(rows: Sequence[Row]) -> dict[str, Any]:
-    """Give what table 1 shows of one kind of early stopping."""
+    """Return the data set, rows and claims of table 1 for one kind of early stopping."""
     return {
         "data": rows[-1]["data"] if rows else None,
         "rows": list(_bgknown_rows(rows)),
-        "measured": bool(rows),
         "claims": bgknown_claims(rows),
     }
 

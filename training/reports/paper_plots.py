@@ -1,4 +1,4 @@
-"""Pictures of the results: accuracy over lambda, and separation over weight and level."""
+"""Plots of the page ``paper.md``: accuracy over lambda, and separability over weight and level."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from training.reports import published
-from training.reports.rows import Row, lambda_of, runs_of
+from training.reports.rows import Row, runs_of
 
 TITLES = {"a": "(a) 100 %", "b": "(b) 50 %", "c": "(c) 0 %", "mix": "Mix"}
 COLOURS = {"a": "tab:blue", "b": "tab:orange", "c": "tab:green", "mix": "tab:grey"}
 DPI = 110
 BGKNOWN_PLOT = "bgknown.png"
 MONITORS = ("validation loss", "validation accuracy")
-SHOWN = (25.0, 65.0)  # accuracies; some intervals are wider
-BESIDE = 0.006  # between points that would lie on each other
+ACCURACY_RANGE = (25.0, 65.0)  # of the axis [%]; some intervals are wider
+OFFSET = 0.006  # along the axis of lambda, between points that would overlap
 
 
 def draw_bgknown(path: Path, by_loss: Sequence[Row], by_accuracy: Sequence[Row]) -> None:
-    """Draw accuracy over lambda: runs as points, their mean as a line, the paper's dashed.
+    """Plot accuracy over lambda: runs as points, their mean as a line, the paper's dashed.
 
     Args:
-        path: The picture.
-        by_loss: Rows whose classifier was stopped by validation loss.
-        by_accuracy: The same by validation accuracy.
+        path: The file to write.
+        by_loss: Rows with early stopping by validation loss.
+        by_accuracy: Rows with early stopping by validation accuracy.
     """
     figure = Figure(figsize=(11.0, 4.5), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for axes, rows, monitor in zip(panels, (by_loss, by_accuracy), MONITORS, strict=True):
         _draw_over_lambda(axes, rows)
-        axes.set(xlabel="λ", title=f"stopped by {monitor}", ylim=SHOWN)
+        axes.set(xlabel="λ", title=f"stopped by {monitor}", ylim=ACCURACY_RANGE)
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("accuracy [%]")
     handles, labels = panels[0].get_legend_handles_labels()
@@ -43,19 +43,17 @@ def draw_bgknown(path: Path, by_loss: Sequence[Row], by_accuracy: Sequence[Row])
 
 
 def _draw_over_lambda(axes: Axes, rows: Sequence[Row]) -> None:
-    by_weight = {value: runs_of(rows, value) for value in published.LAMBDAS}
-    trained = [value for value, runs in by_weight.items() if runs]
+    runs = {value: runs_of(rows, value) for value in published.LAMBDAS}
+    trained = [value for value in runs if runs[value]]
     for number, (setting, title) in enumerate(TITLES.items()):
         colour = COLOURS[setting]
         theirs = [published.BGKNOWN[value][setting] for value in published.LAMBDAS]
         axes.plot(published.LAMBDAS, theirs, "--", color=colour, alpha=0.5)
-        means = [
-            fmean(row["accuracy"][setting]["mean"] for row in by_weight[value]) for value in trained
-        ]
+        ours = [(value, row["accuracy"][setting]) for value in trained for row in runs[value]]
+        means = [fmean(it["mean"] for other, it in ours if other == value) for value in trained]
         axes.plot(trained, means, color=colour, label=title)
-        ours = [(value, row["accuracy"][setting]) for value in trained for row in by_weight[value]]
         axes.errorbar(
-            [value + BESIDE * number for value, _ in ours],
+            [value + OFFSET * number for value, _ in ours],
             [figures["mean"] for _, figures in ours],
             [figures["interval_95"] for _, figures in ours],
             fmt="o",
@@ -67,7 +65,7 @@ def _draw_over_lambda(axes: Axes, rows: Sequence[Row]) -> None:
 
 
 def draw_separation(path: Path, row: Row) -> None:
-    """Draw rank and cosine over the weight of B for each level of A, and rank over level."""
+    """Plot rank and cosine over the weight of B for each level of A, and rank over level."""
     figure = Figure(figsize=(11.0, 3.8), layout="constrained")
     ranks, cosines, levels = figure.subplots(1, 3)
     figures = row["by_snr_db_and_weight"]
@@ -88,21 +86,14 @@ def draw_separation(path: Path, row: Row) -> None:
     ranks.set_ylabel(f"median rank of A among {row['data']['candidates']}")
     cosines.set_ylabel("cosine gained over the mixture")
     levels.set(xlabel="level of A over B [dB]", ylabel="median rank of A")
-    _log_ranks(ranks, levels)
+    for axes in (ranks, levels):
+        axes.set_yscale("log")
+        axes.grid(alpha=0.3, which="both")
     ranks.legend(title="A over B")
     levels.legend()
     figure.savefig(path, dpi=DPI)
 
 
-def _log_ranks(*panels: Axes) -> None:
-    for axes in panels:
-        axes.set_yscale("log")
-        axes.grid(alpha=0.3, which="both")
-
-
 def separation_plot(row: Row) -> str:
-    """Name the picture of a row."""
-    encoder = row["encoder"]
-    if lambda_of(row) is None:
-        return f"separation-{encoder['id'].replace(':', '-')}.png"
-    return f"separation-{encoder['id']}.png"
+    """Return the file name of the plot of a row."""
+    return f"separation-{row['encoder']['id'].replace(':', '-')}.png"

@@ -1,4 +1,4 @@
-"""The plots of the page on retrieval."""
+"""Plots of the page ``retrieval.md``: recall, and the strength of the text."""
 
 from __future__ import annotations
 
@@ -11,16 +11,22 @@ from matplotlib.figure import Figure
 DPI = 110
 
 
-def draw_recall(path: Path, results: Mapping[str, Any], systems: Mapping[str, str]) -> None:
-    """Draw R@10 of every way to search, a group of bars for each result."""
+def draw_recall(path: Path, results: Mapping[str, Any], queries: Mapping[str, str]) -> None:
+    """Plot R@10 of every kind of query, a panel for each result.
+
+    Args:
+        path: The file to write.
+        results: Results of experiments by their name.
+        queries: Titles of the kinds of queries by their key.
+    """
     figure = Figure(figsize=(8.0, 1.5 + 1.6 * len(results)), layout="constrained")
     axes = figure.subplots(len(results), 1, sharex=True, squeeze=False)[:, 0]
     for ax, (name, result) in zip(axes, results.items(), strict=True):
-        found = [result["systems"][key]["r_at_10"] for key in systems]
-        shares = [100 * (f["mean"] if isinstance(f, Mapping) else f) for f in found]
-        errors = [100 * (f["interval"] or 0) if isinstance(f, Mapping) else 0.0 for f in found]
-        colours = ["tab:blue", *["tab:gray"] * (len(systems) - 1)]
-        titles = [title.strip("*") for title in systems.values()]
+        recalls = [result["systems"][key]["r_at_10"] for key in queries]
+        shares = [100 * (it["mean"] if isinstance(it, Mapping) else it) for it in recalls]
+        errors = [100 * (it["interval"] or 0) if isinstance(it, Mapping) else 0 for it in recalls]
+        colours = ["tab:blue", *["tab:gray"] * (len(queries) - 1)]
+        titles = [title.strip("*") for title in queries.values()]
         ax.barh(titles, shares, xerr=errors, color=colours)
         ax.invert_yaxis()
         ax.set_title(name, loc="left", fontsize=9)
@@ -31,7 +37,7 @@ def draw_recall(path: Path, results: Mapping[str, Any], systems: Mapping[str, st
 
 
 def draw_strength(path: Path, results: Mapping[str, Any]) -> None:
-    """Draw over the strength of the text how many of the first hits fulfil the change."""
+    """Plot the share of the first 10 hits that fulfil the change over the strength of the text."""
     figure = Figure(figsize=(7.0, 4.0), layout="constrained")
     ax = figure.subplots()
     for name, result in results.items():

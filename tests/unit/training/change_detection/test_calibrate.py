@@ -87,7 +87,7 @@ def test_more_references_find_more(
     assert found[0] < found[1]
 
 
-def test_the_quantiles_lead_to_the_threshold(detector: ChangeDetector) -> None:
+def test_the_threshold_is_a_quantile_of_the_unchanged(detector: ChangeDetector) -> None:
     calibration = detector.calibration
 
     assert calibration.quantiles.shape == (2, N_QUANTILES)

@@ -33,7 +33,7 @@ def test_embeddings_are_read_from_the_cache(
     np.testing.assert_array_equal(first.embeddings, again.embeddings)
 
 
-def test_nuisances_are_the_same_sound_otherwise(dataset: DetectionDataset) -> None:
+def test_nuisances_are_pairs_of_the_same_excerpt(dataset: DetectionDataset) -> None:
     for other, plain in dataset.nuisances():
         one, same = dataset.excerpts[other], dataset.excerpts[plain]
         assert (one.recording, one.start, one.event) == (same.recording, same.start, None)

@@ -28,7 +28,7 @@ def trials(n: int) -> DetectionTrials:
     return DetectionTrials(rows, rows[:, None] + 1, np.arange(n) // 4, is_added, np.ones(n))
 
 
-def test_the_axes_are_orthonormal_and_the_first_ones_hold_the_most() -> None:
+def test_the_axes_are_orthonormal_and_sorted_by_variance() -> None:
     rows = embeddings(400)
     origin, axes = principal_axes(rows)
 

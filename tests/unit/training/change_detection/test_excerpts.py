@@ -82,7 +82,7 @@ def test_an_event_is_of_the_recording_s_fold_and_no_sound_of_its_own_kind(
         assert clips.store.clips[excerpt.event].columns["label"] != "rain"
 
 
-def test_silence_is_no_excerpt(tmp_path: Path) -> None:
+def test_silent_excerpts_are_left_out(tmp_path: Path) -> None:
     columns, _ = tiny_scene.background("rain", "silent", 20.0, seed=0)
     rows = [*tiny_excerpts.corpus(), (columns, synth.silence(20.0))]
     clips = select_clips(tiny_scene.store(tiny_scene.write(tmp_path, rows)))

@@ -38,7 +38,7 @@ def test_a_feature_s_scale_does_not_matter() -> None:
     np.testing.assert_allclose(one, other, atol=1e-3)
 
 
-def test_the_sides_count_alike_however_many_they_are() -> None:
+def test_both_sides_have_the_same_weight_at_any_number() -> None:
     random = np.random.default_rng(2)
     is_added = np.arange(1100) < 100
     found = random.standard_normal((1100, 1))

@@ -50,7 +50,7 @@ def test_overlapping_excerpts_are_no_references() -> None:
 
 
 @pytest.mark.parametrize("condition", ["plain", "+6 dB"])
-def test_each_recording_counts_alike_on_both_sides(condition: Condition) -> None:
+def test_each_recording_has_the_same_weight_on_both_sides(condition: Condition) -> None:
     trials = make_trials(excerpts(), 1, conditions=[condition])
 
     for row in (3, 8):

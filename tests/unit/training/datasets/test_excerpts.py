@@ -37,7 +37,7 @@ def event_and_background() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("snr_lu", [0.0, 1.7, 3.0])
-def test_levels_come_out_as_they_were_drawn(snr_lu: float) -> None:
+def test_the_mixture_has_the_drawn_level(snr_lu: float) -> None:
     event, background = event_and_background()
     mixed = mix_event(
         event, background, ExcerptStarts(1000, 1000 + EXCERPT // 2, 90_000), snr_lu, RATE
@@ -50,7 +50,7 @@ def test_levels_come_out_as_they_were_drawn(snr_lu: float) -> None:
     assert mixed.levels["scale"] == 1.0
 
 
-def test_references_have_the_gain_of_what_is_mixed() -> None:
+def test_references_have_the_gain_of_the_mixed_excerpt() -> None:
     event, background = event_and_background()
     starts = ExcerptStarts(0, EXCERPT // 2, EXCERPT)
     mixed = mix_event(event, background, starts, 2.0, RATE)
@@ -60,7 +60,7 @@ def test_references_have_the_gain_of_what_is_mixed() -> None:
     assert np.allclose(c / c[0], background[EXCERPT : 2 * EXCERPT] / background[EXCERPT], rtol=1e-4)
 
 
-def test_what_would_clip_is_made_quieter_together() -> None:
+def test_mixture_and_references_are_scaled_together_below_clipping() -> None:
     click = np.zeros(EXCERPT, np.float32)
     click[1000] = 1.0
     background = synth.noise(1, 12.0)

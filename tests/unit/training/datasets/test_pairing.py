@@ -36,7 +36,7 @@ def test_too_few_backgrounds_are_used_equally_often(
     assert (found.files, found.recordings, found.with_replacement) == (3, 3, True)
 
 
-def test_short_and_silent_ones_are_passed_over(events: list[SourceClip], tmp_path: Path) -> None:
+def test_short_and_silent_recordings_are_skipped(events: list[SourceClip], tmp_path: Path) -> None:
     folder = write_backgrounds(tmp_path / "bg", 1)
     synth.write(folder / "street" / "short.wav", synth.noise(0, 9.9))
     synth.write(folder / "street" / "silent.wav", np.zeros(12 * 16_000, np.float32))

@@ -55,7 +55,7 @@ def test_subtracting_what_was_mixed_leaves_the_event(data: BgKnown, tmp_path: Pa
         assert np.abs(np.delete(remainder, pitch // 200)).max() < 10 * a.max()
 
 
-def test_tested_mixtures_that_were_heard_are_counted(data: BgKnown) -> None:
+def test_test_mixtures_with_a_training_source_are_counted(data: BgKnown) -> None:
     tested = [row for row in data.rows if row["side"] == "test"]
     assert count_seen(data, frozenset()) == {"heard": 0, "tested": 4}
     assert count_seen(data, frozenset({tested[0]["event"]})) == {"heard": 1, "tested": 4}

@@ -30,7 +30,7 @@ def bundle(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_whatever_shares_a_source_with_a_trained_clip_was_heard(bundle: Path) -> None:
+def test_a_clip_that_shares_a_source_with_a_training_clip_is_not_unseen(bundle: Path) -> None:
     related = [
         clip("cut-of-a.wav", recording="street"),
         clip("upload-of-b.wav", recording="x", freesound_id="2"),
@@ -54,14 +54,14 @@ def test_an_older_bundle_that_names_only_paths_is_read_with_the_manifest(bundle:
     assert unseen_clips([*TRAINED_CLIPS, cut], bundle) == []
 
 
-def test_tested_clips_that_were_heard_are_counted(bundle: Path) -> None:
-    heard = trained_sources(bundle)
+def test_test_clips_with_a_training_source_are_counted(bundle: Path) -> None:
+    seen = trained_sources(bundle)
     tested = [sources(c) | {c.name} for c in [*TRAINED_CLIPS, *HELD_OUT_CLIPS]]
-    assert count_overlap(tested, heard) == {"heard": 2, "tested": 3}
+    assert count_overlap(tested, seen) == {"heard": 2, "tested": 3}
     assert count_overlap(tested, frozenset()) == {"heard": 0, "tested": 3}
-    assert count_overlap([frozenset()] * 3, heard) is None
+    assert count_overlap([frozenset()] * 3, seen) is None
 
 
-def test_a_bundle_that_does_not_say_what_it_heard_is_refused(tmp_path: Path) -> None:
+def test_a_bundle_without_a_list_of_clips_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="what it has heard is not known"):
         trained_sources(tmp_path)

@@ -27,7 +27,7 @@ def test_a_class_of_one_stays_in_training_and_one_of_two_gives_one() -> None:
     assert set(labels[found.train].tolist()) == {0, 1, 2}
 
 
-def test_the_seed_decides() -> None:
+def test_the_draw_depends_on_the_seed() -> None:
     labels = np.repeat(np.arange(5), 20)
     rows = np.arange(100)
     one, same, other = (stratified_splits(rows, rows[:0], labels, seed) for seed in (1, 1, 2))
@@ -36,6 +36,6 @@ def test_the_seed_decides() -> None:
     assert one.valid.size == pytest.approx(10)
 
 
-def test_without_a_clip_to_validate_with_there_is_nothing_to_divide() -> None:
+def test_without_a_class_of_two_there_is_no_validation_row() -> None:
     with pytest.raises(DatasetError, match="3 clips of 3 classes"):
         stratified_splits(np.arange(3), np.arange(0), np.arange(3), seed=0)

@@ -27,7 +27,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[SourceClip]:
     return found
 
 
-def test_the_pool_has_one_clip_of_each_recording(clips: list[SourceClip]) -> None:
+def test_there_is_one_clip_of_each_recording(clips: list[SourceClip]) -> None:
     pool = draw_pairs(clips, 10, seed=0)
     assert len(pool.clips) == len({clip.recording for clip in pool.clips}) == N
     assert len(set(pool.added.tolist())) == pool.added.size == 10
@@ -37,13 +37,13 @@ def test_the_pool_has_one_clip_of_each_recording(clips: list[SourceClip]) -> Non
     assert draw_pairs(clips, 1000, seed=0).added.size == N
 
 
-def test_too_few_unheard_recordings_are_refused(clips: list[SourceClip]) -> None:
+def test_too_few_recordings_are_refused(clips: list[SourceClip]) -> None:
     with pytest.raises(DatasetError, match="has not heard 19 recordings"):
         draw_pairs(clips[:38], 10, seed=0)
 
 
 @pytest.mark.parametrize("snr_db", SNRS_DB)
-def test_a_is_as_loud_over_b_as_asked_and_b_stays(clips: list[SourceClip], snr_db: float) -> None:
+def test_a_has_the_asked_level_over_b_and_b_stays(clips: list[SourceClip], snr_db: float) -> None:
     pool = draw_pairs(clips, 5, seed=0)
     for pair in range(5):
         b = pool.load(int(pool.reference[pair]))
@@ -52,7 +52,7 @@ def test_a_is_as_loud_over_b_as_asked_and_b_stays(clips: list[SourceClip], snr_d
         assert level == pytest.approx(snr_db, abs=0.01)
 
 
-def test_an_encoder_linear_in_power_separates_what_it_hears(
+def test_an_encoder_that_is_linear_in_power_separates_mixtures(
     clips: list[SourceClip], tmp_path: Path
 ) -> None:
     """Tones in bands of their own add up: taking all of B away leaves A, at any level."""

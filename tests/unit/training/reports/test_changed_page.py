@@ -62,6 +62,6 @@ def test_the_figures_decide_whether_an_aim_is_reached() -> None:
     assert (four["reached"], four["detections"], four["within"]) == (True, 0.72, True)
 
 
-def test_missing_results_are_told(tmp_path: Path) -> None:
+def test_missing_results_are_reported(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="evaluate changed"):
         write_page(tmp_path)

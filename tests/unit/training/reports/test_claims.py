@@ -59,7 +59,7 @@ def test_the_aims_are_those_of_the_longest_training_that_saw_no_test_clip() -> N
     assert longest_trained([untrained], tasks) == {}
 
 
-def test_half_the_rank_is_met_or_not() -> None:
+def test_the_figures_decide_whether_the_rank_is_halved() -> None:
     rows = [
         separation(encoder(0.5, "good"), 20, 10),
         separation(encoder(0.0, "poor"), 20, 11),

@@ -21,7 +21,7 @@ def lines_of(page: str, start: str) -> list[str]:
     return [line for line in page.splitlines() if line.startswith(f"| {start}")]
 
 
-def test_missing_results_are_told(tmp_path: Path) -> None:
+def test_missing_results_are_reported(tmp_path: Path) -> None:
     page = write_page(tmp_path / "new").read_text(encoding="utf-8")
     assert "λ 0, 0.1, 0.2, 0.5, 0.8 not yet trained" in page
     assert lines_of(page, "0.8 |")[0].count("not yet trained") == 4
@@ -60,7 +60,7 @@ def test_every_row_appears_with_its_figures(tmp_path: Path) -> None:
         assert (tmp_path / f"{plot}.png").is_file()
 
 
-def test_sweeps_over_settings_stand_apart_from_the_tables(tmp_path: Path) -> None:
+def test_sweeps_over_settings_have_tables_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "trials").mkdir()
     rows = [sweep(RUN, 40), sweep(RUN, 43, optim={"batch_size": 64})]
     write(tmp_path / "trials", "sweep", *rows)
@@ -70,7 +70,7 @@ def test_sweeps_over_settings_stand_apart_from_the_tables(tmp_path: Path) -> Non
     assert "0.5, 0.8 not yet trained" in page
 
 
-def test_early_stopping_and_the_part_of_the_reference_tell_rows_apart(tmp_path: Path) -> None:
+def test_rows_are_separated_by_early_stopping_and_part_of_the_reference(tmp_path: Path) -> None:
     by_loss, by_accuracy, half = (bgknown(RUN, a, 40, 30, 20) for a in (50, 51, 52))
     other = bgknown(encoder(0.2, "other"), 48, 40, 30, 20)
     half["key"]["coefficient"] = 0.5

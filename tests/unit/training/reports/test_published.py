@@ -11,7 +11,7 @@ AVERAGES = {0.0: 71.95, 0.1: 71.93, 0.2: 71.79, 0.5: 71.49, 0.8: 71.18}
 
 
 @pytest.mark.parametrize("value", published.LAMBDAS)
-def test_the_figures_have_the_average_the_paper_prints(value: float) -> None:
+def test_the_figures_have_the_average_in_the_paper(value: float) -> None:
     cells = [float(cell.split(" ± ")[0]) for cell in published.LINEAR[value]]
     assert len(cells) == len(published.LINEAR_TASKS)
     assert fmean(cells) == pytest.approx(AVERAGES[value], abs=0.006)

@@ -22,6 +22,6 @@ def test_figures_are_written_and_the_text_ends_with_one_newline() -> None:
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_figure_that_is_not_there_is_an_error(name: str) -> None:
+def test_a_missing_figure_is_an_error(name: str) -> None:
     with pytest.raises(UndefinedError):
         render("card_change", info={key: it for key, it in FIGURES.items() if key != name})

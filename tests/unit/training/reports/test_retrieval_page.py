@@ -117,7 +117,7 @@ def test_the_margins_are_over_the_best_single_input() -> None:
     assert found["points"] == pytest.approx(29.21)
 
 
-def test_missing_results_are_told(tmp_path: Path) -> None:
+def test_missing_results_are_reported(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="evaluate retrieval"):
         write_page(tmp_path)
 

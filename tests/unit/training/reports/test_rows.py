@@ -24,7 +24,7 @@ def test_a_table_over_lambda_holds_runs_of_equal_compute() -> None:
     assert others(rows) == [longer, RANDOM, SEEN, UNKNOWN]
 
 
-def test_a_name_states_what_training_saw() -> None:
+def test_a_name_states_the_training_and_its_overlap_with_the_test() -> None:
     assert full_name(CLEAN) == "`clean` (λ 0.5, 100,000 samples, seed 42)"
     assert "50% of the test clips" in full_name(SEEN)
     assert "not known whether" in full_name(UNKNOWN)

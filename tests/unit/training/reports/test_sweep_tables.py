@@ -38,7 +38,7 @@ def test_a_line_is_named_by_the_settings_that_are_its_own() -> None:
         (runs(40), runs(60, 41, optim={"batch_size": 64})[1:], []),
     ],
 )
-def test_runs_of_one_seed_are_compared_and_one_seed_decides_nothing(
+def test_runs_of_one_seed_are_compared_and_need_two_seeds_to_decide(
     base: Rows, other: Rows, gains: list[float]
 ) -> None:
     found = lines(*base, *other)["optim.batch_size=64"]
@@ -66,7 +66,7 @@ def test_runs_are_compared_with_those_of_their_own_length() -> None:
     assert [line["gains"] for line in second] == [[0, 0], [3]]
 
 
-def test_what_is_left_of_the_clean_accuracy_stands_beside_the_papers() -> None:
+def test_the_part_of_the_clean_accuracy_that_is_left_is_compared_with_the_papers() -> None:
     rows = [
         sweep(encoder(0.8), 48),
         sweep(encoder(0.0), 30),
