@@ -71,14 +71,14 @@ def write_page(folder: Path) -> Path:
         ablation_file=ABLATION,
         queries=QUERIES,
         mean=mean,
-        estimate=estimate,
+        with_interval=with_interval,
     )
     (folder / PAGE).write_text(page, encoding="utf-8")
     return folder / PAGE
 
 
 def _encoders(results: Mapping[str, Result]) -> Iterator[dict[str, Any]]:
-    """Give a line of table 2 for every encoder, by scene and lambda."""
+    """Return a line of table 2 for every encoder, by scene and lambda."""
     lines = sorted((_scene(it), _lambda(it) or 0.0, name, it) for name, it in results.items())
     for scene, _, name, result in lines:
         value = _lambda(result)
@@ -127,7 +127,7 @@ def margins(systems: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def estimate(figure: Any, *, is_rank: bool = False) -> str:
+def with_interval(figure: Any, *, is_rank: bool = False) -> str:
     """Write a share in percent, or a rank, with the half width of its interval if there is one."""
     factor, unit = (1, "") if is_rank else (100, " %")
     half = figure["interval"] if isinstance(figure, Mapping) else None

@@ -1,4 +1,4 @@
-"""Rows of results files: what a table of the paper is made of, and how encoders are named."""
+"""Rows of results files: how they are chosen, sorted and named for tables."""
 
 from __future__ import annotations
 

@@ -9,9 +9,9 @@ import pytest
 from training.errors import DatasetError
 from training.reports.retrieval_page import (
     QUERIES,
-    estimate,
     lambda_gains,
     margins,
+    with_interval,
     write_page,
 )
 
@@ -123,7 +123,7 @@ def test_missing_results_are_reported(tmp_path: Path) -> None:
 
 
 def test_figures_are_written_with_their_interval() -> None:
-    assert estimate(0.25) == "25.0 %"
-    assert estimate(figure(0.25)) == "25.0 ± 1.2 %"
-    assert estimate({"mean": 0.25, "interval": None, "values": [0.25]}) == "25.0 %"
-    assert estimate(figure(7.5), is_rank=True) == "7.5 ± 0.0"
+    assert with_interval(0.25) == "25.0 %"
+    assert with_interval(figure(0.25)) == "25.0 ± 1.2 %"
+    assert with_interval({"mean": 0.25, "interval": None, "values": [0.25]}) == "25.0 %"
+    assert with_interval(figure(7.5), is_rank=True) == "7.5 ± 0.0"
