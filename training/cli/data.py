@@ -9,7 +9,7 @@ from training.cli import datasets, scenes, towers
 
 @click.group("data")
 def command() -> None:
-    """Make data sets that depend on recordings and a seed only."""
+    """Make data sets from recordings and a seed."""
 
 
 for member in (

@@ -12,21 +12,21 @@ from training.cli.output import tell
 
 @click.command("bgknown")
 @click.option(
-    "--events", type=PLACE, required=True, help="Folder of ESC-50, or a manifest that contains it."
+    "--events", type=PLACE, required=True, help="ESC-50's folder, or a manifest that has it."
 )
 @click.option(
     "--backgrounds",
     type=PLACE,
     required=True,
-    help="Folder of recordings, or a manifest with the corpora ambience and traffic.",
+    help="Folder of recordings, or a manifest (corpora ambience and traffic of it).",
 )
 @click.option(
     "--test-backgrounds",
     type=PLACE,
-    help="Folder of backgrounds for testing, such as FSD50K.eval_audio beside FSD50K.dev_audio in "
-    "the paper; without it, the recordings are divided.",
+    help="Folder of the recordings for testing, such as FSD50K.eval_audio beside "
+    "FSD50K.dev_audio in the paper; without it, the recordings are divided.",
 )
-@click.option("--out", type=PLACE, required=True, help="Folder of the data set; must not exist.")
+@click.option("--out", type=PLACE, required=True, help="Folder of the data set; must be new.")
 @click.option("--seed", default=42, show_default=True)
 @json_option
 def bgknown(
@@ -37,9 +37,9 @@ def bgknown(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Make Background-known ESC-50 (paper, section 5.2) from the sources and a seed.
+    """Make Background-known ESC-50 (paper, section 5.2) from sources and a seed.
 
-    Needs about 1.3 GB. Recordings of 10 s or more are used as backgrounds.
+    Needs about 1.3 GB. Recordings of 10 s or more serve as backgrounds.
     """
     from training.datasets.bgknown import make_bgknown, read_summary
     from training.datasets.sides import find_sides
@@ -58,14 +58,14 @@ def bgknown(
 @click.argument("task")
 @click.argument("source", type=PLACE)
 @click.option("--out", type=PLACE, required=True, help="CSV to write.")
-@click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Rows of a manifest to use.")
+@click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Rows of a manifest to take.")
 @json_option
 def prepare(task: str, source: Path, out: Path, where: tuple[str, ...], as_json: bool) -> None:
     """Write the metadata of a task for 'evaluate linear'.
 
-    TASK is esc50, us8k, spcv2, vc1, voxforge, cremad, gtzan, nsynth or surge, and SOURCE the folder
-    that the data set unpacks to; or TASK is folder, for a folder with a folder for each class, or
-    manifest, for a CSV with the columns path, label, and split or fold.
+    TASK is esc50, us8k, spcv2, vc1, voxforge, cremad, gtzan, nsynth or surge; SOURCE is then the
+    unpacked folder of the data set. TASK folder reads a folder with one folder per class, and
+    TASK manifest a CSV with the columns path, label, and split or fold.
     """
     from training.datasets.prepare import prepare_task
 
