@@ -11,11 +11,11 @@ from jaxtyping import Float32
 from service.inference.encoder import Encoder
 from training.datasets.sides import TEST, TRAIN
 from training.evaluation.bgknown import SEEDS, BgKnown
-from training.evaluation.division import divide
 from training.evaluation.embeddings import embed_cached
 from training.evaluation.encoders import BundleEmbedder
 from training.evaluation.measure import BGKNOWN_RATE
 from training.evaluation.probe import ProbeSettings, run_probe
+from training.evaluation.row_splits import stratified_splits
 from training.export.gate import Scorer
 
 
@@ -39,7 +39,7 @@ def bgknown_scorer(folder: Path) -> Scorer:
         features = _differences(encoder, data)
         accuracies = []
         for seed in SEEDS:
-            rows = divide(data.side(TRAIN), data.side(TEST), labels, seed)
+            rows = stratified_splits(data.side(TRAIN), data.side(TEST), labels, seed)
             accuracies.append(run_probe(features, labels, rows, settings, seed))
         return {"bgknown_a": float(np.mean(accuracies))}
 

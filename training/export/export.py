@@ -45,7 +45,7 @@ from training.pretraining.metrics import METRICS
 from training.pretraining.pretrain import PARENT_ATTRIBUTION
 from training.pretraining.run import Progress, restore_statistics
 from training.recipe import Recipe
-from training.reports.encoder_card import write_card
+from training.reports.cards import write_card
 
 LICENCE = "Apache-2.0"
 GRAPH = "encoder.onnx"

@@ -20,7 +20,7 @@ from training.export.graph import check_parity, write_graph
 from training.export.load import load_bundle as load_torch
 from training.export.variants import VariantOutcome, add_variants
 from training.recipe import Recipe
-from training.reports.encoder_card import put_variants
+from training.reports.cards import put_encoder
 
 
 def renew_manifest(folder: Path) -> None:
@@ -62,7 +62,7 @@ def renew_variants(
             rewrite_graph(staged)
         outcomes = add_variants(staged, trained, held_out, recipe.seed, scorers=scorers)
         manifest = in_present_format(load_bundle(staged).manifest)
-        put_variants(staged, manifest.encoder.variants)
+        put_encoder(staged, manifest)
         write_manifest(staged, with_files(staged, manifest))
         shutil.rmtree(folder)
     return outcomes

@@ -30,6 +30,8 @@ def test_a_bundle_gets_its_variants_and_is_otherwise_unchanged(
     copy: Path, exported: Bundle, checkpoint: Path
 ) -> None:
     origin = torch.load(checkpoint, weights_only=True)["origin"]
+    scores = exported.manifest.scores | {"parity_with_torch": 1.5e-6}
+    bundle.write_manifest(copy, exported.manifest.model_copy(update={"scores": scores}))
     outcomes = renew_variants(copy, TrainingData(Path(origin["data"]), Path(origin["cache"])))
     renewed = load_bundle(copy)
     shipped = {outcome.variant.precision for outcome in outcomes if not outcome.faults}
@@ -38,6 +40,7 @@ def test_a_bundle_gets_its_variants_and_is_otherwise_unchanged(
     assert renewed.manifest.difference == exported.manifest.difference
     assert renewed.encoder_file.read_bytes() == exported.encoder_file.read_bytes()
     card = renewed.file("MODEL_CARD.md").read_text()
+    assert "at most 1.5e-06" in card, "the card shows the figures of the manifest"
     assert "| int8 | " in card
     assert "| float16 | " in card
     assert list(copy.parent.iterdir()) == [copy]

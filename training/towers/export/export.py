@@ -17,7 +17,7 @@ from service.inference.towers import AudioTower, TextEncoder, Towers
 from training.data.attribution import write_attribution
 from training.data.manifest import SourceClip
 from training.errors import CheckpointError
-from training.reports.towers_card import write_towers_card
+from training.reports.cards import put_towers
 from training.scenes.load import load_scenes
 from training.towers.bank import TextVectors, make_bank, write_bank
 from training.towers.export.fingerprint import fingerprint
@@ -212,7 +212,7 @@ def _finish(staged: Bundle, info: TowersInfo, clips: Sequence[SourceClip]) -> No
     manifest = staged.manifest.model_copy(update={"towers": info})
     attribution = staged.file(ATTRIBUTION)
     write_attribution(attribution, {ROLE: clips}, attribution)
-    write_towers_card(staged.path, info, clips)
+    put_towers(staged.path, info, clips)
     names = sorted(path.name for path in staged.path.iterdir() if path.name != MANIFEST_FILE)
     files = {name: hash_file(staged.file(name)) for name in names}
     write_manifest(staged.path, manifest.model_copy(update={"files": files}))
