@@ -52,13 +52,9 @@ def calibrate(folder: Path, dataset: DetectionDataset) -> Path:
     if not chosen.any():
         raise DatasetError("none of the recordings may be shipped: permissive must be 1")
     detector = _with_known_score(fit(dataset, chosen), bundle)
-    complete = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(complete, ignore_errors=True)
-    with staged_folder(complete) as path:
+    with staged_folder(folder, replace=True) as path:
         shutil.copytree(folder, path, dirs_exist_ok=True)
         _put_detector(Bundle(path, bundle.manifest), detector, dataset, chosen)
-    shutil.rmtree(folder)
-    complete.rename(folder)
     return folder
 
 

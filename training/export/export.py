@@ -88,7 +88,7 @@ def export(
     data = TrainingData(Path(content["origin"]["data"]), Path(content["origin"]["cache"]))
     trained, held_out = data.open(recipe)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with staged_folder(out) as staged:
+    with staged_folder(out, replace=True) as staged:
         encoder, parity = _write_encoder(staged, out.name, content, trained)
         difference, scores = _measure_difference(encoder, trained, held_out, recipe.seed)
         scores["parity_with_torch"] = parity
@@ -100,7 +100,6 @@ def export(
         _write_documents(staged, checkpoint.parent, trained, held_out)
         finished = load_bundle(staged)
         Encoder.open(finished, device="cpu").check(finished)
-        shutil.rmtree(out, ignore_errors=True)
     return out
 
 

@@ -56,7 +56,7 @@ def renew_variants(
     """
     recipe = Recipe.model_validate(load_bundle(folder).manifest.training.recipe)
     trained, held_out = data.open(recipe)
-    with staged_folder(folder) as staged:
+    with staged_folder(folder, replace=True) as staged:
         shutil.copytree(folder, staged, dirs_exist_ok=True)
         if graph:
             rewrite_graph(staged)
@@ -64,7 +64,6 @@ def renew_variants(
         manifest = in_present_format(load_bundle(staged).manifest)
         put_encoder(staged, manifest)
         write_manifest(staged, with_files(staged, manifest))
-        shutil.rmtree(folder)
     return outcomes
 
 
