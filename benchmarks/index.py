@@ -28,8 +28,8 @@ import results
 
 from service.bundle.files import load_bundle
 from service.difference import unit
-from service.index.ivf_builder import build
-from service.index.vector_index import EXACT_BELOW, VectorIndex
+from service.index.ivf_builder import build_ivf
+from service.index.vector_index import EXACT_BELOW, BuildSnapshot, VectorIndex
 from service.inference.embedding_space import items, make_space
 from service.inference.phrases import TextBank
 from service.inference.towers import AudioTower
@@ -161,10 +161,10 @@ def measure(
 
 
 def ours(vectors: np.ndarray) -> Search:
-    """Make the index of the library; one that is grown is settled, as it is in the background."""
+    """Make the index of the library, with an inverted file where it would have one."""
     index = VectorIndex(vectors.shape[1])
     if len(vectors) > EXACT_BELOW:
-        index.settle(build(np.arange(len(vectors)), vectors))
+        index.replace_ivf(build_ivf(BuildSnapshot(np.arange(len(vectors)), vectors)))
     else:
         index.add(np.arange(len(vectors)), vectors)
     return lambda query: index.search(query, K)[1]

@@ -10,7 +10,7 @@ from service.settings import load_settings
 
 
 def main() -> int:
-    """Serve, and return the exit code of the process."""
+    """Serve with the settings of the environment, and return the exit code of the process."""
     try:
         settings = load_settings()
     except StartupError as error:

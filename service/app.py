@@ -1,4 +1,4 @@
-"""The application: all parts put together. The only module that knows them all."""
+"""The application: routes, middleware and lifespan put together."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ logger = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Return an application that opens what it needs when its lifespan begins.
+    """Return an application that opens its services when its lifespan begins.
 
-    The lifespan raises a `StartupError` if the bundle, the device or the library cannot be had.
+    The lifespan raises a `StartupError` if the bundle, the device or the library cannot be opened.
 
     Raises:
-        SettingsError: Traces are wanted and what makes them is not installed.
+        SettingsError: Traces are switched on and the extra `otel` is not installed.
     """
     metrics = Metrics()
     tracing = _open_tracing() if settings.traces else None
@@ -48,7 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
         summary="Embeds, subtracts and searches sounds.",
         version=__version__,
         lifespan=_lifespan,
-        docs_url=None,  # these pages would load scripts from other hosts
+        docs_url=None,  # such a page would load scripts from other hosts
         redoc_url=None,
         redirect_slashes=False,
     )
@@ -56,7 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.metrics = metrics
     app.state.tracing = tracing
     app.router.routes.extend(make_routes())
-    install_handlers(app)
+    install_handlers(app, on_overload=metrics.refused.inc)
     install_schema(app)
     # The last one added is the outermost.
     app.add_middleware(DisconnectWatcher, deadline_s=settings.deadline_s)
@@ -64,7 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
         max_requests=settings.max_requests,
         max_bytes=settings.max_pending_bytes,
         undeclared_bytes=settings.max_body_bytes,
-        max_wait_s=settings.deadline_s / 3,  # the pace slows when many come
+        max_wait_s=settings.deadline_s / 3,  # a margin, as responses take longer under load
     )
     app.add_middleware(Admission, limits=limits, on_refusal=metrics.refused.inc)
     app.add_middleware(
@@ -93,7 +93,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         "ready",
         extra={
             "bundle": services.identity["id"],
-            "provider": services.encoder.provider,
+            "provider": services.models.encoder.provider,
             "opened_s": round(time.perf_counter() - start, 3),
         },
     )

@@ -1,4 +1,4 @@
-"""What a clip is: as it is handed to the library, and as the library tells of it."""
+"""Clips as data: `NewClip` is written to a library, `ClipRecord` is read from one."""
 
 from __future__ import annotations
 
@@ -17,19 +17,18 @@ Metadata = dict[str, Scalar | list[Scalar]]
 
 Source = Literal["stored", "referenced", "vector"]
 
-# "." and ".." would be taken for directories in an address.
+# "." and ".." would be read as directories in a URL.
 _ID = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}")
 
 
 @dataclass(frozen=True, slots=True)
 class StoredAudio:
-    """Audio whose bytes the library keeps.
+    """Audio that the library stores as a copy.
 
     Attributes:
-        file: Where the bytes are: a path, or a file open for reading, which is read from its
-            start.
-        sha256: Their digest, 64 hexadecimal digits. The library holds the copy to it.
-        extension: Ends the name of the stored file, with its dot: ".flac". May be empty.
+        file: The bytes: a path, or a file open for reading, which is read from its start.
+        sha256: Digest of the bytes, 64 hexadecimal digits. The copy is checked against it.
+        extension: End of the name of the stored file, with its dot: ".flac". May be empty.
     """
 
     file: BinaryIO | Path
@@ -39,12 +38,12 @@ class StoredAudio:
 
 @dataclass(frozen=True, slots=True)
 class ReferencedAudio:
-    """Audio that stays where it is and is read in place.
+    """Audio that is read in place; the library stores only its path.
 
     Attributes:
-        path: The file; made absolute when it is put.
+        path: The file; made absolute when the clip is put.
         sha256: Digest of its bytes, 64 hexadecimal digits.
-        size_bytes: Its size [bytes].
+        size_bytes: Size of the file [bytes].
     """
 
     path: Path
@@ -54,13 +53,13 @@ class ReferencedAudio:
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """What decoding told about the source; None where nobody knows.
+    """Properties of an audio file as it was decoded; None where unknown.
 
     Attributes:
-        media_type: Such as "audio/flac".
+        media_type: Media type, such as "audio/flac".
         duration_s: Length [s].
-        sample_rate_hz: Rate of the source, before resampling [Hz].
-        channels: Channels of the source, before mixing down.
+        sample_rate_hz: Sample rate of the file, before resampling [Hz].
+        channels: Channels of the file, before mixing down.
     """
 
     media_type: str | None = None
@@ -71,13 +70,13 @@ class AudioInfo:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """A clip's embeddings over time.
+    """Embeddings of one clip over time.
 
     Attributes:
         whole: Embedding of the whole clip, float32 [dim].
         embeddings: One per window, float32 [windows dim].
-        starts_s: Where each window starts, float64 [windows] [s].
-        ends_s: Where each window ends, float64 [windows] [s]; the last is the clip's end.
+        starts_s: Start of each window in the clip, float64 [windows] [s].
+        ends_s: End of each window, float64 [windows] [s]; the last one is the end of the clip.
     """
 
     whole: np.ndarray
@@ -92,11 +91,11 @@ class NewClip:
 
     Attributes:
         id: 1 to 128 characters of A-Z a-z 0-9 . _ -
-        embedding: The raw encoder embedding, float32 [dim]; finite, within ±65504.
-        audio: Stored, referenced, or None for a clip known by its vector alone.
-        info: Facts about the source.
+        embedding: Raw embedding by the encoder, float32 [dim]; finite, within ±65504.
+        audio: Stored or referenced audio; None for a clip without audio.
+        info: Properties of the audio file.
         metadata: A flat JSON object, see `service.catalog.filters`.
-        windows: Its raw embeddings over time; None if it is known as a whole only.
+        windows: Raw embeddings over time; None for a clip without windows.
     """
 
     id: str
@@ -112,19 +111,19 @@ class ClipRecord:
     """A clip as the catalogue holds it.
 
     Attributes:
-        id: Its name, unique in the library.
-        source: "stored" and "referenced" have audio; "vector" has none.
-        sha256: Digest of the audio's bytes.
-        path: Stored: relative to the library. Referenced: absolute.
-        media_type: Such as "audio/flac".
+        id: Unique in the library.
+        source: "stored" and "referenced" clips have audio; "vector" clips have none.
+        sha256: Digest of the audio file.
+        path: Path of the audio file: stored, relative to the library; referenced, absolute.
+        media_type: Media type, such as "audio/flac".
         size_bytes: Size of the audio file [bytes].
         duration_s: Length [s].
-        sample_rate_hz: Rate of the source [Hz].
-        channels: Channels of the source.
+        sample_rate_hz: Sample rate of the audio file [Hz].
+        channels: Channels of the audio file.
         metadata: A flat JSON object.
-        created_at: When the id was first put, ISO 8601 in UTC.
-        updated_at: When it was last put, ISO 8601 in UTC.
-        windows: How many windows of it are searched; 0 for a clip that is searched as a whole.
+        created_at: Time when the id was first put, ISO 8601 in UTC.
+        updated_at: Time when the id was last put, ISO 8601 in UTC.
+        windows: Number of windows of the clip in the index; 0 for a clip without windows.
     """
 
     id: str
@@ -143,7 +142,7 @@ class ClipRecord:
 
 
 def check_id(clip_id: str) -> str:
-    """Return the id if a clip may have it.
+    """Return the id if it is valid.
 
     Raises:
         ClipIdInvalidError: It is not 1 to 128 characters of A-Z a-z 0-9 . _ - or is "." or "..".

@@ -1,55 +1,12 @@
-"""Every error the service raises on purpose.
+"""Errors that the service raises on purpose.
 
-Status, code and title belong to the class; the instance adds what was wrong with this one request
-and what is allowed. Answers are problem details (RFC 9457) with a `code` that stays.
+Status, code and title are attributes of the class; the instance adds what is wrong with the request
+and what is allowed. Responses are problem details (RFC 9457) with a stable `code`. The codes are
+listed in `docs/reference/errors.md`.
 
-    ServiceError
-    ├─ ClientError                        the request is at fault
-    │  ├─ AudioError                      all that decoding a file may raise
-    │  │  ├─ FileEmptyError               400  file_empty
-    │  │  ├─ AudioUndecodableError        400  audio_undecodable
-    │  │  ├─ AudioTruncatedError          400  audio_truncated
-    │  │  ├─ MediaUnsupportedError        415  media_unsupported
-    │  │  ├─ SampleRateUnsupportedError   422  sample_rate_unsupported
-    │  │  ├─ ChannelsUnsupportedError     422  channels_unsupported
-    │  │  ├─ AudioNotFiniteError          422  audio_not_finite
-    │  │  ├─ AudioEmptyError              422  audio_empty
-    │  │  ├─ AudioTooLongError            413  audio_too_long
-    │  │  └─ SamplesTooManyError          413  samples_too_many
-    │  ├─ BodyTooLargeError               413  body_too_large
-    │  ├─ BodyTimeoutError                408  body_timeout
-    │  ├─ TooManyFilesError               413  too_many_files
-    │  ├─ RequestInvalidError             422  request_invalid
-    │  │  ├─ PartMissingError             422  part_missing
-    │  │  ├─ KOutOfRangeError             422  k_out_of_range
-    │  │  ├─ FilterInvalidError           422  filter_invalid
-    │  │  ├─ MetadataInvalidError         422  metadata_invalid
-    │  │  ├─ EmbeddingInvalidError        422  embedding_invalid
-    │  │  ├─ ClipIdInvalidError           422  clip_id_invalid
-    │  │  ├─ CursorInvalidError           422  cursor_invalid
-    │  │  ├─ ModifierUnavailableError     422  modifier_unavailable
-    │  │  ├─ QueryIncompleteError         422  query_incomplete
-    │  │  └─ WindowInvalidError           422  window_invalid
-    │  ├─ UnauthorizedError               401  unauthorized
-    │  ├─ ForbiddenError                  403  forbidden
-    │  ├─ FingerprintMismatchError        409  fingerprint_mismatch
-    │  ├─ NotFoundError                   404  not_found
-    │  │  ├─ ClipUnknownError             404  clip_unknown
-    │  │  └─ ClipAudioMissingError        404  clip_audio_missing
-    │  ├─ RangeInvalidError               416  range_invalid
-    │  └─ MethodNotAllowedError           405  method_not_allowed
-    ├─ UnavailableError                   the request may be repeated later
-    │  ├─ OverloadError                   503  overloaded
-    │  ├─ NotReadyError                   503  not_ready
-    │  └─ DeadlineError                   504  deadline_exceeded
-    └─ InternalError                      500  internal; its text never leaves the process
-    StartupError                          the process ends with exit code 1
-    ├─ SettingsError
-    ├─ BundleError
-    ├─ DeviceError
-    ├─ KeysError
-    ├─ BackupError
-    └─ LibraryError
+A `ServiceError` becomes a response: a `ClientError` is the client's fault, after an
+`UnavailableError` the request may be repeated later, and the text of an `InternalError` is not
+sent. A `StartupError` ends the process with exit code 1.
 """
 
 from __future__ import annotations
@@ -58,7 +15,7 @@ from typing import ClassVar
 
 
 class ServiceError(Exception):
-    """An error that has an answer of its own; clients see its `detail`."""
+    """An error that becomes a response; clients see its `detail`."""
 
     status: ClassVar[int]
     code: ClassVar[str]
@@ -70,11 +27,11 @@ class ServiceError(Exception):
 
 
 class ClientError(ServiceError):
-    """The request is at fault; repeating it unchanged fails again."""
+    """The request is wrong; repeating it unchanged fails again."""
 
 
 class AudioError(ClientError):
-    """A file that does not become audio; decoding raises nothing else."""
+    """The file cannot be decoded, or is over a limit; decoding raises no other error."""
 
 
 class FileEmptyError(AudioError):
@@ -84,7 +41,7 @@ class FileEmptyError(AudioError):
 
 
 class AudioUndecodableError(AudioError):
-    """The bytes are no audio this service reads."""
+    """The bytes are not audio that this service reads."""
 
     status, code, title = 400, "audio_undecodable", "The file is not readable audio"
 
@@ -114,7 +71,7 @@ class ChannelsUnsupportedError(AudioError):
 
 
 class AudioNotFiniteError(AudioError):
-    """A sample is NaN, infinite or absurdly large."""
+    """A sample is NaN, infinite or too large."""
 
     status, code, title = 422, "audio_not_finite", "The audio holds samples that are not finite"
 
@@ -144,13 +101,13 @@ class BodyTooLargeError(ClientError):
 
 
 class BodyTimeoutError(ClientError):
-    """No bytes of the request body came for longer than the limit."""
+    """No bytes of the request body arrived for longer than the limit."""
 
     status, code, title = 408, "body_timeout", "The request body stalled"
 
 
 class TooManyFilesError(ClientError):
-    """The request carries more files than the limit."""
+    """The request has more files than the limit."""
 
     status, code, title = 413, "too_many_files", "The request has too many files"
 
@@ -168,13 +125,13 @@ class PartMissingError(RequestInvalidError):
 
 
 class KOutOfRangeError(RequestInvalidError):
-    """The number of hits asked for is outside its range."""
+    """The number of hits is outside its range."""
 
     code, title = "k_out_of_range", "k is out of range"
 
 
 class FilterInvalidError(RequestInvalidError):
-    """The metadata filter cannot be understood."""
+    """The metadata filter cannot be parsed."""
 
     code, title = "filter_invalid", "The filter is invalid"
 
@@ -210,37 +167,37 @@ class ModifierUnavailableError(RequestInvalidError):
 
 
 class QueryIncompleteError(RequestInvalidError):
-    """A search has no positive term."""
+    """A search has neither a sound nor a text."""
 
     code, title = "query_incomplete", "The query has nothing to search for"
 
 
 class WindowInvalidError(RequestInvalidError):
-    """The window or hop of a time-resolved answer is outside its range."""
+    """The window or hop of a time-resolved response is outside its range."""
 
     code, title = "window_invalid", "The window is invalid"
 
 
 class UnauthorizedError(ClientError):
-    """Keys are asked for, and none or no good one was sent."""
+    """An API key is required, and the request has no valid one."""
 
     status, code, title = 401, "unauthorized", "A key is needed"
 
 
 class ForbiddenError(ClientError):
-    """The key may not do this."""
+    """The API key does not allow this request."""
 
     status, code, title = 403, "forbidden", "This key may not do that"
 
 
 class FingerprintMismatchError(ClientError):
-    """Vectors were made by another encoder than the one being served."""
+    """The vectors were made by another encoder than that of the bundle."""
 
     status, code, title = 409, "fingerprint_mismatch", "The vectors belong to another encoder"
 
 
 class NotFoundError(ClientError):
-    """There is nothing at this path."""
+    """The path does not exist."""
 
     status, code, title = 404, "not_found", "Not found"
 
@@ -252,7 +209,7 @@ class ClipUnknownError(NotFoundError):
 
 
 class ClipAudioMissingError(NotFoundError):
-    """The clip has no audio that could be played or encoded."""
+    """The clip has no audio to play or encode."""
 
     code, title = "clip_audio_missing", "The clip has no audio"
 
@@ -270,13 +227,13 @@ class MethodNotAllowedError(ClientError):
 
 
 class UnavailableError(ServiceError):
-    """The service cannot answer now; the same request may succeed later."""
+    """The service cannot respond now; the same request may succeed later."""
 
     status = 503
 
 
 class OverloadError(UnavailableError):
-    """The queue is full."""
+    """There are more requests than the service can handle in time."""
 
     code, title = "overloaded", "The service is overloaded"
 
@@ -288,19 +245,19 @@ class NotReadyError(UnavailableError):
 
 
 class DeadlineError(UnavailableError):
-    """The answer was not ready in time."""
+    """The response was not ready in time."""
 
     status, code, title = 504, "deadline_exceeded", "The deadline passed"
 
 
 class InternalError(ServiceError):
-    """A fault of ours; the detail is for the log only."""
+    """An error of the service itself; its detail is logged and not sent."""
 
     status, code, title = 500, "internal", "Internal error"
 
 
 class StartupError(Exception):
-    """The process cannot start with what it was given."""
+    """The process cannot start."""
 
     exit_code: ClassVar[int] = 1
 
@@ -310,20 +267,20 @@ class SettingsError(StartupError):
 
 
 class BundleError(StartupError):
-    """A bundle is missing, damaged, or not of the kind this version reads."""
+    """The bundle is missing, damaged, or not of a format that this version reads."""
 
 
 class DeviceError(StartupError):
-    """The demanded device is not available."""
+    """The device of the settings is not available."""
 
 
 class KeysError(StartupError):
-    """The file of API keys cannot be read, or is wrong."""
+    """The file of API keys cannot be read, or a line is wrong."""
 
 
 class BackupError(StartupError):
-    """A backup cannot be made or restored: it is damaged, or there is something in its way."""
+    """A backup cannot be made or restored: it is damaged, or the target exists."""
 
 
 class LibraryError(StartupError):
-    """A library cannot be opened, or belongs to another encoder."""
+    """The library cannot be opened, or belongs to another encoder."""

@@ -1,41 +1,177 @@
-"""Everything that a running service holds, opened in order and closed in reverse."""
+"""The composition root: opens the parts of the service, for the server and for the shell alike.
+
+Functions import what they open, so that a command loads no more than it needs. They raise a
+`StartupError` if the bundle, the device or the library cannot be used.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import anyio
 
-from service.audio.decoding import AudioLimits
-from service.bundle.files import Bundle, load_bundle
-from service.errors import NotReadyError
-from service.inference.batcher import Batcher
-from service.inference.cache import EmbeddingCache
-from service.inference.embedding_space import make_space
-from service.inference.encoder import Encoder
-from service.inference.file_embedder import FileEmbedder, RequestLimits
-from service.inference.onnx_session import Tuning, n_cores
-from service.inference.precision import open_checked
-from service.inference.towers import Towers
-from service.library.library import Library
-from service.library.upload import ClipUploader, library_windowing
-from service.observability.metrics import Metrics
-from service.pictures.gallery import Gallery
-from service.pictures.map import LibraryMap
-from service.retrieval.change_detector import ChangeDetector
-from service.retrieval.inputs import InputEmbedder
-from service.retrieval.searcher import Searcher
-from service.settings import Settings
+from service.errors import BundleError, NotReadyError
+
+if TYPE_CHECKING:
+    from service.audio.decoding import AudioLimits
+    from service.bundle.files import Bundle
+    from service.inference.batcher import Batcher
+    from service.inference.embedding_space import Space
+    from service.inference.encoder import Encoder
+    from service.inference.file_embedder import FileEmbedder
+    from service.inference.towers import Towers
+    from service.library.library import Library
+    from service.library.upload import ClipUploader
+    from service.observability.metrics import Metrics
+    from service.pictures.gallery import Gallery
+    from service.pictures.map import LibraryMap
+    from service.retrieval.change_detector import ChangeDetector
+    from service.retrieval.searcher import Searcher
+    from service.settings import Settings
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 MAX_DEFAULT_RUNS = 4
-LOOKUPS = 16
-"""Reads of the catalogue under way at once; they do not queue behind requests with audio."""
+MAX_LOOKUPS = 16
+"""Reads of the catalogue at the same time; they do not queue behind requests with audio."""
+
+
+def check_bundle(settings: Settings) -> None:
+    """Raise a `BundleError` that says how to name another bundle if the path does not exist."""
+    if not settings.bundle.exists():
+        raise BundleError(
+            f"there is no bundle at {settings.bundle}; name one with --bundle or MINUEND_BUNDLE"
+        )
+
+
+def open_bundle(settings: Settings) -> Bundle:
+    """Read and verify the bundle."""
+    from service.bundle.files import load_bundle
+
+    check_bundle(settings)
+    return load_bundle(settings.bundle)
+
+
+def open_encoder(bundle: Bundle, settings: Settings, *, runs: int = 1) -> Encoder:
+    """Load the encoder in the precision of the settings, and check its known answer.
+
+    Args:
+        bundle: A verified bundle.
+        settings: Precision, device, threads and tuning.
+        runs: Runs at the same time that share the threads.
+    """
+    from service.inference.encoder import Encoder
+    from service.inference.onnx_session import Tuning
+    from service.inference.precision import open_checked
+
+    opener = partial(
+        Encoder.open,
+        device=settings.device,
+        threads=settings.threads,
+        runs=runs,
+        tuning=Tuning(spinning=settings.spinning, arena=settings.arena),
+    )
+    return open_checked(bundle, settings.precision, opener)
+
+
+def open_towers(bundle: Bundle, settings: Settings) -> Towers | None:
+    """Load the towers of a bundle; None if it has none."""
+    from service.inference.towers import Towers
+
+    return Towers.open(bundle, device=settings.device, threads=settings.threads)
+
+
+def open_space(bundle: Bundle, settings: Settings) -> Space:
+    """Load the embedding space of a bundle; of its towers, the audio tower alone."""
+    from service.inference.embedding_space import make_space
+    from service.inference.towers import AudioTower
+
+    info, tower = bundle.manifest.towers, None
+    if info is not None:
+        tower = AudioTower.open(bundle, info, device=settings.device, threads=settings.threads)
+    return make_space(bundle, tower)
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The opened models of a bundle.
+
+    Attributes:
+        towers: None if the bundle has none.
+        detector: None if the bundle has none.
+        space: The space of the towers or, without them, of the embeddings.
+    """
+
+    bundle: Bundle
+    encoder: Encoder
+    towers: Towers | None
+    detector: ChangeDetector | None
+    space: Space
+
+
+def open_models(bundle: Bundle, settings: Settings, *, runs: int = 1) -> Models:
+    """Load all models of a bundle; see `open_encoder`."""
+    from service.inference.embedding_space import make_space
+    from service.retrieval.change_detector import ChangeDetector
+
+    encoder = open_encoder(bundle, settings, runs=runs)
+    towers = open_towers(bundle, settings)
+    detector = ChangeDetector.open(bundle)
+    space = make_space(bundle, towers.audio if towers else None)
+    return Models(bundle, encoder, towers, detector, space)
+
+
+def audio_limits(settings: Settings) -> AudioLimits:
+    """Return the limits of one audio file."""
+    from service.audio.decoding import AudioLimits
+
+    return AudioLimits(max_seconds=settings.max_seconds, max_samples=settings.max_samples)
+
+
+def open_embedder(encoder: Encoder, settings: Settings) -> FileEmbedder:
+    """Return the decoder and embedder of files without a server: no batching and no cache."""
+    from service.inference.batcher import SynchronousBatcher
+    from service.inference.file_embedder import FileEmbedder, RequestLimits
+
+    limits = RequestLimits(audio_limits(settings), settings.max_windows)
+    return FileEmbedder(encoder, SynchronousBatcher(encoder), limits=limits)
+
+
+def make_searcher(
+    models: Models, embedder: FileEmbedder, library: Library | None, settings: Settings
+) -> Searcher:
+    """Return the searcher; without a library it compares sounds and finds no clips."""
+    from service.retrieval.inputs import InputEmbedder
+    from service.retrieval.searcher import Searcher
+
+    return Searcher(
+        models.encoder,
+        models.space,
+        InputEmbedder(embedder, library),
+        towers=models.towers,
+        detector=models.detector,
+        max_k=settings.max_k,
+    )
+
+
+@contextmanager
+def open_searcher(settings: Settings, *, with_library: bool = True) -> Iterator[Searcher]:
+    """Open bundle, models and library to search without a server; see `make_searcher`."""
+    from service.library.library import Library
+
+    models = open_models(open_bundle(settings), settings)
+    path, precision = settings.library, models.encoder.precision
+    with ExitStack() as opened:
+        library = None
+        if with_library:
+            library = Library.open(path, space=models.space, precision=precision, create=False)
+            opened.enter_context(closing(library))
+        yield make_searcher(models, open_embedder(models.encoder, settings), library, settings)
 
 
 @dataclass(slots=True)
@@ -43,141 +179,119 @@ class Services:
     """The parts of one running service.
 
     Attributes:
-        towers: None if the bundle has none.
-        ready: Whether new requests are welcome.
+        ready: Whether new requests are accepted.
     """
 
     settings: Settings
-    bundle: Bundle
-    encoder: Encoder
-    towers: Towers | None
+    models: Models
     batcher: Batcher
     library: Library
     searcher: Searcher
     embedder: FileEmbedder
     uploader: ClipUploader
     gallery: Gallery
-    atlas: LibraryMap
+    library_map: LibraryMap
     ready: bool = False
     _workers: anyio.CapacityLimiter = field(init=False)
     _lookups: anyio.CapacityLimiter = field(init=False)
 
     def __post_init__(self) -> None:
         self._workers = anyio.CapacityLimiter(self.settings.max_requests)
-        self._lookups = anyio.CapacityLimiter(LOOKUPS)
+        self._lookups = anyio.CapacityLimiter(MAX_LOOKUPS)
 
     @classmethod
     def open(cls, settings: Settings, metrics: Metrics) -> Services:
-        """Verify the bundle, open and try the encoder and the towers, then open the library.
+        """Verify the bundle, load its models, check their known answers and open the library."""
+        from service.bundle.files import load_bundle
+        from service.inference.onnx_session import n_cores
+        from service.library.library import Library
+        from service.library.upload import ClipUploader, library_windowing
+        from service.pictures.gallery import Gallery
+        from service.pictures.map import LibraryMap
 
-        Args:
-            settings: Where they are and what they may use.
-            metrics: Counts what they do.
-
-        Raises:
-            StartupError: One of them cannot be had.
-        """
         bundle = load_bundle(settings.bundle)
-        encoder = open_checked(
-            bundle,
-            settings.precision,
-            partial(
-                Encoder.open,
-                device=settings.device,
-                threads=settings.threads,
-                runs=settings.runs or min(n_cores(), MAX_DEFAULT_RUNS),
-                tuning=Tuning(spinning=settings.spinning, arena=settings.arena),
-            ),
-        )
-        towers = Towers.open(bundle, device=settings.device, threads=settings.threads)
+        runs = settings.runs or min(n_cores(), MAX_DEFAULT_RUNS)
+        models = open_models(bundle, settings, runs=runs)
+        encoder, space, towers = models.encoder, models.space, models.towers
         if towers is not None:
             towers.check(bundle)
-        detector = ChangeDetector.open(bundle)
-        library = Library.open(
-            settings.library,
-            space=make_space(bundle, towers.audio if towers else None),
-            precision=encoder.precision,
-        )
-        library.audit.on_recall = metrics.observe_recall
-        library.refresh()
+        library = Library.open(settings.library, space=space, precision=encoder.precision)
+        library.index.recall_monitor.on_recall = metrics.observe_recall
+        library.index.refresh()
         metrics.bundle.labels(bundle.manifest.id, encoder.fingerprint, encoder.provider).set(1)
-        batcher = Batcher(
-            encoder,
-            runs=encoder.runs,
-            batch_s=settings.batch_s,
-            on_run=metrics.observe_run,
-        )
-        metrics.queued_s.set_function(lambda: batcher.waiting_s)
-        audio = AudioLimits(max_seconds=settings.max_seconds, max_samples=settings.max_samples)
-        embedder = FileEmbedder(
-            encoder,
-            batcher,
-            limits=RequestLimits(audio, settings.max_windows),
-            decoders=settings.decoders,
-            cache=EmbeddingCache(settings.cache_bytes, on_lookup=metrics.observe_lookup),
-            on_input=metrics.observe_input,
-        )
-        inputs = InputEmbedder(embedder, library)
+        batcher, embedder = _open_batched_embedder(encoder, settings, metrics)
         return cls(
             settings=settings,
-            bundle=bundle,
-            encoder=encoder,
-            towers=towers,
+            models=models,
             batcher=batcher,
             library=library,
-            searcher=Searcher(
-                encoder,
-                library,
-                inputs,
-                towers=towers,
-                detector=detector,
-                max_k=settings.max_k,
-            ),
+            searcher=make_searcher(models, embedder, library, settings),
             embedder=embedder,
             uploader=ClipUploader(embedder, library, library_windowing(settings.window_s)),
             gallery=Gallery(
                 library,
                 sample_rate=encoder.sample_rate,
-                limits=audio,
+                limits=audio_limits(settings),
                 max_waiting=settings.max_requests,
             ),
-            atlas=LibraryMap(library),
+            library_map=LibraryMap(library),
         )
 
     def close(self) -> None:
-        """Stop encoding, save the library's snapshot and close it."""
+        """Stop encoding, save the search index and close the library."""
         self.ready = False
         self.batcher.close()
         try:
-            self.library.save_snapshot()
+            self.library.index.save()
         finally:
             self.library.close()
 
     @property
     def identity(self) -> dict[str, str]:
-        """Which bundle answers."""
-        return {"id": self.bundle.manifest.id, "fingerprint": self.encoder.fingerprint}
+        """Id of the bundle and fingerprint of its encoder."""
+        return {
+            "id": self.models.bundle.manifest.id,
+            "fingerprint": self.models.encoder.fingerprint,
+        }
 
     def check_ready(self) -> None:
-        """Do nothing if new requests are welcome.
-
-        Raises:
-            NotReadyError: They are not.
-        """
+        """Raise a `NotReadyError` unless new requests are accepted."""
         if not self.ready:
             raise NotReadyError("the service is starting or stopping")
 
-    async def work(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run blocking work in a thread of its own, one for each request that is let in.
+    async def run_request(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run blocking work in a thread, of as many as there are requests at the same time.
 
-        Most of these threads wait most of the time: decoding takes turns, and so does the encoder.
+        Most of these threads wait most of the time, to decode or for the encoder.
         """
         return await anyio.to_thread.run_sync(
             partial(function, *args, **kwargs), limiter=self._workers
         )
 
-    async def look_up(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run_lookup(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a short blocking call of the library in a thread."""
         return await anyio.to_thread.run_sync(
             partial(function, *args, **kwargs), limiter=self._lookups
         )
+
+
+def _open_batched_embedder(
+    encoder: Encoder, settings: Settings, metrics: Metrics
+) -> tuple[Batcher, FileEmbedder]:
+    """Return an embedder with a cache, and the batcher of what several requests encode."""
+    from service.inference.batcher import Batcher
+    from service.inference.cache import EmbeddingCache
+    from service.inference.file_embedder import FileEmbedder, RequestLimits
+
+    batcher = Batcher(
+        encoder, runs=encoder.runs, batch_s=settings.batch_s, on_run=metrics.observe_run
+    )
+    metrics.queued_s.set_function(lambda: batcher.waiting_s)
+    return batcher, FileEmbedder(
+        encoder,
+        batcher,
+        limits=RequestLimits(audio_limits(settings), settings.max_windows),
+        decoders=settings.decoders,
+        cache=EmbeddingCache(settings.cache_bytes, on_lookup=metrics.observe_lookup),
+        on_input=metrics.observe_input,
+    )

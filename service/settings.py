@@ -1,4 +1,4 @@
-"""What an operator may set: one frozen `Settings`, read from variables that start with MINUEND_."""
+"""Settings of the service: one frozen `Settings`, read from variables that start with MINUEND_."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from service.errors import SettingsError
 
 PREFIX = "MINUEND_"
 TRACES_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-"""OpenTelemetry's own variables; where one is set, traces are wanted."""
+"""Variables of OpenTelemetry; traces are sent if one of them is set."""
 
 KIBIBYTE = 1024
 MEBIBYTE = 1024 * KIBIBYTE
@@ -111,7 +111,7 @@ def load_settings(**overrides: Any) -> Settings:
     """Read the settings from the environment.
 
     Args:
-        **overrides: Fields that take precedence over the environment, as the shell's options do.
+        **overrides: Fields that take precedence over the environment, such as command-line options.
 
     Raises:
         SettingsError: A variable is unknown or has a value that is not allowed; all are listed.

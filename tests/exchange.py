@@ -1,4 +1,4 @@
-"""One request to an ASGI application, without a server: what is sent, and what comes back."""
+"""One request to an ASGI application without a server, and its response."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class Exchange:
-    """One request and what was sent in answer."""
+    """One request and its response."""
 
     def __init__(
         self, chunks: Iterable[bytes] = (), *, method: str = "POST", **headers: str

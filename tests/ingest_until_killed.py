@@ -18,11 +18,11 @@ from tiny_library import make_clip, open_library
 from service.clips import Metadata, NewClip
 
 Step = dict[str, int | None]
-"""Seeds of the clips to put, in one write; None deletes; no clips: save a snapshot."""
+"""Seeds of the clips to put in one write; None deletes a clip; an empty step saves a snapshot."""
 
 
 def plan(round_: int) -> Iterator[Step]:
-    """Give the steps of a round, without end: new clips for the most part, every seed once."""
+    """Yield the endless steps of a round: mostly new clips; every seed once."""
     rng = np.random.default_rng(round_)
     seed = round_ * 100_000
     names: list[str] = []
@@ -60,14 +60,14 @@ def ingest(path: Path, round_: int) -> None:
     for step in plan(round_):
         match list(step.items()):
             case []:
-                library.save_snapshot()
+                library.index.save()
             case [(name, None)]:
-                library.delete(name)
+                library.writer.delete(name)
             case [(name, int(seed))]:
-                library.put(clip_of(name, seed))
+                library.writer.put(clip_of(name, seed))
             case items:
                 seeds = [(name, seed) for name, seed in items if seed is not None]
-                library.put_many([clip_of(name, seed) for name, seed in seeds])
+                library.writer.put_many([clip_of(name, seed) for name, seed in seeds])
         say("done")
 
 

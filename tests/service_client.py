@@ -1,13 +1,13 @@
-"""The application without a socket: plain calls into it, in its own event loop."""
+"""A client of an application without a socket; the application runs in its own event loop."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -17,6 +17,8 @@ from starlette.types import Message
 from service.app import create_app
 from service.settings import Settings
 
+T = TypeVar("T")
+
 
 class Client:
     """Sends requests to an application; any thread may."""
@@ -24,7 +26,7 @@ class Client:
     def __init__(self, app: FastAPI, portal: BlockingPortal) -> None:
         self.app = app
         self._portal = portal
-        self._left: list[asyncio.Task[None]] = []
+        self._disconnected: list[asyncio.Task[None]] = []
         self._client = httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://service"
         )
@@ -44,11 +46,15 @@ class Client:
     def delete(self, path: str, **options: Any) -> httpx.Response:
         return self.request("DELETE", path, **options)
 
-    def leave(self, path: str, content: bytes) -> None:
-        """Post a body, and leave without waiting for the answer."""
-        self._portal.call(self._leave, path, content)
+    def call(self, function: Callable[[], T]) -> T:
+        """Call a function in the thread of the event loop."""
+        return self._portal.call(function)
 
-    async def _leave(self, path: str, content: bytes) -> None:
+    def disconnect(self, path: str, content: bytes) -> None:
+        """Post a body, and disconnect without waiting for the response."""
+        self._portal.call(self._disconnect, path, content)
+
+    async def _disconnect(self, path: str, content: bytes) -> None:
         messages: list[Message] = [
             {"type": "http.request", "body": content, "more_body": False},
             {"type": "http.disconnect"},
@@ -58,10 +64,10 @@ class Client:
             return messages.pop(0) if len(messages) > 1 else messages[0]
 
         async def send(message: Message) -> None:
-            raise AssertionError(f"nobody is there to get {message}")
+            raise AssertionError(f"sent to a disconnected client: {message}")
 
         scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": []}
-        self._left.append(asyncio.create_task(self.app(scope, receive, send)))
+        self._disconnected.append(asyncio.create_task(self.app(scope, receive, send)))
 
     def close(self) -> None:
         self._portal.call(self._client.aclose)

@@ -26,7 +26,7 @@ def make_embedding(seed: int) -> Float32[np.ndarray, " dim"]:
 
 
 def make_bytes(seed: int) -> bytes:
-    """Return what stands for an audio file; the library never looks inside."""
+    """Return bytes in place of an audio file; the library does not decode them."""
     rng = np.random.default_rng(seed)
     return rng.bytes(int(rng.integers(1, 300)))
 
@@ -36,7 +36,7 @@ def make_stored(content: bytes, extension: str = ".wav") -> StoredAudio:
 
 
 def make_windows(seed: int, n_windows: int) -> Windows | None:
-    """Return windows of 10 s, one every 5 s; none if there are to be none."""
+    """Return windows of 10 s, one every 5 s; None for no windows."""
     if n_windows == 0:
         return None
     embeddings = [make_embedding(1000 * (seed + 1) + n) for n in range(n_windows)]

@@ -1,4 +1,4 @@
-"""Precomputed embeddings as lines of JSON (NDJSON), read one by one and checked all."""
+"""Reader of precomputed embeddings in lines of JSON (NDJSON)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import BinaryIO
 
 import orjson
 
-from service.api.request_models import BulkLine, validate
+from service.api.forms import validate
+from service.api.request_models import BulkLine
 from service.clips import NewClip
 from service.difference import check_dim
 from service.errors import FingerprintMismatchError, RequestInvalidError
 
 MAX_LINE_BYTES = 1024 * 1024
 MAX_FAULTS = 20
-"""Reading goes on after a faulty line, to report them together, until there are this many."""
+"""Faulty lines after which reading stops; they are reported together."""
 
 
 class BulkReader:
@@ -22,7 +23,7 @@ class BulkReader:
 
     Args:
         dim: Values of an embedding.
-        fingerprint: Encoder that must have made them.
+        fingerprint: Fingerprint of the encoder that must have made them.
         max_clips: Most lines.
     """
 
@@ -32,12 +33,12 @@ class BulkReader:
         self._max_clips = max_clips
 
     def read(self, file: BinaryIO) -> list[NewClip]:
-        """Return the clips of all lines; blank lines do not count.
+        """Return the clips of all lines; blank lines are ignored.
 
         Raises:
             FingerprintMismatchError: A line's embedding was made by another encoder.
-            RequestInvalidError: Lines are faulty, which are told by number up to `MAX_FAULTS`; or
-                there are no lines, or too many.
+            RequestInvalidError: Lines are faulty, and the error has their numbers; or there are no
+                lines, or too many.
         """
         clips: dict[str, NewClip] = {}
         faults: list[str] = []
@@ -79,7 +80,7 @@ class BulkReader:
 
 
 def _numbered_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Give the lines that are not blank, numbered from 1; of one that is too long, the start."""
+    """Yield the lines that are not blank, numbered from 1; of too long a line, its start."""
     number = 0
     while line := file.readline(MAX_LINE_BYTES + 1):
         number += 1

@@ -1,4 +1,4 @@
-"""Answers that need not be sent again: entity tags and If-None-Match (RFC 9110, 8.8 and 13.1)."""
+"""Conditional requests: entity tags and If-None-Match (RFC 9110, 8.8 and 13.1)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 
 def etag_headers(tag: str) -> dict[str, str]:
-    """Return the headers of what may be kept, but is asked about before it is used again.
+    """Return the headers of a response that a client may keep but must validate.
 
     Args:
         tag: Differs whenever the content does; printable ASCII without quotes.
@@ -19,12 +19,12 @@ def etag_headers(tag: str) -> dict[str, str]:
 
 
 def matches_etag(request: Request, tag: str) -> bool:
-    """Tell whether the client names this tag as what it has."""
+    """Return whether the client has the content of this tag."""
     given = ",".join(request.headers.getlist("if-none-match"))
     tags = {part.strip().removeprefix("W/") for part in given.split(",")}
     return f'"{tag}"' in tags or "*" in tags
 
 
 def not_modified(headers: Mapping[str, str]) -> Response:
-    """Return the answer to a client that has it."""
+    """Return the response to a client that has the content."""
     return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=dict(headers))

@@ -1,7 +1,7 @@
 """API keys: a file of hashed keys that is read again when it changes.
 
-Keys are 256 random bits, so that one round of SHA-256 hides them as well as a slow hash would. A
-line of the file is a name, what the key may do, and the hash:
+A key has 256 random bits, so one round of SHA-256 protects it as well as a slow hash would. A line
+of the file is a name, a scope and the hash:
 
     studio write 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 """
@@ -10,33 +10,37 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
+import logging
 import re
 import secrets
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Literal
 
-from service.concurrency.durable import sync_directory
+from service.concurrency.durable import atomic_write
 from service.errors import KeysError
 
 Scope = Literal["read", "write"]
 SCOPES: tuple[Scope, ...] = ("read", "write")
 PREFIX = "mnd_"
+CHECK_S = 1.0
+"""Time between two checks whether the file has changed [s]."""
+
+logger = logging.getLogger(__name__)
 
 _LINE = re.compile(r"([A-Za-z0-9._-]{1,64}) (read|write) ([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key as it is kept.
+    """A key as the file has it.
 
     Attributes:
-        name: Whose it is.
-        scope: "read" lets everything but changes of the library; "write" lets all.
-        sha256: Of the key.
+        name: Name of its owner.
+        scope: "read" allows everything but changes of the library; "write" allows all.
+        sha256: Hash of the key.
     """
 
     name: str
@@ -45,7 +49,10 @@ class Key:
 
 
 def make_key(name: str, scope: Scope) -> tuple[str, Key]:
-    """Make a key: the secret, which is not kept anywhere, and what is.
+    """Make a key.
+
+    Returns:
+        The secret, which is not stored anywhere, and the key for the file.
 
     Raises:
         KeysError: The name is not allowed.
@@ -60,7 +67,7 @@ def make_key(name: str, scope: Scope) -> tuple[str, Key]:
 
 
 def read_keys(path: Path) -> tuple[Key, ...]:
-    """Read a file of keys; empty lines and those that begin with # do not count.
+    """Read a file of keys; empty lines and lines that begin with # are ignored.
 
     Raises:
         KeysError: The file cannot be read, a line is wrong, or a name is there twice.
@@ -84,56 +91,63 @@ def read_keys(path: Path) -> tuple[Key, ...]:
 
 
 def write_keys(path: Path, keys: Sequence[Key]) -> None:
-    """Replace a file of keys, whole or not at all, readable by its owner only.
+    """Replace a file of keys at once; only its owner can read it.
 
     Raises:
         OSError: It cannot be written.
     """
-    temporary = path.with_name(path.name + ".tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.writelines(_line(key) + "\n" for key in keys)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    sync_directory(path.absolute().parent)
+    with atomic_write(path, permissions=0o600) as file:
+        file.writelines(f"{_line(key)}\n".encode() for key in keys)
 
 
 class KeyRing:
-    """The keys that are good now: the file is looked at on every request, read when it changed.
+    """The valid keys, in memory; the file is read again when it has changed.
 
-    A file that became unreadable or wrong lets nobody in until it is mended.
+    If the file cannot be read or a line is wrong, the last good keys stay valid, and one line is
+    logged for each such state of the file.
 
     Args:
         path: The file.
+        clock: Returns the time of a steady clock [s].
 
     Raises:
-        KeysError: It cannot be read, or a line is wrong.
+        KeysError: The file cannot be read, or a line is wrong.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._path = path
-        self._lock = Lock()
+        self._clock = clock
+        self._next_check = clock() + CHECK_S
         self._seen = self._state()
         self._keys = read_keys(path)
 
+    def is_due(self) -> bool:
+        """Return whether `refresh` should be called; True once in `CHECK_S`."""
+        now = self._clock()
+        if now < self._next_check:
+            return False
+        self._next_check = now + CHECK_S
+        return True
+
+    def refresh(self) -> None:
+        """Read the file again if it has changed; reads the disk."""
+        state = self._state()
+        if state == self._seen:
+            return
+        self._seen = state
+        try:
+            self._keys = read_keys(self._path)
+        except KeysError as error:
+            logger.error("the last good API keys stay valid: %s", error)
+
     def find(self, secret: str) -> Key | None:
-        """Return the key that a secret belongs to; the time it takes tells nothing about it."""
+        """Return the key of a secret, None if it has none; takes the same time for every secret."""
         digest = _hash(secret)
         found = None
-        for key in self._current():
+        for key in self._keys:
             if hmac.compare_digest(key.sha256, digest):
                 found = key
         return found
-
-    def _current(self) -> tuple[Key, ...]:
-        with self._lock:
-            state = self._state()
-            if state != self._seen:
-                self._keys = ()
-                self._keys = read_keys(self._path)
-                self._seen = state
-            return self._keys
 
     def _state(self) -> tuple[int, ...]:
         try:

@@ -1,4 +1,4 @@
-"""What the OpenAPI schema says of each endpoint, derived from the shapes that read its requests."""
+"""Description of each endpoint in the OpenAPI schema, derived from its form and its errors."""
 
 from __future__ import annotations
 
@@ -13,81 +13,71 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
 from service import errors
-from service.api.forms import Shape
-from service.api.problems import MEDIA_TYPE
-from service.api.response_models import Problem
+from service.api.forms import Form
+from service.api.problems import MEDIA_TYPE, Problem
 
-BINARY = {"type": "string", "format": "binary"}
+BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
 ErrorClass = type[errors.ServiceError]
+ErrorClasses = tuple[ErrorClass, ...]
 
 
 def error_classes(root: ErrorClass = errors.ServiceError) -> list[ErrorClass]:
-    """Return every class below `root` that has a code of its own, in the order they stand."""
+    """Return `root` and the classes below it that have a code of their own, in their order."""
     found = [root] if "code" in vars(root) else []
     for below in root.__subclasses__():
         found += error_classes(below)
     return list(dict.fromkeys(found))
 
 
-ALWAYS: tuple[ErrorClass, ...] = (
+ALWAYS: ErrorClasses = (
     errors.InternalError,
     errors.RequestInvalidError,
     errors.UnauthorizedError,
     errors.ForbiddenError,
 )
-BODY: tuple[ErrorClass, ...] = (
+BODY: ErrorClasses = (
     errors.BodyTooLargeError,
     errors.BodyTimeoutError,
     errors.OverloadError,
     errors.DeadlineError,
 )
-AUDIO: tuple[ErrorClass, ...] = (
-    *error_classes(errors.AudioError),
-    errors.TooManyFilesError,
-    *BODY,
-)
+AUDIO: ErrorClasses = (*error_classes(errors.AudioError), errors.TooManyFilesError, *BODY)
 
 
 def describe(
-    answer: type[BaseModel] | None,
+    response: type[BaseModel] | None,
     *raised: ErrorClass,
-    shape: Shape[Any] | None = None,
+    form: type[Form] | None = None,
     status: int = 200,
     media_types: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """Return the arguments by which a route documents itself.
+    """Return the arguments of a route that document it.
 
     Args:
-        answer: Model of the answer as JSON; None if it is not JSON.
-        *raised: The errors that it may give, apart from `ALWAYS`.
-        shape: What it takes in its body and its query; the query alone if there are no files.
-        status: Status of the answer; one that creates, 201, may also replace, 200.
-        media_types: What else than JSON the answer may be.
+        response: Model of the JSON response; None if it is not JSON.
+        *raised: Its errors, apart from `ALWAYS`.
+        form: Fields of its query and, with files, of its body.
+        status: Status of the response; 201 stands for 200 as well, where a clip is replaced.
+        media_types: Content types of the response beside JSON.
     """
     responses: dict[int | str, dict[str, Any]] = _problems((*raised, *ALWAYS))
     responses[status] = {"content": {name: {"schema": BINARY} for name in media_types}}
-    if answer is not None:
-        responses[status]["model"] = answer
+    if response is not None:
+        responses[status]["model"] = response
     if status == HTTPStatus.CREATED:
-        responses[HTTPStatus.OK] = {"model": answer, "description": "Replaced"}
-    extra: dict[str, Any] = {}
-    if shape is not None:
-        extra["parameters"] = _parameters(shape)
-        if shape.files:
-            required = not shape.fields_alone
-            extra["requestBody"] = {"content": _contents(shape), "required": required}
+        responses[HTTPStatus.OK] = {"model": response, "description": "Replaced"}
     return {
         "responses": responses,
-        "openapi_extra": extra,
+        "openapi_extra": {} if form is None else _request(form),
         "status_code": status,
-        "response_class": Response if answer is None else JSONResponse,
+        "response_class": Response if response is None else JSONResponse,
     }
 
 
 def ndjson_body(line: type[BaseModel], media_types: Iterable[str]) -> dict[str, Any]:
-    """Return the description of a body of JSON lines."""
+    """Describe a body of JSON lines."""
     lines = {
         "type": "string",
         "contentMediaType": "application/x-ndjson",
@@ -99,7 +89,7 @@ def ndjson_body(line: type[BaseModel], media_types: Iterable[str]) -> dict[str, 
 
 
 def install_schema(app: FastAPI) -> None:
-    """Let `app` describe itself, with the problem of every error."""
+    """Give `app` an OpenAPI schema that lists the code of every error."""
 
     def schema() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -115,51 +105,46 @@ def install_schema(app: FastAPI) -> None:
 
 
 def _problems(raised: Iterable[ErrorClass]) -> dict[int | str, dict[str, Any]]:
-    by_status: defaultdict[int, dict[str, str]] = defaultdict(dict)
+    titles: defaultdict[int, dict[str, str]] = defaultdict(dict)
     for cls in raised:
-        by_status[cls.status][cls.code] = cls.title
-    return {
-        status: {
-            "description": f"{HTTPStatus(status).phrase}: "
-            + "; ".join(f"`{code}` {title}" for code, title in sorted(titles.items())),
-            "content": {
-                MEDIA_TYPE: {
-                    "schema": {
-                        "allOf": [PROBLEM, {"properties": {"code": {"enum": sorted(titles)}}}]
-                    }
-                }
-            },
+        titles[cls.status][cls.code] = cls.title
+    described: dict[int | str, dict[str, Any]] = {}
+    for status in sorted(titles):
+        codes = sorted(titles[status])
+        schema = {"allOf": [PROBLEM, {"properties": {"code": {"enum": codes}}}]}
+        lines = "; ".join(f"`{code}` {titles[status][code]}" for code in codes)
+        described[status] = {
+            "description": f"{HTTPStatus(status).phrase}: {lines}",
+            "content": {MEDIA_TYPE: {"schema": schema}},
         }
-        for status, titles in sorted(by_status.items())
+    return described
+
+
+def _request(form: type[Form]) -> dict[str, Any]:
+    """Describe the query and the body of a request."""
+    properties = form.model_json_schema().get("properties", {})
+    fields = {name: schema for name, schema in properties.items() if name not in form.files}
+    described: dict[str, Any] = {
+        "parameters": [
+            {"name": name, "in": "query", "required": False, **_as_parameter(schema)}
+            for name, schema in fields.items()
+        ]
     }
+    if form.files:
+        content = {kind: {"schema": _body(form, fields, kind)} for kind in form.media_types()}
+        described["requestBody"] = {"content": content, "required": not form.fields_alone}
+    return described
 
 
-def _contents(shape: Shape[Any]) -> dict[str, Any]:
-    fields = _field_schemas(shape)
+def _body(form: type[Form], fields: dict[str, Any], media_type: str) -> dict[str, Any]:
+    if media_type in ("application/json", "application/x-www-form-urlencoded"):
+        return {"type": "object", "properties": fields, "additionalProperties": False}
+    if media_type != "multipart/form-data":
+        return BINARY
     many = {"type": "array", "items": BINARY}
-    files: dict[str, Any] = {
-        name: many if name in shape.repeatable else BINARY for name in shape.files
-    }
-    contents: dict[str, Any] = {}
-    schema: dict[str, Any]
-    for media_type in shape.media_types:
-        if media_type == "multipart/form-data":
-            schema = {"type": "object", "properties": {**files, **fields}}
-            if not shape.fields_alone:
-                schema["required"] = list(shape.files)
-        elif media_type in ("application/json", "application/x-www-form-urlencoded"):
-            schema = {"type": "object", "properties": fields, "additionalProperties": False}
-        else:
-            schema = BINARY
-        contents[media_type] = {"schema": schema}
-    return contents
-
-
-def _parameters(shape: Shape[Any]) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "in": "query", "required": False, **_as_parameter(schema)}
-        for name, schema in _field_schemas(shape).items()
-    ]
+    files = {name: many if name in form.repeatable else BINARY for name in form.files}
+    required = {} if form.fields_alone else {"required": list(form.files)}
+    return {"type": "object", "properties": {**files, **fields}, **required}
 
 
 def _as_parameter(schema: dict[str, Any]) -> dict[str, Any]:
@@ -168,8 +153,3 @@ def _as_parameter(schema: dict[str, Any]) -> dict[str, Any]:
     if any(kind.get("type") == "object" for kind in kinds):
         return {**described, "content": {"application/json": {"schema": schema}}}
     return {**described, "schema": schema}
-
-
-def _field_schemas(shape: Shape[Any]) -> dict[str, Any]:
-    properties: dict[str, Any] = shape.fields.model_json_schema().get("properties", {})
-    return properties

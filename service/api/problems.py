@@ -1,13 +1,15 @@
-"""Errors as answers: problem details (RFC 9457) with a stable `code` and the request's id."""
+"""Errors as responses: problem details (RFC 9457) with a stable `code` and the request id."""
 
 from __future__ import annotations
 
 import http
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
@@ -17,6 +19,7 @@ from service.errors import (
     InternalError,
     MethodNotAllowedError,
     NotFoundError,
+    OverloadError,
     RequestInvalidError,
     ServiceError,
     UnavailableError,
@@ -27,10 +30,22 @@ RETRY_AFTER_S = 1
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 
 
-def problem_response(scope: Scope, error: ServiceError, **headers: str) -> Response:
-    """Return the answer that says what went wrong.
+class Problem(BaseModel):
+    """An error (RFC 9457)."""
 
-    The detail of an `InternalError` stays in the process: it may name paths or hold data.
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str = Field(description="Stable; branch on this.")
+    request_id: str
+
+
+def problem_response(scope: Scope, error: ServiceError, **headers: str) -> Response:
+    """Return the response for an error.
+
+    The detail of an `InternalError` is not sent, since it may name paths or hold data.
     """
     request_id = scope.get("state", {}).get("request_id")
     detail = error.detail
@@ -51,20 +66,27 @@ def problem_response(scope: Scope, error: ServiceError, **headers: str) -> Respo
 
 
 def allowed_methods(app: FastAPI, scope: Scope) -> list[str]:
-    """Return the methods that the path of `scope` answers to; none if there is no such path."""
+    """Return the methods of the path of `scope`; none if there is no such path."""
     allowed = []
     for method in METHODS:
-        asked = {**scope, "method": "GET" if method == "HEAD" else method}
-        if any(route.matches(asked)[0] is Match.FULL for route in app.router.routes):
+        probe = {**scope, "method": "GET" if method == "HEAD" else method}
+        if any(route.matches(probe)[0] is Match.FULL for route in app.router.routes):
             allowed.append(method)
     return [*allowed, "OPTIONS"] if allowed else []
 
 
-def install_handlers(app: FastAPI) -> None:
-    """Give every error that can leave a route of `app` the shape of this module."""
+def install_handlers(app: FastAPI, *, on_overload: Callable[[], None]) -> None:
+    """Turn every error of a route of `app` into a problem response.
+
+    Args:
+        app: The application.
+        on_overload: Called for each request that a route refuses with an `OverloadError`.
+    """
 
     @app.exception_handler(ServiceError)
     async def on_service_error(request: Request, error: ServiceError) -> Response:
+        if isinstance(error, OverloadError):
+            on_overload()
         return problem_response(request.scope, error)
 
     @app.exception_handler(HTTPException)

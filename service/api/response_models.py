@@ -1,28 +1,35 @@
-"""What the endpoints answer, as documented in the OpenAPI schema and held to by the tests."""
+"""JSON responses of the endpoints: their models in the OpenAPI schema, and how they are made.
+
+The names of the classes are public: they are the component names of the schema.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from service.clips import ClipRecord
+    from service.retrieval.searcher import RankedHit
 
 VectorOut = list[float] | str
 
 
-class Answer(BaseModel):
-    """The base of all: nothing undocumented is sent."""
+class ResponseModel(BaseModel):
+    """Base of all responses: they hold no other fields."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class BundleIdentity(Answer):
+class BundleIdentity(ResponseModel):
     """Which bundle answered."""
 
     id: str
     fingerprint: str
 
 
-class WindowOut(Answer):
+class WindowOut(ResponseModel):
     """A stretch of a clip."""
 
     start_s: float
@@ -30,7 +37,7 @@ class WindowOut(Answer):
     embedding: VectorOut
 
 
-class EmbeddingOut(Answer):
+class EmbeddingOut(ResponseModel):
     """One file, embedded."""
 
     filename: str | None
@@ -42,14 +49,14 @@ class EmbeddingOut(Answer):
     windows: list[WindowOut] | None = Field(None, description="Only if window_s was given.")
 
 
-class EmbedAnswer(Answer):
+class EmbedAnswer(ResponseModel):
     """POST /embed; in the order of the files."""
 
     embeddings: list[EmbeddingOut]
     bundle: BundleIdentity
 
 
-class HitOut(Answer):
+class HitOut(ResponseModel):
     """A clip of the library that was found."""
 
     clip_id: str
@@ -72,14 +79,14 @@ class HitOut(Answer):
     audio: str | None = Field(description="Path of its audio; null if there is none.")
 
 
-class NoticeOut(Answer):
+class NoticeOut(ResponseModel):
     """Something that should be known about an answer."""
 
     code: Literal["modifier_cut", "modifier_empty"] = Field(description="Stable.")
     detail: str
 
 
-class SearchAnswer(Answer):
+class SearchAnswer(ResponseModel):
     """POST /search; best first."""
 
     hits: list[HitOut]
@@ -87,7 +94,7 @@ class SearchAnswer(Answer):
     bundle: BundleIdentity
 
 
-class PhraseOut(Answer):
+class PhraseOut(ResponseModel):
     """Words for a change."""
 
     phrase: str = Field(description="For people: `dog barking`.")
@@ -95,7 +102,7 @@ class PhraseOut(Answer):
     score: float = Field(description="Inner product of unit vectors, -1..1; higher is nearer.")
 
 
-class ChangedOut(Answer):
+class ChangedOut(ResponseModel):
     """Whether something was added."""
 
     changed: bool = Field(description="Whether the score is over the threshold.")
@@ -110,7 +117,7 @@ class ChangedOut(Answer):
     )
 
 
-class CurvePointOut(Answer):
+class CurvePointOut(ResponseModel):
     """A stretch of the mixture."""
 
     start_s: float
@@ -123,8 +130,8 @@ class CurvePointOut(Answer):
     )
 
 
-class DifferenceAnswer(Answer):
-    """POST /difference."""
+class ComparisonOut(ResponseModel):
+    """The part of POST /difference that needs no library."""
 
     embedding: VectorOut = Field(description="f(mixture) less the mean of f(reference).")
     relative_norm: float = Field(description="|d| / sqrt(|f(mixture)| |mean f(reference)|), 0..")
@@ -145,11 +152,16 @@ class DifferenceAnswer(Answer):
         description="Over the mixture's time; null unless curve=true."
     )
     phrases: list[PhraseOut] = Field(description="Words for what was added, best first.")
+
+
+class DifferenceAnswer(ComparisonOut):
+    """POST /difference."""
+
     hits: list[HitOut] = Field(description="Clips nearest to the difference, best first.")
     bundle: BundleIdentity
 
 
-class ClipOut(Answer):
+class ClipOut(ResponseModel):
     """A clip of the library."""
 
     clip_id: str
@@ -169,14 +181,14 @@ class ClipOut(Answer):
     updated_at: str
 
 
-class ClipAnswer(Answer):
+class ClipAnswer(ResponseModel):
     """POST /clips, PUT /clips/{id} and GET /clips/{id}."""
 
     clip: ClipOut
     bundle: BundleIdentity
 
 
-class ListAnswer(Answer):
+class ListAnswer(ResponseModel):
     """GET /clips."""
 
     clips: list[ClipOut]
@@ -184,7 +196,7 @@ class ListAnswer(Answer):
     bundle: BundleIdentity
 
 
-class PeaksAnswer(Answer):
+class PeaksAnswer(ResponseModel):
     """GET /clips/{id}/peaks."""
 
     duration_s: float
@@ -202,7 +214,7 @@ class PictureAnswer(PeaksAnswer):
     )
 
 
-class PointOut(Answer):
+class PointOut(ResponseModel):
     """A clip on the map."""
 
     clip_id: str
@@ -213,7 +225,7 @@ class PointOut(Answer):
     audio: str | None = Field(description="Path of its audio; null if there is none.")
 
 
-class MapAnswer(Answer):
+class MapAnswer(ResponseModel):
     """GET /map: what sounds alike lies close together, as far as a plane can show it."""
 
     points: list[PointOut]
@@ -223,7 +235,7 @@ class MapAnswer(Answer):
     bundle: BundleIdentity
 
 
-class BulkAnswer(Answer):
+class BulkAnswer(ResponseModel):
     """POST /clips/bulk: all lines are in the library."""
 
     created: int
@@ -231,14 +243,14 @@ class BulkAnswer(Answer):
     bundle: BundleIdentity
 
 
-class StatusAnswer(Answer):
+class StatusAnswer(ResponseModel):
     """GET /healthz and GET /readyz."""
 
     status: Literal["live", "ready"]
     bundle: BundleIdentity
 
 
-class InfoAnswer(Answer):
+class InfoAnswer(ResponseModel):
     """GET /info: what runs here, where it comes from and what it allows."""
 
     service: dict[str, str]
@@ -253,13 +265,33 @@ class InfoAnswer(Answer):
     limits: dict[str, float]
 
 
-class Problem(BaseModel):
-    """An error (RFC 9457)."""
+def make_body(model: type[BaseModel], source: object = None, **given: Any) -> dict[str, Any]:
+    """Return the fields of a response: given ones, and the others by name from a result."""
+    return {
+        name: given[name] if name in given else getattr(source, name) for name in model.model_fields
+    }
 
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    code: str = Field(description="Stable; branch on this.")
-    request_id: str
+
+def hit_body(ranked: RankedHit) -> dict[str, Any]:
+    """Return the fields of a hit."""
+    hit, record = ranked.hit, ranked.hit.record
+    return make_body(
+        HitOut,
+        record,
+        clip_id=record.id,
+        score=hit.score,
+        start_s=hit.start_s,
+        end_s=hit.end_s,
+        contributions=ranked.contributions,
+        audio=audio_path(record),
+    )
+
+
+def clip_body(record: ClipRecord) -> dict[str, Any]:
+    """Return the fields of a clip; the path of its file stays inside."""
+    return make_body(ClipOut, record, clip_id=record.id, audio=audio_path(record))
+
+
+def audio_path(record: ClipRecord) -> str | None:
+    """Return the path of a clip's audio in the API; None if it has none."""
+    return None if record.source == "vector" else f"/clips/{record.id}/audio"

@@ -1,4 +1,4 @@
-"""Embeddings as they travel: lists of numbers, base64 of little-endian float32, or npy."""
+"""Encodings of embeddings: lists of numbers, base64 of little-endian float32, or npy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Encoding = Literal["json", "base64"]
 
 
 def parse_vector(value: object) -> Float32[np.ndarray, " dim"]:
-    """Read an embedding that a client sent.
+    """Read an embedding of a request.
 
     Args:
         value: A list of numbers, or base64 text of little-endian float32.
@@ -38,7 +38,7 @@ def to_base64(vector: Float32[np.ndarray, ...]) -> str:
 def to_json(
     vector: Float32[np.ndarray, " dim"], encoding: Encoding
 ) -> Float32[np.ndarray, " dim"] | str:
-    """Prepare an embedding for a JSON answer: as numbers or as base64 text."""
+    """Return an embedding for a JSON response: as numbers or as base64 text."""
     return to_base64(vector) if encoding == "base64" else np.ascontiguousarray(vector)
 
 

@@ -1,4 +1,5 @@
-"""The library's catalogue in SQLite, and the folder of stored audio files.
+"""The catalogue of a library in SQLite, and the folder of its stored audio files.
 
-The only package that knows sqlite3. Runs no encoder and no index.
+The only package that imports sqlite3. May use `service.clips`, `service.row_ids`, `concurrency` and
+`service.errors`; it runs no encoder and no index.
 """

@@ -1,11 +1,11 @@
-"""The audio files of a library: complete and on the disk, or not there at all.
+"""The stored audio files of a library: each is complete and durable, or does not exist.
 
-    audio/<2 hex>/<sha256><extension>    content, named by its digest
-    tmp/<random>/                        one directory for each open store, locked while it lives
+    audio/<2 hex>/<sha256><extension>    an audio file, named by its digest
+    tmp/<random>/                        one folder for each open store, locked while it is open
 
-A file is written and synchronised in the store's own directory under `tmp`, then renamed into its
-place. The lock tells a directory in use from one whose owner died, so that the sweep at start
-removes what a crash left behind without touching the uploads of another process.
+A file is written and synchronised in the store's own folder under `tmp`, then renamed to its final
+name. The lock tells a folder in use from one whose process has died, so that the clean-up at start
+removes the files that a crash left, but not the uploads of another process.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ import os
 import re
 import shutil
 from collections.abc import Collection, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 from uuid import uuid4
 
 from service.clips import StoredAudio
 from service.concurrency.durable import sync_directory
-from service.concurrency.locks import claim_directory
+from service.concurrency.locks import claim_directory, claimed_folder
 
 _CHUNK_BYTES = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -31,12 +32,12 @@ _EXTENSION = re.compile(r"(\.[A-Za-z0-9]{1,16})?")
 
 @dataclass(frozen=True, slots=True)
 class StagedAudio:
-    """A complete copy that is not yet in its place.
+    """A complete copy of an audio file under a temporary name.
 
     Attributes:
-        temporary: Where it is.
-        name: Where it belongs, relative to the library.
-        size_bytes: Its size [bytes].
+        temporary: The copy.
+        name: Final name, relative to the library.
+        size_bytes: Size of the file [bytes].
     """
 
     temporary: Path
@@ -45,10 +46,10 @@ class StagedAudio:
 
 
 class AudioStore:
-    """Keeps audio files under the directory of a library.
+    """Audio files in the folder of a library.
 
-    Only `stage` and `discard` may run beside other calls, in this process or another. Around the
-    rest, opening and closing included, the library holds its lock.
+    Only `stage` and `discard` may run beside other calls, in this process or another. The library
+    holds its lock around all other calls, opening and closing included.
     """
 
     def __init__(self, library: Path) -> None:
@@ -57,17 +58,16 @@ class AudioStore:
         self._tmp = library / "tmp"
         self._audio.mkdir(exist_ok=True)
         self._tmp.mkdir(exist_ok=True)
-        self._own = self._tmp / uuid4().hex
-        self._own.mkdir()
-        self._claim = claim_directory(self._own)
+        self._opened = ExitStack()
+        self._own = self._opened.enter_context(claimed_folder(self._tmp))
 
     def stage(self, audio: StoredAudio) -> StagedAudio:
-        """Copy audio to the disk, beside the place where it will be.
+        """Copy audio to the disk under a temporary name, durably.
 
         Raises:
             ValueError: The digest or the extension could not name a file.
-            OSError: The source cannot be read, has other bytes than its digest says (it changed
-                meanwhile), or the disk is full. Nothing stays behind.
+            OSError: The source cannot be read, its bytes do not have the digest (it was changed
+                meanwhile), or the disk is full. No copy is left.
         """
         if not _DIGEST.fullmatch(audio.sha256) or not _EXTENSION.fullmatch(audio.extension):
             raise ValueError(f"no file can be named {audio.sha256!r} + {audio.extension!r}")
@@ -86,8 +86,8 @@ class AudioStore:
         name = f"audio/{digest[:2]}/{digest}{audio.extension}"
         return StagedAudio(temporary, name, size_bytes)
 
-    def adopt(self, staged: Iterable[StagedAudio]) -> None:
-        """Rename staged files into their places, durably."""
+    def publish(self, staged: Iterable[StagedAudio]) -> None:
+        """Rename staged files to their final names, durably."""
         changed: set[Path] = set()
         for item in staged:
             target = self._library / item.name
@@ -100,23 +100,23 @@ class AudioStore:
             sync_directory(directory)
 
     def discard(self, staged: Iterable[StagedAudio]) -> None:
-        """Remove staged files that were not adopted; adopted ones are left alone."""
+        """Remove staged files that were not published; published ones stay."""
         for item in staged:
             item.temporary.unlink(missing_ok=True)
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove files, if they are there."""
+        """Remove files, if they exist."""
         for name in names:
             (self._library / name).unlink(missing_ok=True)
 
-    def sweep(self, keep: Collection[str]) -> int:
-        """Remove what a crash left: files the catalogue does not name, and abandoned copies.
+    def remove_orphans(self, keep: Collection[str]) -> int:
+        """Remove the files that a crash left: those that no clip names, and unfinished copies.
 
         Args:
-            keep: Names of the files that belong here, relative to the library.
+            keep: Names of the files that clips name, relative to the library.
 
         Returns:
-            How many orphans there were.
+            Number of removed files.
         """
         orphans = [
             path
@@ -125,23 +125,16 @@ class AudioStore:
         ]
         for path in orphans:
             path.unlink()
-        owners = [path for path in self._tmp.iterdir() if path.is_dir()]
-        return len(orphans) + sum(_sweep_copies(owner) for owner in owners)
+        folders = [path for path in self._tmp.iterdir() if path.is_dir()]
+        return len(orphans) + sum(_remove_abandoned(folder) for folder in folders)
 
     def close(self) -> None:
-        """Give up the directory for copies; the store is not used after this."""
-        shutil.rmtree(self._own, ignore_errors=True)
-        if self._claim is not None:
-            os.close(self._claim)
-            self._claim = None
+        """Remove the store's own folder; the store is not used after this."""
+        self._opened.close()
 
 
-def _copy(source: BinaryIO | Path, target: BinaryIO) -> str:
-    """Copy all bytes and return their SHA-256."""
-    if isinstance(source, Path):
-        with source.open("rb") as file:
-            return _copy(file, target)
-    source.seek(0)
+def copy_hashed(source: IO[bytes], target: IO[bytes]) -> str:
+    """Copy all bytes from the current position and return their SHA-256."""
     digest = hashlib.sha256()
     while chunk := source.read(_CHUNK_BYTES):
         digest.update(chunk)
@@ -149,12 +142,20 @@ def _copy(source: BinaryIO | Path, target: BinaryIO) -> str:
     return digest.hexdigest()
 
 
-def _sweep_copies(owner: Path) -> int:
-    """Remove a directory of copies unless its owner lives; return how many it held."""
-    claim = claim_directory(owner)
+def _copy(source: BinaryIO | Path, target: BinaryIO) -> str:
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return copy_hashed(file, target)
+    source.seek(0)
+    return copy_hashed(source, target)
+
+
+def _remove_abandoned(folder: Path) -> int:
+    """Remove a folder of copies unless its process lives; return how many files it held."""
+    claim = claim_directory(folder)
     if claim is None:
         return 0
-    n_copies = len(list(owner.iterdir()))
-    shutil.rmtree(owner)
+    n_copies = len(list(folder.iterdir()))
+    shutil.rmtree(folder)
     os.close(claim)
     return n_copies

@@ -1,4 +1,4 @@
-"""A SQLite database that any number of threads and processes use, durable at every commit."""
+"""A SQLite database for any number of threads and processes; every commit is durable."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Database:
     """Connections to one database file.
 
     Args:
-        path: The file; made if it is not there.
-        schema: SQL that makes the tables, run if there are none. Two processes must not do that
-            at once.
+        path: The file; made if there is none.
+        schema: SQL that makes the tables; run if the database has none. Two processes must not do
+            that at the same time.
 
     Raises:
-        LibraryError: The file cannot be opened or is no database.
+        LibraryError: The file cannot be opened or is not a database.
     """
 
     def __init__(self, path: Path, *, schema: str) -> None:
@@ -41,15 +41,18 @@ class Database:
             raise LibraryError(f"{path} cannot be used as a catalogue: {err}") from err
 
     def query(self, sql: str, *parameters: Value) -> list[Any]:
-        """Return all rows of one reading statement."""
+        """Return all rows of one statement that reads."""
         with self._connection() as db:
             return db.execute(sql, parameters).fetchall()
 
     @contextmanager
     def transaction(self, mode: Literal["read", "write"]) -> Iterator[Connection]:
-        """See one state of the database, or change it: all that is done inside, or nothing.
+        """Read one state of the database, or change it: all that is done inside, or nothing.
 
         A write is on the disk when the context has ended. Writers wait for each other.
+
+        Args:
+            mode: "read" may run beside a writer; "write" takes the lock of the writer.
         """
         with self._connection() as db:
             try:
@@ -61,7 +64,7 @@ class Database:
                     db.execute("ROLLBACK")
 
     def copy_to(self, path: Path) -> None:
-        """Copy the database, as it is at one moment, into a new file that is whole by itself."""
+        """Copy the database, as it is at one moment, into one new file without a journal."""
         with self._connection() as db:
             target = sqlite3.connect(path)
             try:
@@ -71,13 +74,13 @@ class Database:
                 target.close()
 
     def close(self) -> None:
-        """Close all connections; no call may be under way or follow."""
+        """Close all connections; no call may be running or follow."""
         while self._idle:
             self._idle.pop().close()
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
-        """Lend a connection that nobody else uses; there are as many as calls at once."""
+        """Give a connection to one caller; as many are opened as there are calls at once."""
         try:
             db = self._idle.pop()
         except IndexError:

@@ -1,7 +1,7 @@
 """Metadata of clips, and filters over it.
 
-Metadata is a flat JSON object: names to text, numbers, true, false, null, or lists of these. A
-filter is a flat JSON object over the same names; every entry must hold:
+Metadata is a flat JSON object of names and values: text, numbers, true, false, null, or lists of
+these. A filter is a flat JSON object over the same names; a clip passes if every entry holds:
 
     {"kind": "rain"}                       equal, or one element of a list equal
     {"kind": ["rain", "wind"]}             equal to any of these
@@ -39,7 +39,7 @@ class Filter:
 
     Attributes:
         where: An SQL expression; every value in it is a placeholder.
-        parameters: The values of the placeholders, in order.
+        parameters: Values of the placeholders, in order.
     """
 
     where: str
@@ -54,11 +54,11 @@ def check_metadata(metadata: object) -> Metadata:
     """
     checked: Metadata = {}
     for name, value in _check_object(metadata, "metadata", MetadataInvalidError).items():
-        what = f"metadata {name!r}"
+        subject = f"metadata {name!r}"
         if isinstance(value, list):
-            checked[name] = [_check_scalar(item, what, MetadataInvalidError) for item in value]
+            checked[name] = [_check_scalar(item, subject, MetadataInvalidError) for item in value]
         else:
-            checked[name] = _check_scalar(value, what, MetadataInvalidError)
+            checked[name] = _check_scalar(value, subject, MetadataInvalidError)
     size_bytes = len(orjson.dumps(checked))
     if size_bytes > MAX_METADATA_BYTES:
         raise MetadataInvalidError(
@@ -94,8 +94,8 @@ def _condition(name: str, value: object) -> Filter:
     if isinstance(value, Mapping):
         return _exists(name, _range(name, value))
     if value is None:
-        nothing = _exists(name, Filter("entry.type <> 'null'", ()))
-        return Filter(f"NOT {nothing.where}", nothing.parameters)
+        any_value = _exists(name, Filter("entry.type <> 'null'", ()))
+        return Filter(f"NOT {any_value.where}", any_value.parameters)
     if not isinstance(value, list):
         value = [value]
     if not 1 <= len(value) <= MAX_ANY_OF:
@@ -106,7 +106,7 @@ def _condition(name: str, value: object) -> Filter:
 
 
 def _exists(name: str, test: Filter) -> Filter:
-    """Some element of the entry called `name` passes a test."""
+    """Return the condition that some element of the entry called `name` passes a test."""
     return Filter(
         f"EXISTS (SELECT 1 FROM json_each(clips.metadata, ?) AS entry WHERE {test.where})",
         (f'$."{name}"', *test.parameters),
@@ -128,14 +128,14 @@ def _any_of(name: str, values: Sequence[object]) -> Filter:
         else:
             numbers.append(scalar)
     return Filter(
-        f"entry.type IN ({_places(flags)})"
-        f" OR {_TEXT} AND entry.atom IN ({_places(texts)})"
-        f" OR {_NUMBER} AND entry.atom IN ({_places(numbers)})",
+        f"entry.type IN ({_placeholders(flags)})"
+        f" OR {_TEXT} AND entry.atom IN ({_placeholders(texts)})"
+        f" OR {_NUMBER} AND entry.atom IN ({_placeholders(numbers)})",
         (*flags, *texts, *numbers),
     )
 
 
-def _places(values: Sequence[object]) -> str:
+def _placeholders(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
 
 
@@ -160,20 +160,24 @@ def _range(name: str, bounds: Mapping[str, object]) -> Filter:
     return Filter(" AND ".join(tests), tuple(values))
 
 
-def _check_object(value: object, what: str, error: type[RequestInvalidError]) -> dict[str, object]:
+def _check_object(
+    value: object, subject: str, error: type[RequestInvalidError]
+) -> dict[str, object]:
     if not isinstance(value, Mapping):
-        raise error(f"{what} must be a JSON object, not {type(value).__name__}")
+        raise error(f"{subject} must be a JSON object, not {type(value).__name__}")
     for name in value:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise error(f"{what}: name {name!r:.80} is not 1 to 64 characters of A-Z a-z 0-9 _ . -")
+            raise error(
+                f"{subject}: name {name!r:.80} is not 1 to 64 characters of A-Z a-z 0-9 _ . -"
+            )
     return dict(value)
 
 
-def _check_scalar(value: object, what: str, error: type[RequestInvalidError]) -> Scalar:
-    """Return the value if JSON and the catalogue hold it without loss."""
+def _check_scalar(value: object, subject: str, error: type[RequestInvalidError]) -> Scalar:
+    """Return the value if JSON and SQLite hold it without loss."""
     if isinstance(value, str):
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-            raise error(f"{what}: text must be Unicode without NUL and lone surrogates")
+            raise error(f"{subject}: text must be Unicode without NUL and lone surrogates")
         return value
     if isinstance(value, bool) or value is None:
         return value
@@ -182,6 +186,6 @@ def _check_scalar(value: object, what: str, error: type[RequestInvalidError]) ->
     if isinstance(value, float) and math.isfinite(value):
         return value
     raise error(
-        f"{what}: allowed are text, finite numbers (integers of 64 bits), true, false, null, "
+        f"{subject}: allowed are text, finite numbers (integers of 64 bits), true, false, null, "
         f"not {value!r:.80}"
     )

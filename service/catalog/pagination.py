@@ -1,4 +1,4 @@
-"""Listing cursors: opaque to clients, and good for the library that gave them only."""
+"""Cursors of listings: opaque to clients, and valid for one library only."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _LAYOUT = struct.Struct(">4sq")
 
 
 def encode_cursor(after: int, library: str) -> str:
-    """Return the cursor of what comes after a clip number, 0..2^63-1.
+    """Return the cursor for the clips that come after a number.
 
     Args:
-        after: Number of the last clip that was listed.
+        after: Number of the last clip that was listed, 0..2^63-1.
         library: Identity of the library, hexadecimal.
     """
     packed = _LAYOUT.pack(bytes.fromhex(library)[:4], after)
@@ -22,7 +22,7 @@ def encode_cursor(after: int, library: str) -> str:
 
 
 def decode_cursor(cursor: str, library: str) -> int:
-    """Return the clip number of a cursor.
+    """Return the clip number that a cursor holds.
 
     Raises:
         CursorInvalidError: It is not a cursor of this library.

@@ -7,7 +7,7 @@ CREATE TABLE meta (
 ) STRICT;
 
 CREATE TABLE clips (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,    -- order of insertion, never used twice
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,    -- order of insertion, from 1, never used twice
     revision INTEGER NOT NULL,                -- the write that last changed this clip
     id TEXT NOT NULL UNIQUE,
     source TEXT NOT NULL CHECK (source IN ('stored', 'referenced', 'vector')),
@@ -34,8 +34,26 @@ CREATE TABLE vectors (
     PRIMARY KEY (seq, fingerprint)
 ) STRICT;
 
-CREATE TABLE deletions (
-    revision INTEGER NOT NULL,
+CREATE TABLE windows (
     seq INTEGER NOT NULL,
+    fingerprint TEXT NOT NULL,    -- the encoder
+    number INTEGER NOT NULL CHECK (number BETWEEN 1 AND 1048575),    -- in order of time
+    start_s REAL NOT NULL,
+    end_s REAL NOT NULL,
+    embedding BLOB NOT NULL,      -- raw embedding, little-endian float16 [dim]
+    PRIMARY KEY (seq, fingerprint, number),
+    FOREIGN KEY (seq, fingerprint) REFERENCES vectors (seq, fingerprint) ON DELETE CASCADE
+) STRICT;
+
+CREATE TABLE unembedded (
+    seq INTEGER NOT NULL REFERENCES clips (seq) ON DELETE CASCADE,
+    fingerprint TEXT NOT NULL,    -- an encoder that cannot embed this clip
+    revision INTEGER NOT NULL,    -- of the clip at that time; a later change makes the row void
+    PRIMARY KEY (seq, fingerprint)
+) STRICT;
+
+CREATE TABLE deletions (
+    revision INTEGER NOT NULL,    -- the write that deleted the clip
+    seq INTEGER NOT NULL,         -- 0 is no clip: all rows up to this revision were removed
     PRIMARY KEY (revision, seq)
 ) STRICT, WITHOUT ROWID;

@@ -1,7 +1,8 @@
-"""`minuend index --reembed`: the library anew by the encoder of another bundle."""
+"""`minuend index --reembed`: embed the library with the encoder of another bundle."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
@@ -9,79 +10,81 @@ import click
 from service.cli.output import json_text
 
 if TYPE_CHECKING:
-    from service.library.reembed import Report
+    from service.library.reembed import ReembedReport
     from service.settings import Settings
 
 
 def reembed_library(settings: Settings, *, as_json: bool, drop_others: bool) -> bool:
-    """Embed the clips of the library that the bundle's encoder has not, and tell what was done.
+    """Embed clips without an embedding of the bundle's encoder, and print the result.
 
     Args:
-        settings: Where library and bundle are.
-        as_json: Tell it for programs.
-        drop_others: Remove the embeddings of other encoders that are not needed any more.
+        settings: Paths of library and bundle.
+        as_json: Print JSON.
+        drop_others: Then remove embeddings of other encoders that are no longer needed.
 
     Returns:
-        Whether no clip had to be left out.
+        Whether all clips were embedded.
 
     Raises:
-        StartupError: The library, the bundle or the device cannot be had.
+        StartupError: The library, the bundle or the device cannot be used.
         OSError: The library cannot be written.
     """
     from tqdm import tqdm
 
-    from service.cli.opening import (
-        audio_limits,
-        open_bundle,
-        open_encoder,
-        open_library,
-        open_space,
-        windowing,
-    )
     from service.library.file_reader import FileReader
-    from service.library.reembed import Reembedding
+    from service.library.library import Library
+    from service.library.reembed import Reembedder
+    from service.library.upload import library_windowing
+    from service.services import audio_limits, open_bundle, open_encoder, open_space
 
     bundle = open_bundle(settings)
     encoder = open_encoder(bundle, settings)
-    space = open_space(bundle, settings)
+    library = Library.open(
+        settings.library,
+        space=open_space(bundle, settings),
+        precision=encoder.precision,
+        create=False,
+        reembedding=True,
+    )
+    limits, windowing = audio_limits(settings), library_windowing(settings.window_s)
     n_dropped = 0
     with (
-        open_library(settings, encoder, space, reembedding=True) as library,
-        FileReader(encoder, limits=audio_limits(settings), windowing=windowing(settings)) as reader,
+        closing(library),
+        FileReader(encoder, limits=limits, windowing=windowing) as reader,
     ):
-        reembedding = Reembedding(library, reader)
-        with tqdm(total=reembedding.n_due(), unit="clip", disable=None) as bar:
-            report = reembedding.run(on_clip=bar.update)
-        library.save_snapshot()
+        reembedder = Reembedder(library, reader)
+        with tqdm(total=reembedder.n_due(), unit="clip", disable=None) as bar:
+            report = reembedder.run(on_clip=bar.update)
+        library.index.save()
         if drop_others:
-            n_dropped = library.backlog.drop_others()
+            n_dropped = library.reembed_queue.drop_others()
     if as_json:
         click.echo(json_text(_body(report, n_dropped)))
     else:
-        _tell(report, n_dropped)
-    return not report.left_out
+        _print_report(report, n_dropped)
+    return not report.failed
 
 
-def _body(report: Report, n_dropped: int) -> dict[str, object]:
+def _body(report: ReembedReport, n_dropped: int) -> dict[str, object]:
     return {
         "embedded": report.embedded,
         "unchanged": report.unchanged,
         "left_out": [
             {"clip_id": clip.clip_id, "code": clip.code, "reason": clip.reason}
-            for clip in report.left_out
+            for clip in report.failed
         ],
         "dropped": n_dropped,
     }
 
 
-def _tell(report: Report, n_dropped: int) -> None:
+def _print_report(report: ReembedReport, n_dropped: int) -> None:
     click.echo(
         f"{report.embedded} clips embedded, {report.unchanged} were already;"
         " the search index is up to date"
     )
     if n_dropped:
         click.echo(f"{n_dropped} embeddings of other encoders removed")
-    if report.left_out:
-        click.echo(f"{len(report.left_out)} clips could not be embedded:", err=True)
-    for clip in report.left_out:
+    if report.failed:
+        click.echo(f"{len(report.failed)} clips could not be embedded:", err=True)
+    for clip in report.failed:
         click.echo(f"  {clip.clip_id}: {clip.reason}", err=True)

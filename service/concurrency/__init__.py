@@ -1,4 +1,4 @@
 """Threads, locks, deadlines and durable file writes.
 
-Knows nothing of audio or search. May use `service.errors` and the standard library.
+Has no knowledge of audio or search. May use `service.errors` and the standard library.
 """

@@ -1,4 +1,4 @@
-"""One piece of work at a time in a thread of its own, which is told to stop in the end."""
+"""One task at a time in a background thread that can be stopped."""
 
 from __future__ import annotations
 
@@ -10,49 +10,49 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class StoppedError(Exception):
-    """Raised by work that was told to give up."""
+    """Raised by a task that was asked to stop."""
 
 
 class BackgroundTask:
-    """Runs work beside the callers; what is asked for while work is under way is passed over."""
+    """Runs one task at a time in a thread; a start during a task is ignored."""
 
     def __init__(self) -> None:
         self._thread: Thread | None = None
         self._stopped = Event()
         self._lock = Lock()
 
-    def start(self, work: Callable[[Callable[[], bool]], None]) -> bool:
-        """Begin with some work, unless other work is under way or all was stopped.
+    def start(self, task: Callable[[Callable[[], bool]], None]) -> bool:
+        """Start a task, unless one is running or `stop` was called.
 
         Args:
-            work: Is given a function that tells whether to give up.
+            task: Receives a function that returns whether the task should stop.
 
         Returns:
-            Whether it was begun.
+            Whether the task was started.
         """
         with self._lock:
             is_busy = self._thread is not None and self._thread.is_alive()
             if is_busy or self._stopped.is_set():
                 return False
-            self._thread = Thread(target=self._run, args=(work,), daemon=True)
+            self._thread = Thread(target=self._run, args=(task,), daemon=True)
             self._thread.start()
             return True
 
     def wait(self) -> None:
-        """Wait until the work under way is done."""
+        """Wait until the running task has ended."""
         thread = self._thread
         if thread is not None:
             thread.join()
 
     def stop(self) -> None:
-        """Tell the work under way to give up, wait until it has, and begin no other."""
+        """Ask the running task to stop, wait until it has ended, and start no other."""
         with self._lock:
             self._stopped.set()
         self.wait()
 
-    def _run(self, work: Callable[[Callable[[], bool]], None]) -> None:
+    def _run(self, task: Callable[[Callable[[], bool]], None]) -> None:
         try:
-            work(self._stopped.is_set)
+            task(self._stopped.is_set)
         except StoppedError:
             pass
         except Exception:

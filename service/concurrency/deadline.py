@@ -1,4 +1,4 @@
-"""How long an answer to a request is still wanted: until its deadline, or until its client left."""
+"""The deadline of a request, which also passes when the client disconnects."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from service.errors import DeadlineError
 
 
 class ClientDisconnectedError(Exception):
-    """The client left; nobody would read an answer."""
+    """The client has disconnected; nobody would read a response."""
 
 
 class Deadline:
-    """How long the answer to one request is wanted; any thread may ask.
+    """The time until which one request is worked on; any thread may use it.
 
-    It is without end until it begins.
+    It has no end until `begin` is called.
 
     Attributes:
-        ends: When the deadline passes, by the clock of `time.monotonic` [s].
+        ends: Time at which the deadline passes, by the clock of `time.monotonic` [s].
     """
 
     def __init__(self) -> None:
@@ -27,38 +27,38 @@ class Deadline:
         self._is_abandoned = False
 
     def begin(self, limit_s: float) -> None:
-        """Let it end after `limit_s` from now [s]."""
+        """Let the deadline pass after `limit_s` from now [s]."""
         self._limit_s = limit_s
         self.ends = time.monotonic() + limit_s
 
     def abandon(self) -> None:
-        """Let it end now: the client left."""
+        """Let the deadline pass now, because the client has disconnected."""
         self._is_abandoned = True
 
     @property
     def left_s(self) -> float | None:
-        """What is left of it [s], at least 0; None while it has no end."""
+        """Remaining time [s], at least 0; None without an end."""
         if self._is_abandoned:
             return 0.0
         return None if self.ends == math.inf else max(0.0, self.ends - time.monotonic())
 
     @property
     def is_over(self) -> bool:
-        """Whether the answer is no longer wanted."""
+        """Whether the deadline has passed."""
         return self.left_s == 0
 
     def error(self) -> ClientDisconnectedError | DeadlineError:
-        """Return why it is over."""
+        """Return the error of a deadline that has passed."""
         if self._is_abandoned:
             return ClientDisconnectedError("the client left before its answer")
         return DeadlineError(f"no answer within {self._limit_s or 0:g} s; try again later")
 
     def check(self) -> None:
-        """Do nothing while it lasts.
+        """Do nothing before the deadline.
 
         Raises:
-            ClientDisconnectedError: The client left.
-            DeadlineError: The deadline passed.
+            ClientDisconnectedError: The client has disconnected.
+            DeadlineError: The deadline has passed.
         """
         if self.is_over:
             raise self.error()

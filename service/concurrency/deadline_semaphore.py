@@ -1,4 +1,4 @@
-"""Who is next where only so many may work at a time: the one whose deadline comes first."""
+"""A semaphore that serves waiting threads in the order of their deadlines."""
 
 from __future__ import annotations
 
@@ -10,51 +10,53 @@ from service.concurrency.deadline import Deadline
 
 
 class DeadlineSemaphore:
-    """Lets so many threads work at a time, and those that wait in the order of their deadlines.
+    """Limits how many threads work at a time; waiting threads go by their deadlines.
 
-    A turn that ends is handed to whoever is next, so that none who comes later can take it first,
-    and a request that needs several turns is not overtaken between them.
+    A slot that is released passes directly to the waiting thread with the earliest deadline. A
+    thread that comes later cannot take it, and a request that needs several slots one after the
+    other is not overtaken between them by requests with later deadlines.
 
     Args:
-        n_turns: Turns at a time.
+        n_slots: Threads that may work at a time.
     """
 
-    def __init__(self, n_turns: int) -> None:
-        self._n_free = n_turns
+    def __init__(self, n_slots: int) -> None:
+        self._n_free = n_slots
         self._lock = threading.Lock()
         self._waiting: list[tuple[float, int, threading.Event]] = []
         self._tickets = itertools.count()
 
     def acquire(self, deadline: Deadline) -> None:
-        """Wait for a turn; whoever takes one gives it back.
+        """Wait for a slot, which the caller has to release.
 
         Raises:
-            AbandonedError: The client left.
-            DeadlineError: The deadline passed.
+            ClientDisconnectedError: The client has disconnected.
+            DeadlineError: The deadline has passed.
         """
         with self._lock:
             if self._n_free and not self._waiting:
                 self._n_free -= 1
                 return
-            is_mine = threading.Event()
-            ticket = (deadline.ends, next(self._tickets), is_mine)
+            is_granted = threading.Event()
+            ticket = (deadline.ends, next(self._tickets), is_granted)
             heapq.heappush(self._waiting, ticket)
-        if is_mine.wait(deadline.left_s):
+        if is_granted.wait(deadline.left_s):
             return
         with self._lock:
-            if is_mine.is_set():  # it came as the wait ended
-                self._hand_on()
+            if is_granted.is_set():  # at the moment when the wait ended
+                self._pass_on()
             else:
                 self._waiting.remove(ticket)
                 heapq.heapify(self._waiting)
         raise deadline.error()
 
     def release(self) -> None:
-        """End a turn."""
+        """Release a slot."""
         with self._lock:
-            self._hand_on()
+            self._pass_on()
 
-    def _hand_on(self) -> None:
+    def _pass_on(self) -> None:
+        """Give a slot to the first waiting thread, or count it as free."""
         if self._waiting:
             heapq.heappop(self._waiting)[2].set()
         else:

@@ -1,20 +1,22 @@
-"""Locks: one between processes, and one that many readers share."""
+"""Locks between processes, and a lock that readers share within a process."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Condition, Lock
+from uuid import uuid4
 
 
 @contextmanager
 def file_lock(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a file, against threads and processes alike.
+    """Hold an exclusive lock on a file, which excludes other threads and processes.
 
-    The kernel lets go of it when the process ends, however it ends; the file itself stays.
+    The kernel releases the lock when the process ends, in whatever way; the file stays.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
@@ -25,10 +27,10 @@ def file_lock(path: Path) -> Iterator[None]:
 
 
 def claim_directory(path: Path) -> int | None:
-    """Lock a directory if nobody else holds it.
+    """Lock a directory unless another process or caller holds the lock.
 
     Returns:
-        A file descriptor that holds the lock until it is closed, or None if it is taken.
+        A file descriptor that holds the lock until it is closed; None if another one holds it.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -39,33 +41,52 @@ def claim_directory(path: Path) -> int | None:
     return descriptor
 
 
-class SharedLock:
-    """Many may read at once; who changes something is alone, and is not kept waiting by newcomers.
+@contextmanager
+def claimed_folder(parent: Path) -> Iterator[Path]:
+    """Make a folder with a random name, hold the lock on it, and remove it at the end.
 
-    Not re-entrant.
+    `claim_directory` tells such a folder in use from one whose process has died. A caller that
+    removes the latter excludes others while they enter this context.
+    """
+    folder = parent / uuid4().hex
+    folder.mkdir()
+    claim = claim_directory(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if claim is not None:
+            os.close(claim)
+
+
+class SharedLock:
+    """A readers-writer lock: many readers at a time, or one writer.
+
+    A waiting writer keeps new readers out, so readers must be short: the longest one delays the
+    writer and all readers behind it. Not re-entrant.
     """
 
     def __init__(self) -> None:
-        self._turn = Lock()
+        self._entrance = Lock()
         self._n_readers = 0
-        self._left = Condition()
+        self._reader_left = Condition()
 
     @contextmanager
     def shared(self) -> Iterator[None]:
-        """Read beside other readers."""
-        with self._turn, self._left:
+        """Hold the lock together with other readers."""
+        with self._entrance, self._reader_left:
             self._n_readers += 1
         try:
             yield
         finally:
-            with self._left:
+            with self._reader_left:
                 self._n_readers -= 1
-                self._left.notify_all()
+                self._reader_left.notify_all()
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Wait for the readers there are, keep new ones out, and be alone."""
-        with self._turn:
-            with self._left:
-                self._left.wait_for(lambda: self._n_readers == 0)
+        """Hold the lock alone, after the readers that hold it now."""
+        with self._entrance:
+            with self._reader_left:
+                self._reader_left.wait_for(lambda: self._n_readers == 0)
             yield

@@ -1,4 +1,4 @@
-"""How long the phases of one request took, and how long its answer is still wanted."""
+"""The time spent in each phase of a request, and the deadline of the request."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from service.concurrency.deadline import Deadline
 
 
 class RequestTimings:
-    """Seconds spent in each named phase; a phase that is entered again adds up.
+    """The time spent in each named phase; the times of a phase that is entered again add up.
 
     Args:
-        deadline: How long the answer is wanted; without end if not given. No phase is entered
-            after it.
+        deadline: Deadline of the request, after which no phase is entered; without end if not
+            given.
 
     Attributes:
         seconds: Time spent in each phase [s].
-        spans: First begin and last end of each phase, by `time.perf_counter` [s].
+        spans: First start and last end of each phase, by `time.perf_counter` [s].
+        deadline: Deadline of the request.
     """
 
     def __init__(self, deadline: Deadline | None = None) -> None:
@@ -31,8 +32,8 @@ class RequestTimings:
         """Add the time spent inside to `phase`.
 
         Raises:
-            AbandonedError: The client left before it.
-            DeadlineError: The deadline passed before it.
+            ClientDisconnectedError: The client has disconnected before.
+            DeadlineError: The deadline has passed before.
         """
         self.deadline.check()
         start = time.perf_counter()
@@ -42,7 +43,12 @@ class RequestTimings:
             self.add(phase, time.perf_counter() - start)
 
     def add(self, phase: str, took_s: float) -> None:
-        """Add time that ends now to `phase` [s]."""
+        """Add a time that ends now to `phase`.
+
+        Args:
+            phase: Name of the phase.
+            took_s: Duration [s].
+        """
         end = time.perf_counter()
         start, _ = self.spans.get(phase, (end - took_s, end))
         self.spans[phase] = (start, end)

@@ -1,4 +1,5 @@
-"""The vector index: exact search, IVF search with FAISS, snapshots on disk.
+"""Search of unit vectors by inner product, with FAISS: flat while there are few, IVF beyond.
 
-The only package that knows faiss. Works on row ids and vectors; knows nothing of clips or files.
+Works on row ids (`service.row_ids`) and vectors; the library knows which clips these are. The only
+package that imports faiss.
 """

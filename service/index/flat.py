@@ -1,8 +1,7 @@
-"""Vectors by row, searched exactly."""
+"""Flat index: exact search that compares the query with every vector."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 import faiss
@@ -13,7 +12,9 @@ from service.row_ids import find, select_clips
 
 
 class FlatIndex:
-    """A flat index. Searches may run beside each other, but not beside a change.
+    """Vectors in float32 under row ids, in memory.
+
+    Searches may run concurrently with each other, but not with a change.
 
     Args:
         dim: Length of a vector.
@@ -22,97 +23,90 @@ class FlatIndex:
     def __init__(self, dim: int) -> None:
         self._dim = dim
         self._faiss: Any = faiss.IndexIDMap2(faiss.IndexFlatIP(dim))
-        self._rows: np.ndarray | None = None  # sorted when they are asked for
+        self._ids: np.ndarray | None = None  # sorted on first use after a change
 
     def __len__(self) -> int:
         return int(self._faiss.ntotal)
 
     @property
-    def rows(self) -> Int64[np.ndarray, " rows"]:
-        """The rows of all vectors, ascending."""
-        if self._rows is None:
-            self._rows = np.sort(faiss.vector_to_array(self._faiss.id_map))
-        return self._rows
+    def ids(self) -> Int64[np.ndarray, " rows"]:
+        """The row ids of all vectors, ascending."""
+        if self._ids is None:
+            self._ids = np.sort(faiss.vector_to_array(self._faiss.id_map))
+        return self._ids
 
     def add(
-        self, rows: Int64[np.ndarray, " rows"], vectors: Float32[np.ndarray, "rows dim"]
+        self, ids: Int64[np.ndarray, " rows"], vectors: Float32[np.ndarray, "rows dim"]
     ) -> None:
-        """Add vectors under rows that are not there."""
-        self._rows = None
-        self._faiss.add_with_ids(np.ascontiguousarray(vectors, np.float32), rows)
+        """Add vectors under row ids that are not in the index."""
+        self._ids = None
+        self._faiss.add_with_ids(np.ascontiguousarray(vectors, np.float32), ids)
 
-    def remove(self, rows: Sequence[int] | Int64[np.ndarray, " rows"]) -> None:
-        """Remove the vectors of these rows; rows that are not there are passed over."""
-        if len(rows) and len(self):
-            self._rows = None
-            self._faiss.remove_ids(np.asarray(rows, np.int64))
+    def remove(self, ids: Int64[np.ndarray, " rows"]) -> None:
+        """Remove the vectors of these row ids; ids that are not in the index are ignored."""
+        if self.holds(ids).any():
+            self._ids = None
+            self._faiss.remove_ids(ids)
 
-    def holds(self, rows: Int64[np.ndarray, " rows"]) -> Bool[np.ndarray, " rows"]:
-        """Tell which of these rows are there."""
-        return find(self.rows, rows)
+    def holds(self, ids: Int64[np.ndarray, " rows"]) -> Bool[np.ndarray, " rows"]:
+        """Return which of these row ids are in the index."""
+        return find(self.ids, ids)
 
-    def of_clips(self, seqs: Int64[np.ndarray, " clips"]) -> Int64[np.ndarray, " rows"]:
-        """Return the rows that are there of these clips, ascending."""
-        return select_clips(self.rows, seqs)
+    def of_clips(self, clips: Int64[np.ndarray, " clips"]) -> Int64[np.ndarray, " rows"]:
+        """Return the row ids in the index of these clips, ascending."""
+        ids: np.ndarray = self.ids[select_clips(self.ids, clips)]
+        return ids
 
     def vectors(
-        self, rows: Int64[np.ndarray, " rows"]
+        self, ids: Int64[np.ndarray, " rows"]
     ) -> tuple[Bool[np.ndarray, " rows"], Float32[np.ndarray, "found dim"]]:
-        """Tell which of these rows are there, and return their vectors in this order."""
-        is_there = self.holds(rows)
-        if not is_there.any():
-            return is_there, np.empty((0, self._dim), np.float32)
-        return is_there, self._faiss.reconstruct_batch(rows[is_there])
+        """Return which of these row ids are in the index, and their vectors in this order."""
+        is_found = self.holds(ids)
+        if not is_found.any():
+            return is_found, np.empty((0, self._dim), np.float32)
+        return is_found, self._faiss.reconstruct_batch(ids[is_found])
 
     def search(
         self,
         query: Float32[np.ndarray, " dim"],
         k: int,
         *,
-        among: Int64[np.ndarray, " rows"] | None = None,
+        allowed: Int64[np.ndarray, " clips"] | None = None,
     ) -> tuple[Float32[np.ndarray, " hits"], Int64[np.ndarray, " hits"]]:
-        """Return inner products and rows of the nearest, best first; equals by row.
+        """Return the inner products and row ids of the nearest vectors, best first.
 
         Args:
             query: Unit vector.
-            k: Most hits; fewer come only where fewer vectors are searched.
-            among: Search these rows only.
+            k: Number of hits. All vectors that score as high as hit k are returned too, so there
+                may be more; there are fewer only where fewer vectors are searched.
+            allowed: Numbers of the clips to search; None for all.
         """
         parameters = faiss.SearchParameters()
-        if among is not None:
-            selector = faiss.IDSelectorBatch(among)
-            parameters.sel = selector
+        if allowed is not None:
+            parameters.sel = faiss.IDSelectorBatch(self.of_clips(allowed))
         queries = np.ascontiguousarray(query, np.float32)[np.newaxis]
         n_asked = k + 1
         while True:
-            found, numbers = self._faiss.search(queries, n_asked, params=parameters)
-            scores, rows = found[0][numbers[0] >= 0], numbers[0][numbers[0] >= 0]
-            if len(rows) < n_asked or scores[k - 1] > scores[-1]:
-                return scores, rows
+            found = self._faiss.search(queries, n_asked, params=parameters)
+            scores, ids = (part[0][found[1][0] >= 0] for part in found)
+            if len(ids) < n_asked or scores[k - 1] > scores[-1]:
+                return scores, ids
             n_asked *= 2
 
     def write(self, file: BinaryIO) -> None:
-        """Append the vectors to a file."""
-        faiss.write_index(self._faiss, _writer(file))
+        """Append the index to a file."""
+        faiss.write_index(self._faiss, faiss.PyCallbackIOWriter(file.write))
 
     @classmethod
     def read(cls, file: BinaryIO, dim: int) -> FlatIndex:
-        """Read what `write` appended.
+        """Read what `write` appended, from the file's position on.
 
         Raises:
-            ValueError: It is no flat index of this length of vector.
+            ValueError: It is not a flat index of vectors of this length.
             RuntimeError: FAISS cannot read it.
         """
         index = cls(dim)
-        index._faiss = faiss.read_index(_reader(file))
+        index._faiss = faiss.read_index(faiss.PyCallbackIOReader(file.read))
         if not isinstance(index._faiss, faiss.IndexIDMap2) or index._faiss.d != dim:
             raise ValueError(f"it is no flat index of {dim} dimensions")
         return index
-
-
-def _writer(file: BinaryIO) -> Any:
-    return faiss.PyCallbackIOWriter(file.write)
-
-
-def _reader(file: BinaryIO) -> Any:
-    return faiss.PyCallbackIOReader(file.read)

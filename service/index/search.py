@@ -1,8 +1,8 @@
-"""The nearest clips, or the nearest windows, out of an index that holds both.
+"""Search for the nearest clips, or the nearest windows, in an index that holds both.
 
-A clip is as near as its nearest row, which is the clip as a whole or one of its windows. An index
-gives rows: more of them are asked for until there are as many clips as were wanted, however many
-rows of one clip come first.
+The score of a clip is that of its nearest row: the whole clip, or one of its windows. An index
+returns rows, and several of them may belong to one clip, so a search asks for more rows until there
+are enough clips.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from service.index.vector_index import VectorIndex
 from service.row_ids import are_whole, clips_of
 
 _WIDER = 4
+"""Factor by which more rows are asked for when too few of them are hits."""
 _BATCH_ROWS = 10_000
 _NO_CLIPS = np.empty(0, np.int64)
 
@@ -26,65 +27,64 @@ class SearchRequest:
 
     Attributes:
         query: Unit vector [dim].
-        k: Most hits.
-        among: Numbers of the clips to search, each once; None for all.
-        without: Numbers of clips to leave out.
-        every_window: Whether every window is a hit; otherwise every clip is.
+        k: Number of hits.
+        allowed: Numbers of the clips to search, each once; None for all.
+        excluded: Numbers of clips to leave out.
+        every_window: Whether every window is a hit of its own; otherwise every clip is one hit.
         is_modified: Whether the query has more than one term.
     """
 
     query: Float32[np.ndarray, " dim"]
     k: int
-    among: Int64[np.ndarray, " clips"] | None = None
-    without: Int64[np.ndarray, " clips"] = field(default_factory=_NO_CLIPS.copy)
+    allowed: Int64[np.ndarray, " clips"] | None = None
+    excluded: Int64[np.ndarray, " clips"] = field(default_factory=_NO_CLIPS.copy)
     every_window: bool = False
     is_modified: bool = False
 
 
 def nearest(
-    index: VectorIndex, asked: SearchRequest, *, exact: bool = False
+    index: VectorIndex, request: SearchRequest, *, exact: bool = False
 ) -> tuple[Float32[np.ndarray, " hits"], Int64[np.ndarray, " hits"]]:
-    """Return the inner products and rows of the hits, best first; equals as the index has them.
+    """Return the inner products and row ids of the hits, best first; equal scores by row id.
 
-    There are k hits where there are as many clips, or windows, to search.
+    There are k hits if there are as many clips, or windows, to search.
 
     Args:
-        index: What is searched.
-        asked: The search.
-        exact: Look at every vector, whatever it costs.
+        index: The index to search.
+        request: The search.
+        exact: Compare all vectors, at any cost.
     """
-    among = None if asked.among is None else index.of_clips(asked.among)
-    n_rows = asked.k
-    scores, rows = index.search(asked.query, n_rows, among=among, exact=exact)
-    hits = _choose(index, asked, rows)
-    if len(hits) < asked.k:
-        scope = index.rows if among is None else among
-        n_wanted = min(asked.k, len(_choose(index, asked, scope)))
-        while len(hits) < n_wanted:
-            if len(rows) < n_rows:
-                exact = True  # the part of the index that was looked into holds no more
+    n_rows = request.k
+    scores, ids = index.search(request.query, n_rows, allowed=request.allowed, exact=exact)
+    hits = _select_hits(index, request, ids)
+    if len(hits) < request.k:
+        scope = index.ids if request.allowed is None else index.of_clips(request.allowed)
+        n_hits = _count_hits(index, request, scope)
+        while len(hits) < n_hits:
+            if len(ids) < n_rows:
+                exact = True  # the lists visited hold no more
             else:
                 n_rows = min(_WIDER * n_rows, len(scope))
-            scores, rows = index.search(asked.query, n_rows, among=among, exact=exact)
-            hits = _choose(index, asked, rows)
-    hits = hits[: asked.k]
-    return scores[hits], rows[hits]
+            scores, ids = index.search(request.query, n_rows, allowed=request.allowed, exact=exact)
+            hits = _select_hits(index, request, ids)
+    hits = hits[: request.k]
+    return scores[hits], ids[hits]
 
 
 def best_windows(
-    index: VectorIndex, query: Float32[np.ndarray, " dim"], rows: Int64[np.ndarray, " hits"]
+    index: VectorIndex, query: Float32[np.ndarray, " dim"], ids: Int64[np.ndarray, " hits"]
 ) -> Int64[np.ndarray, " hits"]:
-    """Return the row to show for each hit: of a whole clip that has windows, its nearest window.
+    """Return the row id to show for each hit: for a whole clip with windows, its nearest window.
 
     Args:
-        index: Holds the rows.
+        index: Holds the row ids.
         query: Unit vector.
-        rows: The hits; at most one of a clip where whole clips are among them.
+        ids: Row ids of the hits; at most one of a clip where whole clips are among them.
     """
-    is_long = _have_windows(index, rows)
+    is_long = _have_windows(index, ids)
     if not is_long.any():
-        return rows
-    windows = index.of_clips(clips_of(rows[is_long]))
+        return ids
+    windows = index.of_clips(clips_of(ids[is_long]))
     windows = windows[~are_whole(windows)]
     scores = np.empty(len(windows), np.float32)
     for first in range(0, len(windows), _BATCH_ROWS):
@@ -92,28 +92,49 @@ def best_windows(
         scores[batch] = index.vectors(windows[batch])[1] @ query
     windows = windows[np.lexsort((windows, -scores))]
     clips, first_of_clip = np.unique(clips_of(windows), return_index=True)
-    places = rows.copy()
-    places[is_long] = windows[first_of_clip][np.searchsorted(clips, clips_of(rows[is_long]))]
-    return places
+    shown = ids.copy()
+    shown[is_long] = windows[first_of_clip][np.searchsorted(clips, clips_of(ids[is_long]))]
+    return shown
 
 
-def _choose(
-    index: VectorIndex, asked: SearchRequest, rows: Int64[np.ndarray, " rows"]
+def _select_hits(
+    index: VectorIndex, request: SearchRequest, ids: Int64[np.ndarray, " rows"]
 ) -> Int64[np.ndarray, " hits"]:
-    """Return the positions of the rows that are hits, in their order."""
-    clips = clips_of(rows)
-    is_hit = ~np.isin(clips, asked.without)
-    if asked.every_window:
-        return np.flatnonzero(is_hit & ~_have_windows(index, rows))
-    is_first = np.zeros(len(rows), bool)
+    """Return which of these row ids are hits, as indices in their order.
+
+    A hit is the first row of a clip, or every row that is not a whole clip with windows.
+    """
+    clips = clips_of(ids)
+    is_hit = ~np.isin(clips, request.excluded)
+    if request.every_window:
+        return np.flatnonzero(is_hit & ~_have_windows(index, ids))
+    is_first = np.zeros(len(ids), bool)
     is_first[np.unique(clips, return_index=True)[1]] = True
     return np.flatnonzero(is_hit & is_first)
 
 
-def _have_windows(
-    index: VectorIndex, rows: Int64[np.ndarray, " rows"]
-) -> Bool[np.ndarray, " rows"]:
-    """Tell which rows are whole clips that have windows."""
-    are_long = are_whole(rows)
-    are_long[are_long] = index.holds(rows[are_long] + 1)
-    return are_long
+def _count_hits(
+    index: VectorIndex, request: SearchRequest, scope: Int64[np.ndarray, " rows"]
+) -> int:
+    """Return how many hits there can be, at most k.
+
+    Looks only at as many rows as it takes to find k hits.
+
+    Args:
+        index: Holds the rows.
+        request: The search.
+        scope: Row ids to search, ascending.
+    """
+    n_rows = _BATCH_ROWS
+    while True:
+        n_hits = len(_select_hits(index, request, scope[:n_rows]))
+        if n_hits >= request.k or n_rows >= len(scope):
+            return min(n_hits, request.k)
+        n_rows *= _WIDER
+
+
+def _have_windows(index: VectorIndex, ids: Int64[np.ndarray, " rows"]) -> Bool[np.ndarray, " rows"]:
+    """Return which row ids are whole clips that have windows in the index."""
+    have_windows = are_whole(ids)
+    have_windows[have_windows] = index.holds(ids[have_windows] + 1)
+    return have_windows

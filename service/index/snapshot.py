@@ -1,10 +1,9 @@
-"""Snapshots of the index: written beside, renamed, and believed only after their digest."""
+"""Snapshot of the vector index on disk: replaced atomically, used only if its digest is right."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,22 +11,23 @@ from uuid import uuid4
 
 import orjson
 
-from service.concurrency.durable import sync_directory
+from service.concurrency.durable import atomic_write
 from service.concurrency.locks import file_lock
 from service.index.vector_index import EXACT_BELOW, VectorIndex
 
 _LOGGER = logging.getLogger(__name__)
-_FORMAT = 4
+_FORMAT = 5
+"""Raised with every change of the files; the index is rebuilt from the catalogue then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a snapshot's vectors depend on beside the clips.
+    """What the vectors of a snapshot depend on beside the clips.
 
     Attributes:
         library: Identity of the library.
-        fingerprint: Encoder of the embeddings.
-        space: Identity of the space they were placed in.
+        fingerprint: Fingerprint of the encoder of the embeddings.
+        space: Identity of the embedding space of the vectors.
         dim: Length of a vector.
     """
 
@@ -38,14 +38,14 @@ class Origin:
 
 
 class Snapshots:
-    """The snapshot of one index in a directory of its own.
+    """The snapshot of one index, in a directory of its own.
 
-    `snapshot.json` names the file with the vectors; replacing it replaces the snapshot. Its digest
-    covers what it says as well as the file.
+    `snapshot.json` names the file of the vectors, so replacing it replaces the snapshot. The digest
+    in it covers its own content as well as that file.
 
     Args:
-        directory: Made if it is not there.
-        origin: A snapshot of anything else is foreign.
+        directory: Made if it does not exist; its parent exists.
+        origin: A snapshot of another origin is not used.
     """
 
     def __init__(self, directory: Path, origin: Origin) -> None:
@@ -56,10 +56,10 @@ class Snapshots:
         self._origin = origin
 
     def load(self, *, newest: int, exact_below: int = EXACT_BELOW) -> VectorIndex | None:
-        """Read the snapshot back; None, and a line in the log, if there is none to be trusted.
+        """Read the snapshot; None, and a line in the log, if there is none that can be used.
 
         Args:
-            newest: Revision of the catalogue; a snapshot beyond it is not of this catalogue.
+            newest: Revision of the catalogue; a snapshot of a later one is not of this catalogue.
             exact_below: See `VectorIndex`.
         """
         with file_lock(self._lock):
@@ -77,7 +77,11 @@ class Snapshots:
                 return None
 
     def save(self, index: VectorIndex) -> None:
-        """Replace the snapshot by this index, durably."""
+        """Replace the snapshot by one of this index, durably.
+
+        Raises:
+            OSError: It cannot be written. The snapshot before stays.
+        """
         with file_lock(self._lock):
             target = self._directory / f"{uuid4().hex}.faiss"
             try:
@@ -85,20 +89,18 @@ class Snapshots:
             except BaseException:
                 target.unlink(missing_ok=True)
                 raise
-            for other in self._directory.glob("*.faiss"):
-                if other != target:
-                    other.unlink()
+            for pattern in ("*.faiss", "*.tmp"):  # the one before, and what a crash left
+                for other in self._directory.glob(pattern):
+                    if other != target:
+                        other.unlink()
 
     def _write(self, index: VectorIndex, target: Path) -> None:
-        index.write(target)
+        with atomic_write(target) as file:
+            index.write(file)
         about = {"format": _FORMAT, "revision": index.revision, **asdict(self._origin)}
         head = {"about": about, "file": target.name, "sha256": _digest(about, target)}
-        beside = self._head.with_suffix(".tmp")
-        beside.write_bytes(orjson.dumps(head, option=orjson.OPT_INDENT_2))
-        for path in (target, beside):
-            _sync_file(path)
-        beside.replace(self._head)
-        sync_directory(self._directory)
+        with atomic_write(self._head) as file:
+            file.write(orjson.dumps(head, option=orjson.OPT_INDENT_2))
 
     def _read(self, newest: int, exact_below: int) -> VectorIndex:
         head = orjson.loads(self._head.read_bytes())
@@ -119,9 +121,10 @@ class Snapshots:
         path = self._directory / name
         if _digest(about, path) != digest:
             raise ValueError(f"{name} is damaged: its digest is not the one written down")
-        return VectorIndex.read(
-            path, dim=self._origin.dim, revision=revision, exact_below=exact_below
-        )
+        with path.open("rb") as file:
+            return VectorIndex.read(
+                file, dim=self._origin.dim, revision=revision, exact_below=exact_below
+            )
 
 
 def _digest(about: dict[str, Any], path: Path) -> str:
@@ -129,8 +132,3 @@ def _digest(about: dict[str, Any], path: Path) -> str:
         digest = hashlib.file_digest(file, "sha256")
     digest.update(orjson.dumps(about, option=orjson.OPT_SORT_KEYS))
     return digest.hexdigest()
-
-
-def _sync_file(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

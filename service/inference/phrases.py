@@ -13,9 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.errors import BundleError
 
-DEFAULT_PHRASES = 5
-MAX_PHRASES = 50
-
 _UNIT_TOLERANCE = 1e-3
 
 

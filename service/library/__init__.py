@@ -1,4 +1,4 @@
-"""A library of clips: catalogue, audio files and index kept consistent; import and backup.
+"""A library of clips: catalogue, audio files and search index kept consistent; import and backup.
 
-May use `catalog`, `index`, `inference` and below.
+May use `catalog`, `index`, `inference` and lower packages. Knows no HTTP.
 """

@@ -1,11 +1,11 @@
-"""A library in one file: a tar whose every member is hashed, made while the library is in use.
+"""Backup of a library in one tar file with a hash of every member; the library may be in use.
 
     manifest-<sha256>.json    names, sizes and hashes of the members that follow
     catalog.sqlite            the catalogue as of one moment
-    audio/...                 the audio that the catalogue keeps
+    audio/...                 the stored audio files
 
-Audio that is read in place (`minuend index` without `--copy`) is named by the catalogue and stays
-where it is. The search index is not in it: it is a cache.
+Audio that is read in place (`minuend index` without `--copy`) is not part of the backup: the
+catalogue names its path. The search index is not part of it either: it is a cache.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ import hashlib
 import io
 import os
 import re
-import shutil
 import tarfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
-from uuid import uuid4
+from typing import IO, BinaryIO
 
 import orjson
 
 from service.bundle.files import hash_file
-from service.concurrency.durable import sync_directory
-from service.concurrency.locks import claim_directory, file_lock
+from service.catalog.audio_store import copy_hashed
+from service.catalog.catalog import stored_paths
+from service.catalog.database import Database
+from service.concurrency.durable import atomic_write, sync_directory
+from service.concurrency.locks import claimed_folder, file_lock
 from service.errors import BackupError
-from service.library.catalog_copy import copy_catalog, stored_audio
 
 FORMAT = 1
 CATALOG = "catalog.sqlite"
@@ -37,18 +37,17 @@ CATALOG = "catalog.sqlite"
 _MANIFEST = re.compile(r"manifest-([0-9a-f]{64})\.json")
 _MEMBER = re.compile(r"catalog\.sqlite|audio/[0-9a-f]{2}/[0-9a-f]{64}(\.[A-Za-z0-9]{1,16})?")
 _LARGEST_MANIFEST_BYTES = 1 << 30
-_CHUNK_BYTES = 1 << 20
 
 Progress = Callable[[int], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a backup holds.
+    """Size of a backup.
 
     Attributes:
-        files: Members with audio.
-        size_bytes: Of all members together [bytes].
+        files: Number of audio files.
+        size_bytes: Size of all members together [bytes].
     """
 
     files: int
@@ -57,6 +56,8 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
+    """Entry of the manifest for one member."""
+
     sha256: str
     size_bytes: int
 
@@ -67,47 +68,42 @@ def back_up(library: Path, file: Path, *, on_bytes: Progress = lambda n: None) -
     Writers wait only while the catalogue is copied and the audio files are linked.
 
     Args:
-        library: Directory of the library; a service may have it open.
-        file: The backup; replaced if it is there.
-        on_bytes: Called with the number of bytes written since the call before.
+        library: Folder of the library; a service may have it open.
+        file: The backup; an existing file is replaced.
+        on_bytes: Called with the number of bytes written since the last call.
 
     Raises:
         BackupError: There is no library, or the audio of a clip is missing or damaged.
         LibraryError: The catalogue cannot be read.
-        OSError: Something cannot be read or written.
+        OSError: A file cannot be read or written.
     """
     if not (library / CATALOG).is_file():
         raise BackupError(f"{library} is no library: it has no {CATALOG}")
-    partial = file.with_name(file.name + ".partial")
     with _frozen(library) as frozen:
-        members = sorted(p for p in frozen.rglob("*") if p.is_file())
-        entries = {p.relative_to(frozen).as_posix(): _hash(p) for p in members}
+        paths = sorted(path for path in frozen.rglob("*") if path.is_file())
+        entries = {path.relative_to(frozen).as_posix(): _measure(path) for path in paths}
         for name, entry in entries.items():
             if name != CATALOG and entry.sha256 not in name:
                 raise BackupError(f"{library / name} is damaged: its sha256 is {entry.sha256}")
-        try:
-            _write(partial, frozen, entries, on_bytes)
-            partial.replace(file)
-            sync_directory(file.absolute().parent)
-        finally:
-            partial.unlink(missing_ok=True)
+        with atomic_write(file) as target:
+            _write(target, frozen, entries, on_bytes)
     return _summary(entries)
 
 
 def restore(file: Path, library: Path, *, on_bytes: Progress = lambda n: None) -> Summary:
     """Make a library from a backup, verifying every byte of it.
 
-    The catalogue comes last: until it is there, there is no library, and a restore that was
-    stopped is simply run again.
+    The catalogue is put in place last: without it there is no library, and a restore that was
+    stopped can be run again.
 
     Args:
         file: The backup.
-        library: Where the library is to be; empty, or not there.
-        on_bytes: Called with the number of bytes read since the call before.
+        library: Folder of the new library; empty, or made here.
+        on_bytes: Called with the number of bytes read since the last call.
 
     Raises:
-        BackupError: The file is no backup, damaged or cut short, or a library is there already.
-        OSError: Something cannot be read or written.
+        BackupError: The file is not a backup, is damaged or cut short, or the folder has a library.
+        OSError: A file cannot be read or written.
     """
     if (library / CATALOG).exists():
         raise BackupError(f"{library} holds a library; restore into an empty folder")
@@ -124,25 +120,17 @@ def restore(file: Path, library: Path, *, on_bytes: Progress = lambda n: None) -
 
 @contextmanager
 def _frozen(library: Path) -> Iterator[Path]:
-    """Give a folder with the catalogue and its audio as of one moment."""
+    """Give a folder with the catalogue and its audio files as of one moment."""
     (library / "tmp").mkdir(exist_ok=True)
-    frozen = library / "tmp" / uuid4().hex
-    with file_lock(library / "library.lock"):
-        frozen.mkdir()
-        claim = claim_directory(frozen)
-        try:
-            copy_catalog(library / CATALOG, frozen / CATALOG)
-            for name in stored_audio(frozen / CATALOG):
+    with ExitStack() as opened:
+        with file_lock(library / "library.lock"):  # no writer changes the set of audio files now
+            frozen = opened.enter_context(claimed_folder(library / "tmp"))
+            with closing(Database(library / CATALOG, schema="")) as catalog:
+                catalog.copy_to(frozen / CATALOG)
+                names = stored_paths(catalog)
+            for name in names:
                 _link(library / name, frozen / name)
-        except BaseException:
-            shutil.rmtree(frozen)
-            raise
-    try:
         yield frozen
-    finally:
-        shutil.rmtree(frozen)
-        if claim is not None:
-            os.close(claim)
 
 
 def _link(source: Path, target: Path) -> None:
@@ -153,19 +141,16 @@ def _link(source: Path, target: Path) -> None:
         raise BackupError(f"{source} is missing, which the catalogue names") from error
 
 
-def _write(partial: Path, frozen: Path, entries: dict[str, _Entry], on_bytes: Progress) -> None:
-    described = {name: [entry.sha256, entry.size_bytes] for name, entry in entries.items()}
-    manifest = orjson.dumps({"format": FORMAT, "files": described})
+def _write(target: BinaryIO, frozen: Path, entries: dict[str, _Entry], on_bytes: Progress) -> None:
+    listed = {name: [entry.sha256, entry.size_bytes] for name, entry in entries.items()}
+    manifest = orjson.dumps({"format": FORMAT, "files": listed})
     digest = hashlib.sha256(manifest).hexdigest()
-    with partial.open("wb") as target:
-        with tarfile.open(fileobj=target, mode="w", format=tarfile.PAX_FORMAT) as archive:
-            _add(archive, f"manifest-{digest}.json", io.BytesIO(manifest), len(manifest))
-            for name, entry in entries.items():
-                with (frozen / name).open("rb") as source:
-                    _add(archive, name, source, entry.size_bytes)
-                on_bytes(entry.size_bytes)
-        target.flush()
-        os.fsync(target.fileno())
+    with tarfile.open(fileobj=target, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        _add(archive, f"manifest-{digest}.json", io.BytesIO(manifest), len(manifest))
+        for name, entry in entries.items():
+            with (frozen / name).open("rb") as source:
+                _add(archive, name, source, entry.size_bytes)
+            on_bytes(entry.size_bytes)
 
 
 def _add(archive: tarfile.TarFile, name: str, source: IO[bytes], size_bytes: int) -> None:
@@ -203,7 +188,12 @@ def _extract(
                 f"the backup holds {member.name!r:.120}, which its list does not name"
             )
         target = catalog if member.name == CATALOG else library / member.name
-        _copy(source, target, entry, member.name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(target) as copy:
+            if copy_hashed(source, copy) != entry.sha256:
+                raise BackupError(
+                    f"the backup is damaged: {member.name} has another hash than its list says"
+                )
         on_bytes(entry.size_bytes)
     if missing:
         raise BackupError(f"the backup is cut short: {len(missing)} of its files are missing")
@@ -211,22 +201,7 @@ def _extract(
     sync_directory(library)
 
 
-def _copy(source: IO[bytes], target: Path, entry: _Entry, name: str) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256()
-    with target.open("wb") as file:
-        while chunk := source.read(_CHUNK_BYTES):
-            digest.update(chunk)
-            file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
-    if digest.hexdigest() != entry.sha256:
-        target.unlink()
-        raise BackupError(f"the backup is damaged: {name} has another hash than its list says")
-    sync_directory(target.parent)
-
-
-def _hash(path: Path) -> _Entry:
+def _measure(path: Path) -> _Entry:
     measured = hash_file(path)
     return _Entry(measured.sha256, measured.size_bytes)
 

@@ -1,4 +1,4 @@
-"""What a folder holds: its audio files, and the table that may tell more about them."""
+"""The audio files of a folder, and the CSV table of their metadata."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from service.library.file_reader import Unreadable
 
 FILE_COLUMN = "file"
 
-# What a double holds without loss; longer numbers are names, such as bar codes.
+# Numbers that a double holds without loss; longer ones are names, such as bar codes.
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?")
 
 
 def find_audio(folder: Path, *, skip: Path | None = None) -> tuple[list[Path], list[Unreadable]]:
-    """Find the audio files below a folder, by their suffix, in an order that does not change.
+    """Find the audio files below a folder, by their suffix, in a fixed order.
 
-    Hidden files and folders, whose names start with a dot, are passed over, and so are links to
+    Hidden files and folders, whose names start with a dot, are ignored, and so are links to
     folders.
 
     Args:
-        folder: Where to look.
-        skip: A folder not to enter, such as the library that is being filled.
+        folder: The folder.
+        skip: A folder that is not searched, such as the library that receives the clips.
 
     Returns:
         The files, and the folders that cannot be listed.
@@ -55,14 +55,14 @@ def read_metadata(table: Path) -> dict[str, Metadata]:
     """Read a CSV file of metadata.
 
     The column `file` names files relative to their folder, with forward slashes; every other
-    column is an entry of their metadata. A column of nothing but numbers holds numbers, and an
-    empty cell is no entry.
+    column is an entry of their metadata. The values of a column are numbers if all its cells are
+    numbers, and text otherwise. An empty cell is no entry.
 
     Returns:
         The metadata of each file by its relative path.
 
     Raises:
-        MetadataInvalidError: The table cannot be understood; the message names the line.
+        MetadataInvalidError: The table is invalid; the message names the line.
         OSError: It cannot be opened.
     """
     rows = _read_rows(table)
@@ -86,7 +86,7 @@ def read_metadata(table: Path) -> dict[str, Metadata]:
 
 
 def _read_rows(table: Path) -> dict[str, dict[str, str]]:
-    """Return the cells of each file, by column, without the file's own."""
+    """Return the cells of each file by column, without the column `file`."""
     rows: dict[str, dict[str, str]] = {}
     try:
         with table.open(encoding="utf-8-sig", newline="") as lines:

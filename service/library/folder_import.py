@@ -1,7 +1,7 @@
-"""Fills a library from a folder: each content once, in small commits, so that a stop costs little.
+"""Import of a folder into a library: each content once, in small commits.
 
-What the library has is told by the SHA-256 of a file's bytes and not decoded again. A run that was
-stopped, however it was, is therefore gone on with by running it again.
+Content that the library already has is recognised by the SHA-256 of the file and is not decoded
+again. A run that was stopped, in whatever way, therefore continues when it is run again.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from service.library.upload import EXTENSIONS, ID_DIGITS
 
 
 @dataclass(slots=True)
-class Report:
-    """What became of the files of a folder; every file counts once.
+class ImportReport:
+    """Counts of the files of a folder; every file counts once.
 
     Attributes:
         added: New clips.
-        updated: Clips that were there, and whose metadata or place changed.
-        unchanged: Clips that were there.
-        duplicates: Files with the same content as one before them.
-        unreadable: Files that are not in the library, and why.
+        updated: Clips that the library had, and whose metadata or path changed.
+        unchanged: Clips that the library had, without a change.
+        duplicates: Files with the same content as an earlier file.
+        unreadable: Files that are not in the library, with the reasons.
     """
 
     added: int = 0
@@ -36,15 +36,15 @@ class Report:
     unreadable: list[Unreadable] = field(default_factory=list)
 
 
-class Ingest:
-    """Puts the audio files of one folder into a library.
+class FolderImporter:
+    """Imports the audio files of one folder into a library.
 
-    A clip is named by the first digits of its content's SHA-256, as uploads are. Its metadata are
-    its `name`, the `folder` it is in relative to the one that is indexed, and its row of the table.
+    The id of a clip is the first digits of the SHA-256 of its file, as for uploads. Its metadata
+    are its file `name`, its `folder` relative to the imported one, and its row of the table.
 
     Args:
         folder: The folder.
-        library: Takes the clips.
+        library: Receives the clips.
         reader: Reads and embeds the files.
         table: Further metadata by path relative to the folder, see `service.library.folder`.
         copy: Whether the library keeps a copy of the audio; otherwise it is read in place.
@@ -64,23 +64,25 @@ class Ingest:
         self._reader = reader
         self._table = table or {}
         self._copy = copy
-        self._report = Report()
+        self._report = ImportReport()
         self._pending: dict[Path, Hashed] = {}
         self._seen: set[str] = set()
         self._duplicates: list[Hashed] = []
         self._failed: dict[str, Unreadable] = {}
 
-    def run(self, files: Iterable[Path], *, on_file: Callable[[], object] = lambda: None) -> Report:
-        """Put files of the folder into the library.
+    def run(
+        self, files: Iterable[Path], *, on_file: Callable[[], object] = lambda: None
+    ) -> ImportReport:
+        """Import files of the folder.
 
         Args:
             files: The files, as `find_audio` finds them.
-            on_file: Called as often as there are files, when one is done with.
+            on_file: Called after each file.
 
         Raises:
             OSError: The library cannot be written.
         """
-        for batch in self._reader.embed(self._fresh(files, on_file)):
+        for batch in self._reader.embed(self._new_files(files, on_file)):
             self._add(batch)
             for _ in batch:
                 on_file()
@@ -91,17 +93,17 @@ class Ingest:
                 self._report.unreadable.append(replace(failure, path=file.path))
         return self._report
 
-    def _fresh(self, files: Iterable[Path], on_file: Callable[[], object]) -> Iterator[Path]:
-        """Yield the files that have to be embedded, and deal with the others."""
+    def _new_files(self, files: Iterable[Path], on_file: Callable[[], object]) -> Iterator[Path]:
+        """Yield the files that have to be embedded; finish the other files."""
         for file in self._reader.hash(files):
             match file:
                 case Hashed(sha256=sha256) if sha256 not in self._seen:
                     self._seen.add(sha256)
-                    if not (ids := self._library.has_content(sha256)):
+                    if not (ids := self._library.catalog.ids_by_content(sha256)):
                         self._pending[file.path] = file
                         yield file.path
                         continue
-                    self._renew(file, ids)
+                    self._update(file, ids)
                 case Hashed():
                     self._duplicates.append(file)
                 case Unreadable():
@@ -118,63 +120,65 @@ class Ingest:
                 reason = "it was changed while it was read"
                 self._fail(file, Unreadable(file.path, "file_unreadable", reason))
             else:
+                clip_id = file.sha256[:ID_DIGITS]
                 clip = NewClip(
-                    id=file.sha256[:ID_DIGITS],
+                    id=clip_id,
                     embedding=item.embedding,
                     audio=self._audio(file, item.info, copy=self._copy),
                     info=item.info,
-                    metadata=self._kept(file.sha256[:ID_DIGITS]) | self._metadata(file.path),
+                    metadata=self._existing_metadata(clip_id) | self._metadata(file.path),
                     windows=item.windows,
                 )
                 clips.append((file, clip))
         self._report.added += self._put(clips)
 
-    def _kept(self, clip_id: str) -> Metadata:
-        """Return the metadata of a clip that is there but was not embedded by this encoder."""
+    def _existing_metadata(self, clip_id: str) -> Metadata:
+        """Return the metadata of a clip that was embedded by another encoder only."""
         try:
-            return self._library.get(clip_id).metadata
+            return self._library.catalog.get(clip_id).metadata
         except ClipUnknownError:
             return {}
 
-    def _renew(self, file: Hashed, ids: Sequence[str]) -> None:
-        """Bring a clip that is there up to date: where its audio is, and its metadata."""
+    def _update(self, file: Hashed, ids: Sequence[str]) -> None:
+        """Update the metadata, and the path of the audio, of a clip that the library has."""
         clip_id = file.sha256[:ID_DIGITS]
-        record = self._library.get(clip_id) if clip_id in ids else None
+        record = self._library.catalog.get(clip_id) if clip_id in ids else None
         if record is None or not (change := self._change(file, record)):
             self._report.unchanged += 1
         else:
             self._report.updated += self._put([(file, change)])
 
     def _change(self, file: Hashed, record: ClipRecord) -> NewClip | None:
+        """Return the clip as it should be, or None if its record need not change."""
         in_place = record.source == "referenced"
-        is_gone = in_place and record.path is not None and not Path(record.path).exists()
+        is_missing = in_place and record.path is not None and not Path(record.path).exists()
         metadata = record.metadata
         if self._relative(file.path) in self._table:
             metadata = self._metadata(file.path)
-        elif is_gone:
+        elif is_missing:
             metadata = {**metadata, **self._metadata(file.path)}
-        if metadata == record.metadata and not is_gone and not (in_place and self._copy):
+        if metadata == record.metadata and not is_missing and not (in_place and self._copy):
             return None
         info = AudioInfo(
             record.media_type, record.duration_s, record.sample_rate_hz, record.channels
         )
-        if in_place and not is_gone and record.path is not None:
+        if in_place and not is_missing and record.path is not None:
             file = replace(file, path=Path(record.path))
         return NewClip(
             id=record.id,
-            embedding=self._library.embedding(record.id),
+            embedding=self._library.catalog.embedding(record.id),
             audio=self._audio(file, info, copy=self._copy or not in_place),
             info=info,
             metadata=metadata,
-            windows=self._library.windows(record.id),
+            windows=self._library.catalog.windows(record.id),
         )
 
     def _put(self, clips: Sequence[tuple[Hashed, NewClip]]) -> int:
-        """Put clips, one by one where they cannot be put together; return how many were."""
+        """Put clips, one by one if they cannot be put together; return how many were put."""
         if not clips:
             return 0
         try:
-            self._library.put_many([clip for _, clip in clips])
+            self._library.writer.put_many([clip for _, clip in clips])
         except (ClientError, OSError) as error:
             if len(clips) > 1:
                 return sum(self._put([clip]) for clip in clips)
@@ -193,16 +197,16 @@ class Ingest:
         return ReferencedAudio(file.path, file.sha256, file.size_bytes)
 
     def _metadata(self, path: Path) -> Metadata:
-        place = path.relative_to(self._folder)
-        row = self._table.get(self._relative(path), {})
-        return {"name": place.name, "folder": place.parent.as_posix(), **row}
+        relative = path.relative_to(self._folder)
+        row = self._table.get(relative.as_posix(), {})
+        return {"name": relative.name, "folder": relative.parent.as_posix(), **row}
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._folder).as_posix()
 
 
 def _unreadable(path: Path, error: ClientError | OSError) -> Unreadable:
-    """Return what is wrong with a file, if it is the file and not the library's disk."""
+    """Describe an error of a file; raise it again if the disk of the library is the cause."""
     if isinstance(error, ClientError):
         return Unreadable(path, error.code, error.detail)
     if error.errno is not None and error.filename != str(path):

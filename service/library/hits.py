@@ -1,4 +1,4 @@
-"""What a search found, as the catalogue tells of it."""
+"""The hits of a search, with the records of their clips."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from service.catalog.catalog import Catalog
 from service.clips import ClipRecord
-from service.library.synced_index import Found
+from service.library.synced_index import IndexHits
 from service.row_ids import are_whole
 
 Span = tuple[float | None, float | None]
@@ -14,16 +14,16 @@ Span = tuple[float | None, float | None]
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A clip found, or a window of it.
+    """A clip, or one of its windows, that a search found.
 
     Attributes:
         record: The clip.
-        score: Inner product of the query and a unit vector, -1 to 1: of the clip or of its nearest
-            window, whichever is nearer; of the window where every window is a hit.
-        start_s: Where the nearest window begins; 0 for a clip without windows, None for one whose
-            length is not known [s].
-        end_s: Where it ends; the clip's length for a clip without windows [s].
-        shares: Inner product of each term of the query with what was scored, by the term's name.
+        score: Inner product of the query and a unit vector, -1 to 1: the higher one of the clip
+            and of its nearest window; of the window where every window is a hit.
+        start_s: Start of the nearest window in the clip [s]; 0 for a clip without windows, None
+            for a clip of unknown length.
+        end_s: End of the nearest window [s]; the length of a clip without windows.
+        shares: Inner product of each term of the query with the scored vector, by the term's name.
     """
 
     record: ClipRecord
@@ -33,14 +33,14 @@ class Hit:
     shares: dict[str, float] = field(default_factory=dict)
 
 
-def read_hits(catalog: Catalog, found: Found) -> list[Hit]:
-    """Return the hits of a search; clips that were changed or deleted meanwhile may be missing."""
+def read_hits(catalog: Catalog, found: IndexHits) -> list[Hit]:
+    """Add records to the hits of an index; clips changed or deleted since may be left out."""
     records = catalog.records(set(found.seqs.tolist()))
     is_whole = are_whole(found.rows)
     spans: dict[int, Span] = {**catalog.spans(found.rows[~is_whole].tolist())}
     for row, seq in zip(found.rows[is_whole].tolist(), found.seqs[is_whole].tolist(), strict=True):
         if seq in records:
-            spans[row] = _whole(records[seq])
+            spans[row] = _whole_span(records[seq])
     return [
         Hit(
             records[seq],
@@ -55,5 +55,5 @@ def read_hits(catalog: Catalog, found: Found) -> list[Hit]:
     ]
 
 
-def _whole(record: ClipRecord) -> Span:
+def _whole_span(record: ClipRecord) -> Span:
     return (None if record.duration_s is None else 0.0), record.duration_s

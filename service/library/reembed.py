@@ -1,9 +1,9 @@
-"""A library embedded anew by another encoder, while services on the old one go on.
+"""Embedding of a library by another encoder, while services with the old encoder keep running.
 
-Clips that have no windows, though they are long enough, are embedded anew as well.
+Clips that are long enough for windows and have none are embedded again as well.
 
-The vectors come beside those that are there, in small commits, so that a run that was stopped,
-however it was, is gone on with by running it again.
+The new vectors are added beside the old ones in small commits. A run that was stopped, in whatever
+way, continues when it is run again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from service.catalog.reembed_queue import Pending
+from service.catalog.reembed_queue import QueuedClip
 from service.catalog.vectors import Embeddings
 from service.difference import fits
 from service.errors import ClipAudioMissingError, ClipUnknownError
@@ -25,14 +25,14 @@ PAGE_CLIPS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class FailedClip:
     """A clip that could not be embedded.
 
     Attributes:
         clip_id: The clip.
-        code: Stable, as the service's errors have it; `file_unreadable` if the system refuses the
-            file, `file_changed` if it is not the file that was added.
-        reason: What is wrong.
+        code: Stable code, as of the service's errors; `file_unreadable` if the system cannot read
+            the file, `file_changed` if it is not the file that was added.
+        reason: Description for people.
     """
 
     clip_id: str
@@ -41,88 +41,88 @@ class LeftOut:
 
 
 @dataclass(slots=True)
-class Report:
-    """What embedding anew did.
+class ReembedReport:
+    """Counts of the clips of one run.
 
     Attributes:
         embedded: Clips that were embedded.
         unchanged: Clips that had all vectors of this encoder before.
-        left_out: Clips that could not be embedded.
+        failed: Clips that could not be embedded.
     """
 
     embedded: int = 0
     unchanged: int = 0
-    left_out: list[LeftOut] = field(default_factory=list)
+    failed: list[FailedClip] = field(default_factory=list)
 
 
-class Reembedding:
-    """Embeds what an encoder has not embedded yet.
+class Reembedder:
+    """Embeds the clips that an encoder has not embedded yet.
 
     Args:
-        library: Opened for that encoder with `reembedding`.
+        library: The library, opened for that encoder with `reembedding`.
         reader: Reads and embeds files with that encoder.
     """
 
     def __init__(self, library: Library, reader: FileReader) -> None:
         self._library = library
+        self._queue = library.reembed_queue
         self._reader = reader
-        self._failed: dict[Pending, LeftOut] = {}
+        self._failed: dict[QueuedClip, FailedClip] = {}
         self._n_embedded = 0
-        # Without windows to make, no clip is long enough to need some.
+        # Without windowing, no clip is long enough for windows.
         self._beyond_s = reader.windowing.beyond_s if reader.windowing else math.inf
 
     def n_due(self) -> int:
         """Count the clips that lack a vector or windows."""
-        return self._library.backlog.n_due(self._beyond_s)
+        return self._queue.n_due(self._beyond_s)
 
-    def run(self, *, on_clip: Callable[[], object] = lambda: None) -> Report:
-        """Embed clips until there are none left but those that cannot be embedded.
+    def run(self, *, on_clip: Callable[[], object] = lambda: None) -> ReembedReport:
+        """Embed clips until only those are left that cannot be embedded.
 
-        What is put by the old encoder meanwhile is embedded as well.
+        Clips that the old encoder adds meanwhile are embedded as well.
 
         Args:
-            on_clip: Called when a clip is done with.
+            on_clip: Called after each clip.
 
         Raises:
             OSError: The library cannot be written.
         """
-        backlog = self._library.backlog
-        n_unchanged = self._library.count() - self.n_due()
-        while self._sweep(on_clip):
+        n_unchanged = self._library.catalog.count() - self.n_due()
+        while self._embed_all(on_clip):
             pass
-        lacking = set(backlog.page(0, self.n_due(), self._beyond_s))
-        left_out = [failure for clip, failure in self._failed.items() if clip in lacking]
-        return Report(self._n_embedded, n_unchanged, left_out)
+        lacking = set(self._queue.page(0, self.n_due(), self._beyond_s))
+        failed = [failure for clip, failure in self._failed.items() if clip in lacking]
+        return ReembedReport(self._n_embedded, n_unchanged, failed)
 
-    def _sweep(self, on_clip: Callable[[], object]) -> bool:
-        """Go through all clips once; tell whether there was something to do."""
+    def _embed_all(self, on_clip: Callable[[], object]) -> bool:
+        """Go through the queue once; tell whether it held any clip that had not failed before."""
         has_worked = False
         after = 0
-        while page := self._library.backlog.page(after, PAGE_CLIPS, self._beyond_s):
+        while page := self._queue.page(after, PAGE_CLIPS, self._beyond_s):
             after = page[-1].seq
             if clips := [clip for clip in page if clip not in self._failed]:
                 has_worked = True
                 self._embed(clips, on_clip)
         return has_worked
 
-    def _embed(self, clips: Sequence[Pending], on_clip: Callable[[], object]) -> None:
-        files = self._find(clips)
-        waiting = iter(files.items())
+    def _embed(self, clips: Sequence[QueuedClip], on_clip: Callable[[], object]) -> None:
+        files = self._files(clips)
+        in_order = iter(files.items())
         for batch in self._reader.embed(file.path for file in files.values()):
             vectors = []
             for item in batch:
-                clip, file = next(waiting)
+                clip, file = next(in_order)
                 if (embedded := self._checked(clip, file, item)) is not None:
                     whole = embedded.embedding.astype(np.float16)
                     vectors.append((clip, Embeddings(whole, embedded.windows)))
-            self._n_embedded += len(self._library.backlog.add(vectors))
+            self._n_embedded += len(self._queue.add(vectors))
         if failed := [clip for clip in clips if clip in self._failed]:
-            self._library.backlog.leave_out(failed)
+            self._queue.mark_unembeddable(failed)
         for _ in clips:
             on_clip()
 
-    def _find(self, clips: Sequence[Pending]) -> dict[Pending, Hashed]:
-        """Return the audio files of clips, where they are still what was added."""
+    def _files(self, clips: Sequence[QueuedClip]) -> dict[QueuedClip, Hashed]:
+        """Return the audio files of clips, if they still are the files that were added."""
         paths = {}
         for clip in clips:
             try:
@@ -140,7 +140,7 @@ class Reembedding:
         return files
 
     def _checked(
-        self, clip: Pending, file: Hashed, item: EmbeddedFile | Unreadable
+        self, clip: QueuedClip, file: Hashed, item: EmbeddedFile | Unreadable
     ) -> EmbeddedFile | None:
         if isinstance(item, Unreadable):
             self._fail(clip, item.code, f"{item.path}: {item.reason}")
@@ -152,5 +152,5 @@ class Reembedding:
             return item
         return None
 
-    def _fail(self, clip: Pending, code: str, reason: str) -> None:
-        self._failed[clip] = LeftOut(clip.id, code, reason)
+    def _fail(self, clip: QueuedClip, code: str, reason: str) -> None:
+        self._failed[clip] = FailedClip(clip.id, code, reason)

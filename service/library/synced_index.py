@@ -1,35 +1,43 @@
-"""The index kept level with the catalogue, whoever wrote to it."""
+"""The search index of a library, kept up to date with the catalogue."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float16, Float32, Int64
+from jaxtyping import Float32, Int64
 
 from service.catalog.catalog import Catalog
 from service.concurrency.background_task import BackgroundTask
 from service.concurrency.locks import SharedLock
-from service.index.ivf_builder import build_ivf
-from service.index.memory import release_freed_memory
-from service.index.recall_monitor import RecallAudit
+from service.index.ivf_builder import build_ivf, release_freed_memory
+from service.index.recall_monitor import RecallMonitor
 from service.index.search import SearchRequest, best_windows, nearest
 from service.index.snapshot import Origin, Snapshots
 from service.index.vector_index import EXACT_BELOW, VectorIndex
-from service.inference.embedding_space import Space, items
+from service.inference.embedding_space import Space
+from service.library.index_changes import apply_changes
 from service.row_ids import clips_of
 
+SLICE_ROWS = 25_000
+"""Vectors that an exact search for the recall monitor compares under one lock."""
 
-class Found(NamedTuple):
-    """The hits of a search, best first.
+_LOGGER = logging.getLogger(__name__)
+_NO_ROWS = np.empty(0, np.int64)
+
+
+class IndexHits(NamedTuple):
+    """Hits of a search of the index, best first.
 
     Attributes:
-        scores: Inner products of the query and the nearest row of each, float32 [hits].
-        rows: Where each was found: a window, or a clip that has none, see `service.row_ids`.
-        shares: Inner products of each term of the query, by its name, and the nearest row of each.
+        scores: Inner product of the query and the nearest row of each hit, float32 [hits].
+        rows: Row of each hit: a window, or a clip that has none, see `service.row_ids`.
+        shares: Inner product of each term of the query, by name, and the nearest row of each hit.
     """
 
     scores: np.ndarray
@@ -43,19 +51,20 @@ class Found(NamedTuple):
 
 
 class SyncedIndex:
-    """Searches the clips of a catalogue, and their windows, by where they lie in a space.
+    """Searches the clips of a catalogue, and their windows, by their vectors in a space.
 
-    The vectors are a cache of the catalogue: read from a snapshot if there is a good one, brought
-    up to the catalogue's revision before every search, and rebuilt if that fails half way.
+    The index is a cache of the catalogue. It is read from a snapshot if there is a good one,
+    brought to the revision of the catalogue before every search, and built again if an update
+    fails.
 
     Args:
-        catalog: The truth.
-        directory: Place of the snapshot.
-        space: Where their embeddings lie.
-        exact_below: Vectors up to which every search looks at all of them.
+        catalog: The source of truth.
+        directory: Folder of the snapshot.
+        space: Space of the vectors that are compared.
+        exact_below: Number of vectors up to which every search compares all of them.
 
     Attributes:
-        audit: Measures the recall of live searches, where the index is not exact.
+        recall_monitor: Measures the recall of searches where the index is not exact.
     """
 
     def __init__(
@@ -73,39 +82,40 @@ class SyncedIndex:
             directory, Origin(catalog.library, space.fingerprint, space.identity, space.dim)
         )
         self._index: VectorIndex | None = None
+        self._size = (0, 0)  # revision and number of vectors after the last update
         self._saved_revision: int | None = None
         self._lock = SharedLock()
-        self._following = BackgroundTask()
-        self._settling = BackgroundTask()
-        self.audit = RecallAudit(self._search_exactly)
+        self._updating = BackgroundTask()
+        self._building = BackgroundTask()
+        self.recall_monitor = RecallMonitor(self._search_exactly)
 
     def search(
-        self, asked: SearchRequest, terms: Mapping[str, Float32[np.ndarray, " dim"]] | None = None
-    ) -> Found:
+        self, request: SearchRequest, terms: Mapping[str, Float32[np.ndarray, " dim"]] | None = None
+    ) -> IndexHits:
         """Return the nearest clips or windows, see `service.index.search`.
 
         Every write that was acknowledged before the call is seen.
 
         Args:
-            asked: The search.
-            terms: Vectors of which each hit's shares are wanted, by name.
+            request: The search.
+            terms: Terms of the query by name; each hit gets its inner product with each of them.
         """
         with self._up_to_date() as index:
-            scores, rows = nearest(index, asked)
+            scores, rows = nearest(index, request)
             shares = {}
             if terms:
                 _, vectors = index.vectors(rows)
                 shares = {name: vectors @ term for name, term in terms.items()}
-            places = best_windows(index, asked.query, rows)
+            shown = best_windows(index, request.query, rows)
             is_exact = index.is_exact
         if not is_exact:
-            self.audit.offer(asked, rows)
-        return Found(scores, places, shares)
+            self.recall_monitor.offer(request, rows)
+        return IndexHits(scores, shown, shares)
 
     def n_vectors(self) -> int:
-        """Count the vectors that a search compares: those of clips and of windows."""
-        with self._up_to_date() as index:
-            return len(index)
+        """Count the vectors that a search compares, without waiting for any search or update."""
+        revision, n_vectors = self._size
+        return n_vectors if revision == self._catalog.revision() else self._catalog.n_vectors()
 
     def sample(
         self, n: int
@@ -116,20 +126,25 @@ class SyncedIndex:
             return index.revision, clips_of(rows), vectors
 
     def refresh(self) -> None:
-        """Bring the index to the catalogue's revision."""
+        """Bring the index to the revision of the catalogue."""
         with self._lock.exclusive():
-            # Not kept while it changes: a change that broke off must not be searched.
+            # Kept apart while it changes: after a failure, a half-changed index is not searched.
             index, self._index = self._index, None
-            self._index = self._catch_up(self._load() if index is None else index)
+            self._index = self._update(self._load() if index is None else index)
+            self._size = self._index.revision, len(self._index)
             if self._index.needs_rebuild:
-                self._settling.start(self._settle)
+                self._building.start(self._build_ivf)
 
-    def follow(self) -> None:
-        """Begin to bring the index to the catalogue's revision beside the callers."""
-        self._following.start(self._follow)
+    def refresh_in_background(self) -> None:
+        """Start to bring the index to the revision of the catalogue in a background thread.
+
+        For many clips at once, for which the next search would have to wait. Updates clip by clip
+        cost more than one update for all, so single clips wait for the next search.
+        """
+        self._updating.start(self._refresh_until_current)
 
     def save(self) -> None:
-        """Write a snapshot of the index as of now, unless the one there is as new."""
+        """Write a snapshot of the index as of now, unless the saved one has the same revision."""
         self.refresh()
         with self._lock.shared():
             index = self._index
@@ -137,49 +152,20 @@ class SyncedIndex:
                 self._snapshots.save(index)
                 self._saved_revision = index.revision
 
-    def settled(self) -> None:
+    def wait(self) -> None:
         """Wait until nothing is done in the background."""
-        self._following.wait()
-        self._settling.wait()
+        self._updating.wait()
+        self._building.wait()
 
     def close(self) -> None:
-        """Give up what is done in the background; no search is under way or follows."""
-        self._following.stop()
-        self._settling.stop()
-        self.audit.stop()
-
-    def _follow(self, is_stopped: Callable[[], bool]) -> None:
-        """Refresh until no write has come meanwhile."""
-        seen = -1
-        while not is_stopped() and seen < (newest := self._catalog.revision()):
-            self.refresh()
-            seen = newest
-
-    def _settle(self, is_stopped: Callable[[], bool]) -> None:
-        """Make inverted files beside the searches, each to take the place of the one before."""
-        while self._settle_once(is_stopped):
-            release_freed_memory()
-
-    def _settle_once(self, is_stopped: Callable[[], bool]) -> bool:
-        with self._lock.shared():
-            index = self._index
-            if index is None or not index.needs_rebuild:
-                return False
-            unsettled = index.unsettled()
-        settled = build_ivf(unsettled, is_stopped=is_stopped) if len(unsettled) else None
-        with self._lock.exclusive():
-            if self._index is index:
-                index.settle(settled)
-                self._saved_revision = None
-        return True
-
-    def _search_exactly(self, asked: SearchRequest) -> Int64[np.ndarray, " hits"]:
-        with self._up_to_date() as index:
-            return nearest(index, asked, exact=True)[1]
+        """Stop the work in the background; no search may be running or follow."""
+        self._updating.stop()
+        self._building.stop()
+        self.recall_monitor.stop()
 
     @contextmanager
     def _up_to_date(self) -> Iterator[VectorIndex]:
-        """Give the index, at the catalogue's revision or newer, while the context lasts."""
+        """Give the index, at the revision of the catalogue or newer, while the context lasts."""
         revision = self._catalog.revision()
         while True:
             with self._lock.shared():
@@ -189,45 +175,75 @@ class SyncedIndex:
             self.refresh()
 
     def _load(self) -> VectorIndex:
+        """Return the index of the snapshot, or an empty one."""
         index = self._snapshots.load(newest=self._catalog.revision(), exact_below=self._exact_below)
         if index is None:
-            return VectorIndex(self._space.dim, exact_below=self._exact_below)
+            return self._empty()
         self._saved_revision = index.revision
         return index
 
-    def _catch_up(self, index: VectorIndex) -> VectorIndex:
-        is_new = len(index) == 0
+    def _empty(self) -> VectorIndex:
+        return VectorIndex(self._space.dim, exact_below=self._exact_below)
+
+    def _update(self, index: VectorIndex) -> VectorIndex:
+        """Return the index with the changes of the catalogue since its revision."""
         with self._catalog.changes(index.revision) as changes:
-            if not is_new:
-                changed = np.append(changes.gone, clips_of(changes.rows))
-                index.remove(np.setdiff1d(index.of_clips(changed), changes.rows))
-            for rows, embeddings in changes.batches:
-                self._put(index, rows, embeddings, is_new=is_new)
-            index.revision = changes.revision
+            if changes.since != index.revision:
+                _LOGGER.info("index of revision %d is too old: building the index", index.revision)
+                index = self._empty()
+            apply_changes(index, changes, self._space)
         return index
 
-    def _put(
-        self,
-        index: VectorIndex,
-        rows: Int64[np.ndarray, " rows"],
-        embeddings: Float16[np.ndarray, "rows embedding_dim"],
-        *,
-        is_new: bool,
-    ) -> None:
-        vectors = items(self._space, embeddings.astype(np.float32))
-        if not is_new:
-            # A change of a clip need not move it, and removing costs a pass over the whole index.
-            is_there, before = index.vectors(rows)
-            is_placed = is_there.copy()
-            is_placed[is_there] = _are_equal(vectors[is_there], before)
-            index.remove(rows[is_there & ~is_placed])
-            rows, vectors = rows[~is_placed], vectors[~is_placed]
-        index.add(rows, vectors)
+    def _refresh_until_current(self, is_stopped: Callable[[], bool]) -> None:
+        """Refresh until no write has come meanwhile."""
+        seen = -1
+        while not is_stopped() and seen < (newest := self._catalog.revision()):
+            self.refresh()
+            seen = newest
+
+    def _build_ivf(self, is_stopped: Callable[[], bool]) -> None:
+        """Build inverted files beside the searches until none is needed any more."""
+        while self._build_ivf_once(is_stopped):
+            release_freed_memory()
+
+    def _build_ivf_once(self, is_stopped: Callable[[], bool]) -> bool:
+        with self._lock.shared():
+            index = self._index
+            if index is None or not index.needs_rebuild:
+                return False
+            content = index.build_snapshot()
+        ivf = build_ivf(content, is_stopped=is_stopped) if len(content) else None
+        with self._lock.exclusive():
+            if self._index is index:
+                index.replace_ivf(ivf)
+                self._saved_revision = None
+        return True
+
+    def _search_exactly(self, request: SearchRequest) -> Int64[np.ndarray, " hits"]:
+        """Return the rows of the true hits of a search, for the recall monitor.
+
+        The clips are compared in slices, each under a lock of its own: an update, and the searches
+        that wait for it, never wait for the whole scan. Nothing is returned without an index.
+        """
+        with self._lock.shared():
+            index = self._index
+            if index is None:
+                return _NO_ROWS
+            rows = index.ids if request.allowed is None else index.of_clips(request.allowed)
+        found = [(np.empty(0, np.float32), _NO_ROWS)]
+        for clips in _slices(rows):
+            with self._lock.shared():
+                if self._index is None:
+                    return _NO_ROWS
+                found.append(nearest(self._index, replace(request, allowed=clips), exact=True))
+        scores, hits = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        best: np.ndarray = hits[np.lexsort((hits, -scores))[: request.k]]
+        return best
 
 
-def _are_equal(
-    a: Float32[np.ndarray, "clips dim"], b: Float32[np.ndarray, "clips dim"]
-) -> Bool[np.ndarray, " clips"]:
-    """Compare vectors row by row in the half precision that an inverted file keeps."""
-    equal: np.ndarray = (a.astype(np.float16) == b.astype(np.float16)).all(axis=1)
-    return equal
+def _slices(rows: Int64[np.ndarray, " rows"]) -> Iterator[Int64[np.ndarray, " clips"]]:
+    """Yield the numbers of the clips of ascending rows, in parts of about `SLICE_ROWS` rows."""
+    clips = clips_of(rows)
+    firsts = np.flatnonzero(np.diff(clips, prepend=-1))
+    bounds = np.searchsorted(firsts, np.arange(SLICE_ROWS, len(rows), SLICE_ROWS))
+    return filter(len, np.split(clips[firsts], bounds))

@@ -1,4 +1,4 @@
-"""From an uploaded file to a stored clip."""
+"""Uploads: embeds an audio file and stores it as a clip."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from service.library.library import Library
 from service.row_ids import MAX_WINDOWS
 
 ID_DIGITS = 32
-"""A clip without a name of its own is named by this many digits of its content's SHA-256."""
+"""The id of a clip that is given none: so many digits of the SHA-256 of its file."""
 
 HOPS_PER_WINDOW = 2
-"""Windows overlap by half: what lasts no longer than that lies whole in one of them."""
+"""Windows overlap by half: a sound of up to half a window lies completely in one of them."""
 
 EXTENSIONS = {
     "audio/aac": ".aac",
@@ -33,12 +33,12 @@ EXTENSIONS = {
 
 
 class ClipUploader:
-    """Stores clips.
+    """Embeds and stores uploaded files.
 
     Args:
-        embedder: Embeds them.
-        library: Keeps them.
-        windowing: How long clips are cut into windows.
+        embedder: Embeds the files.
+        library: Stores the clips.
+        windowing: Division of long clips into windows.
     """
 
     def __init__(self, embedder: FileEmbedder, library: Library, windowing: Windowing) -> None:
@@ -52,16 +52,16 @@ class ClipUploader:
         """Embed a file and store it; it is durable when this returns.
 
         Args:
-            content: The bytes of an audio file, seekable.
-            clip_id: Its name; taken from its content if None.
-            metadata: What is known about it; replaces what was there.
-            timings: Takes the time spent.
+            content: An audio file, seekable.
+            clip_id: Id of the clip; derived from the content if None.
+            metadata: Metadata of the clip; replaces the metadata it had.
+            timings: Receives the time spent.
 
         Returns:
             The record, and whether the clip is new.
 
         Raises:
-            AudioError: The file does not become audio, or is over a limit.
+            AudioError: The file cannot be decoded, or is over a limit.
         """
         sha256 = content_digest(content)
         (embedded,) = self._embedder.embed(
@@ -76,9 +76,13 @@ class ClipUploader:
             windows=embedded.windows,
         )
         with timings.measure("store"):
-            return self._library.put(clip)
+            return self._library.writer.put(clip)
 
 
 def library_windowing(window_s: float) -> Windowing:
-    """Return how clips longer than a window are cut into windows of this length [s]."""
+    """Return the division of clips that are longer than a window into windows.
+
+    Args:
+        window_s: Length of a window [s].
+    """
     return Windowing(window_s, window_s / HOPS_PER_WINDOW, beyond_s=window_s)

@@ -1,9 +1,9 @@
 """Writes to a library, in the order that makes every crash harmless.
 
-A file is complete and in its place before the clip that names it is committed, and is removed
-after the last clip that named it is gone. What a crash leaves in between is a file that no clip
-names; those are swept when a library is opened. The lock keeps one writer from removing content
-that another is about to name.
+An audio file is complete under its final name before the clip that names it is committed, and is
+removed after the last clip that named it was removed. A crash in between leaves a file that no clip
+names; such files are removed when a library is opened. The lock keeps one writer from removing a
+file that another writer is about to name.
 """
 
 from __future__ import annotations
@@ -27,12 +27,15 @@ from service.errors import EmbeddingInvalidError
 
 
 class ClipWriter:
-    """Puts clips into a library and removes them.
+    """Adds clips to a library and removes them.
 
     Args:
-        library: Its directory.
-        catalog: Its catalogue.
+        library: Folder of the library.
+        catalog: Catalogue of the library.
         dim: Length of an embedding.
+
+    Attributes:
+        n_orphans: Files left by a crash that were removed at the start.
     """
 
     def __init__(self, library: Path, catalog: Catalog, *, dim: int) -> None:
@@ -41,11 +44,28 @@ class ClipWriter:
         self._dim = dim
         with self._lock():
             self._store = AudioStore(library)
-            self.n_swept = self._store.sweep(catalog.stored_paths())
+            self.n_orphans = self._store.remove_orphans(catalog.stored_paths())
             sync_directory(library)
 
-    def put(self, clips: Sequence[NewClip]) -> list[tuple[ClipRecord, bool]]:
-        """Put all clips or none, see `Library.put_many`."""
+    def put(self, clip: NewClip) -> tuple[ClipRecord, bool]:
+        """Add a clip, or replace the clip of the same id, which keeps its place in the order.
+
+        The clip and its audio are on the disk when this returns.
+
+        Returns:
+            The record, and whether the clip is new.
+
+        Raises:
+            ClipIdInvalidError: See `service.clips.check_id`.
+            MetadataInvalidError: See `service.catalog.filters.check_metadata`.
+            EmbeddingInvalidError: It has the wrong length, or a value is not finite or too large.
+            OSError: The audio cannot be read, has changed since it was hashed, or cannot be
+                written.
+        """
+        return self.put_many([clip])[0]
+
+    def put_many(self, clips: Sequence[NewClip]) -> list[tuple[ClipRecord, bool]]:
+        """Put clips in one transaction: all of them or, on an error, none. See `put`."""
         for clip in clips:
             self._check(clip)
         staged: dict[int, StagedAudio] = {}
@@ -59,12 +79,16 @@ class ClipWriter:
             self._store.discard(staged.values())
 
     def delete(self, clip_id: str) -> None:
-        """Remove a clip, see `Library.delete`."""
+        """Remove a clip, durably, and its stored audio unless another clip has the same.
+
+        Raises:
+            ClipUnknownError: There is no clip of this id.
+        """
         with self._lock():
             self._remove_unused([self._catalog.delete(clip_id)])
 
     def close(self) -> None:
-        """Give up the store."""
+        """Close the store of audio files."""
         with self._lock():
             self._store.close()
 
@@ -77,11 +101,11 @@ class ClipWriter:
         touched = [entry.record for entry in entries]
         with self._lock():
             try:
-                self._store.adopt(staged)
+                self._store.publish(staged)
                 written = self._catalog.put(entries)
                 touched += [item.previous for item in written if item.previous]
             finally:
-                # Replaced audio; or, when the commit failed, the audio that was to be named.
+                # Audio that was replaced; or, if the commit failed, the audio that it would name.
                 self._remove_unused(touched)
         return [(item.record, item.previous is None) for item in written]
 

@@ -1,4 +1,4 @@
-"""Log lines as JSON on standard error, each with the id of the request it belongs to."""
+"""Logging as lines of JSON on standard error, with the id of the request."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from contextvars import ContextVar
 from pythonjsonlogger.json import JsonFormatter
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
-"""Id of the request that the current thread or task works on."""
+"""Id of the request of the current thread or task."""
 
 
 def configure_logging(level: str) -> None:
-    """Send all logging of the process through one handler.
+    """Write all logs of the process with one handler.
 
     Args:
         level: Lowest level that is logged: debug, info, warning or error.
@@ -28,7 +28,7 @@ def configure_logging(level: str) -> None:
     )
     handler.addFilter(_add_request_id)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # uvicorn tells of each start and stop in words of its own; ours are enough.
+    # The service logs start and stop itself.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
 
 

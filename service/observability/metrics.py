@@ -1,4 +1,4 @@
-"""Numbers for Prometheus, in a registry of their own application."""
+"""Metrics for Prometheus, in one registry for each application."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from service.inference.batcher import Run
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
-# From a search by id [ms] to half an hour of audio on two cores [s].
+# From a search by id to half an hour of audio on two cores [s].
 BUCKETS_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
-# A source's rate may be any number; those that are not usual make one series together.
+# All other sample rates share one series.
 RATES_HZ = frozenset(
     {8000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 88_200, 96_000, 192_000}
 )
@@ -28,7 +28,7 @@ LEVELS_DBFS = (-100, -80, -60, -50, -40, -35, -30, -25, -20, -15, -10, -5, 0)
 
 
 class Metrics:
-    """What one application counts."""
+    """The metrics of one application."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -82,7 +82,7 @@ class Metrics:
         ProcessCollector(registry=self._registry)
 
     def _add_engine(self) -> None:
-        """Add what is counted between decoding and the embedding."""
+        """Add the metrics of encoding."""
         self._run_clips = Histogram(
             "minuend_run_clips",
             "Clips, or pieces of long ones, in one run of the encoder.",
@@ -120,7 +120,7 @@ class Metrics:
         )
 
     def _add_inputs(self) -> None:
-        """Add what is measured of the files that are decoded; see `service.audio.drift`."""
+        """Add the metrics of decoded files; see `service.audio.drift`."""
         self._audio_s = Counter(
             "minuend_audio_seconds", "Audio that was decoded.", registry=self._registry
         )
@@ -150,7 +150,7 @@ class Metrics:
         )
 
     def observe_input(self, reading: InputReading) -> None:
-        """Count one file that was decoded."""
+        """Count one decoded file."""
         rate_hz = reading.sample_rate_hz
         self._audio_s.inc(reading.duration_s)
         self._input_files.labels(str(rate_hz) if rate_hz in RATES_HZ else "other").inc()
@@ -167,7 +167,7 @@ class Metrics:
             self._waited.observe(waited_s)
 
     def observe_recall(self, share: float, is_modified: bool) -> None:
-        """Count one live search whose hits were compared with those of an exact one."""
+        """Count one search whose hits were compared with those of an exact search."""
         self._recall.labels("modified" if is_modified else "plain").observe(share)
 
     def observe_lookup(self, found: bool) -> None:
@@ -177,7 +177,7 @@ class Metrics:
     def observe(
         self, *, method: str, route: str, status: int, took_s: float, timings: RequestTimings
     ) -> None:
-        """Count one answered request."""
+        """Count one request."""
         method = method if method in METHODS else "other"
         self._requests.labels(method, route, str(status)).inc()
         self._duration.labels(method, route).observe(took_s)
@@ -185,5 +185,5 @@ class Metrics:
             self._phase.labels(phase).observe(seconds)
 
     def render(self) -> bytes:
-        """Return all numbers in Prometheus' text format."""
+        """Return all metrics in the text format of Prometheus."""
         return generate_latest(self._registry)

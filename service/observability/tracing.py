@@ -1,7 +1,7 @@
-"""Traces by OpenTelemetry: a span for each request, and in it one for each of its phases.
+"""Traces by OpenTelemetry: a span for each request, and a child span for each of its phases.
 
-Needs the extra `otel`. Where they are sent and how many are kept is said by OpenTelemetry's own
-variables: OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER and so on.
+Needs the extra `otel`. OpenTelemetry's own variables set the endpoint, the name of the service and
+the sampling: OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER and so on.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from service import __version__
 from service.concurrency.timings import RequestTimings
 
 UNTRACED = frozenset({"/healthz", "/readyz", "/metrics"})
-"""What is asked for all the time, and tells nothing of the service's work."""
+"""Paths of probes and scrapes, which are not traced."""
 
 
 class Tracing:
-    """Makes the traces of one application.
+    """Traces the requests of one application.
 
     Args:
-        provider: Takes the spans.
+        provider: Receives the spans.
     """
 
     def __init__(self, provider: TracerProvider) -> None:
@@ -38,22 +38,22 @@ class Tracing:
 
     @classmethod
     def open(cls) -> Self:
-        """Return one that sends by OTLP over HTTP, from a thread of its own."""
+        """Return an instance that exports by OTLP over HTTP from its own thread."""
         named = Resource({"service.name": "minuend", "service.version": __version__})
         provider = TracerProvider(resource=named.merge(OTELResourceDetector().detect()))
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         return cls(provider)
 
     def close(self) -> None:
-        """Send what is left."""
+        """Export the remaining spans."""
         self._provider.shutdown()
 
     def begin(self, scope: Scope, request_id: str) -> Trace | None:
-        """Begin the span of a request, within the trace that its `traceparent` names.
+        """Begin the span of a request, within the trace of its `traceparent` header.
 
         Args:
             scope: The request.
-            request_id: What its log lines are known by.
+            request_id: Id of its log lines.
         """
         if scope["path"] in UNTRACED:
             return None
@@ -70,7 +70,7 @@ class Tracing:
 
 
 class Trace:
-    """One request that is being traced; use `Tracing.begin`."""
+    """The trace of one request; made by `Tracing.begin`."""
 
     def __init__(self, tracer: Tracer, span: Span, method: str) -> None:
         self._tracer = tracer
@@ -83,15 +83,15 @@ class Trace:
         return f"{self._span.get_span_context().trace_id:032x}"
 
     def end(self, *, route: str, status: int, timings: RequestTimings) -> None:
-        """End the span, and put those of the phases into it.
+        """Add the spans of the phases and end the span.
 
         A phase that was entered more than once is one span, from its first begin to its last end;
-        its attribute `minuend.busy_s` tells how much of that was spent in it [s].
+        its attribute `minuend.busy_s` is the time spent in it [s].
 
         Args:
-            route: The path's pattern; none if nothing answers there.
-            status: HTTP status of the answer.
-            timings: What the request did.
+            route: Pattern of the path; "none" if no route matches.
+            status: HTTP status of the response.
+            timings: Times of the phases.
         """
         context = set_span_in_context(self._span)
         epoch_ns = time.time_ns() - time.perf_counter_ns()

@@ -1,4 +1,4 @@
-"""The use cases: search, difference, and how a query is composed.
+"""Search and difference: embed the inputs, compose a query, compare, and rank the clips.
 
-Plain values in and out: knows nothing of HTTP. May use `library` and below.
+Takes and returns plain values: no HTTP and no response bodies. May use `library` and below.
 """

@@ -1,11 +1,11 @@
-"""Whether something was added: a score whose rate of false alarms was measured.
+"""Detection of an added sound, by a score with a measured rate of false alarms.
 
 Two excerpts of one recording differ, and a change of level, a codec or a shift moves an embedding
-too. What is learnt is how: d = f(mixture) - mean f(reference), along the principal axes of the
-embeddings, has one covariance where nothing was added and another, about another mean, where
-something was. The score weighs the two distances of d, in which levels and codecs count little, and
-how far the references lie from each other. It is compared with the scores of excerpts of recordings
-that took no part in the fit.
+too. Along the principal axes of the embeddings, d = f(mixture) - mean f(reference) has one
+covariance where nothing was added, and another covariance and mean where something was. The score
+weighs the distances of d from both, in which levels and codecs count little, and the distance of
+the references from each other. It is compared with the scores of excerpts of recordings that were
+not used in the fit.
 """
 
 from __future__ import annotations
@@ -23,19 +23,20 @@ from service.errors import BundleError
 
 FEATURES = 3
 TOLERANCE = 1e-3
-"""Of the known score; a score is a logarithm of odds, of the order of 1."""
+"""Largest error of the known score; a score is a logarithm of odds, of the order of 1."""
 
 _SMALLEST = 1e-9
+"""Keeps logarithms finite."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeDecision:
-    """Whether something was added.
+    """Decision whether something was added.
 
     Attributes:
         changed: Whether the score is over the threshold.
-        score: Higher is more of a change.
-        threshold: What the stated share of unchanged pairs stays below.
+        score: Higher for a larger change.
+        threshold: Quantile of the scores of unchanged pairs.
         false_alarm_rate: Share of unchanged pairs that scored at least as high, 0 to 1.
     """
 
@@ -47,14 +48,14 @@ class ChangeDecision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discriminant:
-    """Where the features of a change come from.
+    """Parameters of the features of a change.
 
     Attributes:
-        origin: Mean of the embeddings it was fitted to [dim].
+        origin: Mean of the embeddings of the fit [dim].
         axes: Their principal axes [dim axes].
         unchanged: Inverse covariance of differences where nothing was added [axes axes].
-        added: The same where something was [axes axes].
-        shift: Their mean there [axes].
+        added: Inverse covariance of differences where something was added [axes axes].
+        shift: Mean of differences where something was added [axes].
     """
 
     origin: Float32[np.ndarray, " dim"]
@@ -75,10 +76,11 @@ class Discriminant:
         mixtures: Float[np.ndarray, "pairs axes"],
         references: Float[np.ndarray, "pairs references axes"],
     ) -> Float[np.ndarray, "pairs features"]:
-        """Return what the score of each pair is made of, from what `project` gave.
+        """Return the features of the score of each pair, from projected embeddings.
 
-        The logarithms of: how much nearer the difference is to an added sound than to none; its
-        distance from none; and the distance of one reference from the others, 0 if there is one.
+        They are logarithms: of the distance of the difference from no change over that from an
+        added sound; of its distance from no change; and of the distance of one reference from the
+        others, 0 for one reference.
         """
         centre = references.mean(axis=1)
         differences = mixtures - centre
@@ -95,15 +97,16 @@ class Discriminant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """What scores mean, for some numbers of references.
+    """Weights and quantiles of the score, by number of references.
 
     Attributes:
         counts: Numbers of references, ascending, the first 1; other numbers take the row of the
             next smaller one [counts].
-        weights: Of the features, and a constant [counts features+1].
+        weights: Weights of the features, and a constant [counts features+1].
         quantiles: Scores of unchanged pairs at evenly spaced shares from 0 to 1 [counts shares].
-        thresholds: What the stated share of them stays below [counts].
-        known_score: Of the bundle's known answer as mixture, the mean embedding as reference.
+        thresholds: Scores at the stated rate of false alarms [counts].
+        known_score: Score of the bundle's known answer as mixture and the mean embedding as
+            reference.
     """
 
     counts: np.ndarray
@@ -118,11 +121,11 @@ class Calibration:
 
 
 class ChangeDetector:
-    """Tells whether something was added to a mixture; safe to use from several threads.
+    """Decides whether something was added to a mixture; safe to use from several threads.
 
     Args:
-        discriminant: Makes features.
-        calibration: Makes a score of them, and says what it means.
+        discriminant: Computes the features.
+        calibration: Computes the score and its threshold.
     """
 
     def __init__(self, discriminant: Discriminant, calibration: Calibration) -> None:
@@ -134,7 +137,7 @@ class ChangeDetector:
         """Read the detector of a bundle; None if it has none.
 
         Raises:
-            BundleError: Its file is not what it should be.
+            BundleError: Its file cannot be read, or an array is missing or has the wrong shape.
         """
         info = bundle.manifest.change
         if info is None:
@@ -154,7 +157,7 @@ class ChangeDetector:
         return detector
 
     def write(self, path: Path) -> None:
-        """Write the detector as `open` reads it."""
+        """Write the file that `open` reads."""
         arrays = {
             field.name: getattr(part, field.name)
             for part in (self.discriminant, self.calibration)
@@ -180,7 +183,7 @@ class ChangeDetector:
         mixture: Float32[np.ndarray, " dim"],
         references: Sequence[Float32[np.ndarray, " dim"]],
     ) -> ChangeDecision:
-        """Tell whether something was added to a mixture; equal embeddings did not change."""
+        """Decide whether something was added to a mixture; equal embeddings did not change."""
         row = self.calibration.row(len(references))
         score, threshold = self.score(mixture, references), self.calibration.thresholds[row]
         quantiles = self.calibration.quantiles[row]
@@ -194,10 +197,10 @@ class ChangeDetector:
         )
 
     def check(self, bundle: Bundle) -> None:
-        """Score the bundle's known answer and compare with the known score.
+        """Compare the score of the bundle's known answer with the known score.
 
         Raises:
-            BundleError: The score is another one.
+            BundleError: The scores differ.
         """
         path = bundle.file(bundle.manifest.known_answer.file)
         with np.load(path, allow_pickle=False) as stored:

@@ -1,13 +1,12 @@
-"""Comparing a mixture with its references: how far, how much louder, whether it changed, and how.
+"""Comparison of a mixture with its references: distance, level, change, phrases and curve.
 
-Nothing here decodes or searches: embeddings and levels come in.
+Embeddings and levels come in; nothing here decodes or searches.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32
@@ -19,41 +18,41 @@ from service.inference.phrases import RankedPhrase, TextBank
 from service.retrieval.change_detector import ChangeDecision, ChangeDetector
 from service.retrieval.inputs import EmbeddedInput
 from service.retrieval.query import Query, compose
-from service.retrieval.timeline import Point, draw_curve
+from service.retrieval.timeline import compare_windows
 
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """A point of a curve, and words for what was added there; none but at a peak."""
+    """A window of the mixture, compared with the nearest window of any reference.
 
-    point: Point
-    phrases: list[RankedPhrase] = field(default_factory=list)
+    Attributes:
+        start_s: Start of the window in the mixture [s].
+        end_s: Its end [s].
+        relative_norm: Relative norm of the difference, 0...
+        phrases: Phrases for what was added there, best first; only at a peak.
+    """
 
-    def body(self) -> dict[str, Any]:
-        """Return what every answer tells of a point."""
-        return {
-            "start_s": self.point.start_s,
-            "end_s": self.point.end_s,
-            "relative_norm": self.point.relative_norm,
-            "phrases": [asdict(phrase) for phrase in self.phrases],
-        }
+    start_s: float
+    end_s: float
+    relative_norm: float
+    phrases: list[RankedPhrase]
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What changed from references to a mixture.
+    """Difference between a mixture and its references.
 
     Attributes:
         embedding: f(mixture) less the mean of f(reference) [dim].
         relative_norm: |d| / sqrt(|f(mixture)| |mean f(reference)|).
-        spread: How far the references lie from their mean, on the same scale; None for one.
-        cosine: Of the centred mixture and mean reference, -1..1.
+        spread: Distance of the references from their mean, on the same scale; None for one.
+        cosine: Cosine of the centred mixture and mean reference, -1..1.
         level_difference_db: RMS level of the mixture over that of the references [dB]; None if it
             is not known or a side is silent.
-        changed: Whether something was added; None if the bundle cannot tell.
-        phrases: Words for it, best first; none without towers, or if nothing changed.
-        query: What the library is searched with for it.
-        curve: How far the mixture is from the references over time; None if not asked for.
+        changed: Whether something was added; None if the bundle has no detector.
+        phrases: Phrases for it, best first; none without towers, or if nothing changed.
+        query: Query for clips like what was added.
+        curve: Distance of the mixture from the references over time; None if not asked for.
     """
 
     embedding: Float32[np.ndarray, " dim"]
@@ -66,28 +65,15 @@ class Comparison:
     query: Query
     curve: list[CurvePoint] | None
 
-    def body(self) -> dict[str, Any]:
-        """Return what every answer tells of a comparison."""
-        return {
-            "embedding": self.embedding,
-            "relative_norm": self.relative_norm,
-            "spread": self.spread,
-            "cosine": self.cosine,
-            "level_difference_db": self.level_difference_db,
-            "changed": self.changed and asdict(self.changed),
-            "phrases": [asdict(phrase) for phrase in self.phrases],
-            "curve": self.curve and [point.body() for point in self.curve],
-        }
-
 
 class Comparer:
-    """Compares sounds in one space.
+    """Compares embedded sounds in one space.
 
     Args:
         mean: Mean embedding of the training clips [dim].
-        space: Where differences are placed.
-        bank: Has words for them; None for a bundle without towers.
-        detector: Tells whether something changed; None for a bundle without.
+        space: Space of queries and phrases.
+        bank: Ranks phrases; None for a bundle without towers.
+        detector: Decides whether something changed; None for a bundle without.
     """
 
     def __init__(
@@ -113,35 +99,35 @@ class Comparer:
     ) -> Comparison:
         """Compare a mixture with its references, at least one.
 
-        Where all embeddings are equal, nothing changed: the zero vector, a cosine of 1, no phrases.
+        Equal embeddings have no difference: the zero vector, a cosine of 1 and no phrases.
 
         Args:
             mixture: The mixture.
-            references: What is subtracted, by its mean.
-            weight: How much of it is taken away for phrases and query, 0 to 1.
+            references: Their mean is subtracted.
+            weight: Weight of the reference in query and phrases, 0 to 1.
             n_phrases: Most phrases, of the whole and of each peak.
         """
+        embedding = mixture.embedding
         embeddings = [reference.embedding for reference in references]
+        level_db = _level_difference_db(mixture, references)
         mean = mean_reference(embeddings)
-        query = compose({"difference": self._place(mixture.embedding, mean, weight)})
+        distance, deviation = relative_norm(embedding, mean), spread(embedding, embeddings)
+        cosine = centred_cosine(embedding, mean, self._mean)
+        detector, bank = self._detector, self._bank
+        changed = None if detector is None else detector.decide(embedding, embeddings)
+        query = compose({"difference": self._space.project_difference(embedding, mean, weight)})
+        phrases = [] if bank is None else bank.rank(query.vector, n_phrases)
         return Comparison(
-            embedding=mixture.embedding - mean,
-            relative_norm=relative_norm(mixture.embedding, mean),
-            spread=spread(mixture.embedding, embeddings),
-            cosine=centred_cosine(mixture.embedding, mean, self._mean),
-            level_difference_db=_level_difference_db(mixture, references),
-            changed=self._judge(mixture.embedding, embeddings),
-            phrases=self._words(query.vector, n_phrases),
+            embedding=embedding - mean,
+            relative_norm=distance,
+            spread=deviation,
+            cosine=cosine,
+            level_difference_db=level_db,
+            changed=changed,
+            phrases=phrases,
             query=query,
             curve=self._curve(mixture, references, weight, n_phrases),
         )
-
-    def _judge(
-        self,
-        mixture: Float32[np.ndarray, " dim"],
-        references: Sequence[Float32[np.ndarray, " dim"]],
-    ) -> ChangeDecision | None:
-        return None if self._detector is None else self._detector.decide(mixture, references)
 
     def _curve(
         self,
@@ -150,34 +136,32 @@ class Comparer:
         weight: float,
         n_phrases: int,
     ) -> list[CurvePoint] | None:
-        windows = [reference.windows for reference in references if reference.windows is not None]
-        if mixture.windows is None or not windows:
+        known = [reference.windows for reference in references if reference.windows is not None]
+        windows = mixture.windows
+        if windows is None or not known:
             return None
-        points = []
-        for point in draw_curve(mixture.windows, windows):
-            phrases = []
-            if point.is_peak:
-                change = unit(self._place(point.embedding, point.nearest, weight))
-                phrases = self._words(change, n_phrases)
-            points.append(CurvePoint(point, phrases))
-        return points
-
-    def _place(
-        self,
-        mixture: Float32[np.ndarray, " dim"],
-        reference: Float32[np.ndarray, " dim"],
-        weight: float,
-    ) -> Float32[np.ndarray, " placed"]:
-        return self._space.project_difference(mixture, reference, weight)
-
-    def _words(self, change: Float32[np.ndarray, " placed"], n_phrases: int) -> list[RankedPhrase]:
-        return self._bank.rank(change, n_phrases) if self._bank else []
+        timeline = compare_windows(windows, known)
+        phrases: dict[int, list[RankedPhrase]] = {}
+        if self._bank is not None:
+            for row in timeline.peaks:
+                change = self._space.project_difference(
+                    windows.embeddings[row], timeline.nearest[row], weight
+                )
+                phrases[row] = self._bank.rank(unit(change), n_phrases)
+        points = zip(
+            windows.starts_s.tolist(),
+            windows.ends_s.tolist(),
+            timeline.relative_norms.tolist(),
+            strict=True,
+        )
+        return [CurvePoint(*point, phrases.get(row, [])) for row, point in enumerate(points)]
 
 
 def _level_difference_db(
     mixture: EmbeddedInput, references: Sequence[EmbeddedInput]
 ) -> float | None:
-    levels = [heard.mean_square for heard in references if heard.mean_square is not None]
-    if mixture.mean_square is None or len(levels) < len(references):
+    """Return the level difference [dB]; None if a level is not known."""
+    known = [each.mean_square for each in references if each.mean_square is not None]
+    if mixture.mean_square is None or len(known) < len(references):
         return None
-    return level_difference_db(mixture.mean_square, levels)
+    return level_difference_db(mixture.mean_square, known)

@@ -1,4 +1,4 @@
-"""From the sounds a request names to their raw embeddings."""
+"""Embeddings of the sounds that a request names: files, clips of the library, or embeddings."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from jaxtyping import Float32
 from service.clips import Windows
 from service.concurrency.timings import RequestTimings
 from service.difference import check_dim
+from service.errors import ClipUnknownError
 from service.inference.file_embedder import FileEmbedder
-from service.inference.file_embedding import Embedded
 from service.inference.pooling import Windowing
 from service.library.library import Library
 
 
 @dataclass(frozen=True, slots=True)
 class FileInput:
-    """A sound given as the bytes of an audio file."""
+    """A sound given as an audio file."""
 
     content: BinaryIO
 
@@ -45,12 +45,12 @@ AudioInput = FileInput | ClipInput | EmbeddingInput
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedInput:
-    """What is known of a sound.
+    """The embedding of a sound.
 
     Attributes:
-        embedding: Its raw embedding [dim].
-        mean_square: Of its samples; None where only its embedding is known.
-        windows: Its embeddings over time, if they were asked for.
+        embedding: Raw embedding [dim].
+        mean_square: Mean square of its samples; None if it was not decoded.
+        windows: Embeddings of its windows, if they were asked for.
     """
 
     embedding: Float32[np.ndarray, " dim"]
@@ -59,81 +59,64 @@ class EmbeddedInput:
 
 
 class InputEmbedder:
-    """Turns sounds into raw embeddings.
+    """Embeds sounds.
 
     Args:
         embedder: Embeds files.
-        library: Holds the clips that requests name by id.
+        library: Holds the clips that are named by id; None if there are none.
     """
 
-    def __init__(self, embedder: FileEmbedder, library: Library) -> None:
+    def __init__(self, embedder: FileEmbedder, library: Library | None) -> None:
         self._embedder = embedder
-        self._library = library
+        self.library = library
 
     def embed(
-        self, sounds: Sequence[AudioInput], timings: RequestTimings
-    ) -> list[Float32[np.ndarray, " dim"]]:
-        """Return the raw embedding of each sound.
-
-        Equal samples get equal bits.
-
-        Raises:
-            AudioError: A file does not become audio, or is over a limit.
-            ClipUnknownError: A named clip is not in the library.
-            EmbeddingInvalidError: A given vector has the wrong size.
-        """
-        # What needs no audio comes first: an unknown clip is told before anything is decoded.
-        known = [self._known(sound) for sound in sounds]
-        files = [sound.content for sound in sounds if isinstance(sound, FileInput)]
-        embedded = iter(self._embedder.embed(files, timings))
-        return [next(embedded).embedding if vector is None else vector for vector in known]
-
-    def hear(
         self,
-        sounds: Sequence[AudioInput],
+        inputs: Sequence[AudioInput],
         timings: RequestTimings,
         *,
         windowing: Windowing | None = None,
     ) -> list[EmbeddedInput]:
-        """Return what is known of each sound; equal samples get equal bits.
+        """Embed sounds, in their order; equal samples get equal bits.
 
-        Of a stored clip that is its embedding alone; to have its windows, its audio is decoded.
+        The embedding of a clip is the stored one. For windows, its audio is decoded again.
+
+        Args:
+            inputs: The sounds.
+            timings: Takes the time spent.
+            windowing: Cut the sounds into windows.
 
         Raises:
-            AudioError: A file does not become audio, or is over a limit.
+            AudioError: A file is not readable audio, or is over a limit.
             ClipUnknownError: A named clip is not in the library.
-            ClipAudioMissingError: Windows of a clip are asked for that has no audio.
-            EmbeddingInvalidError: A given vector has the wrong size.
+            ClipAudioMissingError: Windows are asked for of a clip without audio.
+            EmbeddingInvalidError: A given embedding has the wrong size.
             WindowInvalidError: The windows would be too short, too long or too many.
         """
         with ExitStack() as opened:
-            if windowing is not None:
-                sounds = [self._open(sound, opened) for sound in sounds]
-            known = [self._known(sound) for sound in sounds]
-            files = [sound.content for sound in sounds if isinstance(sound, FileInput)]
-            embedded = iter(self._embedder.embed(files, timings, windowing=windowing))
+            # An unknown clip is refused here, before any file is decoded.
+            found = [self._find(sound, opened, is_cut=windowing is not None) for sound in inputs]
+            files = [sound for sound in found if not isinstance(sound, EmbeddedInput)]
+            decoded = self._embedder.embed(files, timings, windowing=windowing)
+            embedded = iter(
+                [EmbeddedInput(each.embedding, each.mean_square, each.windows) for each in decoded]
+            )
             return [
-                embedded_input(next(embedded)) if vector is None else EmbeddedInput(vector)
-                for vector in known
+                sound if isinstance(sound, EmbeddedInput) else next(embedded) for sound in found
             ]
 
-    def _open(self, sound: AudioInput, opened: ExitStack) -> AudioInput:
-        """Return the audio of a stored clip, and any other sound as it is."""
-        if not isinstance(sound, ClipInput):
-            return sound
-        path = self._library.open_audio(sound.clip_id)
-        return FileInput(opened.enter_context(path.open("rb")))
-
-    def _known(self, sound: AudioInput) -> Float32[np.ndarray, " dim"] | None:
+    def _find(
+        self, sound: AudioInput, opened: ExitStack, *, is_cut: bool
+    ) -> EmbeddedInput | BinaryIO:
+        """Return the embedding of a sound or, if it is to be decoded, its file."""
         match sound:
-            case ClipInput(clip_id):
-                return self._library.embedding(clip_id)
+            case FileInput(content):
+                return content
             case EmbeddingInput(embedding):
-                return check_dim(embedding, self._embedder.encoder.dim)
-            case FileInput():
-                return None
-
-
-def embedded_input(embedded: Embedded) -> EmbeddedInput:
-    """Return what is known of a file that was embedded."""
-    return EmbeddedInput(embedded.embedding, embedded.mean_square, embedded.windows)
+                return EmbeddedInput(check_dim(embedding, self._embedder.encoder.dim))
+            case ClipInput(clip_id):
+                if self.library is None:
+                    raise ClipUnknownError(f"clip {clip_id!r}: no library is open")
+                if is_cut:
+                    return opened.enter_context(self.library.open_audio(clip_id).open("rb"))
+                return EmbeddedInput(self.library.catalog.embedding(clip_id))

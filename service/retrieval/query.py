@@ -1,7 +1,7 @@
-"""One query from several terms, and what each of them is to a hit.
+"""Composition of a query from terms, and the share of each term in a score.
 
-A query is l2(audio + strength * text), an item l2(audio), and a score their inner product (paper,
-section 5.3), which is linear in the terms: their shares add up to the score.
+A query is l2(audio + strength * text), an indexed vector is l2(audio), and a score is their inner
+product (paper, section 5.3). It is linear in the terms, so their shares add up to the score.
 """
 
 from __future__ import annotations
@@ -12,20 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
-from service.difference import unit
-
-MAX_STRENGTH = 4.0
-DEFAULT_STRENGTH = 1.0
-MAX_TEXT_CHARACTERS = 20_000
+from service.retrieval.options import DEFAULT_STRENGTH
 
 
 @dataclass(frozen=True, slots=True)
 class Modifier:
-    """Text that changes a query, or is one.
+    """Text that is added to a query, or is the whole query.
 
     Attributes:
-        text: What to find, or how it differs from the sound that is given.
-        strength: Weight of the text, 0 (as if there were none) to `MAX_STRENGTH`.
+        text: What to find, or how it differs from the given sound.
+        strength: Weight of the text, 0 (no text) to `MAX_STRENGTH`.
     """
 
     text: str
@@ -34,7 +30,7 @@ class Modifier:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something about an answer that its reader should know; no error.
+    """A remark about a response that is not an error.
 
     Attributes:
         code: Stable, for programs.
@@ -47,11 +43,11 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What to search with.
+    """A vector to search with.
 
     Attributes:
-        vector: Of length 1, or zero where the terms cancel; float32 [dim].
-        terms: The vectors it is the sum of, by name; float32 [dim].
+        vector: The sum of the terms at length 1, or zero where they cancel; float32 [dim].
+        terms: The terms on the same scale, by name; float32 [dim].
     """
 
     vector: Float32[np.ndarray, " dim"]
@@ -59,13 +55,12 @@ class Query:
 
 
 def compose(terms: Mapping[str, Float32[np.ndarray, " dim"]]) -> Query:
-    """Add terms up and bring their sum to length 1.
+    """Add terms and scale them so that their sum has length 1.
 
     Args:
-        terms: At least one vector, by name, with its weight in it.
+        terms: At least one weighted vector, by name.
     """
     total = np.stack(list(terms.values())).sum(axis=0)
     norm = np.linalg.norm(total)
-    if norm == 0:
-        return Query(np.zeros_like(total), {name: np.zeros_like(total) for name in terms})
-    return Query(unit(total), {name: term / norm for name, term in terms.items()})
+    scale = np.float32(1 / norm if norm > 0 else 0)
+    return Query(scale * total, {name: scale * term for name, term in terms.items()})

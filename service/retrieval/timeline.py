@@ -1,4 +1,4 @@
-"""How far a mixture is from its references over time, and where it is farthest."""
+"""Distance of a mixture from its references over time, and its peaks."""
 
 from __future__ import annotations
 
@@ -12,100 +12,82 @@ from service.clips import Windows
 from service.difference import SMALLEST_NORM
 from service.inference.pooling import Windowing
 
-HOP_S = 0.5
 WINDOW_S = 1.0
-"""From point to point of a curve, and what a point hears, unless the hop is longer [s]."""
+"""Length of the windows of a curve, unless its hop is longer [s]."""
 MAX_PEAKS = 5
-ROWS = 256
-"""Windows of a mixture that are compared with all of the references at once."""
+BLOCK_ROWS = 256
+"""Windows of a mixture that are compared with all windows of the references at once."""
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """A stretch of a mixture and what of the references is nearest to it.
+class Timeline:
+    """Distance of each window of a mixture from the nearest window of its references.
 
     Attributes:
-        start_s: Where it begins in the mixture [s].
-        end_s: Where it ends [s].
-        relative_norm: How far it is from the nearest window of any reference, 0 and up.
-        embedding: Of the stretch [dim].
-        nearest: Embedding of that window [dim].
-        is_peak: Whether it is one of the highest points.
+        relative_norms: Relative norm of the difference, 0.. [windows].
+        nearest: Embedding of the nearest window of any reference [windows dim].
+        peaks: Rows of the highest windows, highest first.
     """
 
-    start_s: float
-    end_s: float
-    relative_norm: float
-    embedding: Float32[np.ndarray, " dim"]
-    nearest: Float32[np.ndarray, " dim"]
-    is_peak: bool
+    relative_norms: Float[np.ndarray, " windows"]
+    nearest: Float32[np.ndarray, "windows dim"]
+    peaks: list[int]
 
 
-def windowing(hop_s: float) -> Windowing:
-    """Return how sounds are cut for a curve with a point every `hop_s` seconds."""
+def curve_windowing(hop_s: float) -> Windowing:
+    """Return the windows of a curve with a point every `hop_s` seconds."""
     return Windowing(max(WINDOW_S, hop_s), hop_s)
 
 
-def draw_curve(mixture: Windows, references: Sequence[Windows]) -> list[Point]:
-    """Compare every window of a mixture with the nearest one of its references.
+def compare_windows(mixture: Windows, references: Sequence[Windows]) -> Timeline:
+    """Compare every window of a mixture with the nearest window of its references.
 
-    Whatever is heard anywhere in a reference counts as known, at whatever time: what is equal, or
-    shifted by a whole number of hops, has distance 0.
+    The time of a window does not count: a sound at any time of a reference is known. Windows that
+    are equal, or shifted by a whole number of hops, have distance 0.
 
     Args:
-        mixture: Its windows.
-        references: Those of each reference; at least one.
+        mixture: Windows of the mixture.
+        references: Windows of each reference; at least one.
     """
     known = np.concatenate([windows.embeddings for windows in references])
-    nearest, distances = find_nearest(mixture.embeddings, known)
-    peaks = set(find_peaks(distances).tolist())
-    return [
-        Point(
-            start_s=float(mixture.starts_s[row]),
-            end_s=float(mixture.ends_s[row]),
-            relative_norm=float(distances[row]),
-            embedding=mixture.embeddings[row],
-            nearest=known[nearest[row]],
-            is_peak=row in peaks,
-        )
-        for row in range(len(distances))
-    ]
+    rows, distances = find_nearest(mixture.embeddings, known)
+    return Timeline(distances, known[rows], find_peaks(distances).tolist())
 
 
 def find_nearest(
     windows: Float32[np.ndarray, "windows dim"], known: Float32[np.ndarray, "known dim"]
 ) -> tuple[Int64[np.ndarray, " windows"], Float[np.ndarray, " windows"]]:
-    """Find the nearest known window of each, by the relative norm of their difference.
+    """Find the nearest known window of each window, by the relative norm of their difference.
 
     Returns:
-        Its row, and how far it is.
+        Its row, and its distance.
     """
     known_norms = np.linalg.norm(known, axis=1)
     rows = np.concatenate(
         [
-            _relative(windows[first : first + ROWS], known, known_norms).argmin(axis=1)
-            for first in range(0, len(windows), ROWS)
+            _squared_distances(windows[first : first + BLOCK_ROWS], known, known_norms).argmin(1)
+            for first in range(0, len(windows), BLOCK_ROWS)
         ]
     )
-    # The products lose digits where two are nearly equal; how far the chosen ones are does not.
+    # Products lose digits where two windows are nearly equal, so the distance is computed anew.
     found = known[rows]
     scale = np.sqrt(np.linalg.norm(windows, axis=1) * known_norms[rows])
     distances = np.linalg.norm(windows - found, axis=1) / np.maximum(scale, SMALLEST_NORM)
     return rows, distances
 
 
-def find_peaks(heights: Float[np.ndarray, " points"]) -> Int64[np.ndarray, " peaks"]:
-    """Find the highest points that are no lower than their neighbours, highest first.
+def find_peaks(distances: Float[np.ndarray, " windows"]) -> Int64[np.ndarray, " peaks"]:
+    """Find the highest windows that are no lower than their neighbours, highest first.
 
     No two of them are neighbours, and none is 0; at most `MAX_PEAKS`.
     """
-    padded = np.concatenate([[-np.inf], heights, [-np.inf]])
-    is_top = (heights > 0) & (heights >= padded[:-2]) & (heights > padded[2:])
-    tops = np.flatnonzero(is_top)
-    return tops[np.argsort(-heights[tops], kind="stable")][:MAX_PEAKS]
+    padded = np.concatenate([[-np.inf], distances, [-np.inf]])
+    is_peak = (distances > 0) & (distances >= padded[:-2]) & (distances > padded[2:])
+    peaks = np.flatnonzero(is_peak)
+    return peaks[np.argsort(-distances[peaks], kind="stable")][:MAX_PEAKS]
 
 
-def _relative(
+def _squared_distances(
     windows: Float32[np.ndarray, "windows dim"],
     known: Float32[np.ndarray, "known dim"],
     known_norms: Float32[np.ndarray, " known"],

@@ -10,7 +10,7 @@ HEAVY = {
     *("torch", "torchaudio", "transformers", "onnx", "onnxscript", "training", "matplotlib"),
     *("huggingface_hub", "httpx2", "opentelemetry.sdk", "requests"),
 }
-"""What training needs, or may reach other hosts, and the service must not even import."""
+"""Packages of training, or that reach other hosts, which the service must not import."""
 
 
 @pytest.mark.parametrize("module", ["service.app", "service.server", "service.__main__"])

@@ -1,4 +1,4 @@
-"""The schema says what the service does: every error, every body, every answer."""
+"""The OpenAPI schema describes the service: every error, body and response."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from service_client import Client, serving
 from starlette.types import Scope
 
 from service import errors
-from service.api import response_models as answers
+from service.api import response_models as models
 from service.api.openapi import error_classes
-from service.api.problems import problem_response
+from service.api.problems import Problem, problem_response
 
 ERRORS = error_classes()
 # No endpoint gives these: they are about paths and methods that are not in the schema.
@@ -64,16 +64,16 @@ def test_the_problem_of_every_error_follows_the_schema(cls: type[errors.ServiceE
 
     response = problem_response(scope, cls("what was wrong"))
 
-    problem = answers.Problem.model_validate_json(bytes(response.body))
+    problem = Problem.model_validate_json(bytes(response.body))
     assert problem.code == cls.code
     assert problem.status == response.status_code == cls.status
     assert problem.title == cls.title
 
 
 def test_every_error_is_documented(schema: dict[str, Any]) -> None:
-    told = {pair for operation in operations(schema).values() for pair in documented(operation)}
+    listed = {pair for operation in operations(schema).values() for pair in documented(operation)}
 
-    assert told == {(cls.status, cls.code) for cls in ERRORS if cls not in OUTSIDE}
+    assert listed == {(cls.status, cls.code) for cls in ERRORS if cls not in OUTSIDE}
     known = schema["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]
     assert set(known) == {cls.code for cls in ERRORS}
 
@@ -101,7 +101,7 @@ def test_every_endpoint_of_the_api_is_there(schema: dict[str, Any]) -> None:
     }
 
 
-def test_all_references_lead_somewhere(schema: dict[str, Any]) -> None:
+def test_all_references_exist(schema: dict[str, Any]) -> None:
     text = json.dumps(schema)
     names = {part.partition('"')[0] for part in text.split('"#/components/schemas/')[1:]}
 
@@ -115,7 +115,7 @@ def test_operation_ids_are_unique(schema: dict[str, Any]) -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_every_operation_says_what_it_does(schema: dict[str, Any]) -> None:
+def test_every_operation_has_a_description(schema: dict[str, Any]) -> None:
     assert all(operation.get("description") for operation in operations(schema).values())
 
 
@@ -161,7 +161,7 @@ def test_fields_are_documented_in_body_and_query(schema: dict[str, Any]) -> None
     assert parts == fields | {"audio", "reference"}
 
 
-def test_a_hit_is_documented_with_its_place(schema: dict[str, Any]) -> None:
+def test_a_hit_is_documented_with_its_times(schema: dict[str, Any]) -> None:
     hit = schema["components"]["schemas"]["HitOut"]
 
     assert {"clip_id", "score", "start_s", "end_s", "contributions"} <= set(hit["required"])
@@ -182,49 +182,53 @@ def bulk_line(client: Client) -> bytes:
 @pytest.mark.parametrize(
     ("model", "method", "path", "options"),
     [
-        (answers.EmbedAnswer, "POST", "/embed", {"files": {"audio": TONE}}),
-        (answers.EmbedAnswer, "POST", "/embed?window_s=0.4", {"content": TONE}),
-        (answers.EmbedAnswer, "POST", "/embed?encoding=base64", {"content": TONE}),
-        (answers.SearchAnswer, "POST", "/search", {"json": {"clip_id": "tone"}}),
+        (models.EmbedAnswer, "POST", "/embed", {"files": {"audio": TONE}}),
+        (models.EmbedAnswer, "POST", "/embed?window_s=0.4", {"content": TONE}),
+        (models.EmbedAnswer, "POST", "/embed?encoding=base64", {"content": TONE}),
+        (models.SearchAnswer, "POST", "/search", {"json": {"clip_id": "tone"}}),
         (
-            answers.SearchAnswer,
+            models.SearchAnswer,
             "POST",
             "/search",
             {"json": {"clip_id": "tone", "every_window": True}},
         ),
         (
-            answers.DifferenceAnswer,
+            models.DifferenceAnswer,
             "POST",
             "/difference",
             {"json": {"mixture_id": "tone", "reference_id": "noise"}},
         ),
-        (answers.ClipAnswer, "POST", "/clips", {"content": TONE}),
-        (answers.ClipAnswer, "GET", "/clips/tone", {}),
-        (answers.ListAnswer, "GET", "/clips", {}),
-        (answers.PeaksAnswer, "GET", "/clips/tone/peaks", {}),
-        (answers.PictureAnswer, "POST", "/pictures?columns=20", {"content": TONE}),
-        (answers.MapAnswer, "GET", "/map", {}),
-        (answers.BulkAnswer, "POST", "/clips/bulk", {}),
-        (answers.StatusAnswer, "GET", "/healthz", {}),
-        (answers.StatusAnswer, "GET", "/readyz", {}),
-        (answers.InfoAnswer, "GET", "/info", {}),
+        (models.ClipAnswer, "POST", "/clips", {"content": TONE}),
+        (models.ClipAnswer, "GET", "/clips/tone", {}),
+        (models.ListAnswer, "GET", "/clips", {}),
+        (models.PeaksAnswer, "GET", "/clips/tone/peaks", {}),
+        (models.PictureAnswer, "POST", "/pictures?columns=20", {"content": TONE}),
+        (models.MapAnswer, "GET", "/map", {}),
+        (models.BulkAnswer, "POST", "/clips/bulk", {}),
+        (models.StatusAnswer, "GET", "/healthz", {}),
+        (models.StatusAnswer, "GET", "/readyz", {}),
+        (models.InfoAnswer, "GET", "/info", {}),
     ],
 )
-def test_answers_follow_their_models(
-    client: Client, model: type[answers.Answer], method: str, path: str, options: dict[str, Any]
+def test_responses_follow_their_models(
+    client: Client,
+    model: type[models.ResponseModel],
+    method: str,
+    path: str,
+    options: dict[str, Any],
 ) -> None:
     if path == "/clips/bulk":
         headers = {"content-type": "application/x-ndjson"}
         options = {"content": bulk_line(client), "headers": headers}
 
-    answer = client.request(method, path, **options)
+    response = client.request(method, path, **options)
 
-    assert answer.is_success, answer.text
-    model.model_validate_json(answer.content)
+    assert response.is_success, response.text
+    model.model_validate_json(response.content)
     identity = client.get("/healthz").json()["bundle"]
-    assert answer.json()["bundle"] == identity
-    assert answer.headers["minuend-bundle"] == identity["id"]
-    assert answer.headers["minuend-fingerprint"] == identity["fingerprint"]
+    assert response.json()["bundle"] == identity
+    assert response.headers["minuend-bundle"] == identity["id"]
+    assert response.headers["minuend-fingerprint"] == identity["fingerprint"]
 
 
 @pytest.fixture(scope="module")
@@ -242,32 +246,36 @@ def test_the_schema_does_not_depend_on_the_bundle(schema: dict[str, Any], towers
 @pytest.mark.parametrize(
     ("model", "method", "path", "options"),
     [
-        (answers.SearchAnswer, "POST", "/search", {"json": {"modifier": "a high"}}),
+        (models.SearchAnswer, "POST", "/search", {"json": {"modifier": "a high"}}),
         (
-            answers.SearchAnswer,
+            models.SearchAnswer,
             "POST",
             "/search",
             {"json": {"clip_id": "tone", "modifier": "high " * 99, "modifier_strength": 2}},
         ),
         (
-            answers.SearchAnswer,
+            models.SearchAnswer,
             "POST",
             "/search?modifier=%00&modifier_strength=0.5",
             {"content": TONE},
         ),
         (
-            answers.DifferenceAnswer,
+            models.DifferenceAnswer,
             "POST",
             "/difference",
             {"json": {"mixture_id": "tone", "reference_id": "noise", "phrases": 3}},
         ),
-        (answers.InfoAnswer, "GET", "/info", {}),
+        (models.InfoAnswer, "GET", "/info", {}),
     ],
 )
-def test_answers_of_towers_follow_their_models(
-    towers: Client, model: type[answers.Answer], method: str, path: str, options: dict[str, Any]
+def test_responses_of_towers_follow_their_models(
+    towers: Client,
+    model: type[models.ResponseModel],
+    method: str,
+    path: str,
+    options: dict[str, Any],
 ) -> None:
-    answer = towers.request(method, path, **options)
+    response = towers.request(method, path, **options)
 
-    assert answer.is_success, answer.text
-    model.model_validate_json(answer.content)
+    assert response.is_success, response.text
+    model.model_validate_json(response.content)

@@ -1,4 +1,4 @@
-"""Kill -9 while a library is being written to: acknowledged means there, and found."""
+"""Kill a process that writes to a library: every acknowledged clip exists and is found."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from service.difference import centre
 from service.library.library import Library
 
 N_KILLS = 50
-# Killed within this time after the last of so many writes; none yet: while it opens the library.
+# The kill comes within this time after at most so many writes; after none, during opening.
 MOST_WRITES = 8
 MOMENT_S = 0.03
-N_READ_AGAIN = 20  # clips of earlier rounds, drawn anew after each kill; all of them at the end
+N_READ_AGAIN = 20  # clips of earlier rounds, drawn again after each kill; all clips at the end
 
 State = dict[str, int]
 
@@ -73,7 +73,7 @@ def applied(state: State, step: Step) -> State:
 
 
 def listed(library: Library) -> State:
-    """Name and seed of every clip."""
+    """Return name and seed of every clip."""
     state: State = {}
     cursor: str | None = None
     while True:
@@ -83,8 +83,8 @@ def listed(library: Library) -> State:
             return state
 
 
-def assert_whole(library: Library, name: str, seed: int) -> None:
-    """Found first by its own embedding and those of its windows, and its audio is complete."""
+def assert_complete(library: Library, name: str, seed: int) -> None:
+    """Check that a clip is the first hit of its own embeddings, and that its audio is complete."""
     (hit,) = library.search(centre(make_embedding(seed), MEAN), 1)
     assert (hit.record.id, hit.record.metadata) == (name, metadata_of(seed))
     windows = make_windows(seed, n_windows_of(seed))
@@ -128,10 +128,10 @@ def test_every_acknowledged_clip_survives_fifty_kills(
         assert len(list((path / "tmp").iterdir())) == 1, "its own, none of the dead"
         fresh = [name for name in state if name not in before]
         for name in fresh + rng.permutation(list(state))[:N_READ_AGAIN].tolist():
-            assert_whole(library, name, state[name])
+            assert_complete(library, name, state[name])
         library.close()
 
     library = open_library(path, create=False)
     for name, seed in state.items():
-        assert_whole(library, name, seed)
+        assert_complete(library, name, seed)
     library.close()

@@ -1,4 +1,4 @@
-"""Any filter over any metadata: understood as the documentation says, or refused."""
+"""Any filter over any metadata works as documented, or is refused."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def selects(database: sqlite3.Connection, query: object, metadata: object) -> bo
 
 
 def holds(wanted: Any, value: Any) -> bool:
-    """The documentation of `service.catalog.filters`, in Python."""
+    """Apply a filter to one value as the documentation of `service.catalog.filters` says."""
     values = [item for item in (value if isinstance(value, list) else [value]) if item is not None]
     if wanted is None:
         return not values

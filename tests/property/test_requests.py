@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is one or a problem of the sender's, and never a fault of ours."""
+"""Any request gets a response or a client error, and never an internal error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import synth
 from hypothesis import given, settings
 from service_client import Client, serving
 
-from service.api.request_models import DifferenceFields, EmbedFields, SearchFields
+from service.api.request_models import DifferenceForm, EmbedForm, SearchForm
 
 PATHS = ("/embed", "/difference", "/search", "/clips", "/clips/bulk")
 CONTENT_TYPES = (
@@ -28,7 +28,7 @@ CONTENT_TYPES = (
     "multipart/form-data; boundary=b",
 )
 WAV = synth.encode(synth.tone(440, 0.1))
-FIELDS = sorted({*SearchFields.model_fields, *DifferenceFields.model_fields, "nonsense"})
+FIELDS = sorted({*SearchForm.model_fields, *DifferenceForm.model_fields, "nonsense"})
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=10
@@ -42,11 +42,11 @@ def client(towers_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -
         yield client
 
 
-def check(answer: Any) -> None:
-    assert answer.status_code < 500, answer.text
-    if answer.status_code >= 400:
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert answer.json()["code"] != "internal"
+def check(response: Any) -> None:
+    assert response.status_code < 500, response.text
+    if response.status_code >= 400:
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.json()["code"] != "internal"
 
 
 @given(path=st.sampled_from(PATHS), kind=st.sampled_from(CONTENT_TYPES), body=st.binary())
@@ -68,7 +68,7 @@ def test_any_json_fields(client: Client, path: str, fields: dict[str, Any]) -> N
 @given(
     path=st.sampled_from(["/search", "/embed", "/clips"]),
     fields=st.dictionaries(
-        st.sampled_from([*FIELDS, *EmbedFields.model_fields, "metadata"]),
+        st.sampled_from([*FIELDS, *EmbedForm.model_fields, "metadata"]),
         st.text(max_size=20) | VALUES.map(repr),
         max_size=3,
     ),

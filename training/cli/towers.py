@@ -154,6 +154,6 @@ def ablation(  # noqa: PLR0913, PLR0917 - one parameter an option
 @json_option
 def page(results: Path, as_json: bool) -> None:
     """Render retrieval.md and its plots from the results files beside it."""
-    from training.reports.towers_page import write_page
+    from training.reports.retrieval_page import write_page
 
     tell({"page": write_page(results)}, as_json=as_json)

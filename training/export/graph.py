@@ -1,4 +1,4 @@
-"""The torch model as an ONNX graph, and the gate that holds the two together."""
+"""Export the torch model as an ONNX graph, and check that both compute the same."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from training.model.model import EmbeddingModel
 
 OPSET = 20
 TOLERANCE = 1e-4  # of the largest value of an embedding
-# One sample, around a hop, the shortest whole clip, the length of a crop, 1, 5, 10 and 61 seconds.
+# One sample, around one hop, the shortest clip, a training crop, and 1, 5, 10 and 61 seconds.
 LENGTHS = (
     *(1, HOP_LENGTH - 1, HOP_LENGTH, HOP_LENGTH + 1, 480, 15_200),
     *(seconds * SAMPLE_RATE for seconds in (1, 5, 10, 61)),
@@ -24,7 +24,10 @@ LENGTHS = (
 
 
 def write_graph(model: EmbeddingModel, path: Path) -> None:
-    """Export a model: any batch, any length, names of parameters kept, BatchNorm not folded."""
+    """Export a model for any batch and length.
+
+    Parameters keep their names and BatchNorm is not folded, so that the weights can be read back.
+    """
     batch, samples = torch.export.Dim("batch"), torch.export.Dim("samples")
     example = (torch.zeros(2, 2 * SAMPLE_RATE), torch.tensor([2 * SAMPLE_RATE, SAMPLE_RATE]))
     with warnings.catch_warnings():
@@ -51,7 +54,7 @@ def check_parity(model: EmbeddingModel, encoder: Encoder) -> float:
     """Compare the exported encoder with the torch model, alone and in a batch.
 
     Returns:
-        The largest deviation found, relative to the largest value of the embedding.
+        The largest deviation, relative to the largest value of the embedding.
 
     Raises:
         ExportParityError: A deviation exceeds 1e-4.
@@ -62,9 +65,9 @@ def check_parity(model: EmbeddingModel, encoder: Encoder) -> float:
     worst = 0.0
     for clip, batched in zip(clips, together, strict=True):
         with torch.inference_mode():
-            wanted = model(torch.from_numpy(clip)[None], torch.tensor([clip.size])).embedding[0]
+            expected = model(torch.from_numpy(clip)[None], torch.tensor([clip.size])).embedding[0]
         for found in (batched, encoder.embed([clip])[0]):
-            deviation = np.abs(found - wanted.numpy()).max() / wanted.abs().max().item()
+            deviation = np.abs(found - expected.numpy()).max() / expected.abs().max().item()
             worst = max(worst, float(deviation))
             if not deviation <= TOLERANCE:
                 raise ExportParityError(

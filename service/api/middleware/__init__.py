@@ -1,1 +1,1 @@
-"""The ASGI layers around the application: telemetry, keys, limits, admission, disconnects."""
+"""ASGI layers around the application: telemetry, API keys, limits, admission, disconnects."""

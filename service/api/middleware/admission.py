@@ -1,6 +1,6 @@
-"""What is refused before it costs anything: work beyond what can be done in time.
+"""Admission of requests: refuses at once what could not be answered in time.
 
-The rule is one for all requests with a body, and is applied before the body is read.
+One rule for all requests with a body, applied before the body is read.
 """
 
 from __future__ import annotations
@@ -15,20 +15,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.api.problems import problem_response
 from service.errors import OverloadError
 
-MEMORY = 0.9
-"""How much of the pace of before is kept with each answer."""
+SMOOTHING = 0.9
+"""Weight of the earlier mean when a response is added."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdmissionLimits:
-    """What may be in the house at a time: being read, waiting, at work.
+    """Limits of the requests in progress: being read, waiting or being worked on.
 
     Attributes:
         max_requests: Most requests.
-        max_bytes: Most bytes that they declare together.
-        undeclared_bytes: What a body of no declared length counts as [bytes].
-        max_wait_s: Longest wait that a request may have to expect, by the pace of the last
-            answers [s].
+        max_bytes: Most bytes of all their bodies, as declared.
+        undeclared_bytes: Bytes that a body without a declared length counts as.
+        max_wait_s: Longest expected wait of a request, from the time between responses [s].
     """
 
     max_requests: int
@@ -38,16 +37,16 @@ class AdmissionLimits:
 
 
 class Admission:
-    """ASGI layer that lets no more requests in than can be answered in time.
+    """ASGI layer that admits no more requests than can be answered in time.
 
-    Counted are the requests, and the bytes that they declare, so that many files in one request
-    weigh what they would weigh in as many requests. Beyond either bound, or if its turn would come
-    too late, a request is refused at once. A lone request is let in whatever its size.
+    Requests and their declared bytes are counted, so that many files in one request count as much
+    as in many requests. A request beyond a limit is refused at once. If no other request is in
+    progress, a request is admitted whatever its size.
 
     Args:
-        app: What answers.
-        limits: What may be in the house.
-        on_refusal: Called for each one refused.
+        app: The next layer.
+        limits: Limits of the requests in progress.
+        on_refusal: Called for each refused request.
     """
 
     def __init__(
@@ -56,33 +55,33 @@ class Admission:
         self._app = app
         self._limits = limits
         self._on_refusal = on_refusal
-        self._pace = Pace()
+        self._interval = ResponseInterval()
         self._n_requests = 0
         self._n_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] != "http" or scope["method"] not in ("POST", "PUT"):
             await self._app(scope, receive, send)
             return
-        n_bytes = self._weigh(Headers(scope=scope))
+        n_bytes = self._count_bytes(Headers(scope=scope))
         if (refusal := self._refusal(n_bytes)) is not None:
             self._on_refusal()
             error = OverloadError(f"{refusal}; try again soon")
             await problem_response(scope, error)(scope, receive, send)
             return
         if not self._n_requests:
-            self._pace.begin()
+            self._interval.begin()
         self._n_requests += 1
         self._n_bytes += n_bytes
         try:
             await self._app(scope, receive, send)
         finally:
-            self._pace.note()
+            self._interval.add()
             self._n_requests -= 1
             self._n_bytes -= n_bytes
 
-    def _weigh(self, headers: Headers) -> int:
+    def _count_bytes(self, headers: Headers) -> int:
         declared = headers.get("content-length")
         if declared is not None:
             return int(declared)
@@ -99,17 +98,17 @@ class Admission:
                 f"the requests being worked on have {self._n_bytes} bytes and this one has "
                 f"{n_bytes}; {limits.max_bytes} are let in"
             )
-        wait_s = n_requests * self._pace.mean_s
+        wait_s = n_requests * self._interval.mean_s
         if wait_s > limits.max_wait_s:
             return f"the {n_requests} requests before this one would take about {wait_s:.0f} s"
         return None
 
 
-class Pace:
-    """The mean time from one answer to the next while there was something to do.
+class ResponseInterval:
+    """Mean time between two responses while requests are in progress.
 
     Attributes:
-        mean_s: The time, 0 as long as there was no answer [s].
+        mean_s: The time, 0 before the first response [s].
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -118,11 +117,11 @@ class Pace:
         self.mean_s = 0.0
 
     def begin(self) -> None:
-        """Note that there is something to do again."""
+        """Start measuring, as a request arrives after none was in progress."""
         self._last = self._clock()
 
-    def note(self) -> None:
-        """Note an answer."""
+    def add(self) -> None:
+        """Add a response."""
         now = self._clock()
-        took_s, self._last = now - self._last, now
-        self.mean_s = MEMORY * self.mean_s + (1 - MEMORY) * took_s
+        interval_s, self._last = now - self._last, now
+        self.mean_s = SMOOTHING * self.mean_s + (1 - SMOOTHING) * interval_s

@@ -1,4 +1,4 @@
-"""What is bounded of every request: the bytes of its body, and the pauses in it."""
+"""Limits of a request body: its size, and the time between its bytes; HEAD requests as GET."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from service.errors import (
 )
 
 LINGER_S = 2.0
-"""How long an unwanted body is read and thrown away after its answer [s].
+"""Longest time for which an unwanted body is read and discarded after the response [s].
 
-Most clients read no answer before they have sent their body, and a connection that is closed on
-unread bytes takes the answer with it.
+Most clients read the response after they have sent their body, and if a connection is closed with
+unread bytes, the response is lost.
 """
 
 
 class BodyLimit:
-    """ASGI layer that bounds the bytes of a body and the pauses in it.
+    """ASGI layer that limits the size of a body and the time between its bytes.
 
-    A declared length is checked before anything is read, and bytes are counted as they come. Where
-    a body is left unread, the answer is sent first and the rest of the body then thrown away for
-    up to `LINGER_S`.
+    A declared length is checked before anything is read, and bytes are counted as they arrive. If
+    the body is not read to its end, the response is sent first, and the rest of the body is then
+    discarded for up to `LINGER_S`.
 
     Args:
-        app: What answers.
+        app: The next layer.
         max_body_bytes: Largest body [bytes].
         timeout_s: Longest wait for the next bytes of a body [s].
     """
@@ -43,7 +43,7 @@ class BodyLimit:
         self._timeout_s = timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -57,7 +57,7 @@ class BodyLimit:
 
 
 class _Body:
-    """The body of one request, as it arrives."""
+    """The body of one request while it is received."""
 
     def __init__(
         self, scope: Scope, receive: Receive, max_body_bytes: int, timeout_s: float
@@ -90,7 +90,7 @@ class _Body:
 
         Raises:
             BodyTooLargeError: The body is over the limit.
-            BodyTimeoutError: No bytes came for too long.
+            BodyTimeoutError: The next bytes took too long.
         """
         if self._complete:
             return await self._receive()
@@ -99,15 +99,15 @@ class _Body:
             async with asyncio.timeout(self._timeout_s):
                 message = await self._receive()
         except TimeoutError:
-            told = f"no bytes of the body came for {self._timeout_s:g} s"
-            raise BodyTimeoutError(told) from None
-        self._note(message)
+            detail = f"no bytes of the body came for {self._timeout_s:g} s"
+            raise BodyTimeoutError(detail) from None
+        self._count(message)
         if self._size_bytes > self._max_body_bytes:
             raise self._too_large()
         return message
 
     def lingering(self, send: Send) -> Send:
-        """Return `send` with the rest of the body read before the answer ends."""
+        """Return `send` that reads the rest of the body before it ends the response."""
 
         async def send_then_drain(message: Message) -> None:
             ends = message["type"] == "http.response.body" and not message.get("more_body", False)
@@ -118,12 +118,12 @@ class _Body:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LINGER_S):
                     while not self._complete:
-                        self._note(await self._receive())
+                        self._count(await self._receive())
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
         return send_then_drain
 
-    def _note(self, message: Message) -> None:
+    def _count(self, message: Message) -> None:
         self._size_bytes += len(message.get("body", b""))
         self._complete = not message.get("more_body", False)
 
@@ -132,13 +132,13 @@ class _Body:
 
 
 class HeadAsGet:
-    """ASGI layer that answers HEAD as GET without the body."""
+    """ASGI layer that handles HEAD as GET and sends no body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] != "http" or scope["method"] != "HEAD":
             await self._app(scope, receive, send)
             return

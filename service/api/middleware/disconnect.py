@@ -1,4 +1,4 @@
-"""Watches the client of a request: how long it waits for its answer, and whether it is there."""
+"""Deadline and disconnection of the client of a request."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from service.concurrency.deadline import Deadline
 from service.errors import RequestInvalidError
 
 DEADLINE_HEADER = "minuend-deadline-s"
-"""A client that waits less long than the service would says so here [s]."""
+"""Header in which a client asks for an earlier deadline [s]."""
 
 
 class DisconnectWatcher:
-    """ASGI layer that begins the patience of a request and ends it when the client leaves.
+    """ASGI layer that starts the deadline of a request and ends it when the client disconnects.
 
-    It begins when the body has been received, so that a slow line costs no answer; how long a body
-    may take is bounded elsewhere. What works on the request asks for `timings.deadline`.
+    The deadline starts when the body has been received, so that a slow upload is not cut off; the
+    time of an upload has its own limit. Workers check `timings.deadline`.
 
     Args:
-        app: What answers.
-        deadline_s: Longest wait for an answer; a client may ask for less [s].
+        app: The next layer.
+        deadline_s: Longest wait for a response; a client may ask for less [s].
     """
 
     def __init__(self, app: ASGIApp, *, deadline_s: float) -> None:
@@ -32,66 +32,66 @@ class DisconnectWatcher:
         self._deadline_s = deadline_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         try:
-            limit_s = min(self._deadline_s, _asked_s(Headers(scope=scope)))
+            limit_s = min(self._deadline_s, _requested_s(Headers(scope=scope)))
         except RequestInvalidError as error:
             await problem_response(scope, error)(scope, receive, send)
             return
-        client = _Client(receive, scope["state"]["phases"].deadline, limit_s)
+        client = _Client(receive, scope["state"]["timings"].deadline, limit_s)
         try:
             await self._app(scope, client.receive, send)
         finally:
-            client.forget()
+            client.close()
 
 
 class _Client:
-    """The other end of one request."""
+    """The client of one request."""
 
     def __init__(self, receive: Receive, deadline: Deadline, limit_s: float) -> None:
         self._receive = receive
-        self._patience = deadline
+        self._deadline = deadline
         self._limit_s = limit_s
-        self._leaving: asyncio.Task[Message] | None = None
+        self._disconnect: asyncio.Task[Message] | None = None
 
     async def receive(self) -> Message:
-        """Receive the next message; from the end of the body on, also while nobody asks for it."""
-        if self._leaving is not None:
-            return await asyncio.shield(self._leaving)
+        """Receive the next message; after the body, wait for a disconnect in the background."""
+        if self._disconnect is not None:
+            return await asyncio.shield(self._disconnect)
         message = await self._next()
         if message["type"] == "http.request" and not message.get("more_body", False):
-            self._patience.begin(self._limit_s)
-            self._leaving = asyncio.create_task(self._next())
+            self._deadline.begin(self._limit_s)
+            self._disconnect = asyncio.create_task(self._next())
         return message
 
-    def forget(self) -> None:
-        """Watch no longer."""
-        if self._leaving is not None:
-            self._leaving.cancel()
+    def close(self) -> None:
+        """Stop waiting for a disconnect."""
+        if self._disconnect is not None:
+            self._disconnect.cancel()
 
     async def _next(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.disconnect":
-            self._patience.abandon()
+            self._deadline.abandon()
         return message
 
 
-def _asked_s(headers: Headers) -> float:
-    """Return how long the client waits at most [s].
+def _requested_s(headers: Headers) -> float:
+    """Return the deadline that the client asks for, infinite if it asks for none [s].
 
     Raises:
-        RequestInvalidError: It is not told as a positive number.
+        RequestInvalidError: It is not a positive number.
     """
-    told = headers.get(DEADLINE_HEADER)
-    if told is None:
+    text = headers.get(DEADLINE_HEADER)
+    if text is None:
         return math.inf
     try:
-        asked_s = float(told)
+        requested_s = float(text)
     except ValueError:
-        asked_s = math.nan
-    if not 0 < asked_s < math.inf:
-        raise RequestInvalidError(f"{DEADLINE_HEADER} {told[:32]!r} is no positive number")
-    return asked_s
+        requested_s = math.nan
+    if not 0 < requested_s < math.inf:
+        raise RequestInvalidError(f"{DEADLINE_HEADER} {text[:32]!r} is no positive number")
+    return requested_s

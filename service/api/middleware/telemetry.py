@@ -1,7 +1,7 @@
-"""What every request leaves behind: an id, a log line, numbers for Prometheus, timings.
+"""Id, log line, metrics, timings and trace of every request.
 
-`Telemetry` is the outermost layer of the application, so that errors of all other layers carry the
-same headers and are counted, and no exception leaves it.
+`Telemetry` is the outermost layer, so that errors of all other layers have the same headers and are
+counted, and no exception leaves the application.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ if TYPE_CHECKING:  # its packages are those of the extra `otel`
 
 logger = logging.getLogger(__name__)
 
-CLIENT_GONE = 499
-"""The status that is logged and counted when a client left before its answer."""
+CLIENT_DISCONNECTED = 499
+"""Status that is logged and counted if the client disconnected before the response."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -39,10 +39,10 @@ class Telemetry:
     """The outermost ASGI layer.
 
     Args:
-        app: What answers.
-        metrics: Where requests are counted.
+        app: The next layer.
+        metrics: Counts the requests.
         provenance: Returns the headers that name the bundle.
-        tracing: Makes traces of requests; none if not given.
+        tracing: Traces the requests; None for no traces.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Telemetry:
         self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -69,27 +69,27 @@ class Telemetry:
         token = request_id.set(call.request_id)
         self._metrics.in_flight.inc()
         try:
-            await self._answer(call, receive, call.sender(send))
+            await self._run(call, receive, call.sender(send))
         finally:
             self._metrics.in_flight.dec()
             self._record(call)
             request_id.reset(token)
 
-    async def _answer(self, call: _Call, receive: Receive, send: Send) -> None:
+    async def _run(self, call: _Call, receive: Receive, send: Send) -> None:
         try:
             await self._app(call.scope, receive, send)
         except (ClientDisconnect, ClientDisconnectedError):
-            call.status = CLIENT_GONE
+            call.status = CLIENT_DISCONNECTED
         except Exception:
             logger.exception("unexpected error")
             if call.status is not None:
-                raise  # the answer has begun; all that is left is to cut the connection
+                raise  # the response has begun, so the connection can only be cut
             error = InternalError("unexpected")
             await problem_response(call.scope, error)(call.scope, receive, send)
 
     def _record(self, call: _Call) -> None:
         route = getattr(call.scope.get("route"), "path", "none")
-        status = call.status or CLIENT_GONE
+        status = call.status or CLIENT_DISCONNECTED
         took_s = time.perf_counter() - call.start
         self._metrics.observe(
             method=call.method, route=route, status=status, took_s=took_s, timings=call.timings
@@ -110,7 +110,7 @@ class Telemetry:
 
 
 class _Call:
-    """One request on its way."""
+    """One request and its response."""
 
     def __init__(self, scope: Scope, headers: dict[str, str]) -> None:
         given = Headers(scope=scope).get("x-request-id", "")
@@ -126,7 +126,7 @@ class _Call:
         scope["state"].update(request_id=self.request_id, timings=self.timings)
 
     def sender(self, send: Send) -> Send:
-        """Return `send` with the common headers put into the start of the answer."""
+        """Return `send` that adds the common headers to the start of the response."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

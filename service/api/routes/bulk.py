@@ -1,19 +1,19 @@
-"""POST /clips/bulk: precomputed embeddings in, as lines of JSON."""
+"""POST /clips/bulk: store precomputed embeddings, sent as lines of JSON."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from typing import BinaryIO
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from service.api.bodies import spool
 from service.api.bulk_reader import BulkReader
+from service.api.forms import buffer_body, media_type
 from service.api.openapi import BODY, describe, ndjson_body
 from service.api.request_models import BulkLine
 from service.api.response_models import BulkAnswer
-from service.api.responses import answer
+from service.api.responses import respond
 from service.api.routes.dependencies import ServicesDep, TimingsDep
 from service.concurrency.timings import RequestTimings
 from service.errors import (
@@ -50,23 +50,22 @@ async def post_bulk(request: Request, services: ServicesDep, timings: TimingsDep
 
     Faulty lines are told together, each by its number.
     """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type not in MEDIA_TYPES:
+    kind = media_type(request)
+    if kind not in MEDIA_TYPES:
         raise MediaUnsupportedError(
-            f"the body is {media_type or 'without a content type'}; taken are"
-            f" {', '.join(MEDIA_TYPES)}"
+            f"the body is {kind or 'without a content type'}; taken are {', '.join(MEDIA_TYPES)}"
         )
-    with ExitStack() as opened:
-        file = await spool(request.stream(), opened)
-        written = await services.work(_store, services, file, timings)
+    async with AsyncExitStack() as opened:
+        file = await buffer_body(request, opened)
+        written = await services.run_request(_store, services, file, timings)
     created = sum(is_new for is_new in written)
-    return answer(services, {"created": created, "updated": len(written) - created})
+    return respond(services, BulkAnswer, created=created, updated=len(written) - created)
 
 
 def _reader(services: Services) -> BulkReader:
     return BulkReader(
-        dim=services.encoder.dim,
-        fingerprint=services.encoder.fingerprint,
+        dim=services.models.encoder.dim,
+        fingerprint=services.models.encoder.fingerprint,
         max_clips=services.settings.max_bulk_clips,
     )
 
@@ -75,6 +74,6 @@ def _store(services: Services, file: BinaryIO, timings: RequestTimings) -> list[
     with timings.measure("decode"):
         clips = _reader(services).read(file)
     with timings.measure("store"):
-        written = services.library.put_many(clips)
-    services.library.follow()
+        written = services.library.writer.put_many(clips)
+    services.library.index.refresh_in_background()
     return [is_new for _, is_new in written]

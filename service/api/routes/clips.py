@@ -1,4 +1,4 @@
-"""The library over HTTP: clips are added, listed, told about, played and removed."""
+"""Clips of the library: add, list, describe, play and remove them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from service.api.forms import Shape, read_form
+from service.api.forms import read_form, validate
 from service.api.openapi import AUDIO, describe
-from service.api.request_models import ClipFields, ListFields, validate
-from service.api.response_models import ClipAnswer, ListAnswer
-from service.api.responses import answer, clip_body
+from service.api.request_models import ClipForm, ListQuery
+from service.api.response_models import ClipAnswer, ListAnswer, clip_body
+from service.api.responses import respond
 from service.api.routes.dependencies import ServicesDep, TimingsDep
 from service.clips import check_id
 from service.errors import (
@@ -24,18 +24,15 @@ from service.errors import (
     RangeInvalidError,
 )
 
-SHAPE = Shape(ClipFields, files=("audio",), raw="audio")
-LIST_SHAPE = Shape(ListFields)
-
 
 def make_router() -> APIRouter:
     """Return the routes of this module."""
     router = APIRouter(tags=["library"])
     given = (*AUDIO, MetadataInvalidError, PartMissingError)
-    router.post("/clips", **describe(ClipAnswer, *given, shape=SHAPE, status=201))(post_clip)
-    listed = describe(ListAnswer, CursorInvalidError, FilterInvalidError, shape=LIST_SHAPE)
+    router.post("/clips", **describe(ClipAnswer, *given, form=ClipForm, status=201))(post_clip)
+    listed = describe(ListAnswer, CursorInvalidError, FilterInvalidError, form=ListQuery)
     router.get("/clips", **listed)(list_clips)
-    put = describe(ClipAnswer, *given, ClipIdInvalidError, shape=SHAPE, status=201)
+    put = describe(ClipAnswer, *given, ClipIdInvalidError, form=ClipForm, status=201)
     router.put("/clips/{clip_id}", **put)(put_clip)
     router.get("/clips/{clip_id}", **describe(ClipAnswer, ClipUnknownError))(get_clip)
     router.delete("/clips/{clip_id}", **describe(None, ClipUnknownError, status=204))(delete_clip)
@@ -69,51 +66,50 @@ async def put_clip(
 async def _store(
     request: Request, services: ServicesDep, timings: TimingsDep, clip_id: str | None
 ) -> Response:
-    async with read_form(request, SHAPE, max_files=services.settings.max_files) as form:
-        (upload,) = form.required("audio")
-        record, is_new = await services.work(
+    async with read_form(request, ClipForm, services.settings.max_files) as form:
+        record, is_new = await services.run_request(
             services.uploader.store,
-            upload.file,
+            form.audio.file,
             clip_id=clip_id,
-            metadata=form.fields.metadata,
+            metadata=form.metadata,
             timings=timings,
         )
-    location = f"/clips/{record.id}"
-    status = 201 if is_new else 200
-    return answer(services, {"clip": clip_body(record)}, status=status, location=location)
+    clip, location = clip_body(record), f"/clips/{record.id}"
+    status_code = 201 if is_new else 200
+    return respond(services, ClipAnswer, status_code=status_code, location=location, clip=clip)
 
 
 async def list_clips(request: Request, services: ServicesDep) -> Response:
     """List clips, oldest first, page by page; a clip that stays is listed exactly once."""
-    fields = validate(ListFields, request.query_params.multi_items())
-    records, cursor = await services.look_up(
+    fields = validate(ListQuery, request.query_params.multi_items())
+    records, cursor = await services.run_lookup(
         services.library.page, fields.cursor, fields.limit, fields.filter
     )
     clips = [clip_body(record) for record in records]
-    return answer(services, {"clips": clips, "next_cursor": cursor})
+    return respond(services, ListAnswer, clips=clips, next_cursor=cursor)
 
 
 async def get_clip(clip_id: str, services: ServicesDep) -> Response:
     """Tell about one clip."""
-    record = await services.look_up(services.library.get, clip_id)
-    return answer(services, {"clip": clip_body(record)})
+    record = await services.run_lookup(services.library.catalog.get, clip_id)
+    return respond(services, ClipAnswer, clip=clip_body(record))
 
 
 async def delete_clip(clip_id: str, services: ServicesDep) -> Response:
     """Remove a clip, and its stored audio unless another clip has the same; durable."""
-    await services.look_up(services.library.delete, clip_id)
+    await services.run_lookup(services.library.writer.delete, clip_id)
     return Response(status_code=204)
 
 
 async def get_audio(clip_id: str, services: ServicesDep) -> Response:
     """Play a clip: its original file, in ranges if asked for."""
-    record = await services.look_up(services.library.get, clip_id)
-    path = await services.look_up(services.library.open_audio, clip_id)
+    record = await services.run_lookup(services.library.catalog.get, clip_id)
+    path = await services.run_lookup(services.library.open_audio, clip_id)
     return _AudioResponse(path, media_type=record.media_type or "application/octet-stream")
 
 
 class _AudioResponse(FileResponse):
-    """A file whose unservable ranges are problems like all others."""
+    """A file whose range errors are problem details, as all errors are."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_unless_refused(message: Message) -> None:

@@ -1,6 +1,6 @@
-"""What handlers ask FastAPI for.
+"""Dependencies of the handlers.
 
-None of it waits for anything, yet all of it is `async`: FastAPI gives what is not to a thread.
+They are `async` although they wait for nothing: FastAPI runs other functions in a thread.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from service.observability.metrics import Metrics
 from service.services import Services
 
 
-async def _core(request: Request) -> Services:
+async def _services(request: Request) -> Services:
     return cast(Services, request.app.state.services)
 
 
@@ -26,6 +26,6 @@ async def _timings(request: Request) -> RequestTimings:
     return cast(RequestTimings, request.state.timings)
 
 
-ServicesDep = Annotated[Services, Depends(_core)]
+ServicesDep = Annotated[Services, Depends(_services)]
 MetricsDep = Annotated[Metrics, Depends(_metrics)]
 TimingsDep = Annotated[RequestTimings, Depends(_timings)]

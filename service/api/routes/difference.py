@@ -1,17 +1,17 @@
-"""POST /difference: what a mixture has and a reference has not."""
+"""POST /difference: subtract references from a mixture."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from service.api.forms import Form, Shape, read_form
+from service.api.forms import read_form
 from service.api.openapi import AUDIO, describe
-from service.api.request_models import MAX_REFERENCES, DifferenceFields
-from service.api.response_models import DifferenceAnswer
-from service.api.responses import NPY, answer, hit_body, npy, wants_npy
+from service.api.request_models import DifferenceForm
+from service.api.response_models import DifferenceAnswer, hit_body
+from service.api.responses import NPY, npy, respond, wants_npy
 from service.api.routes.dependencies import ServicesDep, TimingsDep
-from service.api.routes.sounds import named_sounds
+from service.api.routes.inputs import named_inputs, ranking_options
 from service.api.vector_encoding import to_json
 from service.errors import (
     ClipAudioMissingError,
@@ -25,15 +25,8 @@ from service.errors import (
     WindowInvalidError,
 )
 from service.retrieval.inputs import AudioInput, ClipInput, FileInput
-from service.retrieval.searcher import DifferenceOptions, RankingOptions
-from service.retrieval.timeline import HOP_S
+from service.retrieval.options import DEFAULT_HOP_S, MAX_REFERENCES, DifferenceOptions
 
-SHAPE = Shape(
-    DifferenceFields,
-    files=("mixture", "reference"),
-    repeatable=("reference",),
-    fields_alone=True,
-)
 ERRORS = (
     *AUDIO,
     ClipAudioMissingError,
@@ -50,7 +43,7 @@ ERRORS = (
 def make_router() -> APIRouter:
     """Return the routes of this module."""
     router = APIRouter(tags=["search"])
-    described = describe(DifferenceAnswer, *ERRORS, shape=SHAPE, media_types=(NPY,))
+    described = describe(DifferenceAnswer, *ERRORS, form=DifferenceForm, media_types=(NPY,))
     router.post("/difference", **described)(difference)
     return router
 
@@ -67,40 +60,39 @@ async def difference(request: Request, services: ServicesDep, timings: TimingsDe
     mixture is compared with the nearest stretch of any reference; stored clips are then decoded.
     Hits are given as by `/search`. As npy the answer is the difference alone, [dim].
     """
-    async with read_form(request, SHAPE, max_files=services.settings.max_files) as form:
-        fields = form.fields
-        mixture = _mixture(form)
-        references = _references(form)
-        ranking = RankingOptions(
-            fields.k, fields.filter, fields.reference_weight, every_window=fields.every_window
-        )
-        found = await services.work(
+    async with read_form(request, DifferenceForm, services.settings.max_files) as form:
+        found = await services.run_request(
             services.searcher.difference,
-            mixture,
-            references,
-            ranking,
+            _mixture(form),
+            _references(form),
+            ranking_options(form),
             timings,
-            telling=DifferenceOptions(fields.phrases, _hop_s(fields)),
+            options=DifferenceOptions(form.phrases, _hop_s(form)),
         )
+    comparison = found.comparison
     if wants_npy(request):
-        return npy(found.comparison.embedding)
-    body = found.comparison.body()
-    body["embedding"] = to_json(found.comparison.embedding, fields.encoding)
-    return answer(services, body | {"hits": [hit_body(hit) for hit in found.hits]})
+        return npy(comparison.embedding)
+    return respond(
+        services,
+        DifferenceAnswer,
+        comparison,
+        embedding=to_json(comparison.embedding, form.encoding),
+        hits=[hit_body(hit) for hit in found.hits],
+    )
 
 
-def _mixture(form: Form[DifferenceFields]) -> AudioInput:
-    sounds = named_sounds(form.file("mixture"), form.fields.mixture_id)
-    if not sounds:
+def _mixture(form: DifferenceForm) -> AudioInput:
+    inputs = named_inputs(form.mixture, form.mixture_id)
+    if not inputs:
         raise PartMissingError("a file 'mixture' or a clip mixture_id is missing")
-    if len(sounds) > 1:
+    if len(inputs) > 1:
         raise RequestInvalidError("give 'mixture' or mixture_id, not both")
-    return sounds[0]
+    return inputs[0]
 
 
-def _references(form: Form[DifferenceFields]) -> list[AudioInput]:
-    files: list[AudioInput] = [FileInput(upload.file) for upload in form.files["reference"]]
-    references = files + [ClipInput(clip_id) for clip_id in form.fields.reference_id]
+def _references(form: DifferenceForm) -> list[AudioInput]:
+    files: list[AudioInput] = [FileInput(upload.file) for upload in form.reference]
+    references = files + [ClipInput(clip_id) for clip_id in form.reference_id]
     if not references:
         raise PartMissingError("a file 'reference' or a clip reference_id is missing")
     if len(references) > MAX_REFERENCES:
@@ -110,9 +102,9 @@ def _references(form: Form[DifferenceFields]) -> list[AudioInput]:
     return references
 
 
-def _hop_s(fields: DifferenceFields) -> float | None:
-    if fields.curve:
-        return fields.hop_s or HOP_S
-    if fields.hop_s is not None:
+def _hop_s(form: DifferenceForm) -> float | None:
+    if form.curve:
+        return form.hop_s or DEFAULT_HOP_S
+    if form.hop_s is not None:
         raise WindowInvalidError("hop_s is given without curve=true")
     return None

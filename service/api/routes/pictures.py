@@ -1,4 +1,4 @@
-"""What sounds look like: outlines and spectrograms of stored clips and of files."""
+"""Outlines and spectrograms of stored clips and of files."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from jaxtyping import Float32
 from starlette.responses import Response
 
 from service.api.etag import etag_headers, matches_etag, not_modified
-from service.api.forms import Shape, read_form
+from service.api.forms import read_form, validate
 from service.api.openapi import AUDIO, describe, error_classes
-from service.api.request_models import PictureFields, validate
+from service.api.request_models import PictureForm, PictureQuery
 from service.api.response_models import PeaksAnswer, PictureAnswer
-from service.api.responses import answer
+from service.api.responses import respond
 from service.api.routes.dependencies import ServicesDep, TimingsDep
 from service.concurrency.timings import RequestTimings
 from service.errors import (
@@ -30,9 +30,7 @@ from service.pictures.gallery import Picture, name_of
 from service.pictures.png import MEDIA_TYPE
 from service.services import Services
 
-SHAPE = Shape(PictureFields, files=("audio",), raw="audio")
-STORED_SHAPE = Shape(PictureFields)
-STORED_ERRORS = (
+CLIP_ERRORS = (
     *error_classes(AudioError),
     ClipUnknownError,
     ClipAudioMissingError,
@@ -44,10 +42,10 @@ DECIMALS = 4
 def make_router() -> APIRouter:
     """Return the routes of this module."""
     router = APIRouter(tags=["pictures"])
-    drawn = describe(PictureAnswer, *AUDIO, PartMissingError, shape=SHAPE)
+    drawn = describe(PictureAnswer, *AUDIO, PartMissingError, form=PictureForm)
     router.post("/pictures", **drawn)(post_picture)
-    peaks = describe(PeaksAnswer, *STORED_ERRORS, shape=STORED_SHAPE)
-    spectrogram = describe(None, *STORED_ERRORS, shape=STORED_SHAPE, media_types=(MEDIA_TYPE,))
+    peaks = describe(PeaksAnswer, *CLIP_ERRORS, form=PictureQuery)
+    spectrogram = describe(None, *CLIP_ERRORS, form=PictureQuery, media_types=(MEDIA_TYPE,))
     for described in (peaks, spectrogram):
         described["responses"] |= {304: {"description": "Not modified"}}
     router.get("/clips/{clip_id}/peaks", **peaks)(get_peaks)
@@ -57,13 +55,12 @@ def make_router() -> APIRouter:
 
 async def post_picture(request: Request, services: ServicesDep, timings: TimingsDep) -> Response:
     """Draw an audio file: its outline and its spectrogram. Nothing of it is kept."""
-    async with read_form(request, SHAPE, max_files=services.settings.max_files) as form:
-        (upload,) = form.required("audio")
+    async with read_form(request, PictureForm, services.settings.max_files) as form:
         picture = await services.gallery.work(
-            services.gallery.of_file, upload.file, form.fields.columns, timings
+            services.gallery.of_file, form.audio.file, form.columns, timings
         )
     spectrogram = base64.b64encode(picture.spectrogram).decode("ascii")
-    return answer(services, {**_peaks(picture), "spectrogram": spectrogram})
+    return respond(services, PictureAnswer, **_peaks(picture), spectrogram=spectrogram)
 
 
 async def get_peaks(
@@ -71,7 +68,11 @@ async def get_peaks(
 ) -> Response:
     """Give the outline of a clip: the lowest and the highest sample of every column."""
     return await _of_clip(
-        clip_id, request, services, timings, lambda picture: answer(services, _peaks(picture))
+        clip_id,
+        request,
+        services,
+        timings,
+        lambda picture: respond(services, PeaksAnswer, **_peaks(picture)),
     )
 
 
@@ -97,16 +98,16 @@ async def _of_clip(
     request: Request,
     services: Services,
     timings: RequestTimings,
-    shape: Callable[[Picture], Response],
+    make_response: Callable[[Picture], Response],
 ) -> Response:
-    fields = validate(PictureFields, request.query_params.multi_items())
-    record = await services.look_up(services.library.get, clip_id)
+    fields = validate(PictureQuery, request.query_params.multi_items())
+    record = await services.run_lookup(services.library.catalog.get, clip_id)
     tag = name_of(record, fields.columns)
     headers = etag_headers(tag)
     if record.sha256 is not None and matches_etag(request, tag):
         return not_modified(headers)
     picture = await services.gallery.work(services.gallery.of_clip, record, fields.columns, timings)
-    response = shape(picture)
+    response = make_response(picture)
     response.headers.update(headers)
     return response
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from service.api.forms import Form, Shape, read_form
+from service.api.forms import read_form
 from service.api.openapi import AUDIO, describe
-from service.api.request_models import SearchFields
-from service.api.response_models import SearchAnswer
-from service.api.responses import answer, hit_body
+from service.api.request_models import SearchForm
+from service.api.response_models import SearchAnswer, hit_body
+from service.api.responses import respond
 from service.api.routes.dependencies import ServicesDep, TimingsDep
-from service.api.routes.sounds import named_sounds
+from service.api.routes.inputs import named_inputs, ranking_options
 from service.errors import (
     ClipIdInvalidError,
     ClipUnknownError,
@@ -26,11 +24,10 @@ from service.errors import (
     RequestInvalidError,
 )
 from service.retrieval.inputs import AudioInput
-from service.retrieval.query import DEFAULT_STRENGTH, Modifier
-from service.retrieval.searcher import RankingOptions
+from service.retrieval.options import DEFAULT_STRENGTH
+from service.retrieval.query import Modifier
 from service.services import Services
 
-SHAPE = Shape(SearchFields, files=("audio", "reference"), raw="audio", fields_alone=True)
 ERRORS = (
     *AUDIO,
     ClipIdInvalidError,
@@ -47,7 +44,7 @@ ERRORS = (
 def make_router() -> APIRouter:
     """Return the routes of this module."""
     router = APIRouter(tags=["search"])
-    router.post("/search", **describe(SearchAnswer, *ERRORS, shape=SHAPE))(search)
+    router.post("/search", **describe(SearchAnswer, *ERRORS, form=SearchForm))(search)
     return router
 
 
@@ -63,47 +60,40 @@ async def search(request: Request, services: ServicesDep, timings: TimingsDep) -
     searched window by window too: each comes once, with `start_s` and `end_s` of its best window,
     or with `every_window` as often as it has windows among the best k.
     """
-    async with read_form(request, SHAPE, max_files=services.settings.max_files) as form:
-        fields = form.fields
-        modifier = _modifier(services, fields)
-        positive, reference = _positive(form), _reference(form)
-        ranking = RankingOptions(
-            fields.k, fields.filter, fields.reference_weight, every_window=fields.every_window
+    async with read_form(request, SearchForm, services.settings.max_files) as form:
+        modifier = _modifier(services, form)
+        found = await services.run_request(
+            services.searcher.search,
+            _sound(form),
+            _reference(form),
+            ranking_options(form),
+            timings,
+            modifier=modifier,
         )
-        found = await services.work(
-            services.searcher.search, positive, reference, ranking, timings, modifier=modifier
-        )
-    return answer(
-        services,
-        {
-            "hits": [hit_body(hit) for hit in found.hits],
-            "notices": [asdict(notice) for notice in found.notices],
-        },
-    )
+    hits = [hit_body(hit) for hit in found.hits]
+    return respond(services, SearchAnswer, found, hits=hits)
 
 
-def _modifier(services: Services, fields: SearchFields) -> Modifier | None:
-    text, strength = fields.modifier, fields.modifier_strength
+def _modifier(services: Services, form: SearchForm) -> Modifier | None:
+    text, strength = form.modifier, form.modifier_strength
     if text is None and strength is None:
         return None
-    if text is None and services.towers is not None:
+    if text is None and services.models.towers is not None:
         raise RequestInvalidError("modifier_strength is given without a modifier")
     return Modifier(text or "", DEFAULT_STRENGTH if strength is None else strength)
 
 
-def _positive(form: Form[SearchFields]) -> AudioInput | None:
-    fields = form.fields
-    sounds = named_sounds(form.file("audio"), fields.clip_id, fields.embedding)
-    if len(sounds) > 1:
+def _sound(form: SearchForm) -> AudioInput | None:
+    inputs = named_inputs(form.audio, form.clip_id, form.embedding)
+    if len(inputs) > 1:
         raise RequestInvalidError("give only one of audio, clip_id and embedding")
-    return sounds[0] if sounds else None
+    return inputs[0] if inputs else None
 
 
-def _reference(form: Form[SearchFields]) -> AudioInput | None:
-    fields = form.fields
-    sounds = named_sounds(form.file("reference"), fields.reference_id)
-    if len(sounds) > 1:
+def _reference(form: SearchForm) -> AudioInput | None:
+    inputs = named_inputs(form.reference, form.reference_id)
+    if len(inputs) > 1:
         raise RequestInvalidError("give reference or reference_id, not both")
-    if not sounds and fields.reference_weight is not None:
+    if not inputs and form.reference_weight is not None:
         raise RequestInvalidError("reference_weight is given without a reference")
-    return sounds[0] if sounds else None
+    return inputs[0] if inputs else None

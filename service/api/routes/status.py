@@ -1,4 +1,4 @@
-"""What operators ask: does it live, is it ready, what is it, how does it do."""
+"""Liveness, readiness, description and metrics of the service."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.responses import Response
 from service import __version__
 from service.api.openapi import describe
 from service.api.response_models import InfoAnswer, StatusAnswer
-from service.api.responses import answer
+from service.api.responses import respond
 from service.api.routes.dependencies import MetricsDep, ServicesDep
 from service.errors import NotReadyError
 from service.inference.towers import Towers
@@ -29,42 +29,43 @@ def make_router() -> APIRouter:
 
 async def get_health(services: ServicesDep) -> Response:
     """Tell that the process answers; a full queue does not change that."""
-    return answer(services, {"status": "live"})
+    return respond(services, StatusAnswer, status="live")
 
 
 async def get_readiness(services: ServicesDep) -> Response:
     """Tell whether requests are welcome: everything is open and the library can be read."""
     services.check_ready()
-    await services.look_up(services.library.revision)
-    return answer(services, {"status": "ready"})
+    await services.run_lookup(services.library.catalog.revision)
+    return respond(services, StatusAnswer, status="ready")
 
 
 async def get_info(services: ServicesDep) -> Response:
     """Tell what runs here, where it comes from and what it allows."""
-    manifest, settings = services.bundle.manifest, services.settings
+    settings, models, library = services.settings, services.models, services.library
+    manifest, encoder, towers = models.bundle.manifest, models.encoder, models.towers
     limits = {name: value for name, value in settings.model_dump().items() if "max_" in name}
-    payload: dict[str, Any] = {
-        "service": {"version": __version__, "provider": services.encoder.provider},
-        "encoder": {
-            "dim": services.encoder.dim,
-            "sample_rate_hz": services.encoder.sample_rate,
-            "precision": services.encoder.precision,
-            "reference_weight": services.encoder.reference_weight,
+    return respond(
+        services,
+        InfoAnswer,
+        manifest,
+        service={"version": __version__, "provider": encoder.provider},
+        encoder={
+            "dim": encoder.dim,
+            "sample_rate_hz": encoder.sample_rate,
+            "precision": encoder.precision,
+            "reference_weight": encoder.reference_weight,
         },
-        "training": {"created": manifest.created, **manifest.training.model_dump()},
-        "scores": manifest.scores,
-        "licence": manifest.licence,
-        "library": {
-            "clips": await services.look_up(services.library.count),
-            "vectors": await services.look_up(services.library.n_vectors),
-            "revision": await services.look_up(services.library.revision),
-            "not_embedded": await services.look_up(services.library.backlog.n_lacking),
+        training={"created": manifest.created, **manifest.training.model_dump()},
+        library={
+            "clips": await services.run_lookup(library.catalog.count),
+            "vectors": await services.run_lookup(library.index.n_vectors),
+            "revision": await services.run_lookup(library.catalog.revision),
+            "not_embedded": await services.run_lookup(library.reembed_queue.n_lacking),
         },
-        "modifier": services.towers is not None,
-        "towers": services.towers and _towers_body(services.towers),
-        "limits": limits,
-    }
-    return answer(services, payload)
+        modifier=towers is not None,
+        towers=towers and _towers_body(towers),
+        limits=limits,
+    )
 
 
 def _towers_body(towers: Towers) -> dict[str, Any]:
@@ -81,6 +82,6 @@ def _towers_body(towers: Towers) -> dict[str, Any]:
 
 async def get_metrics(services: ServicesDep, counted: MetricsDep) -> Response:
     """Give numbers for Prometheus."""
-    counted.clips.set(await services.look_up(services.library.count))
-    counted.vectors.set(await services.look_up(services.library.n_vectors))
+    counted.clips.set(await services.run_lookup(services.library.catalog.count))
+    counted.vectors.set(await services.run_lookup(services.library.index.n_vectors))
     return Response(counted.render(), media_type=metrics.CONTENT_TYPE)

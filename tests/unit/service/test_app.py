@@ -41,7 +41,7 @@ def test_a_library_outlives_the_application(tiny_bundle_path: Path, tmp_path: Pa
         assert client.post("/search", files={"audio": TONE}).json() == before
 
 
-def test_what_keeps_it_from_starting_comes_out_of_the_lifespan(tmp_path: Path) -> None:
+def test_a_startup_error_leaves_the_lifespan(tmp_path: Path) -> None:
     app = create_app(Settings(bundle=tmp_path / "nowhere", library=tmp_path / "library"))
 
     async def start() -> None:
@@ -52,7 +52,7 @@ def test_what_keeps_it_from_starting_comes_out_of_the_lifespan(tmp_path: Path) -
         anyio.run(start)
 
 
-def test_traces_without_what_makes_them_are_refused_and_the_extra_named(
+def test_traces_without_their_packages_are_refused_and_the_extra_is_named(
     tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(
@@ -64,7 +64,7 @@ def test_traces_without_what_makes_them_are_refused_and_the_extra_named(
     create_app(Settings(bundle=tiny_bundle_path, library=tmp_path, traces=False))
 
 
-def test_a_full_service_refuses_audio_but_answers_the_rest(
+def test_a_full_service_refuses_audio_but_handles_other_requests(
     tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entered, release = threading.Event(), threading.Event()
@@ -77,7 +77,7 @@ def test_a_full_service_refuses_audio_but_answers_the_rest(
         serving(tiny_bundle_path, tmp_path, max_requests=1) as client,
         ThreadPoolExecutor(1) as threads,
     ):
-        monkeypatch.setattr(client.app.state.services.listener, "embed_files", slow)
+        monkeypatch.setattr(client.app.state.services.embedder, "embed", slow)
         running = threads.submit(client.post, "/embed", files={"audio": TONE})
         assert entered.wait(10)
         refused = client.post("/embed", files={"audio": TONE})
@@ -98,28 +98,28 @@ def test_an_unexpected_error_is_a_problem_and_the_next_request_is_served(
         raise OSError("no space on /srv/secret")
 
     with monkeypatch.context() as patch:
-        patch.setattr(client.app.state.services.library, "count", broken)
-        answer = client.get("/info")
+        patch.setattr(client.app.state.services.library.catalog, "count", broken)
+        response = client.get("/info")
 
-    assert (answer.status_code, answer.json()["code"]) == (500, "internal")
-    assert "secret" not in answer.text
+    assert (response.status_code, response.json()["code"]) == (500, "internal")
+    assert "secret" not in response.text
     assert "secret" in caplog.text
     assert client.get("/info").status_code == 200
 
 
-def test_many_requests_at_once_give_what_one_gives(client: Client) -> None:
+def test_many_requests_at_once_give_the_same_as_one(client: Client) -> None:
     expected = client.post("/embed", content=TONE).json()["embeddings"]
 
     with ThreadPoolExecutor(8) as threads:
-        answers = list(threads.map(lambda _: client.post("/embed", content=TONE), range(16)))
+        responses = list(threads.map(lambda _: client.post("/embed", content=TONE), range(16)))
 
-    assert all(answer.json()["embeddings"] == expected for answer in answers)
+    assert all(response.json()["embeddings"] == expected for response in responses)
 
 
 @contextmanager
 def busy_encoder(client: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Semaphore]:
     """Let each run of the encoder wait until this is left; released once by each that begins."""
-    encoder = client.app.state.services.encoder
+    encoder = client.app.state.services.models.encoder
     entered, release, run = threading.Semaphore(0), threading.Event(), encoder.run
 
     def wait_and_run(*args: Any, **options: Any) -> Any:
@@ -134,7 +134,7 @@ def busy_encoder(client: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[th
         release.set()
 
 
-def test_what_is_not_answered_in_time_is_a_504_and_encoded_no_more(
+def test_a_request_past_its_deadline_is_a_504_and_not_encoded(
     tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(tiny_bundle_path, tmp_path, runs=1) as client, ThreadPoolExecutor(1) as threads:
@@ -153,14 +153,14 @@ def test_what_is_not_answered_in_time_is_a_504_and_encoded_no_more(
     assert "minuend_run_clips_sum 1.0" in metrics
 
 
-def test_a_client_that_leaves_is_noticed_and_its_clip_not_encoded(
+def test_the_clip_of_a_disconnected_client_is_not_encoded(
     tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(tiny_bundle_path, tmp_path, runs=1) as client, ThreadPoolExecutor(1) as threads:
         with busy_encoder(client, monkeypatch) as entered:
             first = threads.submit(client.post, "/embed", content=TONE)
             assert entered.acquire(timeout=30)
-            client.leave("/embed", NOISE)
+            client.disconnect("/embed", NOISE)
         assert first.result(30).status_code == 200
         text = wait_for(client, 'status="499"} 1.0')
 
@@ -174,11 +174,11 @@ def wait_for(client: Client, line: str) -> str:
     return text
 
 
-def test_identical_bytes_are_encoded_once_and_answered_alike(client: Client) -> None:
-    answers = [client.post("/embed", content=NOISE) for _ in range(3)]
+def test_identical_bytes_are_encoded_once_with_equal_responses(client: Client) -> None:
+    responses = [client.post("/embed", content=NOISE) for _ in range(3)]
     text = client.get("/metrics").text
 
-    assert len({answer.content for answer in answers}) == 1
+    assert len({response.content for response in responses}) == 1
     assert "minuend_run_clips_sum 1.0" in text
     assert 'minuend_cache_lookups_total{outcome="hit"} 2.0' in text
     assert "minuend_audio_seconds_total 1.0" in text

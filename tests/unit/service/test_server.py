@@ -1,4 +1,4 @@
-"""How a start fails; how a server runs and stops is seen in `tests/e2e/test_server.py`."""
+"""Failing starts; `tests/e2e/test_server.py` tests a running and stopping server."""
 
 from __future__ import annotations
 
@@ -15,49 +15,51 @@ from service.settings import Settings
 pytestmark = pytest.mark.usefixtures("restored_logging")
 
 
-def told_by(capsys: pytest.CaptureFixture[str], **settings: Any) -> str:
-    """Return the last line that a server tells which cannot start."""
+def startup_error(capsys: pytest.CaptureFixture[str], **settings: Any) -> str:
+    """Return the last line on standard error of a server that cannot start."""
     assert serve(Settings(threads=1, **settings)) == 1
-    told = capsys.readouterr().err
-    assert "Traceback" not in told
-    return told.splitlines()[-1]
+    message = capsys.readouterr().err
+    assert "Traceback" not in message
+    return message.splitlines()[-1]
 
 
 def test_a_missing_bundle_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    told = told_by(capsys, port=0, bundle=tmp_path / "nowhere", library=tmp_path / "library")
+    message = startup_error(
+        capsys, port=0, bundle=tmp_path / "nowhere", library=tmp_path / "library"
+    )
 
-    assert told.startswith("minuend cannot start: ")
-    assert str(tmp_path / "nowhere") in told
+    assert message.startswith("minuend cannot start: ")
+    assert str(tmp_path / "nowhere") in message
 
 
-def test_a_library_that_cannot_be_is_named(
+def test_a_library_that_cannot_be_opened_is_named(
     capsys: pytest.CaptureFixture[str], tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("no folder")
 
-    told = told_by(capsys, port=0, bundle=tiny_bundle_path, library=tmp_path / "file")
+    message = startup_error(capsys, port=0, bundle=tiny_bundle_path, library=tmp_path / "file")
 
-    assert str(tmp_path / "file") in told
+    assert str(tmp_path / "file") in message
 
 
-def test_a_port_in_use_is_told_before_anything_is_loaded(
+def test_a_port_in_use_is_reported_before_anything_is_loaded(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        told = told_by(capsys, port=port, bundle=tmp_path / "nowhere")
+        message = startup_error(capsys, port=port, bundle=tmp_path / "nowhere")
 
-    assert f"port {port}" in told
-    assert "nowhere" not in told
+    assert f"port {port}" in message
+    assert "nowhere" not in message
 
 
-def test_an_address_of_another_machine_is_told(
+def test_an_address_of_another_machine_is_reported(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    assert "cannot listen on 192.0.2.1" in told_by(capsys, host="192.0.2.1", bundle=tmp_path)
+    assert "cannot listen on 192.0.2.1" in startup_error(capsys, host="192.0.2.1", bundle=tmp_path)
 
 
-def test_a_misspelt_setting_is_told(
+def test_a_misspelt_setting_is_reported(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINUEND_LIBARY", "library")

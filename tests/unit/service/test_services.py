@@ -21,14 +21,14 @@ from service.services import Services
 from service.settings import Settings
 
 
-def open_core(bundle: Path, library: Path) -> Services:
+def open_services(bundle: Path, library: Path) -> Services:
     return Services.open(Settings(bundle=bundle, library=library, threads=1), Metrics())
 
 
-def test_nothing_is_welcome_until_told_so_and_after_closing(
+def test_requests_are_accepted_between_ready_and_closing(
     tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
-    services = open_core(tiny_bundle_path, tmp_path)
+    services = open_services(tiny_bundle_path, tmp_path)
     with pytest.raises(NotReadyError):
         services.check_ready()
     services.ready = True
@@ -38,7 +38,7 @@ def test_nothing_is_welcome_until_told_so_and_after_closing(
         services.check_ready()
 
 
-def test_a_flipped_byte_in_the_bundle_is_found_and_the_file_named(
+def test_a_flipped_byte_in_the_bundle_is_found_and_its_file_is_named(
     tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
     bundle = shutil.copytree(tiny_bundle_path, tmp_path / "bundle")
@@ -48,27 +48,27 @@ def test_a_flipped_byte_in_the_bundle_is_found_and_the_file_named(
     file.write_bytes(content)
 
     with pytest.raises(BundleError, match=tiny_bundle.ENCODER_FILE):
-        open_core(bundle, tmp_path / "library")
+        open_services(bundle, tmp_path / "library")
 
 
-def test_a_bundle_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_bundle_is_named(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="nowhere"):
-        open_core(tmp_path / "nowhere", tmp_path / "library")
+        open_services(tmp_path / "nowhere", tmp_path / "library")
 
 
 def test_a_library_of_another_bundle_is_refused(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    first = open_core(tiny_bundle_path, tmp_path / "library")
+    first = open_services(tiny_bundle_path, tmp_path / "library")
     sound = synth.write(tmp_path / "tone.wav", synth.tone(440))
     with sound.open("rb") as file:
-        first.intake.store(file, clip_id="a", metadata={}, timings=RequestTimings())
+        first.uploader.store(file, clip_id="a", metadata={}, timings=RequestTimings())
     first.close()
     other = tiny_bundle.write(tmp_path / "other", seed=1)
 
-    with pytest.raises(LibraryError, match=first.encoder.fingerprint):
-        open_core(other, tmp_path / "library")
+    with pytest.raises(LibraryError, match=first.models.encoder.fingerprint):
+        open_services(other, tmp_path / "library")
 
 
-def test_a_stored_vector_says_which_variant_made_it(tmp_path: Path) -> None:
+def test_a_stored_vector_has_the_precision_of_its_encoder(tmp_path: Path) -> None:
     bundle = tiny_bundle.write(tmp_path / "bundle")
     tiny_bundle.add_variant(bundle, "int8", cpu_speed=2.0)
     sound = synth.write(tmp_path / "tone.wav", synth.tone(440))
@@ -78,7 +78,7 @@ def test_a_stored_vector_says_which_variant_made_it(tmp_path: Path) -> None:
         )
         services = Services.open(settings, Metrics())
         with sound.open("rb") as file:
-            services.intake.store(file, clip_id=precision, metadata={}, timings=RequestTimings())
+            services.uploader.store(file, clip_id=precision, metadata={}, timings=RequestTimings())
         services.close()
     with closing(sqlite3.connect(tmp_path / "library" / "catalog.sqlite")) as db:
         rows = db.execute("SELECT id, precision FROM vectors JOIN clips USING (seq)").fetchall()
@@ -86,7 +86,7 @@ def test_a_stored_vector_says_which_variant_made_it(tmp_path: Path) -> None:
 
 
 def test_lookups_do_not_queue_behind_work(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    services = open_core(tiny_bundle_path, tmp_path)
+    services = open_services(tiny_bundle_path, tmp_path)
 
     async def scenario() -> None:
         release = anyio.Event()
@@ -96,15 +96,15 @@ def test_lookups_do_not_queue_behind_work(tiny_bundle_path: Path, tmp_path: Path
 
         async with anyio.create_task_group() as tasks:
             for _ in range(services.settings.max_requests + 1):
-                tasks.start_soon(services.work, busy)
-            assert await services.look_up(services.library.count) == 0
+                tasks.start_soon(services.run_request, busy)
+            assert await services.run_lookup(services.library.catalog.count) == 0
             release.set()
 
     anyio.run(scenario)
     services.close()
 
 
-def test_towers_are_tried_before_the_service_starts(tmp_path: Path) -> None:
+def test_towers_are_checked_before_the_service_starts(tmp_path: Path) -> None:
     bundle = tiny_bundle.write(tmp_path / "bundle", towers=0)
     with np.load(bundle / tiny_towers.KNOWN_ANSWER_FILE) as stored:
         arrays = dict(stored)
@@ -114,7 +114,7 @@ def test_towers_are_tried_before_the_service_starts(tmp_path: Path) -> None:
     write_manifest(bundle, about.model_copy(update={"files": files}))
 
     with pytest.raises(BundleError, match="text vector of the known answer"):
-        open_core(bundle, tmp_path / "library")
+        open_services(bundle, tmp_path / "library")
     assert not (tmp_path / "library").exists()
 
 

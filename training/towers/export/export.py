@@ -18,7 +18,7 @@ from service.inference.towers import AudioTower, TextEncoder, Towers
 from training.data.attribution import write_attribution
 from training.data.manifest import SourceClip
 from training.errors import CheckpointError
-from training.reports.towers_card import write_towers_card
+from training.reports.cards import put_towers
 from training.scenes.load import load_scenes
 from training.towers.bank import EmbedTexts, make_bank, write_bank
 from training.towers.evaluation.projector import TowerProjector
@@ -88,16 +88,12 @@ def export_towers(checkpoint: Path, out: Path, inputs: ExportInputs) -> Path:
     loaded, bundle = load_towers(checkpoint), load_bundle(out)
     _check_identities(loaded, bundle, inputs.cache)
     clips = find_sources(loaded, inputs.data, any_licence=inputs.any_licence)
-    complete = out.with_name(out.name + ".partial")
-    shutil.rmtree(complete, ignore_errors=True)
-    with staged_folder(complete) as folder:
+    with staged_folder(out, replace=True) as folder:
         shutil.copytree(out, folder, dirs_exist_ok=True)
         staged = Bundle(folder, bundle.manifest)
         info = _write_towers(staged, loaded, inputs, clips)
         _write_manifest(staged, info, clips)
         _check_served(load_bundle(folder))
-    shutil.rmtree(out)
-    complete.rename(out)
     return out
 
 
@@ -226,7 +222,7 @@ def _write_manifest(staged: Bundle, info: TowersInfo, clips: Sequence[SourceClip
     manifest = staged.manifest.model_copy(update={"towers": info})
     attribution = staged.file(ATTRIBUTION)
     write_attribution(attribution, {ROLE: clips}, attribution)
-    write_towers_card(staged.path, info, clips)
+    put_towers(staged.path, info, clips)
     names = sorted(path.name for path in staged.path.iterdir() if path.name != MANIFEST_FILE)
     files = {name: hash_file(staged.file(name)) for name in names}
     write_manifest(staged.path, manifest.model_copy(update={"files": files}))

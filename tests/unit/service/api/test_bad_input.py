@@ -1,4 +1,4 @@
-"""Each way to send something bad has a code of its own, and the service answers on after it."""
+"""Each kind of bad input has its own error code, and the service keeps running."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GOOD = synth.encode(synth.tone(440))
 
 @pytest.fixture(scope="module")
 def client(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """One service for all of this module: what one request breaks, the next would notice."""
+    """One service for the whole module, so that damage by one request would show in the next."""
     library = tmp_path_factory.mktemp("bad-input") / "library"
     limits = {"max_seconds": MAX_SECONDS, "max_samples": 100_000, "max_files": 3, "max_k": 50}
     with serving(tiny_bundle_path, library, max_body_bytes=1_000_000, **limits) as client:
@@ -50,7 +50,7 @@ def floats(value: float) -> bytes:
 
 @dataclass(frozen=True)
 class Bad:
-    """A bad request and the answer it deserves."""
+    """A bad request, and the code and status of its response."""
 
     code: str
     status: int
@@ -63,7 +63,7 @@ def upload(code: str, status: int, content: bytes, filename: str = "clip.wav") -
     return Bad(code, status, "/embed", options={"files": {"audio": (filename, content)}})
 
 
-def asked(code: str, status: int, path: str = "/search", **data: Any) -> Bad:
+def query(code: str, status: int, path: str = "/search", **data: Any) -> Bad:
     return Bad(code, status, path, options={"files": {"audio": GOOD}, "data": data})
 
 
@@ -86,22 +86,22 @@ BAD = {
     "1,024 channels": upload("channels_unsupported", 422, wav(PCM[:20_480], channels=1024)),
     "a small flac of a long clip": upload("audio_too_long", 413, SMALL_BUT_LONG, "clip.flac"),
     "audio of zero length": upload("audio_empty", 422, wav(b"")),
-    "k of zero": asked("k_out_of_range", 422, k="0"),
-    "k beyond the limit": asked("k_out_of_range", 422, k="51"),
-    "k that is no number": asked("k_out_of_range", 422, k="many"),
+    "k of zero": query("k_out_of_range", 422, k="0"),
+    "k beyond the limit": query("k_out_of_range", 422, k="51"),
+    "k that is no number": query("k_out_of_range", 422, k="many"),
     "an unknown id": Bad("clip_unknown", 404, options={"json": {"clip_id": "nobody"}}),
     "an unknown id in a path": Bad("clip_unknown", 404, "/clips/nobody", "GET"),
     "an id that cannot be": Bad("clip_id_invalid", 422, options={"json": {"clip_id": "a/b"}}),
-    "a filter that is not JSON": asked("filter_invalid", 422, filter="{kind"),
-    "a filter that is a list": asked("filter_invalid", 422, filter="[1]"),
-    "metadata that is not flat": asked("metadata_invalid", 422, "/clips", metadata='{"a":{}}'),
+    "a filter that is not JSON": query("filter_invalid", 422, filter="{kind"),
+    "a filter that is a list": query("filter_invalid", 422, filter="[1]"),
+    "metadata that is not flat": query("metadata_invalid", 422, "/clips", metadata='{"a":{}}'),
     "no audio part": Bad("part_missing", 422, "/embed"),
     "no reference part": Bad(
         "part_missing", 422, "/difference", options={"files": {"mixture": GOOD}}
     ),
     "nothing to search for": Bad("query_incomplete", 422),
     "only a reference": Bad("query_incomplete", 422, options={"files": {"reference": GOOD}}),
-    "a modifier": asked("modifier_unavailable", 422, modifier="louder rain"),
+    "a modifier": query("modifier_unavailable", 422, modifier="louder rain"),
     "a body over the limit": upload("body_too_large", 413, bytes(1_000_001)),
     "too many files": Bad(
         "too_many_files", 413, "/embed", options={"files": [("audio", ("a.wav", GOOD))] * 4}
@@ -125,12 +125,12 @@ BAD = {
         422,
         options={"content": b"{", "headers": {"content-type": "application/json"}},
     ),
-    "a misspelt field": asked("request_invalid", 422, reference_wieght="0.5"),
+    "a misspelt field": query("request_invalid", 422, reference_wieght="0.5"),
     "an embedding of another size": Bad(
         "embedding_invalid", 422, options={"json": {"embedding": [1.0, 2.0]}}
     ),
-    "a window without length": asked("window_invalid", 422, "/embed", window_s="0"),
-    "a window below a partial": asked("window_invalid", 422, "/embed", window_s="0.01"),
+    "a window without length": query("window_invalid", 422, "/embed", window_s="0"),
+    "a window below a partial": query("window_invalid", 422, "/embed", window_s="0.01"),
     "a foreign cursor": Bad("cursor_invalid", 422, "/clips?cursor=xyz", "GET"),
     "a foreign fingerprint": Bad(
         "fingerprint_mismatch",
@@ -147,15 +147,17 @@ BAD = {
 
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
-def test_bad_input_gets_its_own_code_and_harms_nothing(client: Client, bad: Bad) -> None:
-    answer = client.request(bad.method, bad.path, **bad.options)
+def test_each_bad_input_has_its_own_code_and_the_next_request_succeeds(
+    client: Client, bad: Bad
+) -> None:
+    response = client.request(bad.method, bad.path, **bad.options)
 
-    problem = answer.json()
-    assert (problem["code"], answer.status_code) == (bad.code, bad.status), problem
-    assert answer.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert (problem["code"], response.status_code) == (bad.code, bad.status), problem
+    assert response.headers["content-type"] == "application/problem+json"
     assert problem["status"] == bad.status
-    assert problem["request_id"] == answer.headers["x-request-id"]
+    assert problem["request_id"] == response.headers["x-request-id"]
     assert problem["detail"]
-    assert answer.headers["minuend-bundle"] == "tiny-0"
+    assert response.headers["minuend-bundle"] == "tiny-0"
     good = client.post("/embed", files={"audio": GOOD})
     assert good.status_code == 200

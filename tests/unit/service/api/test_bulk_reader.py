@@ -42,7 +42,7 @@ def test_the_last_line_needs_no_newline() -> None:
     assert len(read(line("a"), line("b").rstrip())) == 2
 
 
-def test_faulty_lines_are_told_together_by_number() -> None:
+def test_faulty_lines_are_reported_together_by_number() -> None:
     faulty = [
         b"{\n",
         b"[]\n",
@@ -57,8 +57,8 @@ def test_faulty_lines_are_told_together_by_number() -> None:
     with pytest.raises(RequestInvalidError, match="nothing was stored") as caught:
         read(line("good"), *faulty)
 
-    told = caught.value.detail.split("; line ")
-    assert [int(text.partition(":")[0]) for text in told[1:]] == list(range(2, 10))
+    faults = caught.value.detail.split("; line ")
+    assert [int(text.partition(":")[0]) for text in faults[1:]] == list(range(2, 10))
 
 
 def test_reading_stops_when_there_are_too_many_faults(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +71,7 @@ def test_reading_stops_when_there_are_too_many_faults(monkeypatch: pytest.Monkey
     assert "line 3:" not in caught.value.detail
 
 
-def test_a_line_that_is_too_long_is_told_and_the_next_is_read(
+def test_too_long_a_line_is_reported_and_the_next_is_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(bulk, "MAX_LINE_BYTES", 200)

@@ -14,16 +14,16 @@ def asking(*values: str) -> Request:
 @pytest.mark.parametrize(
     "values", [('"a"',), ('W/"a"',), ('"b", "a"',), ('"b"', '"a"'), ("*",), (' "a" ',)]
 )
-def test_a_client_that_names_the_tag_has_it(values: tuple[str, ...]) -> None:
+def test_a_matching_tag_is_found(values: tuple[str, ...]) -> None:
     assert matches_etag(asking(*values), "a")
 
 
 @pytest.mark.parametrize("values", [(), ("",), ("a",), ('"ab"',), ('"A"',)])
-def test_any_other_client_has_not(values: tuple[str, ...]) -> None:
+def test_another_tag_does_not_match(values: tuple[str, ...]) -> None:
     assert not matches_etag(asking(*values), "a")
 
 
-def test_what_is_not_sent_again_keeps_its_tag() -> None:
+def test_a_not_modified_response_keeps_its_tag() -> None:
     response = not_modified(etag_headers("a"))
 
     assert (response.status_code, response.body) == (304, b"")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.api.keys import Key, KeyRing, make_key, read_keys, write_keys
+from service.api.keys import KeyRing, make_key, read_keys, write_keys
 from service.errors import KeysError
 
 
@@ -30,16 +30,16 @@ def test_the_secret_is_in_no_file_and_only_its_owner_reads_the_file(path: Path) 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_secrets_are_long_and_never_the_same() -> None:
+def test_secrets_are_long_and_unique() -> None:
     secrets = {make_key("k", "read")[0] for _ in range(100)}
     assert len(secrets) == 100
     assert min(map(len, secrets)) >= 43
 
 
-def test_what_is_written_is_read_back_beside_comments(path: Path) -> None:
+def test_written_keys_are_read_back_beside_comments(path: Path) -> None:
     keys = [make_key("a", "read")[1], make_key("b", "write")[1]]
     write_keys(path, keys)
-    path.write_text("# ours\n\n" + path.read_text())
+    path.write_text("# studio keys\n\n" + path.read_text())
     assert list(read_keys(path)) == keys
 
 
@@ -58,7 +58,7 @@ def test_a_wrong_line_is_named(path: Path, text: str, fault: str) -> None:
         read_keys(path)
 
 
-def test_a_missing_file_is_told(path: Path) -> None:
+def test_a_missing_file_is_an_error(path: Path) -> None:
     with pytest.raises(KeysError, match="cannot be read"):
         KeyRing(path)
 
@@ -76,20 +76,39 @@ def test_keys_change_while_the_ring_is_in_use(path: Path) -> None:
     ring = KeyRing(path)
     assert ring.find(old_secret) == old
     write_keys(path, [new])
+    ring.refresh()
     assert ring.find(old_secret) is None
     assert ring.find(new_secret) == new
 
 
-def test_a_file_that_goes_wrong_lets_nobody_in_until_it_is_mended(path: Path) -> None:
+def test_the_file_is_due_for_a_check_once_a_second(path: Path) -> None:
+    times = iter([0.0, 0.9, 1.0, 1.9, 2.1])
+    write_keys(path, [])
+
+    ring = KeyRing(path, clock=lambda: next(times))
+
+    assert [ring.is_due() for _ in range(4)] == [False, True, False, True]
+
+
+def test_a_broken_file_leaves_the_last_good_keys_valid_and_logs_one_line(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     secret, key = make_key("a", "read")
     write_keys(path, [key])
     ring = KeyRing(path)
+
     path.write_text("half a li")
-    for _ in range(2):
-        with pytest.raises(KeysError):
-            ring.find(secret)
+    for _ in range(3):
+        ring.refresh()
+        assert ring.find(secret) == key
+    assert len(caplog.records) == 1
+    assert "line 1" in caplog.text
+    assert "Traceback" not in caplog.text
     path.unlink()
-    with pytest.raises(KeysError):
-        ring.find(secret)
-    write_keys(path, [key])
-    assert ring.find(secret) == Key("a", "read", key.sha256)
+    for _ in range(3):
+        ring.refresh()
+        assert ring.find(secret) == key
+    assert len(caplog.records) == 2
+    write_keys(path, [])
+    ring.refresh()
+    assert ring.find(secret) is None

@@ -31,14 +31,14 @@ def test_the_detail_of_an_internal_error_is_not_sent() -> None:
     assert b"/srv" not in problem_response(SCOPE, InternalError("no space on /srv")).body
 
 
-def test_what_may_succeed_later_says_when_to_try_again() -> None:
+def test_an_unavailable_service_says_when_to_try_again() -> None:
     assert problem_response(SCOPE, NotReadyError("starting")).headers["retry-after"] == "1"
 
 
 def test_an_unknown_path_is_a_problem(client: Client) -> None:
-    answer = client.get("/nowhere")
+    found = client.get("/nowhere")
 
-    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert (found.status_code, found.json()["code"]) == (404, "not_found")
 
 
 @pytest.mark.parametrize(
@@ -50,15 +50,15 @@ def test_an_unknown_path_is_a_problem(client: Client) -> None:
         ("/", "GET, HEAD, OPTIONS"),
     ],
 )
-def test_the_methods_of_a_path_are_told(client: Client, path: str, allow: str) -> None:
+def test_the_methods_of_a_path_are_listed(client: Client, path: str, allow: str) -> None:
     refused = client.request("PATCH", path)
-    asked = client.request("OPTIONS", path)
+    options = client.request("OPTIONS", path)
 
     assert (refused.status_code, refused.headers["allow"]) == (405, allow)
-    assert (asked.status_code, asked.headers["allow"]) == (204, allow)
+    assert (options.status_code, options.headers["allow"]) == (204, allow)
 
 
-def test_head_answers_as_get_without_a_body(client: Client) -> None:
+def test_head_responds_as_get_without_a_body(client: Client) -> None:
     head, get = client.request("HEAD", "/info"), client.get("/info")
 
     assert head.content == b""

@@ -16,7 +16,7 @@ from service.api.responses import wants_npy
         ("", False),
     ],
 )
-def test_npy_is_given_to_who_asks_for_it(accept: str, npy: bool) -> None:
+def test_npy_is_sent_if_the_client_accepts_it(accept: str, npy: bool) -> None:
     scope = {"type": "http", "headers": [(b"accept", accept.encode())]}
 
     assert wants_npy(Request(scope)) is npy

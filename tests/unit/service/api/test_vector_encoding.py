@@ -57,7 +57,7 @@ def test_json_keeps_numbers_or_takes_base64() -> None:
         pytest.param(3, id="number"),
     ],
 )
-def test_what_is_no_embedding_is_refused(value: object) -> None:
+def test_an_invalid_embedding_is_refused(value: object) -> None:
     with pytest.raises(EmbeddingInvalidError, match="embedding"):
         parse_vector(value)
 

@@ -52,7 +52,7 @@ def test_an_error_undoes_the_whole_transaction(database: Database) -> None:
     assert value(database) == 0
 
 
-def test_a_reader_keeps_seeing_one_state(database: Database) -> None:
+def test_a_read_transaction_sees_one_state(database: Database) -> None:
     with database.transaction("read") as reader:
         assert reader.execute("SELECT value FROM counts").fetchone() == (0,)
         with database.transaction("write") as db:
@@ -86,7 +86,7 @@ def test_connections_are_used_again_by_other_threads(database: Database) -> None
     assert results == [0, 0, 0]
 
 
-def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "db").write_bytes(b"not a database at all" * 100)
     with pytest.raises(LibraryError, match="cannot be used"):
         Database(tmp_path / "db", schema=SCHEMA)

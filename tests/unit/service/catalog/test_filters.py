@@ -52,7 +52,9 @@ def found(query: object) -> list[str]:
         ({"nowhere": 1}, []),
     ],
 )
-def test_filter_holds_every_entry_and_any_of_a_list(query: object, names: list[str]) -> None:
+def test_every_entry_of_a_filter_must_hold_and_any_value_of_a_list(
+    query: object, names: list[str]
+) -> None:
     assert found(query) == names
 
 
@@ -98,7 +100,7 @@ def test_ranges_compare_numbers_with_numbers_and_text_with_text(
         ({"year": None, "loop": 1}, ["hush"]),
     ],
 )
-def test_null_finds_clips_without_a_value_there(query: object, names: list[str]) -> None:
+def test_null_finds_clips_without_a_value(query: object, names: list[str]) -> None:
     assert found(query) == names
 
 
@@ -134,7 +136,7 @@ def test_null_finds_clips_without_a_value_there(query: object, names: list[str])
         f'{{"{"n" * 65}": 1}}',
     ],
 )
-def test_what_is_no_filter_is_refused(text: str | bytes) -> None:
+def test_invalid_filters_are_refused(text: str | bytes) -> None:
     with pytest.raises(FilterInvalidError):
         parse_filter(text)
 
@@ -173,7 +175,7 @@ def test_metadata_of_every_allowed_kind_is_returned_unchanged() -> None:
 @pytest.mark.parametrize(
     "metadata", [None, [], "text", {"a": {"b": 1}}, {"a": [[1]]}, {"a b": 1}, {1: 2}, {"": 1}]
 )
-def test_metadata_that_is_no_flat_object_is_refused(metadata: object) -> None:
+def test_metadata_that_is_not_a_flat_object_is_refused(metadata: object) -> None:
     with pytest.raises(MetadataInvalidError):
         check_metadata(metadata)
 

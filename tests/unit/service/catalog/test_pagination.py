@@ -11,7 +11,7 @@ LIBRARY, OTHER = "0123456789abcdef" * 2, "fedcba9876543210" * 2
 
 
 @pytest.mark.parametrize("after", [0, 1, 255, 2**40, 2**63 - 1])
-def test_cursor_gives_its_number_back(after: int) -> None:
+def test_a_cursor_returns_its_number(after: int) -> None:
     assert decode_cursor(encode_cursor(after, LIBRARY), LIBRARY) == after
 
 
@@ -29,6 +29,6 @@ def test_cursor_gives_its_number_back(after: int) -> None:
         base64.urlsafe_b64encode(bytes.fromhex(LIBRARY)[:4] + b"\xff" * 8).decode(),
     ],
 )
-def test_anything_else_is_refused(cursor: str) -> None:
+def test_other_texts_are_refused(cursor: str) -> None:
     with pytest.raises(CursorInvalidError):
         decode_cursor(cursor, LIBRARY)

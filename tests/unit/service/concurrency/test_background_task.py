@@ -9,49 +9,49 @@ import pytest
 from service.concurrency.background_task import BackgroundTask, StoppedError
 
 
-def test_one_piece_of_work_at_a_time() -> None:
-    background, entered, release = BackgroundTask(), Event(), Event()
+def test_one_task_runs_at_a_time() -> None:
+    background, started, finish = BackgroundTask(), Event(), Event()
 
-    def work(is_stopped: Callable[[], bool]) -> None:
-        entered.set()
-        release.wait(60)
+    def task(is_stopped: Callable[[], bool]) -> None:
+        started.set()
+        finish.wait(60)
 
-    assert background.start(work)
-    assert entered.wait(60)
-    assert not background.start(work)
-    release.set()
+    assert background.start(task)
+    assert started.wait(60)
+    assert not background.start(task)
+    finish.set()
     background.wait()
-    assert background.start(work)
+    assert background.start(task)
     background.stop()
 
 
-def test_stopping_waits_until_the_work_gave_up_and_lets_no_other_begin() -> None:
-    background, entered, gave_up = BackgroundTask(), Event(), Event()
+def test_stop_waits_until_the_task_has_ended_and_no_other_starts() -> None:
+    background, started, ended = BackgroundTask(), Event(), Event()
 
-    def work(is_stopped: Callable[[], bool]) -> None:
-        entered.set()
+    def task(is_stopped: Callable[[], bool]) -> None:
+        started.set()
         while not is_stopped():
             pass
-        gave_up.set()
+        ended.set()
         raise StoppedError
 
-    background.start(work)
-    assert entered.wait(60)
+    background.start(task)
+    assert started.wait(60)
     background.stop()
-    assert gave_up.is_set()
-    assert not background.start(work)
+    assert ended.is_set()
+    assert not background.start(task)
 
 
-def test_work_that_fails_is_told_in_the_log_and_nothing_else_happens(
+def test_a_task_that_fails_is_logged_and_another_can_start(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     background = BackgroundTask()
 
-    def work(is_stopped: Callable[[], bool]) -> None:
+    def task(is_stopped: Callable[[], bool]) -> None:
         raise RuntimeError("no memory")
 
     with caplog.at_level(logging.ERROR):
-        background.start(work)
+        background.start(task)
         background.wait()
     assert "no memory" in caplog.text
     assert background.start(lambda is_stopped: None)

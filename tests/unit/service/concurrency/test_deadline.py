@@ -6,7 +6,7 @@ from service.concurrency.deadline import ClientDisconnectedError, Deadline
 from service.errors import DeadlineError
 
 
-def test_it_has_no_end_until_it_begins() -> None:
+def test_a_deadline_has_no_end_before_it_begins() -> None:
     deadline = Deadline()
 
     assert deadline.left_s is None
@@ -14,7 +14,7 @@ def test_it_has_no_end_until_it_begins() -> None:
     deadline.check()
 
 
-def test_it_ends_with_its_deadline() -> None:
+def test_a_deadline_passes_after_its_limit() -> None:
     deadline = Deadline()
 
     deadline.begin(60)
@@ -28,7 +28,7 @@ def test_it_ends_with_its_deadline() -> None:
 
 
 @pytest.mark.parametrize("begun", [False, True])
-def test_it_ends_when_the_client_leaves(begun: bool) -> None:
+def test_a_deadline_passes_when_the_client_disconnects(begun: bool) -> None:
     deadline = Deadline()
     if begun:
         deadline.begin(60)

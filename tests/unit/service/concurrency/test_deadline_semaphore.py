@@ -22,100 +22,100 @@ def deadline(limit_s: float) -> Deadline:
 
 
 @contextmanager
-def turn(turns: DeadlineSemaphore, deadline: Deadline) -> Iterator[None]:
-    turns.acquire(deadline)
+def slot(semaphore: DeadlineSemaphore, deadline: Deadline) -> Iterator[None]:
+    semaphore.acquire(deadline)
     try:
         yield
     finally:
-        turns.release()
+        semaphore.release()
 
 
-def until(holds: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + TIMEOUT_S
-    while not holds():
+    while not condition():
         assert time.monotonic() < end
         time.sleep(0.001)
 
 
-def line_up(
+def queue_up(
     pool: ThreadPoolExecutor,
-    turns: DeadlineSemaphore,
-    wants: list[tuple[str, Deadline]],
+    semaphore: DeadlineSemaphore,
+    requests: list[tuple[str, Deadline]],
     order: list[str],
 ) -> list[Future[None]]:
-    """Let one after another wait for a turn; each notes its name when it has it."""
+    """Let requests wait for a slot in this order; each notes its name when it has one."""
 
     def work(name: str, deadline: Deadline) -> None:
-        with turn(turns, deadline):
+        with slot(semaphore, deadline):
             order.append(name)
 
     waiting = []
-    for name, wanted in wants:
-        waiting.append(pool.submit(work, name, wanted))
-        until(lambda: len(turns._waiting) == len(waiting))
+    for name, until in requests:
+        waiting.append(pool.submit(work, name, until))
+        wait_until(lambda: len(semaphore._waiting) == len(waiting))
     return waiting
 
 
-@pytest.mark.parametrize("n_turns", [1, 3])
-def test_no_more_work_at_a_time_than_there_are_turns_and_all_come_to_theirs(n_turns: int) -> None:
-    turns, lock = DeadlineSemaphore(n_turns), threading.Lock()
-    at_work: list[int] = []
-    most: list[int] = []
+@pytest.mark.parametrize("n_slots", [1, 3])
+def test_no_more_threads_work_than_there_are_slots_and_all_are_served(n_slots: int) -> None:
+    semaphore, lock = DeadlineSemaphore(n_slots), threading.Lock()
+    working: list[int] = []
+    n_working: list[int] = []
 
     def work(n: int) -> None:
         for _ in range(20):
-            with turn(turns, Deadline()):
+            with slot(semaphore, Deadline()):
                 with lock:
-                    at_work.append(n)
-                    most.append(len(at_work))
+                    working.append(n)
+                    n_working.append(len(working))
                 time.sleep(0)
                 with lock:
-                    at_work.remove(n)
+                    working.remove(n)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(8), timeout=TIMEOUT_S))
 
-    assert len(most) == 160
-    assert max(most) <= n_turns
+    assert len(n_working) == 160
+    assert max(n_working) <= n_slots
 
 
-def test_the_deadline_that_comes_first_is_served_first_and_equals_as_they_came() -> None:
-    turns, order = DeadlineSemaphore(1), list[str]()
+def test_earlier_deadlines_are_served_first_and_equal_ones_in_order_of_arrival() -> None:
+    semaphore, order = DeadlineSemaphore(1), list[str]()
     endless = Deadline()
-    wants = [("c", deadline(300)), ("a", deadline(100)), ("e", endless), ("b", deadline(200))]
-    wants += [("f", endless), ("d", deadline(400))]
+    requests = [("c", deadline(300)), ("a", deadline(100)), ("e", endless), ("b", deadline(200))]
+    requests += [("f", endless), ("d", deadline(400))]
 
-    with ThreadPoolExecutor(len(wants)) as pool:
-        with turn(turns, Deadline()):
-            waiting = line_up(pool, turns, wants, order)
+    with ThreadPoolExecutor(len(requests)) as pool:
+        with slot(semaphore, Deadline()):
+            waiting = queue_up(pool, semaphore, requests, order)
         for future in waiting:
             future.result(TIMEOUT_S)
 
     assert order == ["a", "b", "c", "d", "e", "f"]
 
 
-def test_a_request_that_needs_several_turns_is_not_overtaken_by_a_later_one() -> None:
-    turns, order = DeadlineSemaphore(1), list[str]()
+def test_a_request_that_needs_several_slots_is_not_overtaken_by_a_later_one() -> None:
+    semaphore, order = DeadlineSemaphore(1), list[str]()
     first, later = deadline(100), deadline(200)
 
     with ThreadPoolExecutor(2) as pool:
-        with turn(turns, first):
-            waiting = line_up(pool, turns, [("later", later), ("first again", first)], order)
+        with slot(semaphore, first):
+            waiting = queue_up(pool, semaphore, [("later", later), ("first again", first)], order)
         for future in waiting:
             future.result(TIMEOUT_S)
 
     assert order == ["first again", "later"]
 
 
-def test_a_wait_that_ends_without_a_turn_says_why_and_loses_none() -> None:
-    turns, left = DeadlineSemaphore(1), Deadline()
-    left.abandon()
+def test_a_wait_that_ends_without_a_slot_raises_the_reason_and_loses_no_slot() -> None:
+    semaphore, disconnected = DeadlineSemaphore(1), Deadline()
+    disconnected.abandon()
 
-    with turn(turns, Deadline()):
-        with pytest.raises(DeadlineError), turn(turns, deadline(0.01)):
-            raise AssertionError("there was no turn")
-        with pytest.raises(ClientDisconnectedError), turn(turns, left):
-            raise AssertionError("there was no turn")
+    with slot(semaphore, Deadline()):
+        with pytest.raises(DeadlineError), slot(semaphore, deadline(0.01)):
+            raise AssertionError("there was no slot")
+        with pytest.raises(ClientDisconnectedError), slot(semaphore, disconnected):
+            raise AssertionError("there was no slot")
 
-    with turn(turns, deadline(TIMEOUT_S)):
+    with slot(semaphore, deadline(TIMEOUT_S)):
         pass

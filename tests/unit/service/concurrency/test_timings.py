@@ -29,7 +29,7 @@ def test_a_phase_that_fails_is_measured_too() -> None:
     assert timings.seconds["encode"] >= 0
 
 
-def test_no_phase_is_entered_once_the_answer_is_not_wanted() -> None:
+def test_no_phase_is_entered_after_the_deadline() -> None:
     timings = RequestTimings()
     timings.deadline.begin(0)
 
@@ -39,7 +39,7 @@ def test_no_phase_is_entered_once_the_answer_is_not_wanted() -> None:
     assert timings.seconds == {}
 
 
-def test_time_may_be_added_to_a_phase() -> None:
+def test_times_can_be_added_to_a_phase() -> None:
     timings = RequestTimings()
 
     timings.add("queue", 0.25)
@@ -48,7 +48,7 @@ def test_time_may_be_added_to_a_phase() -> None:
     assert timings.server_timing() == "queue;dur=750.00"
 
 
-def test_a_phase_spans_all_times_it_was_entered() -> None:
+def test_the_span_of_a_phase_covers_all_its_times() -> None:
     timings = RequestTimings()
 
     for name in ("decode", "encode", "decode"):
@@ -60,7 +60,7 @@ def test_a_phase_spans_all_times_it_was_entered() -> None:
     assert 0 <= timings.seconds["decode"] <= decode_end - decode_start
 
 
-def test_time_that_is_added_ends_now() -> None:
+def test_a_time_that_is_added_ends_now() -> None:
     timings = RequestTimings()
 
     before = time.perf_counter()

@@ -1,111 +1,138 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from clustered import clustered
+from clustered import clustered, halfway, nearest_ids
 
 from service.concurrency.background_task import StoppedError
 from service.difference import unit
 from service.index.ivf import IvfRaBitQIndex
-from service.index.ivf_builder import OUTGROWN, build, build_ivf
+from service.index.ivf_builder import OUTGROWN, build_ivf
 from service.index.ivf_tuning import TARGET_RECALL
 from service.index.vector_index import BuildSnapshot, VectorIndex
+from service.row_ids import of_whole
 
 DIM = 32
 HALF = 2e-3  # sums of products of numbers in half precision
 
 
-def after(before: IvfRaBitQIndex | None, n_before: int, vectors: np.ndarray) -> BuildSnapshot:
-    """Say that an index held a file with the first vectors, and lately got the others."""
-    rows = np.arange(len(vectors))
-    good = before.rows if before else rows[:0]
-    return BuildSnapshot((rows[n_before:], vectors[n_before:]), before, good)
+def build(vectors: np.ndarray) -> IvfRaBitQIndex:
+    return build_ivf(BuildSnapshot(np.arange(len(vectors)), vectors))
 
 
-def written(settled: IvfRaBitQIndex) -> bytes:
+def snapshot(before: IvfRaBitQIndex | None, n_before: int, vectors: np.ndarray) -> BuildSnapshot:
+    """Return a snapshot with the first vectors in an inverted file, and the others recent."""
+    recent = BuildSnapshot(np.arange(n_before, len(vectors)), vectors[n_before:])
+    return replace(recent, ivf=before, ivf_positions=before.positions) if before else recent
+
+
+def written(ivf: IvfRaBitQIndex) -> bytes:
     file = io.BytesIO()
-    settled.write(file)
+    ivf.write(file)
     return file.getvalue()
 
 
-def test_the_same_vectors_make_the_same_file() -> None:
-    small = clustered(2_000, DIM)
-    rows = np.arange(2_000)
-    assert written(build(rows, small)) == written(build(rows, small))
+def test_equal_vectors_give_equal_files() -> None:
+    vectors = clustered(2_000, DIM)
+    assert written(build(vectors)) == written(build(vectors))
 
 
 @pytest.mark.parametrize("n", [1, 2, 41])
-def test_few_vectors_can_be_settled_too(n: int) -> None:
-    settled = build(np.arange(n), clustered(n, DIM))
-    assert sorted(settled.search(clustered(1, DIM)[0], 50)[1]) == list(range(n))
+def test_a_file_of_a_few_vectors_finds_them_all(n: int) -> None:
+    ivf = build(clustered(n, DIM))
+    assert sorted(ivf.search(clustered(1, DIM)[0], 50)[1]) == list(range(n))
 
 
-def test_what_came_is_taken_in_and_what_went_is_left_out() -> None:
+def test_a_new_build_has_the_recent_vectors_and_not_the_deleted_ones() -> None:
     vectors = clustered(6_000, DIM)
-    before = build(np.arange(5_000), vectors[:5_000])
+    before = build(vectors[:5_000])
     before.remove(np.arange(0, 5_000, 7))
-    grown = build_ivf(after(before, 5_000, vectors))
+    after = build_ivf(snapshot(before, 5_000, vectors))
     expected = np.setdiff1d(np.arange(6_000), np.arange(0, 5_000, 7))
-    assert grown.rows.tolist() == expected.tolist()
-    assert grown.n_gone == 0
-    _, kept = grown.vectors(expected)
-    np.testing.assert_allclose(kept, vectors[expected], atol=HALF)
+    assert after.ids.tolist() == expected.tolist()
+    assert after.n_deleted == 0
+    _, found = after.vectors(expected)
+    np.testing.assert_allclose(found, vectors[expected], atol=HALF)
 
 
-def test_a_grown_file_finds_what_one_from_nothing_would() -> None:
+def test_vectors_deleted_since_the_snapshot_are_still_built() -> None:
+    """The index removes them when it takes the file, see `VectorIndex.replace_ivf`."""
+    vectors = clustered(2_000, DIM)
+    before = build(vectors[:1_900])
+    taken = snapshot(before, 1_900, vectors)
+    before.remove(np.arange(100))
+    assert build_ivf(taken).ids.tolist() == list(range(2_000))
+
+
+def test_reused_lists_find_what_new_ones_would() -> None:
     vectors = clustered(20_000, DIM)
-    before = build(np.arange(14_000), vectors[:14_000])
-    grown = build_ivf(after(before, 14_000, vectors))
-    np.testing.assert_array_equal(grown.centroids, before.centroids)
-    a, b = np.random.default_rng(7).integers(0, len(vectors), (2, 100))
-    recalls = []
-    for query in unit(vectors[a] + vectors[b]):
-        true = np.argsort(-(vectors.astype(np.float64) @ query), kind="stable")[:10]
-        recalls.append(np.isin(grown.search(query, 10)[1], true).mean())
+    before = build(vectors[:14_000])
+    after = build_ivf(snapshot(before, 14_000, vectors))
+    np.testing.assert_array_equal(after.centroids, before.centroids)
+    recalls = [
+        np.isin(nearest_ids(vectors, query, 10), after.search(query, 10)[1]).mean()
+        for query in halfway(vectors)
+    ]
+    assert np.mean(recalls) >= TARGET_RECALL - 0.02
+
+
+def test_candidates_that_became_too_few_are_raised_and_not_all_lists_visited() -> None:
+    vectors = clustered(20_000, DIM)
+    before = build(vectors[:14_000])
+    before.parameters = replace(before.parameters, n_candidates=1)
+    after = build_ivf(snapshot(before, 14_000, vectors))
+    assert after.parameters.n_probe < after.n_lists / 2
+    recalls = [
+        np.isin(nearest_ids(vectors, query, 10), after.search(query, 10)[1]).mean()
+        for query in halfway(vectors)
+    ]
     assert np.mean(recalls) >= TARGET_RECALL - 0.02
 
 
 @pytest.mark.parametrize("n", [6_000, 40_000])
-def test_lists_move_when_many_more_or_fewer_are_asked_for(n: int) -> None:
+def test_lists_are_made_anew_when_many_more_or_fewer_are_wanted(n: int) -> None:
     vectors = clustered(n, DIM)
     n_before = 16_000 if n < 16_000 else 10_000
-    before = build(np.arange(n_before), clustered(n_before, DIM, seed=2))
+    before = build(clustered(n_before, DIM, seed=2))
     before.remove(np.arange(n_before))
-    settled = build_ivf(after(before, 0, vectors))
-    ratio = settled.n_lists / before.n_lists
+    after = build_ivf(snapshot(before, 0, vectors))
+    ratio = after.n_lists / before.n_lists
     assert ratio > OUTGROWN or ratio < 1 / OUTGROWN
-    assert settled.rows.tolist() == list(range(n))
+    assert after.ids.tolist() == list(range(n))
 
 
-def test_an_index_grows_and_grows_and_forgets_nothing() -> None:
+def test_an_index_that_is_built_again_and_again_loses_no_vector() -> None:
     vectors = clustered(4_000, DIM)
     index = VectorIndex(DIM, exact_below=500)
     for first in range(0, 4_000, 250):
-        index.add(np.arange(first, first + 250), vectors[first : first + 250])
-        index.remove([first + 3])
+        index.add(of_whole(np.arange(first, first + 250)), vectors[first : first + 250])
+        index.remove(of_whole(np.array([first + 3])))
         if index.needs_rebuild:
-            index.build_ivf(build_ivf(index.unsettled()))
+            index.replace_ivf(build_ivf(index.build_snapshot()))
     expected = np.setdiff1d(np.arange(4_000), np.arange(3, 4_000, 250))
-    assert index.rows.tolist() == expected.tolist()
-    for row in (0, 252, 3_999):
-        assert index.search(vectors[row], 1, exact=True)[1].tolist() == [row]
+    assert index.ids.tolist() == of_whole(expected).tolist()
+    for n in (0, 252, 3_999):
+        assert index.search(vectors[n], 1, exact=True)[1].tolist() == [n * 2**20]
 
 
 @pytest.mark.parametrize("n_before", [0, 1_900])
-def test_it_gives_up_when_it_is_told_to(n_before: int) -> None:
+def test_a_build_gives_up_when_it_is_stopped(n_before: int) -> None:
     vectors = clustered(2_000, DIM)
-    before = build(np.arange(n_before), vectors[:n_before]) if n_before else None
-    asked = iter([False] * 3 + [True] * 100)
+    before = build(vectors[:n_before]) if n_before else None
+    answers = iter([False] * 3 + [True] * 100)
     with pytest.raises(StoppedError):
-        build_ivf(after(before, n_before, vectors), is_stopped=lambda: next(asked))
+        build_ivf(snapshot(before, n_before, vectors), is_stopped=lambda: next(answers))
 
 
-def test_it_does_not_matter_which_dimensions_tell_vectors_apart() -> None:
+def test_vectors_that_vary_in_few_dimensions_need_no_more_candidates() -> None:
     weights = 1 / np.arange(1, 257, dtype=np.float32)
-    few_tell = unit(clustered(4_000, 256) * weights)
+    few_dimensions = unit(clustered(4_000, 256) * weights)
     rotation = np.linalg.qr(np.random.default_rng(0).standard_normal((256, 256)))[0]
-    all_tell = (few_tell @ rotation).astype(np.float32)
-    rows = np.arange(4_000)
-    assert build(rows, few_tell).n_candidates <= build(rows, all_tell).n_candidates
+    all_dimensions = (few_dimensions @ rotation).astype(np.float32)
+    n_candidates = [
+        build(vectors).parameters.n_candidates for vectors in (few_dimensions, all_dimensions)
+    ]
+    assert n_candidates[0] <= n_candidates[1]

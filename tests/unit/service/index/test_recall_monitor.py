@@ -1,38 +1,59 @@
 from __future__ import annotations
 
+import time
+
 import numpy as np
 
-from service.index.recall_monitor import RecallAudit, SearchRequest
+from service.index.recall_monitor import RecallMonitor
+from service.index.search import SearchRequest
 
-ASKED = SearchRequest(np.ones(4, np.float32), 4, None, is_modified=True)
-
-
-def audit(every_s: float) -> tuple[RecallAudit, list[tuple[float, bool]]]:
-    told: list[tuple[float, bool]] = []
-    made = RecallAudit(lambda asked: np.array([1, 2, 3, 4]), every_s=every_s)
-    made.on_recall = lambda share, is_modified: told.append((share, is_modified))
-    return made, told
+REQUEST = SearchRequest(np.ones(4, np.float32), 4, None, is_modified=True)
 
 
-def test_the_share_of_the_true_hits_that_were_found_is_told() -> None:
-    made, told = audit(0.0)
-    for found in ([4, 3, 2, 1], [1, 2, 9, 8], [9]):
-        made.offer(ASKED, np.array(found))
-        made.wait()
-    assert told == [(1.0, True), (0.5, True), (0.0, True)]
+def make_monitor(
+    every_s: float, search_s: float = 0.0
+) -> tuple[RecallMonitor, list[tuple[float, bool]]]:
+    """Return a monitor whose true hits are 1 to 4, and the list of what it reports."""
+    reported: list[tuple[float, bool]] = []
+
+    def search_exactly(_: SearchRequest) -> np.ndarray:
+        time.sleep(search_s)
+        return np.array([1, 2, 3, 4])
+
+    monitor = RecallMonitor(search_exactly, every_s=every_s)
+    monitor.on_recall = lambda recall, is_modified: reported.append((recall, is_modified))
+    return monitor, reported
 
 
-def test_it_is_not_done_more_often_than_it_should_be() -> None:
-    made, told = audit(3600.0)
+def offer(monitor: RecallMonitor, *found: int) -> None:
+    monitor.offer(REQUEST, np.array(found))
+    monitor.wait()
+
+
+def test_the_share_of_the_true_hits_that_were_found_is_reported() -> None:
+    for found, expected in (((4, 3, 2, 1), 1.0), ((1, 2, 9, 8), 0.5), ((9,), 0.0)):
+        monitor, reported = make_monitor(every_s=0.0)
+        offer(monitor, *found)
+        assert reported == [(expected, True)]
+
+
+def test_measurements_keep_their_distance() -> None:
+    monitor, reported = make_monitor(every_s=3600.0)
     for _ in range(5):
-        made.offer(ASKED, np.array([1]))
-        made.wait()
-    assert len(told) == 1
+        offer(monitor, 1)
+    assert len(reported) == 1
+
+
+def test_slow_measurements_take_a_small_share_of_the_time() -> None:
+    monitor, reported = make_monitor(every_s=0.0, search_s=0.05)
+    offer(monitor, 1)
+    time.sleep(0.1)  # far less than 100 times as long as the measurement took
+    offer(monitor, 1)
+    assert len(reported) == 1
 
 
 def test_nothing_is_measured_after_the_stop() -> None:
-    made, told = audit(0.0)
-    made.stop()
-    made.offer(ASKED, np.array([1]))
-    made.wait()
-    assert told == []
+    monitor, reported = make_monitor(every_s=0.0)
+    monitor.stop()
+    offer(monitor, 1)
+    assert reported == []

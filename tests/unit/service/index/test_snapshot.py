@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import hashlib
 import logging
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import orjson
@@ -31,7 +33,7 @@ def data_file(tmp_path: Path) -> Path:
     return path
 
 
-def test_snapshot_gives_the_index_back(snapshots: Snapshots) -> None:
+def test_a_snapshot_is_read_back(snapshots: Snapshots) -> None:
     snapshots.save(make_index(7))
     index = snapshots.load(newest=9)
     assert index is not None
@@ -49,7 +51,7 @@ def test_a_new_snapshot_replaces_the_old(tmp_path: Path, snapshots: Snapshots) -
     assert names == sorted([data_file(tmp_path).name, "snapshot.json", "snapshot.lock"])
 
 
-def test_no_snapshot_is_nothing_to_warn_of(
+def test_a_missing_snapshot_is_no_warning(
     snapshots: Snapshots, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
@@ -57,23 +59,53 @@ def test_no_snapshot_is_nothing_to_warn_of(
     assert [record.levelname for record in caplog.records] == ["INFO"]
 
 
+def write_half(_: VectorIndex, file: BinaryIO) -> None:
+    file.write(b"half")
+    raise OSError("disk full")
+
+
 def test_a_save_that_fails_keeps_the_old_snapshot(
     tmp_path: Path, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     snapshots.save(make_index(7))
-    monkeypatch.setattr(VectorIndex, "write", lambda _, path: path.write_bytes(b"half"))
-    monkeypatch.setattr("service.index.snapshot.sync_directory", lambda _: None)
-    monkeypatch.setattr("service.index.snapshot._sync_file", _disk_full)
+    before = sorted((tmp_path / "index").iterdir())
+    monkeypatch.setattr(VectorIndex, "write", write_half)
     with pytest.raises(OSError, match="full"):
         snapshots.save(make_index(8))
-    assert data_file(tmp_path)
+    assert sorted((tmp_path / "index").iterdir()) == before
     index = snapshots.load(newest=9)
     assert index is not None
     assert index.revision == 7
 
 
-def _disk_full(path: Path) -> None:
-    raise OSError("disk full")
+def test_a_save_removes_what_a_crash_left(tmp_path: Path, snapshots: Snapshots) -> None:
+    snapshots.save(make_index(7))
+    for name in ("0123.faiss", ".4567.faiss.89.tmp", ".snapshot.json.ab.tmp"):
+        (tmp_path / "index" / name).write_bytes(b"half")
+    snapshots.save(make_index(8))
+    names = sorted(path.name for path in (tmp_path / "index").iterdir())
+    assert names == sorted([data_file(tmp_path).name, "snapshot.json", "snapshot.lock"])
+
+
+def test_a_snapshot_of_an_older_version_is_replaced(
+    tmp_path: Path, snapshots: Snapshots, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Format 4 had row ids in the lists, and the deleted ones in the first line, as `gone`."""
+    content = b'{"n_probe":1,"n_candidates":16,"gone":[]}\n'
+    about = {"format": 4, "revision": 7, **asdict(ORIGIN)}
+    digest = hashlib.sha256(content + orjson.dumps(about, option=orjson.OPT_SORT_KEYS))
+    head = {"about": about, "file": "old.faiss", "sha256": digest.hexdigest()}
+    (tmp_path / "index" / "old.faiss").write_bytes(content)
+    (tmp_path / "index" / "snapshot.json").write_bytes(orjson.dumps(head))
+
+    assert snapshots.load(newest=9) is None
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+    snapshots.save(make_index(8))
+    index = snapshots.load(newest=9)
+    assert index is not None
+    assert index.revision == 8
+    assert data_file(tmp_path).name != "old.faiss"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +125,7 @@ def test_a_foreign_snapshot_is_not_used(
     assert "foreign" in caplog.text
 
 
-def test_a_snapshot_from_the_future_is_not_used(
+def test_a_snapshot_of_a_later_revision_is_not_used(
     snapshots: Snapshots, caplog: pytest.LogCaptureFixture
 ) -> None:
     snapshots.save(make_index(10))
@@ -101,8 +133,10 @@ def test_a_snapshot_from_the_future_is_not_used(
     assert "revision 10" in caplog.text
 
 
-def test_no_flipped_bit_of_either_file_is_believed(tmp_path: Path, snapshots: Snapshots) -> None:
-    """A flip in the head that JSON does not notice, such as another revision, is noticed too."""
+def test_a_snapshot_with_a_flipped_bit_in_either_file_is_not_used(
+    tmp_path: Path, snapshots: Snapshots
+) -> None:
+    """Also where the head is still JSON, but for example of another revision."""
     snapshots.save(make_index(7))
     for path in (data_file(tmp_path), tmp_path / "index" / "snapshot.json"):
         whole = path.read_bytes()
@@ -111,14 +145,14 @@ def test_no_flipped_bit_of_either_file_is_believed(tmp_path: Path, snapshots: Sn
             flipped[position] ^= 1
             path.write_bytes(flipped)
             index = snapshots.load(newest=9)
-            # White space between the tokens of the head says nothing.
+            # A flip may also turn white space of the head into other white space.
             assert index is None or orjson.loads(flipped) == orjson.loads(whole)
         path.write_bytes(whole)
     assert snapshots.load(newest=9) is not None
 
 
 @pytest.mark.parametrize("n_left", [0, 1, 40, -1])
-def test_a_truncated_file_is_not_believed(
+def test_a_truncated_snapshot_is_not_used(
     tmp_path: Path, snapshots: Snapshots, n_left: int
 ) -> None:
     snapshots.save(make_index(7))
@@ -132,7 +166,7 @@ def test_a_truncated_file_is_not_believed(
 
 
 @pytest.mark.parametrize("head", [[], {}, {"about": 3}, {"about": {"revision": "7"}}, None])
-def test_a_head_of_another_shape_is_not_believed(
+def test_a_head_of_another_shape_is_not_used(
     tmp_path: Path, snapshots: Snapshots, head: object
 ) -> None:
     snapshots.save(make_index(7))

@@ -34,7 +34,7 @@ def test_audio_is_found_by_suffix_at_any_depth_in_a_fixed_order(tmp_path: Path) 
     assert unlisted == []
 
 
-def test_what_is_hidden_is_passed_over(tmp_path: Path) -> None:
+def test_hidden_files_and_folders_are_ignored(tmp_path: Path) -> None:
     touch(tmp_path / "._rain.wav", tmp_path / ".trash" / "rain.wav")
 
     assert find_audio(tmp_path) == ([], [])
@@ -49,7 +49,7 @@ def test_a_folder_can_be_skipped_under_any_name(tmp_path: Path) -> None:
     assert files == [tmp_path / "y.wav"]
 
 
-def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_listed_is_reported(tmp_path: Path) -> None:
     files, unlisted = find_audio(tmp_path / "nowhere")
 
     assert files == []
@@ -67,7 +67,7 @@ def test_columns_become_metadata(tmp_path: Path) -> None:
     }
 
 
-def test_a_column_holds_numbers_if_all_of_it_are(tmp_path: Path) -> None:
+def test_a_column_holds_numbers_if_all_its_cells_do(tmp_path: Path) -> None:
     rows = ["file,year,take,gain,code", "a.wav,1999,1,-0.5,007", "b.wav,,1b,2.25,8"]
 
     metadata = read_metadata(write_table(tmp_path, "\n".join(rows)))
@@ -101,11 +101,13 @@ def test_tables_of_spreadsheets_are_read(tmp_path: Path) -> None:
         ('file\n"a.wav\n', "no CSV"),
     ],
 )
-def test_a_wrong_table_is_told_with_its_place(tmp_path: Path, text: str, reason: str) -> None:
+def test_the_error_of_an_invalid_table_names_the_place(
+    tmp_path: Path, text: str, reason: str
+) -> None:
     with pytest.raises(MetadataInvalidError, match=reason):
         read_metadata(write_table(tmp_path, text))
 
 
-def test_a_table_in_another_encoding_is_told(tmp_path: Path) -> None:
+def test_a_table_in_another_encoding_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MetadataInvalidError, match="UTF-8"):
         read_metadata(write_table(tmp_path, "file,kind\na.wav,Bär\n", "latin-1"))

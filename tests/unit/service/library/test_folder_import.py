@@ -13,7 +13,7 @@ from service.clips import NewClip, ReferencedAudio
 from service.inference.embedding_space import CentredSpace
 from service.inference.encoder import Encoder
 from service.library.file_reader import FileReader, Hashed
-from service.library.folder_import import Ingest, Report
+from service.library.folder_import import FolderImporter, ImportReport
 from service.library.library import Library
 
 
@@ -37,7 +37,7 @@ def library(bundle: Bundle, tmp_path: Path) -> Iterator[Library]:
     library.close()
 
 
-def counts(report: Report) -> tuple[int, int, int]:
+def counts(report: ImportReport) -> tuple[int, int, int]:
     return report.added, report.unchanged, len(report.unreadable)
 
 
@@ -46,7 +46,7 @@ def test_every_file_is_counted_once(reader: FileReader, library: Library, tmp_pa
     (tmp_path / "bad.wav").write_bytes(b"bad")
     n_done: list[None] = []
 
-    Ingest(tmp_path, library, reader).run(
+    FolderImporter(tmp_path, library, reader).run(
         [*files, files[0], tmp_path / "bad.wav"], on_file=lambda: n_done.append(None)
     )
 
@@ -57,58 +57,58 @@ def test_known_content_is_not_decoded(
     reader: FileReader, library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = write_tones(tmp_path, 3)
-    Ingest(tmp_path, library, reader).run(files)
+    FolderImporter(tmp_path, library, reader).run(files)
     monkeypatch.setattr("service.library.file_reader.decode", None)
 
-    assert counts(Ingest(tmp_path, library, reader).run(files)) == (0, 3, 0)
+    assert counts(FolderImporter(tmp_path, library, reader).run(files)) == (0, 3, 0)
 
 
-def test_content_that_goes_by_another_name_is_left_alone(
+def test_a_clip_with_the_same_content_and_another_id_is_not_changed(
     reader: FileReader, library: Library, tmp_path: Path
 ) -> None:
     (file,) = write_tones(tmp_path, 1)
-    Ingest(tmp_path, library, reader).run([file])
+    FolderImporter(tmp_path, library, reader).run([file])
     (record,), _ = library.page()
     audio = ReferencedAudio(file, record.sha256 or "", file.stat().st_size)
-    embedding = library.embedding(record.id)
-    library.delete(record.id)
-    library.put(NewClip(id="mine", embedding=embedding, audio=audio, metadata={"a": 1}))
+    embedding = library.catalog.embedding(record.id)
+    library.writer.delete(record.id)
+    library.writer.put(NewClip(id="mine", embedding=embedding, audio=audio, metadata={"a": 1}))
 
-    report = Ingest(tmp_path, library, reader, table={file.name: {"a": 2}}).run([file])
+    report = FolderImporter(tmp_path, library, reader, table={file.name: {"a": 2}}).run([file])
 
     assert counts(report) == (0, 1, 0)
-    assert library.get("mine").metadata == {"a": 1}
+    assert library.catalog.get("mine").metadata == {"a": 1}
 
 
-def test_a_file_that_changes_meanwhile_is_listed(
+def test_a_file_that_changes_meanwhile_is_reported(
     reader: FileReader, library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Hashed, "is_unchanged", lambda self: not self.path.name.startswith("001"))
 
-    report = Ingest(tmp_path, library, reader).run(write_tones(tmp_path, 3))
+    report = FolderImporter(tmp_path, library, reader).run(write_tones(tmp_path, 3))
 
     assert counts(report) == (2, 0, 1)
     assert report.unreadable[0].reason == "it was changed while it was read"
 
 
-def test_a_clip_that_is_refused_does_not_hold_up_the_others(
+def test_a_clip_that_is_refused_does_not_stop_the_others(
     reader: FileReader, library: Library, tmp_path: Path
 ) -> None:
     files = write_tones(tmp_path, 3)
 
-    report = Ingest(tmp_path, library, reader, table={"001.wav": {"a name": 1}}).run(files)
+    report = FolderImporter(tmp_path, library, reader, table={"001.wav": {"a name": 1}}).run(files)
 
     assert counts(report) == (2, 0, 1)
     assert report.unreadable[0].code == "metadata_invalid"
 
 
-def test_a_name_that_is_not_unicode_is_listed(
+def test_a_file_name_that_is_not_unicode_is_reported(
     reader: FileReader, library: Library, tmp_path: Path
 ) -> None:
     (file,) = write_tones(tmp_path, 1)
     odd = file.rename(tmp_path / "\udcff.wav")
 
-    report = Ingest(tmp_path, library, reader).run([odd])
+    report = FolderImporter(tmp_path, library, reader).run([odd])
 
     assert counts(report) == (0, 0, 1)
 
@@ -119,7 +119,7 @@ def test_a_full_disk_stops_the_run(
     def put_many(clips: Sequence[NewClip]) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "library/tmp/x")
 
-    monkeypatch.setattr(library, "put_many", put_many)
+    monkeypatch.setattr(library.writer, "put_many", put_many)
 
     with pytest.raises(OSError, match="No space left"):
-        Ingest(tmp_path, library, reader).run(write_tones(tmp_path, 2))
+        FolderImporter(tmp_path, library, reader).run(write_tones(tmp_path, 2))

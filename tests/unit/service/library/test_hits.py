@@ -15,8 +15,8 @@ from service.library.library import Library
 @pytest.fixture
 def library(tmp_path: Path) -> Iterator[Library]:
     library = open_library(tmp_path)
-    library.put_many([make_clip("short", 1), make_clip("long", 2, n_windows=6)])
-    library.put(NewClip(id="vector", embedding=make_embedding(3)))
+    library.writer.put_many([make_clip("short", 1), make_clip("long", 2, n_windows=6)])
+    library.writer.put(NewClip(id="vector", embedding=make_embedding(3)))
     yield library
     library.close()
 
@@ -27,14 +27,14 @@ def window(n: int) -> np.ndarray:
     return centre(windows.embeddings[n], MEAN)
 
 
-def test_a_hit_of_a_long_clip_says_where_its_best_window_is(library: Library) -> None:
+def test_a_hit_of_a_long_clip_has_the_span_of_its_best_window(library: Library) -> None:
     for n in range(6):
         (hit,) = library.search(window(n), 1)
         assert (hit.record.id, hit.start_s, hit.end_s) == ("long", 5.0 * n, 5.0 * n + 10)
         assert hit.score == pytest.approx(1, abs=1e-5)
 
 
-def test_a_long_clip_is_as_near_as_its_whole_and_still_has_a_place(library: Library) -> None:
+def test_a_long_clip_found_as_a_whole_has_the_span_of_its_best_window(library: Library) -> None:
     query = centre(make_embedding(2), MEAN)
 
     (hit,) = library.search(query, 1)
@@ -47,13 +47,13 @@ def test_a_long_clip_is_as_near_as_its_whole_and_still_has_a_place(library: Libr
     assert (hit.start_s, hit.end_s) == (5.0 * best, 5.0 * best + 10)
 
 
-def test_a_short_clip_is_found_from_its_beginning_to_its_end(library: Library) -> None:
+def test_the_span_of_a_short_clip_is_the_whole_clip(library: Library) -> None:
     (hit,) = library.search(centre(make_embedding(1), MEAN), 1)
 
     assert (hit.record.id, hit.start_s, hit.end_s) == ("short", 0.0, 1.5)
 
 
-def test_a_clip_of_unknown_length_has_no_place(library: Library) -> None:
+def test_a_clip_of_unknown_length_has_no_span(library: Library) -> None:
     (hit,) = library.search(centre(make_embedding(3), MEAN), 1)
 
     assert (hit.record.id, hit.start_s, hit.end_s) == ("vector", None, None)
@@ -82,7 +82,7 @@ def test_shares_of_a_window_add_up_to_its_score(library: Library) -> None:
             assert sum(hit.shares.values()) == pytest.approx(hit.score, abs=1e-5)
 
 
-def test_a_named_clip_is_left_out_with_all_its_windows(library: Library) -> None:
+def test_an_excluded_clip_is_left_out_with_all_its_windows(library: Library) -> None:
     for every_window in (False, True):
         hits = library.search(window(0), 5, exclude=frozenset({"long"}), every_window=every_window)
         assert sorted(hit.record.id for hit in hits) == ["short", "vector"]

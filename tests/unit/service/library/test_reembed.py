@@ -22,9 +22,9 @@ from service.inference.embedding_space import items, make_space
 from service.inference.encoder import Encoder
 from service.inference.pooling import Windowing
 from service.library.file_reader import FileReader
-from service.library.folder_import import Ingest
+from service.library.folder_import import FolderImporter
 from service.library.library import Library
-from service.library.reembed import Reembedding, Report
+from service.library.reembed import Reembedder, ReembedReport
 
 LIMITS = AudioLimits(max_seconds=60, max_samples=10**7)
 N_CLIPS = 100  # more than a page
@@ -32,8 +32,8 @@ ROUNDING = 1e-3  # of the samples of a file, and of half precision
 
 
 @dataclass
-class World:
-    """A library of an old bundle's clips, a new bundle, and what both make of a clip."""
+class Setup:
+    """A library of an old bundle, a new bundle, and helpers to embed by either."""
 
     library: Path
     sounds: Path
@@ -54,9 +54,9 @@ class World:
         encoder = Encoder.open(bundle, device="cpu", threads=1)
         return encoder.embed([samples])[0].astype(np.float16).astype(np.float32)
 
-    def reembed(self, library: Library, **options: object) -> Report:
+    def reembed(self, library: Library, **options: object) -> ReembedReport:
         with reader(self.new) as files:
-            return Reembedding(library, files).run(**options)
+            return Reembedder(library, files).run(**options)
 
     def new_clip(self, name: str, samples: np.ndarray) -> NewClip:
         """Return a clip of the old encoder, read in place."""
@@ -79,24 +79,24 @@ def new_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture(scope="module")
 def indexed(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Sounds, and a library of the old bundle that refers to them."""
+    """Audio files, and a library of the old bundle that reads them in place."""
     root = tmp_path_factory.mktemp("reembed")
     files = write_tones(root / "sounds", N_CLIPS, duration_s=0.1)
     old = load_bundle(tiny_bundle_path)
     library = Library.open(root / "library", space=make_space(old, None))
     with reader(old) as read:
-        Ingest(root / "sounds", library, read).run(files)
+        FolderImporter(root / "sounds", library, read).run(files)
     library.close()
     return root / "sounds", root / "library"
 
 
 @pytest.fixture
-def world(
+def setup(
     tmp_path: Path, tiny_bundle_path: Path, new_bundle: Bundle, indexed: tuple[Path, Path]
-) -> World:
+) -> Setup:
     sounds, library = indexed
     shutil.copytree(library, tmp_path / "library")
-    return World(tmp_path / "library", sounds, load_bundle(tiny_bundle_path), new_bundle)
+    return Setup(tmp_path / "library", sounds, load_bundle(tiny_bundle_path), new_bundle)
 
 
 def everything(library: Library, bundle: Bundle) -> list[tuple[str, float]]:
@@ -104,47 +104,49 @@ def everything(library: Library, bundle: Bundle) -> list[tuple[str, float]]:
     return [(hit.record.id, hit.score) for hit in library.search(query, 1000)]
 
 
-def test_all_clips_get_the_new_encoders_embeddings(world: World) -> None:
-    with world.open(world.new, reembedding=True) as library:
-        report = world.reembed(library)
+def test_all_clips_get_the_new_encoders_embeddings(setup: Setup) -> None:
+    with setup.open(setup.new, reembedding=True) as library:
+        report = setup.reembed(library)
 
-    assert (report.embedded, report.unchanged, report.left_out) == (N_CLIPS, 0, [])
-    with world.open(world.new) as library:
+    assert (report.embedded, report.unchanged, report.failed) == (N_CLIPS, 0, [])
+    with setup.open(setup.new) as library:
         records, _ = library.page(limit=1000)
         for n in (0, 17, 99):
-            expected = world.embed(world.new, synth.tone(100 + 23 * n, 0.1))
-            np.testing.assert_allclose(library.embedding(records[n].id), expected, atol=ROUNDING)
-        assert len(everything(library, world.new)) == N_CLIPS
+            expected = setup.embed(setup.new, synth.tone(100 + 23 * n, 0.1))
+            np.testing.assert_allclose(
+                library.catalog.embedding(records[n].id), expected, atol=ROUNDING
+            )
+        assert len(everything(library, setup.new)) == N_CLIPS
 
 
-def test_embedding_again_changes_nothing(world: World) -> None:
-    with world.open(world.new, reembedding=True) as library:
-        world.reembed(library)
-        revision = library.revision()
+def test_embedding_again_changes_nothing(setup: Setup) -> None:
+    with setup.open(setup.new, reembedding=True) as library:
+        setup.reembed(library)
+        revision = library.catalog.revision()
 
-        report = world.reembed(library)
+        report = setup.reembed(library)
 
         assert (report.embedded, report.unchanged) == (0, N_CLIPS)
-        assert library.revision() == revision
+        assert library.catalog.revision() == revision
 
 
-def test_readers_of_the_old_encoder_are_undisturbed(world: World) -> None:
-    with world.open(world.old) as reading, world.open(world.new, reembedding=True) as library:
-        before = everything(reading, world.old)
+def test_searches_by_the_old_encoder_do_not_change(setup: Setup) -> None:
+    with setup.open(setup.old) as reading, setup.open(setup.new, reembedding=True) as library:
+        before = everything(reading, setup.old)
         seen = []
 
-        world.reembed(library, on_clip=lambda: seen.append(everything(reading, world.old)))
+        setup.reembed(library, on_clip=lambda: seen.append(everything(reading, setup.old)))
 
         assert len(seen) == N_CLIPS
         assert all(found == before for found in seen)
-        assert len(everything(library, world.new)) == N_CLIPS
-    with world.open(world.old) as reading:
-        assert everything(reading, world.old) == before
+        assert len(everything(library, setup.new)) == N_CLIPS
+    with setup.open(setup.old) as reading:
+        assert everything(reading, setup.old) == before
 
 
-def test_what_the_old_service_puts_meanwhile_is_caught_up(world: World) -> None:
+def test_clips_that_the_old_service_puts_meanwhile_are_embedded(setup: Setup) -> None:
     samples = [synth.chirp(100, 5000, 0.2), synth.noise(5, 0.2), synth.noise(6, 0.2)]
-    with world.open(world.old) as writing, world.open(world.new, reembedding=True) as library:
+    with setup.open(setup.old) as writing, setup.open(setup.new, reembedding=True) as library:
         records, _ = writing.page(limit=1000)
         replaced, deleted = records[2].id, records[90].id
         changes = iter(range(10**6))
@@ -152,158 +154,160 @@ def test_what_the_old_service_puts_meanwhile_is_caught_up(world: World) -> None:
         def interfere() -> None:
             match next(changes):
                 case 0:
-                    writing.put(world.new_clip("fresh", samples[0]))
+                    writing.writer.put(setup.new_clip("fresh", samples[0]))
                 case 3:
-                    writing.put(world.new_clip(replaced, samples[1]))
-                    writing.delete(deleted)
+                    writing.writer.put(setup.new_clip(replaced, samples[1]))
+                    writing.writer.delete(deleted)
                 case 80:
-                    writing.put(world.new_clip(replaced, samples[2]))
+                    writing.writer.put(setup.new_clip(replaced, samples[2]))
 
-        report = world.reembed(library, on_clip=interfere)
+        report = setup.reembed(library, on_clip=interfere)
 
-        assert report.left_out == []
-        assert library.backlog.n_lacking() == 0
+        assert report.failed == []
+        assert library.reembed_queue.n_lacking() == 0
         for name, sound in [("fresh", samples[0]), (replaced, samples[2])]:
-            expected = world.embed(world.new, sound)
-            np.testing.assert_allclose(library.embedding(name), expected, atol=ROUNDING)
-        for side, bundle in ((library, world.new), (writing, world.old)):
+            expected = setup.embed(setup.new, sound)
+            np.testing.assert_allclose(library.catalog.embedding(name), expected, atol=ROUNDING)
+        for side, bundle in ((library, setup.new), (writing, setup.old)):
             assert len(everything(side, bundle)) == N_CLIPS
 
 
-def test_what_cannot_be_embedded_is_told_and_keeps_its_place(
-    world: World, caplog: pytest.LogCaptureFixture
+def test_clips_that_cannot_be_embedded_are_reported_and_stay(
+    setup: Setup, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with world.open(world.old) as library:
-        vector = world.embed(world.old, synth.noise(1))
-        library.put(NewClip(id="vector", embedding=vector))
+    with setup.open(setup.old) as library:
+        vector = setup.embed(setup.old, synth.noise(1))
+        library.writer.put(NewClip(id="vector", embedding=vector))
         for name in ("gone", "changed", "back"):
-            library.put(world.new_clip(name, synth.noise(len(name), 0.2)))
-    (world.sounds / "gone.wav").unlink()
-    back = (world.sounds / "back.wav").rename(world.sounds / "elsewhere.wav")
-    (world.sounds / "changed.wav").write_bytes(b"words, not waves")
+            library.writer.put(setup.new_clip(name, synth.noise(len(name), 0.2)))
+    (setup.sounds / "gone.wav").unlink()
+    back = (setup.sounds / "back.wav").rename(setup.sounds / "elsewhere.wav")
+    (setup.sounds / "changed.wav").write_bytes(b"words, not waves")
 
-    with world.open(world.new, reembedding=True) as library:
-        report = world.reembed(library)
+    with setup.open(setup.new, reembedding=True) as library:
+        report = setup.reembed(library)
 
     assert report.embedded == N_CLIPS
-    assert {(clip.clip_id, clip.code) for clip in report.left_out} == {
+    assert {(clip.clip_id, clip.code) for clip in report.failed} == {
         ("vector", "clip_audio_missing"),
         ("gone", "clip_audio_missing"),
         ("back", "clip_audio_missing"),
         ("changed", "file_changed"),
     }
-    with caplog.at_level(logging.WARNING), world.open(world.new) as library:
+    with caplog.at_level(logging.WARNING), setup.open(setup.new) as library:
         assert "4 clips" in caplog.text
-        assert library.count() == N_CLIPS + 4
-        assert len(everything(library, world.new)) == N_CLIPS
+        assert library.catalog.count() == N_CLIPS + 4
+        assert len(everything(library, setup.new)) == N_CLIPS
         with pytest.raises(FingerprintMismatchError):
-            library.embedding("vector")
+            library.catalog.embedding("vector")
 
-    back.rename(world.sounds / "back.wav")
-    with world.open(world.new, reembedding=True) as library:
-        report = world.reembed(library)
-        assert (report.embedded, len(report.left_out)) == (1, 3)
-        assert len(everything(library, world.new)) == N_CLIPS + 1
-    with world.open(world.old) as library:
-        assert len(everything(library, world.old)) == N_CLIPS + 4
+    back.rename(setup.sounds / "back.wav")
+    with setup.open(setup.new, reembedding=True) as library:
+        report = setup.reembed(library)
+        assert (report.embedded, len(report.failed)) == (1, 3)
+        assert len(everything(library, setup.new)) == N_CLIPS + 1
+    with setup.open(setup.old) as library:
+        assert len(everything(library, setup.old)) == N_CLIPS + 4
 
 
-def test_a_clip_left_out_is_found_again_where_its_folder_was_moved_to(world: World) -> None:
-    with world.open(world.old) as library:
-        clip = world.new_clip("any", synth.noise(3, 0.2))
+def test_a_failed_clip_is_imported_again_from_its_new_folder(setup: Setup) -> None:
+    with setup.open(setup.old) as library:
+        clip = setup.new_clip("any", synth.noise(3, 0.2))
         assert clip.audio is not None
         name = clip.audio.sha256[:32]
-        library.put(NewClip(id=name, embedding=clip.embedding, audio=clip.audio, metadata={"n": 1}))
-    (world.sounds / "any.wav").rename(world.library.parent / "moved.wav")
-    with world.open(world.new, reembedding=True) as library:
-        assert len(world.reembed(library).left_out) == 1
+        library.writer.put(
+            NewClip(id=name, embedding=clip.embedding, audio=clip.audio, metadata={"n": 1})
+        )
+    (setup.sounds / "any.wav").rename(setup.library.parent / "moved.wav")
+    with setup.open(setup.new, reembedding=True) as library:
+        assert len(setup.reembed(library).failed) == 1
 
-        with reader(world.new) as files:
-            ingest = Ingest(world.library.parent, library, files)
-            assert ingest.run([world.library.parent / "moved.wav"]).added == 1
+        with reader(setup.new) as files:
+            importer = FolderImporter(setup.library.parent, library, files)
+            assert importer.run([setup.library.parent / "moved.wav"]).added == 1
 
-        assert library.get(name).metadata == {"n": 1, "name": "moved.wav", "folder": "."}
-        assert library.backlog.n_lacking() == 0
+        assert library.catalog.get(name).metadata == {"n": 1, "name": "moved.wav", "folder": "."}
+        assert library.reembed_queue.n_lacking() == 0
 
 
-def test_a_clip_the_old_service_adds_later_is_told_at_the_next_start(world: World) -> None:
-    with world.open(world.new, reembedding=True) as library:
-        world.reembed(library)
-    with world.open(world.old) as writing:
-        writing.put(world.new_clip("late", synth.noise(7, 0.2)))
+def test_a_clip_that_the_old_service_adds_later_is_an_error_at_the_next_start(setup: Setup) -> None:
+    with setup.open(setup.new, reembedding=True) as library:
+        setup.reembed(library)
+    with setup.open(setup.old) as writing:
+        writing.writer.put(setup.new_clip("late", synth.noise(7, 0.2)))
 
     with pytest.raises(LibraryError, match=f"1 of the {N_CLIPS + 1} clips"):
-        world.open(world.new).__enter__()
+        setup.open(setup.new).__enter__()
 
-    with world.open(world.new, reembedding=True) as library:
-        assert world.reembed(library).embedded == 1
+    with setup.open(setup.new, reembedding=True) as library:
+        assert setup.reembed(library).embedded == 1
 
 
-def test_a_library_whose_towers_alone_changed_is_indexed_anew(tmp_path: Path) -> None:
+def test_a_library_is_indexed_again_when_only_the_towers_changed(tmp_path: Path) -> None:
     bundles = [tiny_bundle.write(tmp_path / str(seed), towers=seed) for seed in range(2)]
     with opened_new(tmp_path / "library", bundles[0]) as library:
         rng = np.random.default_rng(0)
-        library.put_many(
+        library.writer.put_many(
             [NewClip(id=f"c{n}", embedding=rng.gamma(1, 2, 8).astype("f4")) for n in range(20)]
         )
-        library.save_snapshot()
+        library.index.save()
 
     with opened(tmp_path / "library", bundles[1]) as library:
-        assert library.backlog.n_lacking() == 0
+        assert library.reembed_queue.n_lacking() == 0
         for n in range(20):
-            (vector,) = items(library.space, library.embedding(f"c{n}")[np.newaxis])
+            (vector,) = items(library.space, library.catalog.embedding(f"c{n}")[np.newaxis])
             (hit,) = library.search(vector, 1)
             assert (hit.record.id, hit.score) == (f"c{n}", pytest.approx(1, abs=1e-5))
 
 
-def test_long_clips_that_have_no_windows_get_some_by_the_same_encoder(world: World) -> None:
-    """As those of a library that was made before there were windows."""
+def test_long_clips_without_windows_get_windows_by_the_same_encoder(setup: Setup) -> None:
+    """As in a library that was made with longer windows."""
     windowing = Windowing(2.0, 1.0, beyond_s=2.0)
     sounds = {"long": synth.noise(1, 5.0), "gone": synth.noise(2, 5.0), "short": synth.noise(3)}
-    with world.open(world.old) as library:
+    with setup.open(setup.old) as library:
         for name, sound in sounds.items():
-            clip = world.new_clip(name, sound)
+            clip = setup.new_clip(name, sound)
             info = AudioInfo("audio/wav", sound.size / 16_000, 16_000, 1)
-            library.put(replace(clip, info=info))
-        library.put(NewClip(id="vector", embedding=library.embedding("long")))
-        found = everything(library, world.old)
-    (world.sounds / "gone.wav").unlink()
+            library.writer.put(replace(clip, info=info))
+        library.writer.put(NewClip(id="vector", embedding=library.catalog.embedding("long")))
+        found = everything(library, setup.old)
+    (setup.sounds / "gone.wav").unlink()
 
-    with world.open(world.old, reembedding=True) as library, reader(world.old, windowing) as files:
-        report = Reembedding(library, files).run()
-        again = Reembedding(library, files).run()
+    with setup.open(setup.old, reembedding=True) as library, reader(setup.old, windowing) as files:
+        report = Reembedder(library, files).run()
+        again = Reembedder(library, files).run()
         assert (report.embedded, report.unchanged) == (1, N_CLIPS + 2)
-        assert [clip.clip_id for clip in report.left_out] == ["gone"]
-        assert (again.embedded, again.left_out) == (0, report.left_out)
-        expected = Encoder.open(world.old, device="cpu", threads=1).embed_windows(
+        assert [clip.clip_id for clip in report.failed] == ["gone"]
+        assert (again.embedded, again.failed) == (0, report.failed)
+        expected = Encoder.open(setup.old, device="cpu", threads=1).embed_windows(
             sounds["long"], window_s=2.0, hop_s=1.0
         )
-        windows = library.windows("long")
+        windows = library.catalog.windows("long")
         assert windows is not None
         np.testing.assert_allclose(windows.embeddings, expected.embeddings, rtol=ROUNDING)
         np.testing.assert_array_equal(windows.ends_s, expected.ends_s)
-    with world.open(world.old) as library:
-        assert len(everything(library, world.old)) == len(found)
-        assert library.n_vectors() == len(found) + 4
+    with setup.open(setup.old) as library:
+        assert len(everything(library, setup.old)) == len(found)
+        assert library.index.n_vectors() == len(found) + 4
 
 
-def test_a_new_encoder_makes_windows_and_those_of_the_old_one_are_dropped(world: World) -> None:
+def test_a_new_encoder_makes_windows_and_those_of_the_old_one_can_be_dropped(setup: Setup) -> None:
     windowing = Windowing(2.0, 1.0, beyond_s=2.0)
-    with reader(world.old, windowing) as files, world.open(world.old) as library:
-        synth.write(world.sounds / "long.wav", synth.noise(1, 5.0))
-        Ingest(world.sounds, library, files).run([world.sounds / "long.wav"])
-        assert library.n_vectors() == N_CLIPS + 5
+    with reader(setup.old, windowing) as files, setup.open(setup.old) as library:
+        synth.write(setup.sounds / "long.wav", synth.noise(1, 5.0))
+        FolderImporter(setup.sounds, library, files).run([setup.sounds / "long.wav"])
+        assert library.index.n_vectors() == N_CLIPS + 5
 
-    with world.open(world.new, reembedding=True) as library, reader(world.new, windowing) as files:
-        assert Reembedding(library, files).run().embedded == N_CLIPS + 1
-        assert library.n_vectors() == N_CLIPS + 5
-        assert library.backlog.drop_others() == N_CLIPS + 1
-    with world.open(world.new) as library:
-        assert library.n_vectors() == N_CLIPS + 5
-    with sqlite3.connect(world.library / "catalog.sqlite") as db:
+    with setup.open(setup.new, reembedding=True) as library, reader(setup.new, windowing) as files:
+        assert Reembedder(library, files).run().embedded == N_CLIPS + 1
+        assert library.index.n_vectors() == N_CLIPS + 5
+        assert library.reembed_queue.drop_others() == N_CLIPS + 1
+    with setup.open(setup.new) as library:
+        assert library.index.n_vectors() == N_CLIPS + 5
+    with sqlite3.connect(setup.library / "catalog.sqlite") as db:
         kept = db.execute("SELECT fingerprint, count(*) FROM windows GROUP BY 1").fetchall()
     db.close()
-    assert kept == [(world.new.manifest.encoder.fingerprint, 4)]
+    assert kept == [(setup.new.manifest.encoder.fingerprint, 4)]
 
 
 @contextmanager

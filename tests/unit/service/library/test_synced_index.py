@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -10,22 +13,27 @@ import numpy as np
 import pytest
 from tiny_library import FINGERPRINT, MEAN, make_clip, make_embedding, open_library
 
+from service.catalog import changes as catalog_changes
 from service.catalog.catalog import Catalog
+from service.concurrency.locks import SharedLock
 from service.difference import centre
 from service.index.ivf import IvfRaBitQIndex
 from service.index.ivf_builder import build_ivf
-from service.index.search import SearchRequest
+from service.index.search import SearchRequest, nearest
 from service.index.vector_index import BuildSnapshot, VectorIndex
 from service.inference.embedding_space import CentredSpace
+from service.library import synced_index
 from service.library.library import Library
 from service.library.synced_index import SyncedIndex
-from service.row_ids import clips_of
+
+TIMEOUT_S = 30
+A_MOMENT_S = 0.05
 
 
 @pytest.fixture
 def library(tmp_path: Path) -> Iterator[Library]:
     library = open_library(tmp_path)
-    library.put_many(
+    library.writer.put_many(
         [make_clip(f"c{seed}", seed, stored=False, n_windows=seed % 3) for seed in range(20)]
     )
     yield library
@@ -39,143 +47,133 @@ def catalog(tmp_path: Path, library: Library) -> Iterator[Catalog]:
     catalog.close()
 
 
-def live_index(catalog: Catalog, tmp_path: Path, mean: np.ndarray = MEAN) -> SyncedIndex:
+def open_index(catalog: Catalog, tmp_path: Path, mean: np.ndarray = MEAN) -> SyncedIndex:
     return SyncedIndex(catalog, tmp_path / "index", space=CentredSpace(FINGERPRINT, mean))
 
 
-def everything(index: SyncedIndex, seed: int = 0) -> tuple[list[float], list[int]]:
-    found = index.search(SearchRequest(centre(make_embedding(seed), MEAN), 1000))
+def query(seed: int) -> np.ndarray:
+    vector: np.ndarray = centre(make_embedding(seed), MEAN)
+    return vector
+
+
+def search_all(index: SyncedIndex, seed: int = 0) -> tuple[list[float], list[int]]:
+    found = index.search(SearchRequest(query(seed), 1000))
     return found.scores.tolist(), found.seqs.tolist()
 
 
 def test_writes_after_the_first_search_are_seen(
     tmp_path: Path, library: Library, catalog: Catalog
 ) -> None:
-    index = live_index(catalog, tmp_path)
-    assert everything(index, 3)[1][0] == 4
-    library.delete("c3")
-    library.put(make_clip("c5", 3, stored=False))
-    library.put(make_clip("new", 3, stored=False))
+    index = open_index(catalog, tmp_path)
+    assert search_all(index, 3)[1][0] == 4
+    library.writer.delete("c3")
+    library.writer.put(make_clip("c5", 3, stored=False))
+    library.writer.put(make_clip("new", 3, stored=False))
     numbers = {record.id: seq for seq, record in catalog.page(0, 100, None)}
-    assert everything(index, 3)[1][:2] == [numbers["c5"], numbers["new"]]
-    assert sorted(everything(index)[1]) == sorted(numbers.values())
+    assert search_all(index, 3)[1][:2] == [numbers["c5"], numbers["new"]]
+    assert sorted(search_all(index)[1]) == sorted(numbers.values())
 
 
-def test_an_index_that_follows_has_nothing_to_catch_up_in_a_search(
+def test_a_search_after_a_refresh_in_the_background_updates_nothing(
     monkeypatch: pytest.MonkeyPatch, library: Library, catalog: Catalog, tmp_path: Path
 ) -> None:
-    index, refresh, late = live_index(catalog, tmp_path), SyncedIndex.refresh, iter(["late"])
+    index, refresh, late = open_index(catalog, tmp_path), SyncedIndex.refresh, iter(["late"])
 
-    def with_company(self: SyncedIndex) -> None:
+    def refresh_and_write(self: SyncedIndex) -> None:
         refresh(self)
         for clip_id in late:
-            library.put(make_clip(clip_id, 50, stored=False))
+            library.writer.put(make_clip(clip_id, 50, stored=False))
 
-    monkeypatch.setattr(SyncedIndex, "refresh", with_company)
-    index.follow()
-    index.settled()
+    monkeypatch.setattr(SyncedIndex, "refresh", refresh_and_write)
+    index.refresh_in_background()
+    index.wait()
     monkeypatch.setattr(SyncedIndex, "refresh", pytest.fail)
-    assert len(everything(index)[1]) == 21
+    assert len(search_all(index)[1]) == 21
     index.close()
 
 
-def test_catching_up_from_a_snapshot_equals_building(
+def test_an_updated_snapshot_equals_a_new_index(
     tmp_path: Path, library: Library, catalog: Catalog
 ) -> None:
-    live_index(catalog, tmp_path).save()
-    library.delete("c3")
-    library.put_many([make_clip(f"c{seed}", seed + 100, stored=False) for seed in (1, 2, 50)])
-    caught_up = live_index(catalog, tmp_path)
-    built = live_index(catalog, tmp_path / "audio")
-    assert everything(caught_up) == everything(built)
+    open_index(catalog, tmp_path).save()
+    library.writer.delete("c3")
+    library.writer.put_many([make_clip(f"c{seed}", seed + 100, stored=False) for seed in (1, 50)])
+    updated = open_index(catalog, tmp_path)
+    built = open_index(catalog, tmp_path / "audio")
+    assert search_all(updated) == search_all(built)
+
+
+def test_an_index_older_than_the_known_deletions_is_built_again(
+    tmp_path: Path, library: Library, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both the index of another process and a snapshot, which are not used for a long time."""
+    monkeypatch.setattr(catalog_changes, "KEPT_DELETIONS", 2)
+    monkeypatch.setattr(catalog_changes, "PRUNE_EVERY", 1)
+    in_memory = open_index(catalog, tmp_path)
+    in_memory.save()
+    for seed in range(10):
+        library.writer.delete(f"c{seed}")
+    with catalog.changes(1) as changes:
+        assert changes.since == 0, "deletions since the snapshot are no longer known"
+
+    expected = search_all(open_index(catalog, tmp_path / "audio"))
+    assert len(expected[1]) == 10
+    assert search_all(in_memory) == expected
+    assert search_all(open_index(catalog, tmp_path)) == expected
 
 
 def test_a_snapshot_is_used(
     tmp_path: Path, catalog: Catalog, caplog: pytest.LogCaptureFixture
 ) -> None:
-    live_index(catalog, tmp_path).save()
+    open_index(catalog, tmp_path).save()
     with caplog.at_level(logging.INFO, "service"):
-        live_index(catalog, tmp_path).refresh()
+        open_index(catalog, tmp_path).refresh()
     assert caplog.records == []
 
 
-def test_a_snapshot_centred_otherwise_is_not_used(
+def test_a_snapshot_of_another_space_is_not_used(
     tmp_path: Path, catalog: Catalog, caplog: pytest.LogCaptureFixture
 ) -> None:
-    live_index(catalog, tmp_path).save()
-    other = live_index(catalog, tmp_path, mean=MEAN + 1)
-    query = centre(make_embedding(4), MEAN + 1)
-    np.testing.assert_allclose(other.search(SearchRequest(query, 1)).scores, 1.0, atol=1e-6)
+    open_index(catalog, tmp_path).save()
+    other = open_index(catalog, tmp_path, mean=MEAN + 1)
+    found = other.search(SearchRequest(centre(make_embedding(4), MEAN + 1), 1))
+    np.testing.assert_allclose(found.scores, 1.0, atol=1e-6)
     assert "foreign" in caplog.text
 
 
 def test_saving_twice_writes_once(tmp_path: Path, library: Library, catalog: Catalog) -> None:
-    index = live_index(catalog, tmp_path)
+    index = open_index(catalog, tmp_path)
     head = tmp_path / "index" / "snapshot.json"
     index.save()
     first = head.read_bytes()
     index.save()
-    live_index(catalog, tmp_path).save()
+    open_index(catalog, tmp_path).save()
     assert head.read_bytes() == first
-    library.delete("c0")
+    library.writer.delete("c0")
     index.save()
     assert head.read_bytes() != first
 
 
-def test_a_change_that_moves_no_clip_removes_none(
-    tmp_path: Path, library: Library, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    index = live_index(catalog, tmp_path)
-    before = everything(index)
-    removed: list[int] = []
-    remove = VectorIndex.remove
-    monkeypatch.setattr(
-        VectorIndex, "remove", lambda self, rows: (removed.extend(rows), remove(self, rows))
-    )
+def test_each_hit_has_its_inner_product_with_every_term(tmp_path: Path, catalog: Catalog) -> None:
+    index = open_index(catalog, tmp_path)
+    one, other = query(1), query(2)
+    norm = np.linalg.norm(one + other)
 
-    library.put(make_clip("c5", 5, metadata={"of": "no matter"}, stored=False, n_windows=2))
-    assert everything(index) == before
-    assert removed == []
-
-    library.put_many([make_clip("c3", 3, stored=False), make_clip("c4", 40, n_windows=1)])
-    assert sorted(everything(index)[1]) == sorted(before[1])
-    assert set(clips_of(np.array(removed)).tolist()) == {5}
-
-
-def test_a_clip_that_has_fewer_windows_now_keeps_none_of_the_others(
-    tmp_path: Path, library: Library, catalog: Catalog
-) -> None:
-    index = live_index(catalog, tmp_path)
-    assert index.n_vectors() == 20 + 19
-    library.put_many([make_clip("c5", 5, n_windows=1), make_clip("c8", 8)])
-    assert index.n_vectors() == 20 + 16
-    library.delete("c11")
-    assert index.n_vectors() == 19 + 14
-    assert everything(index) == everything(live_index(catalog, tmp_path / "tmp"))
-
-
-def test_shares_of_the_terms_are_told_for_each_clip(
-    tmp_path: Path, library: Library, catalog: Catalog
-) -> None:
-    index = live_index(catalog, tmp_path)
-    one, other = centre(make_embedding(1), MEAN), centre(make_embedding(2), MEAN)
-    query = (one + other) / np.linalg.norm(one + other)
-
-    found = index.search(SearchRequest(query, 20), {"one": one, "other": other})
+    found = index.search(SearchRequest((one + other) / norm, 20), {"one": one, "other": other})
 
     assert found.shares["one"][found.seqs == 2] == pytest.approx(1, abs=1e-6)
     assert found.shares["other"][found.seqs == 3] == pytest.approx(1, abs=1e-6)
-    total = (found.shares["one"] + found.shares["other"]) / np.linalg.norm(one + other)
+    total = (found.shares["one"] + found.shares["other"]) / norm
     np.testing.assert_allclose(total, found.scores, atol=1e-6)
-    assert index.search(SearchRequest(query, 20)).shares == {}
+    assert index.search(SearchRequest(one, 20)).shares == {}
 
 
-def test_a_catch_up_that_breaks_off_leaves_nothing_half_done(
+def test_an_update_that_fails_leaves_nothing_half_done(
     tmp_path: Path, library: Library, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    index = live_index(catalog, tmp_path)
-    before = everything(index)
-    library.put(make_clip("c5", 5, stored=False, n_windows=2))
+    index = open_index(catalog, tmp_path)
+    before = search_all(index)
+    library.writer.put(make_clip("c5", 5, stored=False, n_windows=2))
 
     def out_of_memory(*_: object) -> None:
         raise MemoryError
@@ -183,107 +181,195 @@ def test_a_catch_up_that_breaks_off_leaves_nothing_half_done(
     with monkeypatch.context() as patch:
         patch.setattr(VectorIndex, "add", out_of_memory)
         with pytest.raises(MemoryError):
-            everything(index)
-    assert everything(index) == before
+            search_all(index)
+    assert search_all(index) == before
+
+
+def test_vectors_are_counted_while_the_index_is_updated(
+    tmp_path: Path, library: Library, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = open_index(catalog, tmp_path)
+    index.refresh()
+    assert index.n_vectors() == 20 + 19
+    library.writer.put(make_clip("new", 50, stored=False, n_windows=2))
+    updating, finish = Event(), Event()
+
+    def wait(*_: object) -> None:
+        updating.set()
+        assert finish.wait(TIMEOUT_S)
+
+    monkeypatch.setattr(synced_index, "apply_changes", wait)
+    with ThreadPoolExecutor(2) as pool:
+        refresh = pool.submit(index.refresh)
+        assert updating.wait(TIMEOUT_S)
+        try:
+            assert pool.submit(index.n_vectors).result(TIMEOUT_S) == 21 + 21
+            assert not refresh.done()
+        finally:
+            finish.set()
 
 
 @pytest.fixture
-def growing(tmp_path: Path, library: Library, catalog: Catalog) -> Iterator[SyncedIndex]:
-    """An index that searches no more than ten clips exactly."""
+def approximate(tmp_path: Path, library: Library, catalog: Catalog) -> Iterator[SyncedIndex]:
+    """An index that searches no more than ten vectors exactly."""
     space = CentredSpace(FINGERPRINT, MEAN)
     index = SyncedIndex(catalog, tmp_path / "index", space=space, exact_below=10)
     yield index
     index.close()
 
 
-def test_a_library_that_grew_is_settled_beside_its_searches(
-    tmp_path: Path, library: Library, catalog: Catalog, growing: SyncedIndex
+def build(index: SyncedIndex) -> None:
+    index.refresh()
+    index.wait()
+
+
+def test_an_inverted_file_is_built_when_the_library_has_grown(
+    library: Library, catalog: Catalog, approximate: SyncedIndex
 ) -> None:
-    before = everything(growing, 3)
-    growing.settled()
-    after = everything(growing, 3)
+    before = search_all(approximate, 3)
+    approximate.wait()
+    after = search_all(approximate, 3)
     assert after[1] == before[1]
     np.testing.assert_allclose(after[0], before[0], atol=2e-3)
-    library.delete("c3")
-    library.put(make_clip("new", 3, stored=False))
+    library.writer.delete("c3")
+    library.writer.put(make_clip("new", 3, stored=False))
     numbers = {record.id: seq for seq, record in catalog.page(0, 100, None)}
-    assert everything(growing, 3)[1][0] == numbers["new"]
-    assert sorted(everything(growing)[1]) == sorted(numbers.values())
+    assert search_all(approximate, 3)[1][0] == numbers["new"]
+    assert sorted(search_all(approximate)[1]) == sorted(numbers.values())
 
 
-def test_a_settled_index_comes_back_from_its_snapshot(
-    tmp_path: Path, library: Library, catalog: Catalog, growing: SyncedIndex
+def test_an_inverted_file_comes_back_from_its_snapshot(
+    tmp_path: Path, catalog: Catalog, approximate: SyncedIndex
 ) -> None:
-    growing.refresh()
-    growing.settled()
-    expected = everything(growing, 5)
-    growing.save()
-    again = live_index(catalog, tmp_path)
-    assert everything(again, 5) == expected
+    build(approximate)
+    expected = search_all(approximate, 5)
+    approximate.save()
+    again = open_index(catalog, tmp_path)
+    assert search_all(again, 5) == expected
     again.close()
 
 
-def test_live_searches_of_a_settled_index_are_audited(growing: SyncedIndex) -> None:
-    told: list[tuple[float, bool]] = []
-    growing.audit.on_recall = lambda share, is_modified: told.append((share, is_modified))
-    growing.refresh()
-    growing.settled()
-    query = centre(make_embedding(2), MEAN)
-    growing.search(SearchRequest(query, 5, is_modified=True), {"audio": query, "modifier": query})
-    growing.audit.wait()
-    assert told == [(1.0, True)]
-
-
-def test_what_came_while_it_was_settled_is_settled_without_another_write(
-    monkeypatch: pytest.MonkeyPatch, library: Library, growing: SyncedIndex
+def test_vectors_that_come_during_a_build_are_built_in_without_another_write(
+    monkeypatch: pytest.MonkeyPatch, library: Library, approximate: SyncedIndex
 ) -> None:
-    made: list[int] = []
+    sizes: list[int] = []
 
-    def with_company(unsettled: BuildSnapshot, **options: Any) -> IvfRaBitQIndex:
-        if not made:
-            library.put_many([make_clip(f"late{n}", n, stored=False) for n in range(50, 60)])
-            growing.refresh()
-        made.append(len(unsettled))
-        return build_ivf(unsettled, **options)
+    def write_and_build(content: BuildSnapshot, **options: Any) -> IvfRaBitQIndex:
+        if not sizes:
+            library.writer.put_many([make_clip(f"late{n}", n, stored=False) for n in range(50, 60)])
+            approximate.refresh()
+        sizes.append(len(content))
+        return build_ivf(content, **options)
 
-    monkeypatch.setattr("service.library.synced_index.build_ivf", with_company)
-    growing.refresh()
-    growing.settled()
-    assert len(made) == 2
-    assert made[1] == growing.n_vectors()
+    monkeypatch.setattr(synced_index, "build_ivf", write_and_build)
+    build(approximate)
+    assert len(sizes) == 2
+    assert sizes[1] == approximate.n_vectors()
 
 
-def test_an_emptied_library_starts_again(
-    library: Library, growing: SyncedIndex, caplog: pytest.LogCaptureFixture
+def test_an_emptied_library_can_be_filled_again(
+    library: Library, approximate: SyncedIndex, caplog: pytest.LogCaptureFixture
 ) -> None:
-    growing.refresh()
-    growing.settled()
+    build(approximate)
     for seed in range(20):
-        library.delete(f"c{seed}")
-    assert everything(growing)[1] == []
-    growing.settled()
-    library.put(make_clip("new", 3, stored=False))
-    assert len(everything(growing)[1]) == 1
-    growing.settled()
-    assert growing.n_vectors() == 1
+        library.writer.delete(f"c{seed}")
+    assert search_all(approximate)[1] == []
+    approximate.wait()
+    library.writer.put(make_clip("new", 3, stored=False))
+    assert len(search_all(approximate)[1]) == 1
+    approximate.wait()
+    assert approximate.n_vectors() == 1
     assert "failed" not in caplog.text
 
 
-def test_searches_go_on_while_it_is_settled(
-    monkeypatch: pytest.MonkeyPatch, library: Library, growing: SyncedIndex
+def test_searches_go_on_during_a_build(
+    monkeypatch: pytest.MonkeyPatch, library: Library, approximate: SyncedIndex
 ) -> None:
-    entered, release = Event(), Event()
+    building, finish = Event(), Event()
 
-    def slowly(*arguments: Any, **options: Any) -> IvfRaBitQIndex:
-        entered.set()
-        release.wait(60)
+    def wait_and_build(*arguments: Any, **options: Any) -> IvfRaBitQIndex:
+        building.set()
+        finish.wait(TIMEOUT_S)
         return build_ivf(*arguments, **options)
 
-    monkeypatch.setattr("service.library.synced_index.build_ivf", slowly)
-    growing.refresh()
-    assert entered.wait(60)
-    library.put(make_clip("meanwhile", 77, stored=False))
-    assert len(everything(growing)[1]) == 21
-    release.set()
-    growing.settled()
-    assert len(everything(growing)[1]) == 21
+    monkeypatch.setattr(synced_index, "build_ivf", wait_and_build)
+    approximate.refresh()
+    assert building.wait(TIMEOUT_S)
+    library.writer.put(make_clip("meanwhile", 77, stored=False))
+    assert len(search_all(approximate)[1]) == 21
+    finish.set()
+    approximate.wait()
+    assert len(search_all(approximate)[1]) == 21
+
+
+@pytest.mark.parametrize("slice_rows", [1, 5, 1000])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"every_window": True},
+        {"allowed": np.arange(3, 12)},
+        {"allowed": np.empty(0, np.int64)},
+        {"excluded": np.array([3, 4])},
+    ],
+)
+def test_an_exact_search_in_slices_finds_the_true_hits(
+    monkeypatch: pytest.MonkeyPatch,
+    approximate: SyncedIndex,
+    slice_rows: int,
+    options: dict[str, Any],
+) -> None:
+    monkeypatch.setattr(synced_index, "SLICE_ROWS", slice_rows)
+    build(approximate)
+    request = SearchRequest(query(2), 7, **options)
+    with approximate._up_to_date() as index:
+        _, expected = nearest(index, request, exact=True)
+    assert approximate._search_exactly(request).tolist() == expected.tolist()
+
+
+def test_the_recall_of_approximate_searches_is_measured(approximate: SyncedIndex) -> None:
+    told: list[tuple[float, bool]] = []
+    approximate.recall_monitor.on_recall = lambda share, is_modified: told.append(
+        (share, is_modified)
+    )
+    build(approximate)
+    terms = {"audio": query(2), "modifier": query(2)}
+    approximate.search(SearchRequest(query(2), 5, is_modified=True), terms)
+    approximate.recall_monitor.wait()
+    assert told == [(1.0, True)]
+
+
+def test_an_update_does_not_wait_for_a_whole_exact_search(
+    monkeypatch: pytest.MonkeyPatch, library: Library, approximate: SyncedIndex
+) -> None:
+    build(approximate)
+    order: list[str] = []
+    scanning, update_waits = Event(), Event()
+    exclusive = SharedLock.exclusive
+
+    def note_scan(index: VectorIndex, request: SearchRequest, *, exact: bool = False) -> Any:
+        if exact:
+            order.append("slice")
+            scanning.set()
+            if not update_waits.is_set():
+                assert update_waits.wait(TIMEOUT_S)
+                time.sleep(A_MOMENT_S)  # it has to reach the lock
+        return nearest(index, request, exact=exact)
+
+    @contextmanager
+    def note_update(self: SharedLock) -> Iterator[None]:
+        update_waits.set()
+        with exclusive(self):
+            order.append("update")
+            yield
+
+    monkeypatch.setattr(synced_index, "SLICE_ROWS", 4)
+    monkeypatch.setattr(synced_index, "nearest", note_scan)
+    monkeypatch.setattr(SharedLock, "exclusive", note_update)
+    approximate.search(SearchRequest(query(2), 5))
+    assert scanning.wait(TIMEOUT_S)
+    library.writer.delete("c3")
+    assert len(search_all(approximate)[1]) == 19
+    approximate.recall_monitor.wait()
+    assert order.index("update") < len(order) - 1, "slices followed"
+    assert order.count("slice") > 4

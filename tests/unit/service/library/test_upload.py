@@ -25,21 +25,21 @@ def services(tiny_bundle_path: Path, tmp_path: Path) -> Iterator[Services]:
 
 
 def store(services: Services, content: bytes, clip_id: str | None = None) -> tuple[str, bool]:
-    record, is_new = services.intake.store(
+    record, is_new = services.uploader.store(
         io.BytesIO(content), clip_id=clip_id, metadata={}, timings=RequestTimings()
     )
     return record.id, is_new
 
 
-def test_a_clip_without_a_name_is_named_by_its_content(services: Services) -> None:
+def test_the_id_of_a_clip_without_one_is_derived_from_its_content(services: Services) -> None:
     content = synth.encode(synth.tone(440))
 
     assert store(services, content) == (hashlib.sha256(content).hexdigest()[:32], True)
     assert store(services, content)[1] is False
-    assert services.library.count() == 1
+    assert services.library.catalog.count() == 1
 
 
-def test_the_original_file_is_kept_byte_by_byte_with_what_is_known_of_it(
+def test_the_original_file_is_stored_with_its_properties(
     services: Services,
 ) -> None:
     content = synth.encode(synth.tone(440, 0.5, sample_rate=44_100), sample_rate=44_100, form="OGG")
@@ -47,7 +47,7 @@ def test_the_original_file_is_kept_byte_by_byte_with_what_is_known_of_it(
     store(services, content, "tone")
 
     path = services.library.open_audio("tone")
-    record = services.library.get("tone")
+    record = services.library.catalog.get("tone")
     assert path.read_bytes() == content
     assert path.suffix == ".ogg"
     assert (record.media_type, record.sample_rate_hz, record.channels) == ("audio/ogg", 44_100, 1)
@@ -55,8 +55,8 @@ def test_the_original_file_is_kept_byte_by_byte_with_what_is_known_of_it(
     assert record.size_bytes == len(content)
 
 
-def test_what_is_no_audio_is_not_stored(services: Services) -> None:
+def test_a_file_that_is_not_audio_is_not_stored(services: Services) -> None:
     with pytest.raises(AudioUndecodableError):
         store(services, b"words, not waves" * 10)
 
-    assert services.library.count() == 0
+    assert services.library.catalog.count() == 0

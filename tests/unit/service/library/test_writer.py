@@ -44,7 +44,7 @@ def writer(tmp_path: Path, catalog: Catalog) -> Iterator[ClipWriter]:
 
 
 def is_consistent(path: Path, catalog: Catalog) -> bool:
-    """Whether the files are those that the catalogue names, no more and no fewer."""
+    """Tell whether the files are exactly those that the catalogue names."""
     return stored_files(path) == catalog.stored_paths()
 
 
@@ -52,7 +52,7 @@ def test_stored_audio_is_named_by_its_content(
     tmp_path: Path, catalog: Catalog, writer: ClipWriter
 ) -> None:
     clip = make_clip("a", 1)
-    ((record, created),) = writer.put([clip])
+    ((record, created),) = writer.put_many([clip])
     assert created
     assert record.source == "stored"
     assert record.size_bytes == len(make_bytes(1))
@@ -66,26 +66,26 @@ def test_referenced_audio_is_named_by_its_absolute_path(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     clip = replace(make_clip("a", 1), audio=ReferencedAudio(Path("x.wav"), "0" * 64, 12))
-    ((record, _),) = writer.put([clip])
+    ((record, _),) = writer.put_many([clip])
     assert (record.source, record.path) == ("referenced", str(tmp_path / "x.wav"))
     assert (record.sha256, record.size_bytes) == ("0" * 64, 12)
     assert stored_files(tmp_path) == set()
 
 
-def test_a_path_that_is_no_text_is_refused(writer: ClipWriter) -> None:
+def test_a_path_that_is_not_utf_8_is_refused(writer: ClipWriter) -> None:
     path = Path(os.fsdecode(b"/sounds/\xff.wav"))
     with pytest.raises(OSError, match="not UTF-8"):
-        writer.put([replace(make_clip("a", 1), audio=ReferencedAudio(path, "0" * 64, 12))])
+        writer.put_many([replace(make_clip("a", 1), audio=ReferencedAudio(path, "0" * 64, 12))])
 
 
-def test_replacing_removes_the_audio_that_nobody_has_any_more(
+def test_replacing_removes_audio_that_no_clip_has_any_more(
     tmp_path: Path, catalog: Catalog, writer: ClipWriter
 ) -> None:
-    writer.put([make_clip("a", 1)])
-    ((_, created),) = writer.put([make_clip("a", 2)])
+    writer.put_many([make_clip("a", 1)])
+    ((_, created),) = writer.put_many([make_clip("a", 2)])
     assert not created
     assert len(stored_files(tmp_path)) == 1
-    writer.put([make_clip("a", 2, stored=False)])
+    writer.put_many([make_clip("a", 2, stored=False)])
     assert stored_files(tmp_path) == set()
     assert is_consistent(tmp_path, catalog)
 
@@ -93,29 +93,29 @@ def test_replacing_removes_the_audio_that_nobody_has_any_more(
 def test_content_stays_while_any_clip_has_it(
     tmp_path: Path, catalog: Catalog, writer: ClipWriter
 ) -> None:
-    writer.put([make_clip("a", 1), make_clip("b", 1)])
+    writer.put_many([make_clip("a", 1), make_clip("b", 1)])
     writer.delete("a")
     assert len(stored_files(tmp_path)) == 1
-    writer.put([make_clip("b", 2)])
-    writer.put([make_clip("b", 1)])
+    writer.put_many([make_clip("b", 2)])
+    writer.put_many([make_clip("b", 1)])
     writer.delete("b")
     assert stored_files(tmp_path) == set()
     assert is_consistent(tmp_path, catalog)
 
 
-def test_one_id_twice_in_one_write_ends_as_the_last(
+def test_of_two_clips_with_one_id_in_one_write_the_last_counts(
     tmp_path: Path, catalog: Catalog, writer: ClipWriter
 ) -> None:
-    results = writer.put([make_clip("a", 1), make_clip("a", 2)])
+    results = writer.put_many([make_clip("a", 1), make_clip("a", 2)])
     assert [created for _, created in results] == [True, False]
     assert catalog.count() == 1
     assert is_consistent(tmp_path, catalog)
 
 
-def test_nothing_stays_of_a_write_that_fails(
+def test_a_write_that_fails_leaves_nothing(
     tmp_path: Path, catalog: Catalog, writer: ClipWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    writer.put([make_clip("kept", 1)])
+    writer.put_many([make_clip("kept", 1)])
     before = stored_files(tmp_path)
 
     def disk_full(*_: object) -> None:
@@ -123,10 +123,10 @@ def test_nothing_stays_of_a_write_that_fails(
 
     broken = replace(make_clip("b", 3), audio=make_stored(b"x", "/../../x"))
     with pytest.raises(ValueError, match="no file can be named"):
-        writer.put([make_clip("a", 2), broken])
+        writer.put_many([make_clip("a", 2), broken])
     monkeypatch.setattr(Catalog, "put", disk_full)
     with pytest.raises(OSError, match="disk full"):
-        writer.put([make_clip("a", 2), make_clip("kept", 1)])
+        writer.put_many([make_clip("a", 2), make_clip("kept", 1)])
     assert stored_files(tmp_path) == before
     assert catalog.count() == 1
 
@@ -149,25 +149,25 @@ def test_bad_clips_are_refused_before_anything_is_written(
     error: type[ClientError],
 ) -> None:
     with pytest.raises(error):
-        writer.put([make_clip("good", 1), replace(make_clip("bad", 2), **changes)])
+        writer.put_many([make_clip("good", 1), replace(make_clip("bad", 2), **changes)])
     assert catalog.revision() == 0
     assert stored_files(tmp_path) == set()
 
 
-def test_opening_sweeps_what_no_clip_names(tmp_path: Path, catalog: Catalog) -> None:
+def test_opening_removes_files_that_no_clip_names(tmp_path: Path, catalog: Catalog) -> None:
     first = ClipWriter(tmp_path, catalog, dim=DIM)
-    first.put([make_clip("a", 1)])
+    first.put_many([make_clip("a", 1)])
     orphan = tmp_path / "audio" / "ff" / "orphan.wav"
     orphan.parent.mkdir(exist_ok=True)
     orphan.write_bytes(b"left by a crash")
     second = ClipWriter(tmp_path, catalog, dim=DIM)
-    assert second.n_swept == 1
+    assert second.n_orphans == 1
     assert is_consistent(tmp_path, catalog)
     for writer in (first, second):
         writer.close()
 
 
-def test_putting_and_deleting_the_same_content_at_once_loses_nothing(
+def test_concurrent_writers_of_the_same_content_lose_nothing(
     tmp_path: Path, catalog: Catalog, writer: ClipWriter
 ) -> None:
     """Two writers, as two processes would have; clips share four contents."""
@@ -176,7 +176,7 @@ def test_putting_and_deleting_the_same_content_at_once_loses_nothing(
     def churn(number: int) -> None:
         mine = (writer, other)[number % 2]
         for round_ in range(5):
-            mine.put([make_clip(f"c{number}", (number + round_) % 4)])
+            mine.put_many([make_clip(f"c{number}", (number + round_) % 4)])
             if (number + round_) % 3 == 0:
                 mine.delete(f"c{number}")
 
@@ -187,7 +187,7 @@ def test_putting_and_deleting_the_same_content_at_once_loses_nothing(
     assert 0 < catalog.count() <= 8
 
 
-def test_a_clip_may_be_a_vector_alone(writer: ClipWriter) -> None:
-    ((record, _),) = writer.put([NewClip(id="v", embedding=make_embedding(1))])
+def test_a_clip_can_be_a_vector_without_audio(writer: ClipWriter) -> None:
+    ((record, _),) = writer.put_many([NewClip(id="v", embedding=make_embedding(1))])
     assert record.source == "vector"
     assert record.sha256 is record.path is record.size_bytes is record.media_type is None

@@ -10,7 +10,7 @@ from service.observability.logs import configure_logging, request_id
 pytestmark = pytest.mark.usefixtures("restored_logging")
 
 
-def test_a_line_is_a_json_object_with_the_request_it_belongs_to(
+def test_a_line_is_a_json_object_with_the_id_of_its_request(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     configure_logging("info")

@@ -67,7 +67,7 @@ def test_phases_are_children_of_the_request() -> None:
     assert (decode.name, encode.name) == ("decode", "encode")
 
 
-def test_spans_lie_within_one_another_and_repeated_phases_are_one() -> None:
+def test_spans_are_nested_and_repeated_phases_are_one_span() -> None:
     decode, encode, request = trace(two_phases)
 
     times = [(span.start_time or 0, span.end_time or 0) for span in (decode, encode, request)]
@@ -81,7 +81,7 @@ def test_spans_lie_within_one_another_and_repeated_phases_are_one() -> None:
     assert 0 < busy_s <= (decode_end - decode_start) / 1e9 + 1e-6
 
 
-def test_a_request_tells_what_was_asked_and_answered_but_no_query() -> None:
+def test_a_request_span_has_method_path_and_status_but_no_query() -> None:
     *_, request = trace(two_phases, **{"x-request-id": "abc"})
 
     assert dict(request.attributes or {}) == {
@@ -93,7 +93,7 @@ def test_a_request_tells_what_was_asked_and_answered_but_no_query() -> None:
     assert request.status.status_code is StatusCode.UNSET
 
 
-def test_a_trace_that_came_with_the_request_is_gone_on_with() -> None:
+def test_the_trace_of_a_traceparent_is_continued() -> None:
     *_, request = trace(two_phases, traceparent=f"00-{TRACE_ID}-{PARENT_ID}-01")
 
     assert request.context is not None
@@ -102,13 +102,13 @@ def test_a_trace_that_came_with_the_request_is_gone_on_with() -> None:
     assert f"{request.parent.span_id:016x}" == PARENT_ID
 
 
-def test_a_traceparent_that_makes_no_sense_is_passed_over() -> None:
+def test_an_invalid_traceparent_is_ignored() -> None:
     *_, request = trace(two_phases, traceparent="00-nonsense")
 
     assert request.parent is None
 
 
-def test_a_fault_of_the_service_is_marked_and_its_text_stays_here() -> None:
+def test_an_internal_error_is_marked_and_its_text_is_not_exported() -> None:
     (request,) = trace(broken)
 
     assert request.status.status_code is StatusCode.ERROR
@@ -152,9 +152,9 @@ def test_traces_reach_the_collector_that_the_environment_names(
     with collecting() as (address, received):
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
         with service_client.serving(tiny_bundle_path, tmp_path) as client:
-            answer = client.post("/search", files={"audio": synth.encode(synth.tone(440))})
+            response = client.post("/search", files={"audio": synth.encode(synth.tone(440))})
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
     (resource,) = [spans for export in received for spans in export.resource_spans]
     named = {it.key: it.value.string_value for it in resource.resource.attributes}
     spans = {span.name: span for scope in resource.scope_spans for span in scope.spans}

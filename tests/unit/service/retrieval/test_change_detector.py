@@ -50,7 +50,7 @@ def naive_score(
 
 
 @given(n=st.integers(1, 6), seed=st.integers(0, 20))
-def test_the_score_is_what_its_definition_says(n: int, seed: int) -> None:
+def test_the_score_equals_its_definition(n: int, seed: int) -> None:
     detector = tiny_change.detector(DIM)
     mixture, *references = sounds(n + 1, seed)
 
@@ -60,7 +60,7 @@ def test_the_score_is_what_its_definition_says(n: int, seed: int) -> None:
 
 
 @pytest.mark.parametrize(("n", "row"), [(1, 0), (2, 0), (3, 1), (9, 1)])
-def test_a_number_of_references_is_judged_by_the_next_smaller_that_was_calibrated(
+def test_an_uncalibrated_number_of_references_uses_the_next_smaller_one(
     detector: ChangeDetector, n: int, row: int
 ) -> None:
     mixture, *references = sounds(n + 1)
@@ -69,29 +69,29 @@ def test_a_number_of_references_is_judged_by_the_next_smaller_that_was_calibrate
 
 
 @pytest.mark.parametrize("distance", [0.01, 0.5, 2.0, 30.0])
-def test_a_verdict_says_how_often_nothing_scores_as_high(
+def test_the_false_alarm_rate_is_the_share_of_unchanged_pairs_with_as_high_a_score(
     detector: ChangeDetector, distance: float
 ) -> None:
     reference = np.ones(DIM, np.float32)
 
-    verdict = detector.decide(reference + np.float32(distance), [reference])
+    decision = detector.decide(reference + np.float32(distance), [reference])
 
-    higher = (detector.calibration.quantiles[0] >= verdict.score).mean()
-    assert verdict.false_alarm_rate == pytest.approx(float(higher), abs=0.02)
-    assert verdict.changed == (verdict.score > verdict.threshold)
+    higher = (detector.calibration.quantiles[0] >= decision.score).mean()
+    assert decision.false_alarm_rate == pytest.approx(float(higher), abs=0.02)
+    assert decision.changed == (decision.score > decision.threshold)
 
 
-def test_what_is_equal_did_not_change(detector: ChangeDetector) -> None:
+def test_equal_embeddings_did_not_change(detector: ChangeDetector) -> None:
     (sound,) = sounds(1)
     for references in ([sound], [sound] * 4):
-        verdict = detector.decide(sound, references)
+        decision = detector.decide(sound, references)
 
-        assert not verdict.changed
-        assert verdict.false_alarm_rate == 1
-        assert np.isfinite(verdict.score)
+        assert not decision.changed
+        assert decision.false_alarm_rate == 1
+        assert np.isfinite(decision.score)
 
 
-def test_a_detector_comes_back_as_it_was_written(detector: ChangeDetector, bundle: Bundle) -> None:
+def test_a_written_detector_is_read_back(detector: ChangeDetector, bundle: Bundle) -> None:
     read = ChangeDetector.open(bundle)
 
     assert read is not None
@@ -126,14 +126,14 @@ def spoil(bundle: Bundle, **arrays: np.ndarray) -> Bundle:
         ({"shift": np.full(3, np.nan)}, "shift is not finite"),
     ],
 )
-def test_a_file_that_holds_something_else_is_refused_by_name(
+def test_a_file_with_other_arrays_is_refused_by_name(
     bundle: Bundle, arrays: dict[str, np.ndarray], message: str
 ) -> None:
     with pytest.raises(BundleError, match=message):
         ChangeDetector.open(spoil(bundle, **arrays))
 
 
-def test_a_file_that_is_no_npz_is_refused(bundle: Bundle) -> None:
+def test_a_file_that_is_not_npz_is_refused(bundle: Bundle) -> None:
     bundle.file(tiny_change.FILE).write_bytes(b"words")
 
     with pytest.raises(BundleError, match="holds no detector"):

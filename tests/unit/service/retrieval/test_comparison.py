@@ -54,7 +54,7 @@ def test_the_mean_of_the_references_is_subtracted(comparer: Comparer) -> None:
     assert (found.level_difference_db, found.changed, found.curve) == (None, None, None)
 
 
-def test_as_many_references_as_one_are_that_one(comparer: Comparer) -> None:
+def test_copies_of_a_reference_equal_one_of_it(comparer: Comparer) -> None:
     mixture, reference = embeddings(2)
 
     once = comparer.compare(
@@ -70,32 +70,32 @@ def test_as_many_references_as_one_are_that_one(comparer: Comparer) -> None:
 
 
 @pytest.mark.parametrize("n_references", [1, 3])
-def test_what_is_equal_did_not_change(comparer: Comparer, n_references: int) -> None:
+def test_equal_sounds_do_not_differ(comparer: Comparer, n_references: int) -> None:
     (sound,) = embeddings(1)
-    heard = EmbeddedInput(sound, 0.25, windows(embeddings(3)))
+    both = EmbeddedInput(sound, 0.25, windows(embeddings(3)))
 
-    found = comparer.compare(heard, [heard] * n_references, weight=0.5, n_phrases=3)
+    found = comparer.compare(both, [both] * n_references, weight=0.5, n_phrases=3)
 
     assert not found.embedding.any()
     assert (found.relative_norm, found.cosine, found.phrases) == (0.0, 1.0, [])
     assert found.level_difference_db == 0
     assert found.curve is not None
-    assert [place.point.relative_norm for place in found.curve] == [0.0] * 3
+    assert [point.relative_norm for point in found.curve] == [0.0] * 3
 
 
-def test_the_level_is_told_only_where_all_levels_are_known(comparer: Comparer) -> None:
+def test_the_level_difference_needs_all_levels(comparer: Comparer) -> None:
     mixture, reference = embeddings(2)
-    heard = EmbeddedInput(mixture, 0.4)
+    with_level = EmbeddedInput(mixture, 0.4)
 
     def level(*references: EmbeddedInput) -> float | None:
-        told = comparer.compare(heard, references, weight=0.5, n_phrases=0)
-        return told.level_difference_db
+        found = comparer.compare(with_level, references, weight=0.5, n_phrases=0)
+        return found.level_difference_db
 
     assert level(EmbeddedInput(reference, 0.04)) == pytest.approx(10)
     assert level(EmbeddedInput(reference, 0.04), EmbeddedInput(reference)) is None
 
 
-def test_peaks_of_the_curve_have_words_of_what_was_added_there(comparer: Comparer) -> None:
+def test_peaks_of_the_curve_have_phrases_for_what_was_added_there(comparer: Comparer) -> None:
     quiet = np.full((6, DIM), 1.0, np.float32)
     mixed = quiet.copy()
     mixed[2, 1] += 5
@@ -110,12 +110,13 @@ def test_peaks_of_the_curve_have_words_of_what_was_added_there(comparer: Compare
     )
 
     assert found.curve is not None
-    words = [[phrase.label for phrase in place.phrases] for place in found.curve]
-    assert words == [[], [], ["second"], [], ["first"], []]
-    assert [place.body()["start_s"] for place in found.curve] == [0, 0.5, 1, 1.5, 2, 2.5]
+    labels = [[phrase.label for phrase in point.phrases] for point in found.curve]
+    assert labels == [[], [], ["second"], [], ["first"], []]
+    assert [point.start_s for point in found.curve] == [0, 0.5, 1, 1.5, 2, 2.5]
+    assert [point.end_s for point in found.curve] == [1, 1.5, 2, 2.5, 3, 3.5]
 
 
-def test_a_bundle_with_a_detector_tells_whether_something_was_added(
+def test_a_bundle_with_a_detector_decides_whether_something_was_added(
     tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
     bundle = load_bundle(tiny_change.copy_with_detector(tiny_bundle_path, tmp_path / "b"))
@@ -130,4 +131,3 @@ def test_a_bundle_with_a_detector_tells_whether_something_was_added(
 
     assert detector is not None
     assert found.changed == detector.decide(mixture, [reference])
-    assert set(found.body()["changed"]) == {"changed", "score", "threshold", "false_alarm_rate"}

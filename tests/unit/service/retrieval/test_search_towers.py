@@ -19,8 +19,9 @@ from service.concurrency.timings import RequestTimings
 from service.errors import KOutOfRangeError, QueryIncompleteError
 from service.observability.metrics import Metrics
 from service.retrieval.inputs import ClipInput, EmbeddingInput, FileInput
+from service.retrieval.options import RankingOptions
 from service.retrieval.query import Modifier
-from service.retrieval.searcher import RankingOptions, SearchResult
+from service.retrieval.searcher import SearchResult
 from service.services import Services
 from service.settings import Settings
 
@@ -38,7 +39,7 @@ def services(
     services = Services.open(
         Settings(bundle=towers_bundle_path, library=library, threads=1), Metrics()
     )
-    services.library.put_many(
+    services.library.writer.put_many(
         [
             NewClip(id=f"c{n}", embedding=embedding, metadata={"n": n})
             for n, embedding in enumerate(embeddings())
@@ -60,13 +61,13 @@ def unit64(vectors: np.ndarray) -> np.ndarray:
     return wide / np.linalg.norm(wide, axis=-1, keepdims=True)
 
 
-def assert_ranked(answer: SearchResult, query: np.ndarray, bundle: Path, among: list[int]) -> None:
+def assert_ranked(result: SearchResult, query: np.ndarray, bundle: Path, among: list[int]) -> None:
     """Hold hits to the naive ranking of clips by their inner products."""
     items = unit64(tiny_towers.place(bundle, embeddings()))
     scores = items @ unit64(query)
-    ranked = sorted(among, key=lambda n: -scores[n])[: len(answer.hits)]
-    assert [hit.hit.record.id for hit in answer.hits] == [f"c{n}" for n in ranked]
-    for hit, n in zip(answer.hits, ranked, strict=True):
+    ranked = sorted(among, key=lambda n: -scores[n])[: len(result.hits)]
+    assert [hit.hit.record.id for hit in result.hits] == [f"c{n}" for n in ranked]
+    for hit, n in zip(result.hits, ranked, strict=True):
         assert hit.hit.score == pytest.approx(scores[n], abs=1e-5)
         assert sum(hit.contributions.values()) == pytest.approx(hit.hit.score, abs=1e-4)
 
@@ -76,7 +77,7 @@ def assert_ranked(answer: SearchResult, query: np.ndarray, bundle: Path, among: 
 def test_a_sound_and_a_text_rank_as_their_sum_does(
     services: Services, towers_bundle_path: Path, text: str, strength: float
 ) -> None:
-    answer = services.searcher.search(
+    result = services.searcher.search(
         ClipInput("c7"),
         None,
         RankingOptions(k=50),
@@ -87,20 +88,20 @@ def test_a_sound_and_a_text_rank_as_their_sum_does(
     audio = tiny_towers.place(towers_bundle_path, embeddings()[7:8])[0]
     query = audio + strength * tiny_towers.read(towers_bundle_path, text)
     others = [n for n in range(N_CLIPS) if n != 7]
-    assert_ranked(answer, query, towers_bundle_path, others)
-    assert len(answer.hits) == 50
+    assert_ranked(result, query, towers_bundle_path, others)
+    assert len(result.hits) == 50
 
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_a_text_alone_ranks_by_its_vector(
     services: Services, towers_bundle_path: Path, text: str
 ) -> None:
-    answer = services.searcher.search(
+    result = services.searcher.search(
         None, None, RankingOptions(k=30), RequestTimings(), modifier=Modifier(text, 0.2)
     )
 
     query = tiny_towers.read(towers_bundle_path, text)
-    assert_ranked(answer, query, towers_bundle_path, list(range(N_CLIPS)))
+    assert_ranked(result, query, towers_bundle_path, list(range(N_CLIPS)))
 
 
 @pytest.mark.parametrize("weight", [None, 0.0, 1.0])
@@ -112,7 +113,7 @@ def test_a_sound_less_another_and_a_text_rank_as_the_remainder_and_the_text_do(
     )
     mixture, reference = embeddings()[3], embeddings()[4]
 
-    answer = services.searcher.search(
+    result = services.searcher.search(
         EmbeddingInput(mixture),
         EmbeddingInput(reference),
         ranking,
@@ -124,8 +125,8 @@ def test_a_sound_less_another_and_a_text_rank_as_the_remainder_and_the_text_do(
     kept = mixture - taken * (reference - load_bundle(towers_bundle_path).mean)
     audio = tiny_towers.place(towers_bundle_path, kept[np.newaxis].astype(np.float32))[0]
     query = audio + tiny_towers.read(towers_bundle_path, "low")
-    assert_ranked(answer, query, towers_bundle_path, list(range(100, N_CLIPS)))
-    assert set(answer.hits[0].contributions) == {"difference", "modifier"}
+    assert_ranked(result, query, towers_bundle_path, list(range(100, N_CLIPS)))
+    assert set(result.hits[0].contributions) == {"difference", "modifier"}
 
 
 def test_strength_zero_gives_the_bits_of_no_text(services: Services) -> None:
@@ -160,7 +161,7 @@ def test_a_sound_finds_itself_and_a_difference_ranks_as_its_search(services: Ser
     assert (first.hit.record.id, first.hit.score) == ("c5", pytest.approx(1, abs=1e-5))
 
 
-def test_what_has_no_positive_term_is_refused_before_anything_is_decoded(
+def test_a_query_without_a_sound_or_text_is_refused_before_anything_is_decoded(
     services: Services,
 ) -> None:
     undecodable = FileInput(io.BytesIO(b"words"))

@@ -13,7 +13,8 @@ from service.concurrency.timings import RequestTimings
 from service.errors import KOutOfRangeError
 from service.observability.metrics import Metrics
 from service.retrieval.inputs import AudioInput, ClipInput, EmbeddingInput, FileInput
-from service.retrieval.searcher import RankedHit, RankingOptions
+from service.retrieval.options import RankingOptions
+from service.retrieval.searcher import RankedHit
 from service.services import Services
 from service.settings import Settings
 
@@ -31,7 +32,7 @@ def services(tiny_bundle_path: Path, tmp_path: Path) -> Iterator[Services]:
     settings = Settings(bundle=tiny_bundle_path, library=tmp_path, threads=1, max_k=4)
     services = Services.open(settings, Metrics())
     for name, samples in SOUNDS.items():
-        services.intake.store(
+        services.uploader.store(
             io.BytesIO(synth.encode(samples)),
             clip_id=name,
             metadata={"tonal": name != "noise"},
@@ -69,7 +70,7 @@ def test_a_clip_named_by_the_query_is_not_among_its_hits(services: Services) -> 
 
 
 def test_a_vector_finds_what_its_clip_finds(services: Services) -> None:
-    vector = EmbeddingInput(services.library.embedding("low"))
+    vector = EmbeddingInput(services.library.catalog.embedding("low"))
 
     hits = services.searcher.search(vector, None, RankingOptions(k=2), RequestTimings()).hits
 
@@ -119,9 +120,9 @@ def test_a_search_less_a_reference_ranks_as_the_difference_does(services: Servic
     )
 
 
-def test_the_weight_of_the_reference_may_be_set(services: Services) -> None:
+def test_the_weight_of_the_reference_can_be_set(services: Services) -> None:
     mixture, reference = audio(SOUNDS["low"] + SOUNDS["noise"]), ClipInput("noise")
-    own = services.encoder.reference_weight
+    own = services.models.encoder.reference_weight
 
     def scores(weight: float | None) -> list[float]:
         ranking = RankingOptions(k=3, reference_weight=weight)
@@ -132,7 +133,7 @@ def test_the_weight_of_the_reference_may_be_set(services: Services) -> None:
     assert scores(0.0) != scores(own)
 
 
-def test_identical_sounds_differ_by_exactly_nothing(services: Services) -> None:
+def test_identical_sounds_have_exactly_no_difference(services: Services) -> None:
     for weight in (None, 0.0, 0.3, 1.0):
         sound = synth.chirp(200, 2000)
         found = services.searcher.difference(
@@ -142,10 +143,14 @@ def test_identical_sounds_differ_by_exactly_nothing(services: Services) -> None:
             RequestTimings(),
         )
 
-        told = found.comparison
-        assert not told.embedding.any()
-        assert (told.relative_norm, told.cosine, found.hits) == (0.0, 1.0, [])
-        assert (told.spread, told.level_difference_db, told.curve) == (None, 0.0, None)
+        comparison = found.comparison
+        assert not comparison.embedding.any()
+        assert (comparison.relative_norm, comparison.cosine, found.hits) == (0.0, 1.0, [])
+        assert (comparison.spread, comparison.level_difference_db, comparison.curve) == (
+            None,
+            0.0,
+            None,
+        )
         assert (
             services.searcher.search(
                 ClipInput("low"), ClipInput("low"), RankingOptions(k=4), RequestTimings()
@@ -170,7 +175,7 @@ def test_swapping_the_inputs_flips_the_sign(services: Services) -> None:
     assert there.level_difference_db == pytest.approx(-(back.level_difference_db or 0))
 
 
-def test_silence_is_a_sound_like_others(services: Services) -> None:
+def test_silence_can_be_searched_for(services: Services) -> None:
     hits = services.searcher.search(
         audio(synth.silence()), None, RankingOptions(k=4), RequestTimings()
     ).hits
@@ -180,7 +185,7 @@ def test_silence_is_a_sound_like_others(services: Services) -> None:
 
 
 @pytest.mark.parametrize("k", [0, 5])
-def test_k_is_held_to_its_range_before_anything_is_decoded(services: Services, k: int) -> None:
+def test_k_out_of_range_is_refused_before_anything_is_decoded(services: Services, k: int) -> None:
     undecodable = FileInput(io.BytesIO(b"words"))
 
     with pytest.raises(KOutOfRangeError, match="1 to 4"):

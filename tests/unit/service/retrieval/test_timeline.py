@@ -8,12 +8,12 @@ from hypothesis import given
 from service.clips import Windows
 from service.difference import relative_norm
 from service.retrieval.timeline import (
+    BLOCK_ROWS,
     MAX_PEAKS,
-    ROWS,
-    draw_curve,
+    compare_windows,
+    curve_windowing,
     find_nearest,
     find_peaks,
-    windowing,
 )
 
 
@@ -27,7 +27,7 @@ def embeddings(n: int, seed: int = 0, dim: int = 6) -> np.ndarray:
     return drawn
 
 
-@pytest.mark.parametrize("n", [1, 7, ROWS + 3])
+@pytest.mark.parametrize("n", [1, 7, BLOCK_ROWS + 3])
 def test_the_nearest_window_is_that_of_the_least_relative_norm(n: int) -> None:
     mixture, known = embeddings(n), embeddings(9, 1)
 
@@ -38,37 +38,34 @@ def test_the_nearest_window_is_that_of_the_least_relative_norm(n: int) -> None:
     np.testing.assert_allclose(distances, every.min(axis=1), rtol=1e-5)
 
 
-def test_what_is_heard_anywhere_in_a_reference_is_at_distance_nothing() -> None:
-    heard = embeddings(8)
-    first, second = windows(heard[:5]), windows(heard[5:])
+def test_a_sound_at_any_time_of_a_reference_has_distance_zero() -> None:
+    known = embeddings(8)
+    first, second = windows(known[:5]), windows(known[5:])
 
-    curve = draw_curve(windows(heard[::-1].copy()), [first, second])
+    timeline = compare_windows(windows(known[::-1].copy()), [first, second])
 
-    assert [point.relative_norm for point in curve] == [0.0] * 8
-    assert not any(point.is_peak for point in curve)
+    assert timeline.relative_norms.tolist() == [0.0] * 8
+    assert timeline.peaks == []
 
 
-def test_a_point_says_where_it_is_and_what_is_nearest() -> None:
+def test_each_window_is_compared_with_the_nearest_one() -> None:
     mixture, reference = embeddings(4), embeddings(3, 1)
 
-    curve = draw_curve(windows(mixture), [windows(reference)])
+    timeline = compare_windows(windows(mixture), [windows(reference)])
 
-    assert [point.start_s for point in curve] == [0, 0.5, 1, 1.5]
-    assert [point.end_s for point in curve] == [1, 1.5, 2, 2.5]
-    for point, embedding in zip(curve, mixture, strict=True):
-        assert np.array_equal(point.embedding, embedding)
-        assert relative_norm(embedding, point.nearest) == pytest.approx(point.relative_norm)
+    distances = [relative_norm(*pair) for pair in zip(mixture, timeline.nearest, strict=True)]
+    np.testing.assert_allclose(timeline.relative_norms, distances, rtol=1e-5)
 
 
-def test_silence_of_both_is_no_difference() -> None:
-    nothing = np.zeros((2, 6), np.float32)
+def test_silent_windows_do_not_differ() -> None:
+    silence = np.zeros((2, 6), np.float32)
 
-    assert [p.relative_norm for p in draw_curve(windows(nothing), [windows(nothing)])] == [0, 0]
+    assert compare_windows(windows(silence), [windows(silence)]).relative_norms.tolist() == [0, 0]
 
 
 @given(st.lists(st.floats(0, 9), min_size=1, max_size=60))
-def test_peaks_are_the_highest_tops(heights: list[float]) -> None:
-    values = np.array(heights)
+def test_peaks_are_the_highest_local_maxima(distances: list[float]) -> None:
+    values = np.array(distances)
 
     peaks = find_peaks(values).tolist()
 
@@ -85,4 +82,6 @@ def test_peaks_are_the_highest_tops(heights: list[float]) -> None:
 
 @pytest.mark.parametrize(("hop_s", "window_s"), [(0.5, 1.0), (0.2, 1.0), (3.0, 3.0)])
 def test_windows_overlap_until_the_hop_is_longer(hop_s: float, window_s: float) -> None:
-    assert (windowing(hop_s).window_s, windowing(hop_s).hop_s) == (window_s, hop_s)
+    windowing = curve_windowing(hop_s)
+
+    assert (windowing.window_s, windowing.hop_s) == (window_s, hop_s)

@@ -7,7 +7,7 @@ import pytest
 from exchange import Exchange, read_all
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api.middleware.admission import Admission, AdmissionLimits, Pace
+from service.api.middleware.admission import Admission, AdmissionLimits, ResponseInterval
 
 
 def admitting(app: ASGIApp, **options: Any) -> Admission:
@@ -16,7 +16,7 @@ def admitting(app: ASGIApp, **options: Any) -> Admission:
     return Admission(app, limits=AdmissionLimits(**{**bounds, **options}), on_refusal=on_refusal)
 
 
-def test_requests_beyond_the_capacity_are_refused_unread_and_later_ones_let_in() -> None:
+def test_requests_beyond_the_limit_are_refused_unread_and_later_ones_admitted() -> None:
     refusals: list[int] = []
     release = anyio.Event()
 
@@ -47,7 +47,7 @@ def test_requests_beyond_the_capacity_are_refused_unread_and_later_ones_let_in()
     assert refusals == [1]
 
 
-def test_a_failed_request_gives_its_place_back() -> None:
+def test_a_failed_request_is_no_longer_counted() -> None:
     async def fail(scope: Scope, receive: Receive, send: Send) -> None:
         raise ZeroDivisionError
 
@@ -57,7 +57,7 @@ def test_a_failed_request_gives_its_place_back() -> None:
             Exchange().run(app)
 
 
-def test_the_bytes_of_all_requests_count_together_however_they_are_divided() -> None:
+def test_the_bytes_of_all_requests_count_together() -> None:
     release = anyio.Event()
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,13 +86,13 @@ def test_the_bytes_of_all_requests_count_together_however_they_are_divided() -> 
     assert [exchange.status for exchange in [*many, last]] == [200] * 4
 
 
-def test_a_lone_request_is_let_in_whatever_its_size() -> None:
+def test_a_lone_request_of_any_size_is_admitted() -> None:
     exchange = Exchange([b"x"], content_length="5000").run(admitting(read_all, max_bytes=1000))
 
     assert exchange.status == 200
 
 
-def test_a_request_whose_turn_would_come_too_late_is_refused() -> None:
+def test_a_request_that_would_wait_too_long_is_refused() -> None:
     release = anyio.Event()
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
@@ -100,7 +100,7 @@ def test_a_request_whose_turn_would_come_too_late_is_refused() -> None:
         await read_all(scope, receive, send)
 
     app = admitting(slow, max_wait_s=10)
-    app._pace.mean_s = 4  # as the answers before have shown
+    app._interval.mean_s = 4  # as the responses before have shown
     waiting = [Exchange([b"x"]) for _ in range(3)]
     late = Exchange([b"x"])
 
@@ -116,20 +116,20 @@ def test_a_request_whose_turn_would_come_too_late_is_refused() -> None:
     assert [exchange.status for exchange in waiting] == [200] * 3
     assert (late.status, late.code) == (503, "overloaded")
     assert b"would take about 12 s" in late.body
-    assert app._pace.mean_s < 4  # and is quicker to let in now
+    assert app._interval.mean_s < 4  # later requests are admitted sooner
 
 
-def test_the_pace_is_that_of_the_last_answers_while_there_was_work() -> None:
+def test_the_interval_follows_the_last_responses_while_requests_are_in_progress() -> None:
     times = iter([0.0, 2.0, 4.0, 1000.0, 1002.0, *(1002.0 + 5 * n for n in range(1, 100))])
-    pace = Pace(clock=lambda: next(times))
+    interval = ResponseInterval(clock=lambda: next(times))
 
-    pace.begin()
-    pace.note()
-    pace.note()
-    pace.begin()
-    pace.note()
-    assert pace.mean_s == pytest.approx(2 * (1 - 0.9**3))
+    interval.begin()
+    interval.add()
+    interval.add()
+    interval.begin()
+    interval.add()
+    assert interval.mean_s == pytest.approx(2 * (1 - 0.9**3))
     for _ in range(99):
-        pace.note()
+        interval.add()
 
-    assert pace.mean_s == pytest.approx(5, rel=1e-3)
+    assert interval.mean_s == pytest.approx(5, rel=1e-3)

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -46,14 +49,16 @@ def test_probes_and_the_page_need_no_key(client: Client, path: str) -> None:
 @pytest.mark.parametrize(
     "headers", [{}, {"authorization": "Basic abc"}, {"authorization": "Bearer"}, bearer("wrong")]
 )
-def test_all_else_needs_a_good_one(client: Client, path: str, headers: dict[str, str]) -> None:
+def test_all_other_paths_need_a_valid_key(
+    client: Client, path: str, headers: dict[str, str]
+) -> None:
     response = client.get(path, headers=headers)
     assert code(response) == (401, "unauthorized")
     assert response.headers["www-authenticate"] == "Bearer"
     assert response.headers["x-request-id"]
 
 
-def test_a_key_to_read_may_search_and_play_but_change_nothing(client: Client) -> None:
+def test_a_key_to_read_can_search_and_play_but_change_nothing(client: Client) -> None:
     put = client.put("/clips/a", files={"audio": TONE}, headers=bearer(WRITE))
     assert put.status_code == 201
     reading = [
@@ -73,19 +78,51 @@ def test_a_key_to_read_may_search_and_play_but_change_nothing(client: Client) ->
     assert client.delete("/clips/a", headers=bearer(WRITE)).status_code == 204
 
 
-def test_a_key_that_is_taken_back_is_no_longer_good(client: Client, keys: Path) -> None:
+@pytest.fixture
+def checked_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check the file at every request, not once a second."""
+    monkeypatch.setattr("service.api.keys.CHECK_S", 0.0)
+
+
+@pytest.mark.usefixtures("checked_each_time")
+def test_a_removed_key_is_no_longer_valid(client: Client, keys: Path) -> None:
     assert client.get("/clips", headers=bearer(READ)).status_code == 200
     write_keys(keys, [WRITER])
     assert code(client.get("/clips", headers=bearer(READ))) == (401, "unauthorized")
     assert client.get("/clips", headers=bearer(WRITE)).status_code == 200
 
 
-def test_a_damaged_file_of_keys_locks_out_and_does_not_take_the_service_down(
-    client: Client, keys: Path
+@pytest.mark.usefixtures("checked_each_time")
+def test_a_broken_file_of_keys_changes_nothing_and_logs_one_line(
+    client: Client, keys: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     keys.write_text("garbage")
-    assert code(client.get("/clips", headers=bearer(WRITE))) == (401, "unauthorized")
-    assert client.get("/healthz").status_code == 200
+
+    assert client.get("/clips", headers=bearer(WRITE)).status_code == 200
+    assert code(client.get("/clips", headers=bearer("wrong"))) == (401, "unauthorized")
+    about_keys = [record for record in caplog.records if record.name == "service.api.keys"]
+    assert len(about_keys) == 1
+    assert about_keys[0].exc_info is None
+
+
+@pytest.mark.usefixtures("checked_each_time")
+def test_the_event_loop_does_not_wait_for_the_file_of_keys(
+    client: Client, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+    stat = Path.stat
+
+    def watched(path: Path, **options: Any) -> os.stat_result:
+        if path == keys:
+            threads.append(threading.get_ident())
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", watched)
+    for _ in range(3):
+        assert client.get("/clips", headers=bearer(READ)).status_code == 200
+
+    assert threads
+    assert client.call(threading.get_ident) not in threads
 
 
 def test_an_unwanted_body_is_not_read(client: Client) -> None:
@@ -93,21 +130,19 @@ def test_an_unwanted_body_is_not_read(client: Client) -> None:
     assert code(response) == (401, "unauthorized")
 
 
-def test_other_sites_are_let_in_only_where_they_are_named(
-    tiny_bundle_path: Path, tmp_path: Path, keys: Path
-) -> None:
+def test_only_named_sites_are_allowed(tiny_bundle_path: Path, tmp_path: Path, keys: Path) -> None:
     origin = {"origin": "https://studio.example"}
-    asked = {**origin, "access-control-request-method": "POST"}
+    preflight = {**origin, "access-control-request-method": "POST"}
     with serving(tiny_bundle_path, tmp_path / "closed") as client:
         answered = client.get("/clips", headers=origin)
         assert "access-control-allow-origin" not in answered.headers
     settings = {"cors_origins": "https://studio.example, https://other.example", "keys": keys}
     with serving(tiny_bundle_path, tmp_path / "open", **settings) as client:
-        before = client.request("OPTIONS", "/search", headers=asked)
+        before = client.request("OPTIONS", "/search", headers=preflight)
         assert before.status_code == 200
         assert before.headers["access-control-allow-origin"] == origin["origin"]
         refused = client.get("/clips", headers=origin)
         assert code(refused) == (401, "unauthorized")
         assert refused.headers["access-control-allow-origin"] == origin["origin"]
-        stranger = client.get("/healthz", headers={"origin": "https://evil.example"})
+        stranger = client.get("/healthz", headers={"origin": "https://other.invalid"})
         assert "access-control-allow-origin" not in stranger.headers

@@ -26,9 +26,9 @@ def test_a_body_up_to_the_limit_passes() -> None:
     assert exchange.body == b"100 bytes"
 
 
-def test_a_declared_length_over_the_limit_is_refused_before_the_application_is_asked() -> None:
+def test_a_declared_length_over_the_limit_is_refused_before_the_application_runs() -> None:
     async def never(scope: Scope, receive: Receive, send: Send) -> None:
-        pytest.fail("the application was asked")
+        pytest.fail("the application was called")
 
     exchange = Exchange([b"x" * 101], content_length="101").run(limited(never))
 
@@ -36,14 +36,14 @@ def test_a_declared_length_over_the_limit_is_refused_before_the_application_is_a
 
 
 @pytest.mark.parametrize("length", ["-1", "ten", "1.5", "", "²"])
-def test_a_declared_length_that_is_none_is_refused(length: str) -> None:
+def test_an_invalid_content_length_is_refused(length: str) -> None:
     exchange = Exchange([b""])
     exchange.scope["headers"] = [(b"content-length", length.encode("latin-1"))]
 
     assert exchange.run(limited(read_all)).code == "request_invalid"
 
 
-def test_bytes_are_counted_as_they_come_whatever_is_declared() -> None:
+def test_bytes_are_counted_while_they_arrive() -> None:
     chunks = [b"x" * 60] * 3
     exchange = Exchange(chunks, transfer_encoding="chunked")
 
@@ -53,7 +53,7 @@ def test_bytes_are_counted_as_they_come_whatever_is_declared() -> None:
     assert len(exchange.unread) == 1  # reading stopped at the limit
 
 
-def test_a_body_that_stalls_is_given_up() -> None:
+def test_a_stalled_body_times_out() -> None:
     class Stalled(Exchange):
         async def receive(self) -> Message:
             await anyio.sleep_forever()
@@ -63,7 +63,7 @@ def test_a_body_that_stalls_is_given_up() -> None:
         Stalled(content_length="5").run(limited(read_all, timeout_s=0.01))
 
 
-def test_an_unread_body_is_thrown_away_after_the_answer() -> None:
+def test_an_unread_body_is_discarded_after_the_response() -> None:
     exchange = Exchange([b"x" * 60] * 10, transfer_encoding="chunked").run(limited(refuse_unread))
 
     assert exchange.body == b"no"
@@ -71,7 +71,7 @@ def test_an_unread_body_is_thrown_away_after_the_answer() -> None:
     assert [message.get("more_body") for message in exchange.sent] == [None, True, False]
 
 
-def test_a_body_that_the_client_holds_back_is_not_waited_for() -> None:
+def test_a_body_behind_100_continue_is_not_awaited() -> None:
     exchange = Exchange(content_length="60", expect="100-continue").run(limited(refuse_unread))
 
     assert exchange.body == b"no"

@@ -15,7 +15,7 @@ from service.concurrency.timings import RequestTimings
 
 
 class Exchange:
-    """One request whose client stays until it is told to leave."""
+    """One request whose client stays until the event `left` is set."""
 
     def __init__(self, *bodies: bytes, **headers: str) -> None:
         self.deadline = Deadline()
@@ -27,7 +27,7 @@ class Exchange:
             "headers": [
                 (name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()
             ],
-            "state": {"phases": RequestTimings(self.deadline)},
+            "state": {"timings": RequestTimings(self.deadline)},
         }
         self.sent: list[Message] = []
         self.left = anyio.Event()
@@ -49,7 +49,7 @@ async def read(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse(body.decode())(scope, receive, send)
 
 
-def test_patience_begins_with_the_end_of_the_body() -> None:
+def test_the_deadline_starts_at_the_end_of_the_body() -> None:
     async def scenario() -> None:
         exchange = Exchange(b"one", b"two")
 
@@ -64,7 +64,7 @@ def test_patience_begins_with_the_end_of_the_body() -> None:
     anyio.run(scenario)
 
 
-def test_a_client_that_leaves_is_noticed_while_the_application_works() -> None:
+def test_a_disconnect_is_noticed_while_the_application_works() -> None:
     async def scenario() -> None:
         exchange = Exchange(b"all")
 
@@ -80,7 +80,7 @@ def test_a_client_that_leaves_is_noticed_while_the_application_works() -> None:
     anyio.run(scenario)
 
 
-def test_a_client_that_leaves_within_its_body_is_noticed() -> None:
+def test_a_disconnect_within_the_body_is_noticed() -> None:
     async def scenario() -> None:
         exchange = Exchange()
         exchange.left.set()
@@ -94,7 +94,7 @@ def test_a_client_that_leaves_within_its_body_is_noticed() -> None:
     anyio.run(scenario)
 
 
-def test_an_answer_leaves_nothing_behind() -> None:
+def test_no_task_remains_after_the_response() -> None:
     async def scenario() -> None:
         exchange = Exchange(b"all")
         await DisconnectWatcher(read, deadline_s=5)(exchange.scope, exchange.receive, exchange.send)
@@ -106,10 +106,10 @@ def test_an_answer_leaves_nothing_behind() -> None:
     anyio.run(scenario)
 
 
-@pytest.mark.parametrize(("told", "limit_s"), [("2.5", 2.5), ("100", 5.0)])
-def test_a_client_may_wait_less_long_but_not_longer(told: str, limit_s: float) -> None:
+@pytest.mark.parametrize(("header", "limit_s"), [("2.5", 2.5), ("100", 5.0)])
+def test_a_client_can_shorten_the_deadline_but_not_extend_it(header: str, limit_s: float) -> None:
     async def scenario() -> None:
-        exchange = Exchange(b"all", minuend_deadline_s=told)
+        exchange = Exchange(b"all", minuend_deadline_s=header)
         await DisconnectWatcher(read, deadline_s=5)(exchange.scope, exchange.receive, exchange.send)
         left_s: Any = exchange.deadline.left_s
         assert limit_s - 2 < left_s <= limit_s
@@ -117,10 +117,10 @@ def test_a_client_may_wait_less_long_but_not_longer(told: str, limit_s: float) -
     anyio.run(scenario)
 
 
-@pytest.mark.parametrize("told", ["0", "-1", "soon", "nan", "inf", ""])
-def test_a_deadline_that_is_none_is_refused(told: str) -> None:
+@pytest.mark.parametrize("header", ["0", "-1", "soon", "nan", "inf", ""])
+def test_an_invalid_deadline_is_refused(header: str) -> None:
     async def scenario() -> None:
-        exchange = Exchange(b"all", minuend_deadline_s=told)
+        exchange = Exchange(b"all", minuend_deadline_s=header)
         await DisconnectWatcher(read, deadline_s=5)(exchange.scope, exchange.receive, exchange.send)
         assert exchange.sent[0]["status"] == 422
         assert orjson.loads(exchange.sent[1]["body"])["code"] == "request_invalid"

@@ -54,7 +54,7 @@ def ask(
 
 
 @pytest.mark.parametrize("app", [fine, broken])
-def test_every_answer_names_bundle_request_and_timing(app: ASGIApp) -> None:
+def test_every_response_names_bundle_request_and_timing(app: ASGIApp) -> None:
     headers = ask(app).headers
 
     assert headers["minuend-bundle"] == "tiny-0"
@@ -63,14 +63,14 @@ def test_every_answer_names_bundle_request_and_timing(app: ASGIApp) -> None:
     assert "total;dur=" in headers["server-timing"]
 
 
-def test_phases_stand_in_server_timing() -> None:
+def test_server_timing_has_the_phases() -> None:
     assert ask(fine).headers["server-timing"].startswith("encode;dur=")
 
 
-def test_a_sane_request_id_is_kept() -> None:
-    answer = ask(fine, headers={"x-request-id": "trace-1.2_x"})
+def test_a_valid_request_id_is_kept() -> None:
+    response = ask(fine, headers={"x-request-id": "trace-1.2_x"})
 
-    assert answer.headers["x-request-id"] == "trace-1.2_x"
+    assert response.headers["x-request-id"] == "trace-1.2_x"
 
 
 @pytest.mark.parametrize("bad", ["", "a" * 65, "two words", "semi;colon"])
@@ -79,21 +79,21 @@ def test_any_other_request_id_is_replaced(bad: str) -> None:
 
 
 @pytest.mark.parametrize("error", [OSError(SECRET), InternalError(SECRET)])
-def test_the_text_of_an_unexpected_error_stays_in_the_log(
+def test_the_text_of_an_unexpected_error_is_logged_and_not_sent(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def failing(scope: Scope, receive: Receive, send: Send) -> None:
         raise error
 
-    answer = ask(failing)
+    response = ask(failing)
 
-    assert answer.status_code == 500
-    assert answer.json()["code"] == "internal"
-    assert SECRET not in answer.text
+    assert response.status_code == 500
+    assert response.json()["code"] == "internal"
+    assert SECRET not in response.text
     assert SECRET in caplog.text
 
 
-def test_an_error_within_an_answer_cuts_it_off() -> None:
+def test_an_error_after_the_start_of_a_response_cuts_it_off() -> None:
     with pytest.raises(OSError, match=SECRET):
         ask(broken_halfway)
 
@@ -122,7 +122,7 @@ def test_requests_are_counted_by_status() -> None:
     assert "minuend_requests_in_flight 0.0" in text
 
 
-def test_a_client_that_left_is_counted_as_such() -> None:
+def test_a_disconnected_client_is_counted_with_status_499() -> None:
     metrics = Metrics()
     outermost = Telemetry(gone, metrics=metrics, provenance=dict)
     scope: Scope = {"type": "http", "method": "POST", "path": "/", "headers": []}

@@ -26,20 +26,20 @@ def send(client: Client, *lines: bytes) -> httpx.Response:
     return client.post("/clips/bulk", content=b"".join(lines), headers=NDJSON)
 
 
-def test_vectors_go_in_and_are_found(client: Client) -> None:
+def test_stored_vectors_are_found(client: Client) -> None:
     tone = synth.encode(synth.tone(440))
     vector = client.post("/embed", content=tone).json()["embeddings"][0]["embedding"]
     other = to_base64(np.arange(8, dtype=np.float32))
 
-    answer = send(client, line(client, "tone", vector), line(client, "other", other))
+    response = send(client, line(client, "tone", vector), line(client, "other", other))
 
-    assert answer.json()["created"] == 2
+    assert response.json()["created"] == 2
     first = client.post("/search", files={"audio": tone}).json()["hits"][0]
     assert (first["clip_id"], first["audio"]) == ("tone", None)
     assert first["metadata"] == {"bulk": True}
 
 
-def test_vectors_are_indexed_before_anybody_searches(
+def test_vectors_are_indexed_before_a_search(
     monkeypatch: pytest.MonkeyPatch, client: Client
 ) -> None:
     refresh, indexed = SyncedIndex.refresh, Event()
@@ -59,24 +59,24 @@ def test_a_clip_without_audio_cannot_be_played(client: Client) -> None:
     assert client.get("/clips/a/audio").json()["code"] == "clip_audio_missing"
 
 
-def test_sending_again_updates(client: Client) -> None:
+def test_a_second_upload_updates(client: Client) -> None:
     send(client, line(client, "a", [1.0] * 8))
 
-    answer = send(client, line(client, "a", [2.0] * 8), line(client, "b", [1.0] * 8)).json()
+    response = send(client, line(client, "a", [2.0] * 8), line(client, "b", [1.0] * 8)).json()
 
-    assert (answer["created"], answer["updated"]) == (1, 1)
+    assert (response["created"], response["updated"]) == (1, 1)
 
 
-def test_one_faulty_line_keeps_all_out(client: Client) -> None:
-    answer = send(client, line(client, "a", [1.0] * 8), line(client, "b", [1.0]))
+def test_with_one_faulty_line_nothing_is_stored(client: Client) -> None:
+    response = send(client, line(client, "a", [1.0] * 8), line(client, "b", [1.0]))
 
-    assert answer.json()["code"] == "request_invalid"
-    assert "line 2" in answer.json()["detail"]
+    assert response.json()["code"] == "request_invalid"
+    assert "line 2" in response.json()["detail"]
     assert client.get("/clips").json()["clips"] == []
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/csv", ""])
-def test_only_lines_of_json_are_taken(client: Client, content_type: str) -> None:
-    answer = client.post("/clips/bulk", content=b"{}", headers={"content-type": content_type})
+def test_other_media_types_are_refused(client: Client, content_type: str) -> None:
+    response = client.post("/clips/bulk", content=b"{}", headers={"content-type": content_type})
 
-    assert answer.json()["code"] == "media_unsupported"
+    assert response.json()["code"] == "media_unsupported"

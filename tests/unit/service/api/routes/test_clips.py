@@ -12,11 +12,11 @@ FLAC = synth.encode(synth.noise(0), form="FLAC")
 
 
 def put(client: Client, clip_id: str, content: bytes = TONE, **metadata: Any) -> dict[str, Any]:
-    answer = client.put(
+    response = client.put(
         f"/clips/{clip_id}", files={"audio": content}, data={"metadata": json.dumps(metadata)}
     )
-    assert answer.status_code in (200, 201), answer.text
-    clip: dict[str, Any] = answer.json()["clip"]
+    assert response.status_code in (200, 201), response.text
+    clip: dict[str, Any] = response.json()["clip"]
     return clip
 
 
@@ -41,10 +41,10 @@ def test_posting_the_same_file_again_replaces_its_metadata(client: Client) -> No
 
 
 def test_a_raw_body_is_stored_with_metadata_from_the_query(client: Client) -> None:
-    answer = client.post("/clips", content=FLAC, params={"metadata": '{"kind": "noise"}'})
+    response = client.post("/clips", content=FLAC, params={"metadata": '{"kind": "noise"}'})
 
-    assert answer.json()["clip"]["metadata"] == {"kind": "noise"}
-    assert answer.json()["clip"]["media_type"] == "audio/flac"
+    assert response.json()["clip"]["metadata"] == {"kind": "noise"}
+    assert response.json()["clip"]["media_type"] == "audio/flac"
 
 
 def test_putting_replaces_audio_and_is_found_by_the_new_sound_only(client: Client) -> None:
@@ -57,13 +57,13 @@ def test_putting_replaces_audio_and_is_found_by_the_new_sound_only(client: Clien
     assert client.get("/clips/a/audio").content == FLAC
 
 
-def test_a_put_id_must_be_one(client: Client) -> None:
-    answer = client.put("/clips/not%20one", files={"audio": TONE})
+def test_an_invalid_id_is_refused(client: Client) -> None:
+    response = client.put("/clips/not%20one", files={"audio": TONE})
 
-    assert answer.json()["code"] == "clip_id_invalid"
+    assert response.json()["code"] == "clip_id_invalid"
 
 
-def test_listing_gives_each_clip_once_page_by_page(client: Client) -> None:
+def test_pages_list_each_clip_once(client: Client) -> None:
     names = [f"clip-{n}" for n in range(5)]
     for name in names:
         put(client, name)
@@ -81,7 +81,7 @@ def test_listing_gives_each_clip_once_page_by_page(client: Client) -> None:
     assert listed == names
 
 
-def test_listing_may_be_filtered(client: Client) -> None:
+def test_a_listing_can_be_filtered(client: Client) -> None:
     put(client, "a", kind="rain")
     put(client, "b", kind="wind")
 
@@ -94,7 +94,7 @@ def test_a_misspelt_parameter_of_the_listing_is_refused(client: Client) -> None:
     assert client.get("/clips?limt=2").json()["code"] == "request_invalid"
 
 
-def test_the_original_is_played_whole_and_in_ranges(client: Client) -> None:
+def test_the_original_file_is_sent_whole_and_in_ranges(client: Client) -> None:
     put(client, "a", FLAC)
 
     whole = client.get("/clips/a/audio")
@@ -109,8 +109,8 @@ def test_the_original_is_played_whole_and_in_ranges(client: Client) -> None:
 def test_a_range_beyond_the_end_is_not_satisfiable(client: Client) -> None:
     put(client, "a", FLAC)
 
-    for asked in ("bytes=9999999-", "bytes=ten-"):
-        refused = client.get("/clips/a/audio", headers={"range": asked})
+    for byte_range in ("bytes=9999999-", "bytes=ten-"):
+        refused = client.get("/clips/a/audio", headers={"range": byte_range})
         assert (refused.status_code, refused.json()["code"]) == (416, "range_invalid")
 
 

@@ -27,9 +27,9 @@ def client(client: Client) -> Client:
 
 
 def difference(client: Client, **options: Any) -> dict[str, Any]:
-    answer = client.post("/difference", **options)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
+    response = client.post("/difference", **options)
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
     return found
 
 
@@ -56,13 +56,13 @@ def test_the_embedding_is_the_plain_difference(client: Client) -> None:
     assert np.array_equal(np.array(found["embedding"], np.float32), mixture - reference)
 
 
-def test_stored_clips_may_be_named_and_are_not_hits(client: Client) -> None:
+def test_named_clips_are_not_hits(client: Client) -> None:
     found = difference(client, json={"mixture_id": "noise", "reference_id": "low"})
 
     assert [hit["clip_id"] for hit in found["hits"]] == ["high"]
 
 
-def test_a_file_and_a_stored_clip_may_be_combined(client: Client) -> None:
+def test_a_file_and_a_stored_clip_can_be_combined(client: Client) -> None:
     found = difference(client, files={"mixture": MIXTURE}, data={"reference_id": "low"})
 
     assert {hit["clip_id"] for hit in found["hits"]} == {"high", "noise"}
@@ -82,7 +82,7 @@ def test_identical_sounds_give_zero_and_no_hits(client: Client, options: dict[st
     assert (found["relative_norm"], found["cosine"], found["hits"]) == (0.0, 1.0, [])
 
 
-def test_the_difference_may_be_had_as_npy_or_base64(client: Client) -> None:
+def test_the_difference_can_be_npy_or_base64(client: Client) -> None:
     files = {"mixture": MIXTURE, "reference": LOW}
     numbers = difference(client, files=files)["embedding"]
     text = difference(client, files=files, data={"encoding": "base64"})["embedding"]
@@ -103,13 +103,13 @@ def test_the_difference_may_be_had_as_npy_or_base64(client: Client) -> None:
         ({"json": {"mixture_id": "low", "reference_id": "low", "k": 0}}, "k_out_of_range"),
     ],
 )
-def test_what_cannot_be_subtracted_is_refused(
+def test_invalid_differences_are_refused(
     client: Client, options: dict[str, Any], code: str
 ) -> None:
     assert client.post("/difference", **options).json()["code"] == code
 
 
-def test_a_bundle_without_towers_has_no_words(client: Client) -> None:
+def test_a_bundle_without_towers_has_no_phrases(client: Client) -> None:
     assert difference(client, files={"mixture": MIXTURE, "reference": LOW})["phrases"] == []
 
 
@@ -124,7 +124,7 @@ def towers(towers_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -
         yield client
 
 
-def test_what_was_added_is_told_in_words_and_found(towers: Client) -> None:
+def test_an_added_sound_has_phrases_and_is_found(towers: Client) -> None:
     files = {"mixture": MIXTURE, "reference": LOW}
 
     found = difference(towers, files=files, data={"reference_weight": "1"})
@@ -139,22 +139,20 @@ def test_what_was_added_is_told_in_words_and_found(towers: Client) -> None:
 
 
 @pytest.mark.parametrize(("n_phrases", "n_told"), [(0, 0), (2, 2), (50, 5)])
-def test_as_many_words_are_told_as_are_asked_for(
-    towers: Client, n_phrases: int, n_told: int
-) -> None:
+def test_the_number_of_phrases_is_as_asked_for(towers: Client, n_phrases: int, n_told: int) -> None:
     query = {"mixture_id": "noise", "reference_id": "low", "phrases": n_phrases}
 
     assert len(difference(towers, json=query)["phrases"]) == n_told
 
 
-def test_nothing_has_no_words(towers: Client) -> None:
+def test_no_difference_has_no_phrases(towers: Client) -> None:
     found = difference(towers, json={"mixture_id": "low", "reference_id": "low"})
 
     assert (found["phrases"], found["hits"], found["relative_norm"]) == ([], [], 0.0)
 
 
 @pytest.mark.parametrize("n_phrases", [-1, 51, 1.5, "x"])
-def test_a_number_of_words_out_of_range_is_refused(towers: Client, n_phrases: object) -> None:
+def test_a_number_of_phrases_out_of_range_is_refused(towers: Client, n_phrases: object) -> None:
     query = {"mixture_id": "noise", "reference_id": "low", "phrases": n_phrases}
 
     assert towers.post("/difference", json=query).json()["code"] == "request_invalid"
@@ -186,7 +184,7 @@ def test_of_several_references_the_mean_is_subtracted(client: Client) -> None:
         {"content": b"mixture_id=noise&reference_id=low&reference_id=high"},
     ],
 )
-def test_stored_references_may_be_several(client: Client, options: dict[str, Any]) -> None:
+def test_several_stored_references_are_subtracted(client: Client, options: dict[str, Any]) -> None:
     if "content" in options:
         options["headers"] = {"content-type": "application/x-www-form-urlencoded"}
 
@@ -197,14 +195,14 @@ def test_stored_references_may_be_several(client: Client, options: dict[str, Any
     assert found["hits"] == []
 
 
-def test_a_file_and_a_stored_clip_may_both_be_references(client: Client) -> None:
+def test_a_file_and_a_stored_clip_can_both_be_references(client: Client) -> None:
     files = {"mixture": MIXTURE, "reference": LOW}
 
     assert difference(client, files=files, data={"reference_id": "low"})["spread"] < 1e-3
 
 
 @pytest.mark.parametrize("gain_db", [-6.0, 6.0])
-def test_a_change_of_level_is_told_in_decibels(client: Client, gain_db: float) -> None:
+def test_a_change_of_level_is_given_in_decibels(client: Client, gain_db: float) -> None:
     clip = synth.tone(300, amplitude=0.1)
     louder = synth.encode(clip * np.float32(10 ** (gain_db / 20)), subtype="FLOAT")
     files = {"mixture": louder, "reference": synth.encode(clip, subtype="FLOAT")}
@@ -214,7 +212,7 @@ def test_a_change_of_level_is_told_in_decibels(client: Client, gain_db: float) -
     )
 
 
-def test_silence_has_no_level_and_its_answer_is_json(client: Client) -> None:
+def test_silence_has_no_level(client: Client) -> None:
     files = {"mixture": synth.encode(synth.silence()), "reference": LOW}
 
     assert difference(client, files=files)["level_difference_db"] is None
@@ -262,9 +260,7 @@ def test_stored_clips_have_a_curve_and_a_level_once_they_are_decoded(client: Cli
         ({"reference_id": []}, "part_missing"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(
-    client: Client, fields: dict[str, Any], code: str
-) -> None:
+def test_invalid_comparisons_are_refused(client: Client, fields: dict[str, Any], code: str) -> None:
     query = {"mixture_id": "noise", "reference_id": "low"} | fields
 
     assert client.post("/difference", json=query).json()["code"] == code
@@ -293,11 +289,11 @@ def test_a_curve_of_too_many_points_says_how_many_are_allowed(client: Client) ->
     assert answered.status_code == 200
 
 
-def test_a_bundle_that_is_not_calibrated_does_not_tell_of_changes(client: Client) -> None:
+def test_a_bundle_without_a_detector_decides_nothing(client: Client) -> None:
     assert difference(client, files={"mixture": MIXTURE, "reference": LOW})["changed"] is None
 
 
-def test_a_calibrated_bundle_tells_whether_something_was_added(
+def test_a_bundle_with_a_detector_decides_whether_something_was_added(
     tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
     bundle = tiny_change.copy_with_detector(tiny_bundle_path, tmp_path / "bundle")
@@ -310,15 +306,15 @@ def test_a_calibrated_bundle_tells_whether_something_was_added(
     assert same["changed"] is False
 
 
-def test_peaks_have_words_and_other_points_have_none(towers: Client) -> None:
+def test_peaks_have_phrases_and_other_points_have_none(towers: Client) -> None:
     low, high = tiny_bundle.SOUNDS["low"], tiny_bundle.SOUNDS["high"]
     mixed = np.concatenate([low, low, high + low, low, low])
     files = {"mixture": synth.encode(mixed), "reference": synth.encode(np.tile(low, 5))}
 
     curve = difference(towers, files=files, data={"curve": "true", "phrases": "1"})["curve"]
 
-    told = [point for point in curve if point["phrases"]]
-    assert 1 <= len(told) <= 5
-    first = max(told, key=lambda point: point["relative_norm"])
+    peaks = [point for point in curve if point["phrases"]]
+    assert 1 <= len(peaks) <= 5
+    first = max(peaks, key=lambda point: point["relative_norm"])
     assert first["phrases"][0]["label"] == "high"
     assert all(len(point["phrases"]) <= 1 for point in curve)

@@ -13,7 +13,7 @@ TONE = synth.encode(synth.tone(440))
 NOISE = synth.encode(synth.noise(0, 2.0, sample_rate=48_000), sample_rate=48_000, form="FLAC")
 
 
-def test_files_are_embedded_in_their_order_with_what_is_known_of_them(client: Client) -> None:
+def test_files_are_embedded_in_their_order_with_their_properties(client: Client) -> None:
     files = [("audio", ("tone.wav", TONE)), ("audio", ("noise.flac", NOISE))]
 
     tone, noise = client.post("/embed", files=files).json()["embeddings"]
@@ -43,12 +43,12 @@ def test_numbers_base64_and_npy_are_the_same_vector(client: Client) -> None:
 
 
 def test_the_same_request_gives_the_same_bits(client: Client) -> None:
-    answers = {client.post("/embed", content=NOISE).content for _ in range(3)}
+    responses = {client.post("/embed", content=NOISE).content for _ in range(3)}
 
-    assert len(answers) == 1
+    assert len(responses) == 1
 
 
-def test_a_file_embeds_alike_alone_and_beside_others(client: Client) -> None:
+def test_a_file_has_the_same_embedding_alone_and_beside_others(client: Client) -> None:
     files = [("audio", ("tone.wav", TONE)), ("audio", ("noise.flac", NOISE))]
     beside = client.post("/embed", files=files).json()["embeddings"][0]["embedding"]
     alone = client.post("/embed", content=TONE).json()["embeddings"][0]["embedding"]
@@ -57,8 +57,8 @@ def test_a_file_embeds_alike_alone_and_beside_others(client: Client) -> None:
 
 
 def test_windows_cover_the_clip(client: Client) -> None:
-    answer = client.post("/embed?window_s=1&hop_s=0.4", content=NOISE).json()
-    windows = answer["embeddings"][0]["windows"]
+    response = client.post("/embed?window_s=1&hop_s=0.4", content=NOISE).json()
+    windows = response["embeddings"][0]["windows"]
 
     assert [window["start_s"] for window in windows] == pytest.approx([0.0, 0.4, 0.8, 1.2])
     assert windows[-1]["end_s"] == 2.0
@@ -66,12 +66,12 @@ def test_windows_cover_the_clip(client: Client) -> None:
 
 
 def test_the_hop_is_the_window_unless_given(client: Client) -> None:
-    answer = client.post("/embed?window_s=1", content=NOISE).json()
+    response = client.post("/embed?window_s=1", content=NOISE).json()
 
-    assert len(answer["embeddings"][0]["windows"]) == 2
+    assert len(response["embeddings"][0]["windows"]) == 2
 
 
-def test_windows_of_one_file_come_as_npy(client: Client) -> None:
+def test_windows_of_one_file_can_be_npy(client: Client) -> None:
     headers = {"accept": "text/html;q=0.5, application/x-npy;q=1"}
     one = client.post("/embed?window_s=1", content=NOISE, headers=headers)
     files = [("audio", ("noise.flac", NOISE))] * 2

@@ -31,16 +31,16 @@ def address(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_file_of_the_page_is_served_as_what_it_is(client: Client, name: str) -> None:
-    answer = client.get(address(name))
+def test_every_file_of_the_page_is_served_with_its_media_type(client: Client, name: str) -> None:
+    response = client.get(address(name))
 
-    assert answer.content == (PAGE / name).read_bytes()
-    assert answer.headers["content-type"] == TYPES[Path(name).suffix]
-    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert response.content == (PAGE / name).read_bytes()
+    assert response.headers["content-type"] == TYPES[Path(name).suffix]
+    assert response.headers["x-content-type-options"] == "nosniff"
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_all_that_a_file_refers_to_is_there(name: str) -> None:
+def test_all_references_between_files_exist(name: str) -> None:
     text = (PAGE / name).read_text("utf-8")
     named = re.findall(r'(?:src|href)="/page/([^"]+)"|from "\./([^"]+)"|"/page/([^"]+)"', text)
 
@@ -48,14 +48,14 @@ def test_all_that_a_file_refers_to_is_there(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_no_file_is_left_over(name: str) -> None:
+def test_every_file_is_referred_to(name: str) -> None:
     others = "".join((PAGE / other).read_text("utf-8") for other in FILES if other != name)
 
     assert name == "index.html" or f'/{name}"' in others
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_nothing_comes_from_other_hosts(name: str) -> None:
+def test_nothing_is_loaded_from_other_hosts(name: str) -> None:
     text = (PAGE / name).read_text("utf-8")
     addresses = re.findall(r"""["'(=]\s*(?:https?:)?//[^\s"')]+""", text)
 
@@ -64,7 +64,7 @@ def test_nothing_comes_from_other_hosts(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_what_a_browser_has_is_not_sent_again(client: Client, name: str) -> None:
+def test_a_cached_response_is_not_sent_again(client: Client, name: str) -> None:
     tag = client.get(address(name)).headers["etag"]
 
     again = client.get(address(name), headers={"if-none-match": tag})
@@ -73,7 +73,7 @@ def test_what_a_browser_has_is_not_sent_again(client: Client, name: str) -> None
     assert client.get(address(name), headers={"if-none-match": '"old"'}).status_code == 200
 
 
-def test_the_browser_is_told_to_run_and_load_nothing_else(client: Client) -> None:
+def test_the_content_security_policy_allows_nothing_else(client: Client) -> None:
     policy = client.get("/").headers["content-security-policy"]
 
     directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
@@ -83,13 +83,13 @@ def test_the_browser_is_told_to_run_and_load_nothing_else(client: Client) -> Non
     assert "unsafe" not in policy
 
 
-def test_no_style_or_script_stands_in_the_document() -> None:
+def test_the_document_has_no_inline_style_or_script() -> None:
     document = (PAGE / "index.html").read_text("utf-8")
 
     assert not re.search(r"<style|<script(?![^>]*src=)|\sstyle=|\son\w+=|javascript:", document)
 
 
-def test_ids_that_the_modules_look_for_are_in_the_document() -> None:
+def test_ids_used_by_the_modules_are_in_the_document() -> None:
     document = (PAGE / "index.html").read_text("utf-8")
     ids = set(re.findall(r'\sid="([^"]+)"', document))
     modules = "".join((PAGE / name).read_text("utf-8") for name in FILES if name.endswith(".js"))
@@ -97,7 +97,7 @@ def test_ids_that_the_modules_look_for_are_in_the_document() -> None:
     assert set(re.findall(r'byId\("([^"]+)"\)', modules)) <= ids
 
 
-def test_dark_is_the_same_whether_chosen_or_of_the_system() -> None:
+def test_the_dark_theme_is_the_same_if_chosen_or_of_the_system() -> None:
     tokens = (PAGE / "tokens.css").read_text("utf-8")
     blocks = re.findall(r'\[data-theme="(?:dark|auto)"\] \{([^}]+)\}', tokens)
 

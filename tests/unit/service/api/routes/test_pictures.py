@@ -7,6 +7,8 @@ import pytest
 import synth
 from service_client import Client
 
+from service.errors import OverloadError
+
 TONE = synth.encode(synth.tone(440, 1.5))
 
 
@@ -36,14 +38,14 @@ def test_a_file_is_drawn_as_its_stored_clip_is(client: Client) -> None:
     assert drawn.json()["maxima"] == peaks["maxima"]
 
 
-def test_a_drawn_file_is_not_kept(client: Client) -> None:
+def test_a_drawn_file_is_not_stored(client: Client) -> None:
     client.post("/pictures", content=synth.encode(synth.noise(0)))
 
     assert len(client.get("/clips").json()["clips"]) == 1
 
 
 @pytest.mark.parametrize("kind", ["peaks", "spectrogram"])
-def test_what_a_browser_has_is_not_sent_again(client: Client, kind: str) -> None:
+def test_a_cached_response_is_not_sent_again(client: Client, kind: str) -> None:
     path = f"/clips/tone/{kind}?columns=60"
     tag = client.get(path).headers["etag"]
 
@@ -56,7 +58,7 @@ def test_what_a_browser_has_is_not_sent_again(client: Client, kind: str) -> None
 
 
 @pytest.mark.parametrize("kind", ["peaks", "spectrogram"])
-def test_clips_that_cannot_be_drawn_are_told_apart(client: Client, kind: str) -> None:
+def test_clips_that_cannot_be_drawn_have_their_own_codes(client: Client, kind: str) -> None:
     fingerprint = client.get("/info").json()["bundle"]["fingerprint"]
     line = orjson.dumps({"id": "vector", "embedding": [1.0] * 8, "fingerprint": fingerprint})
     client.post("/clips/bulk", content=line, headers={"content-type": "application/x-ndjson"})
@@ -73,6 +75,20 @@ def test_a_width_out_of_range_is_refused(client: Client, query: str) -> None:
     assert client.post(f"/pictures?{query}", content=TONE).json()["code"] == "request_invalid"
 
 
-def test_what_is_no_audio_has_no_picture(client: Client) -> None:
+def test_a_file_that_is_not_audio_has_no_picture(client: Client) -> None:
     assert client.post("/pictures", content=b"no audio").json()["code"] == "audio_undecodable"
     assert client.post("/pictures", files={}).json()["code"] == "part_missing"
+
+
+def test_a_refused_picture_counts_as_an_overload_refusal(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise OverloadError("too many pictures are waiting")
+
+    monkeypatch.setattr(client.app.state.services.gallery, "work", refuse)
+
+    refused = client.get("/clips/tone/peaks")
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
+    assert "minuend_overload_refusals_total 1.0" in client.get("/metrics").text

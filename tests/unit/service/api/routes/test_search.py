@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import synth
-from service_client import Client
+from service_client import Client, serving
 
 SOUNDS = {
     "low": synth.encode(synth.tone(300)),
@@ -22,9 +23,9 @@ def client(client: Client) -> Client:
 
 
 def hits(client: Client, **options: Any) -> list[dict[str, Any]]:
-    answer = client.post("/search", **options)
-    assert answer.status_code == 200, answer.text
-    found: list[dict[str, Any]] = answer.json()["hits"]
+    response = client.post("/search", **options)
+    assert response.status_code == 200, response.text
+    found: list[dict[str, Any]] = response.json()["hits"]
     return found
 
 
@@ -37,7 +38,7 @@ def test_each_clip_finds_itself(client: Client) -> None:
         assert first["metadata"] == {"n": 1}
 
 
-def test_an_embedding_of_ours_is_a_query(client: Client) -> None:
+def test_an_embedding_of_the_service_is_a_query(client: Client) -> None:
     embedding = client.post("/embed?encoding=base64", content=SOUNDS["low"]).json()["embeddings"]
 
     by_vector = hits(client, json={"embedding": embedding[0]["embedding"], "k": 2})
@@ -65,7 +66,7 @@ def test_a_clip_less_itself_finds_nothing(client: Client) -> None:
     assert hits(client, json={"clip_id": "low", "reference_id": "low"}) == []
 
 
-def test_a_bundle_without_towers_has_nothing_to_tell(client: Client) -> None:
+def test_a_bundle_without_towers_has_no_notices(client: Client) -> None:
     assert client.post("/search", json={"clip_id": "low"}).json()["notices"] == []
 
 
@@ -83,30 +84,39 @@ def test_a_bundle_without_towers_has_nothing_to_tell(client: Client) -> None:
         ({"clip_id": "low", "reference_id": "nobody"}, "clip_unknown"),
     ],
 )
-def test_queries_that_make_no_sense_are_refused(
-    client: Client, query: dict[str, Any], code: str
-) -> None:
+def test_invalid_queries_are_refused(client: Client, query: dict[str, Any], code: str) -> None:
     assert client.post("/search", json=query).json()["code"] == code
 
 
-def test_why_there_is_no_modifier_is_told(client: Client) -> None:
-    answer = client.post("/search", json={"clip_id": "low", "modifier": "louder"})
+def test_a_refused_modifier_names_the_missing_text_tower(client: Client) -> None:
+    response = client.post("/search", json={"clip_id": "low", "modifier": "louder"})
 
-    assert "no text tower" in answer.json()["detail"]
+    assert "no text tower" in response.json()["detail"]
 
 
-def test_a_reference_in_two_ways_is_refused(client: Client) -> None:
+def test_two_references_are_refused(client: Client) -> None:
     files = {"audio": SOUNDS["low"], "reference": SOUNDS["noise"]}
 
-    answer = client.post("/search", files=files, data={"reference_id": "noise"})
+    response = client.post("/search", files=files, data={"reference_id": "noise"})
 
-    assert answer.json()["code"] == "request_invalid"
+    assert response.json()["code"] == "request_invalid"
 
 
-def test_server_timing_tells_the_phases(client: Client) -> None:
-    answer = client.post("/search", files={"audio": synth.encode(synth.tone(550))})
+def test_a_low_max_k_lowers_the_default_of_k(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    with serving(tiny_bundle_path, tmp_path / "library", max_k=2) as client:
+        for name, content in SOUNDS.items():
+            client.put(f"/clips/{name}", files={"audio": content})
 
-    timing = answer.headers["server-timing"]
+        assert len(hits(client, files={"audio": SOUNDS["low"]})) == 2
+        files = {"mixture": SOUNDS["low"], "reference": SOUNDS["noise"]}
+        assert len(client.post("/difference", files=files).json()["hits"]) == 2
+        assert client.post("/search", json={"clip_id": "low", "k": 3}).status_code == 422
+
+
+def test_server_timing_lists_the_phases(client: Client) -> None:
+    response = client.post("/search", files={"audio": synth.encode(synth.tone(550))})
+
+    timing = response.headers["server-timing"]
     assert [part.partition(";")[0] for part in timing.split(", ")] == [
         "decode",
         "queue",

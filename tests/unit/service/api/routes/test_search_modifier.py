@@ -11,7 +11,7 @@ import synth
 import tiny_bundle
 from service_client import Client, serving
 
-from service.retrieval.query import MAX_TEXT_CHARACTERS
+from service.retrieval.options import MAX_TEXT_CHARACTERS
 
 LOW = synth.encode(synth.tone(300))
 MIXTURE = synth.encode(synth.tone(300) + synth.tone(2700))
@@ -28,13 +28,13 @@ def client(towers_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def search(client: Client, **options: Any) -> dict[str, Any]:
-    answer = client.post("/search", **options)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
+    response = client.post("/search", **options)
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
     return found
 
 
-def test_a_text_alone_finds_what_it_says(client: Client) -> None:
+def test_a_text_alone_finds_the_clip_it_describes(client: Client) -> None:
     for word in tiny_bundle.SOUNDS:
         found = search(client, json={"modifier": word})
 
@@ -44,14 +44,14 @@ def test_a_text_alone_finds_what_it_says(client: Client) -> None:
         assert found["notices"] == []
 
 
-def test_a_modifier_draws_the_query_to_what_it_says(client: Client) -> None:
-    places = []
+def test_a_modifier_moves_the_query_towards_its_text(client: Client) -> None:
+    ranks = []
     for strength in (0, 1, 4):
         query = {"modifier": "with high", "modifier_strength": strength}
         hits = search(client, files={"audio": LOW}, data=query)["hits"]
-        places.append([hit["clip_id"] for hit in hits].index("high"))
+        ranks.append([hit["clip_id"] for hit in hits].index("high"))
 
-    assert places[0] >= places[1] > places[2] == 0
+    assert ranks[0] >= ranks[1] > ranks[2] == 0
 
 
 @pytest.mark.parametrize("strength", [0.25, 1, 4])
@@ -75,7 +75,7 @@ def test_contributions_add_up_to_the_score(client: Client, strength: float) -> N
         {"clip_id": "low", "reference_id": "low"},
     ],
 )
-def test_a_text_of_strength_zero_is_as_good_as_none(client: Client, query: dict[str, Any]) -> None:
+def test_a_text_of_strength_zero_has_no_effect(client: Client, query: dict[str, Any]) -> None:
     with_text = query | {"modifier": "high " * 50, "modifier_strength": 0}
 
     assert search(client, json=with_text) == search(client, json=query)
@@ -99,7 +99,7 @@ def test_a_text_beyond_the_window_is_cut_with_a_notice(client: Client) -> None:
     assert long["hits"] == short["hits"]
 
 
-def test_equal_sounds_leave_the_text_alone_to_be_searched_for(client: Client) -> None:
+def test_of_equal_sounds_and_a_text_the_text_alone_is_searched_for(client: Client) -> None:
     nothing = {"clip_id": "low", "reference_id": "low"}
 
     found = search(client, json=nothing | {"modifier": "high"})
@@ -121,12 +121,12 @@ def test_equal_sounds_leave_the_text_alone_to_be_searched_for(client: Client) ->
     ["😀" * 2500, "שלום " * 1000, "".join(map(chr, range(32))) * 300 + "low", "\u202e" * 3333],
     ids=["emoji", "right-to-left", "control", "override"],
 )
-def test_hostile_texts_do_no_harm(client: Client, text: str) -> None:
+def test_hostile_texts_are_handled(client: Client, text: str) -> None:
     for options in ({"json": {"clip_id": "low", "modifier": text}}, {"data": {"modifier": text}}):
-        answer = client.post("/search", **options)
+        response = client.post("/search", **options)
 
-        assert answer.status_code in (200, 422)
-        assert answer.status_code == 200 or answer.json()["code"] == "query_incomplete"
+        assert response.status_code in (200, 422)
+        assert response.status_code == 200 or response.json()["code"] == "query_incomplete"
     assert search(client, json={"modifier": "low"})["hits"][0]["clip_id"] == "low"
 
 
@@ -147,19 +147,17 @@ def test_hostile_texts_do_no_harm(client: Client, text: str) -> None:
         ({"modifier": "x" * (MAX_TEXT_CHARACTERS + 1)}, "request_invalid"),
     ],
 )
-def test_queries_that_make_no_sense_are_refused(
-    client: Client, query: dict[str, Any], code: str
-) -> None:
-    answer = client.post("/search", json=query)
+def test_invalid_queries_are_refused(client: Client, query: dict[str, Any], code: str) -> None:
+    response = client.post("/search", json=query)
 
-    assert (answer.status_code, answer.json()["code"]) == (422, code)
+    assert (response.status_code, response.json()["code"]) == (422, code)
 
 
-def test_server_timing_tells_what_the_text_took(client: Client) -> None:
+def test_server_timing_has_the_time_of_the_text(client: Client) -> None:
     new = synth.encode(synth.tone(321))
-    answer = client.post("/search", files={"audio": new}, data={"modifier": "high"})
+    response = client.post("/search", files={"audio": new}, data={"modifier": "high"})
 
-    timings = [part.partition(";")[0] for part in answer.headers["server-timing"].split(", ")]
+    timings = [part.partition(";")[0] for part in response.headers["server-timing"].split(", ")]
     assert timings[0] == "text"
     assert {"decode", "encode"} <= set(timings)
     assert timings[-3:] == ["compose", "search", "total"]

@@ -4,21 +4,21 @@ import synth
 from service_client import Client
 
 
-def test_a_running_service_lives_and_is_ready(client: Client) -> None:
+def test_a_running_service_is_live_and_ready(client: Client) -> None:
     assert client.get("/healthz").json()["status"] == "live"
     assert client.get("/readyz").json()["status"] == "ready"
 
 
-def test_a_stopping_service_lives_but_is_not_ready(client: Client) -> None:
+def test_a_stopping_service_is_live_but_not_ready(client: Client) -> None:
     client.app.state.services.ready = False
 
-    answer = client.get("/readyz")
+    response = client.get("/readyz")
 
-    assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
+    assert (response.status_code, response.json()["code"]) == (503, "not_ready")
     assert client.get("/healthz").status_code == 200
 
 
-def test_info_tells_provenance_limits_and_size(client: Client) -> None:
+def test_info_has_provenance_limits_and_size(client: Client) -> None:
     client.put("/clips/a", files={"audio": synth.encode(synth.tone(440))})
 
     info = client.get("/info").json()
@@ -35,10 +35,10 @@ def test_info_tells_provenance_limits_and_size(client: Client) -> None:
 def test_metrics_count_requests_audio_and_clips(client: Client) -> None:
     client.put("/clips/a", files={"audio": synth.encode(synth.tone(440, 1.5))})
 
-    answer = client.get("/metrics")
+    response = client.get("/metrics")
 
-    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-    lines = answer.text.splitlines()
+    assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
+    lines = response.text.splitlines()
     put = 'minuend_requests_total{method="PUT",route="/clips/{clip_id}",status="201"} 1.0'
     assert put in lines
     assert "minuend_audio_seconds_total 1.5" in lines
@@ -46,14 +46,14 @@ def test_metrics_count_requests_audio_and_clips(client: Client) -> None:
     assert any(line.startswith("minuend_bundle_info{") for line in lines)
 
 
-def test_info_tells_whether_there_are_towers(client: Client) -> None:
+def test_info_says_that_there_are_no_towers(client: Client) -> None:
     info = client.get("/info").json()
 
     assert (info["modifier"], info["towers"]) == (False, None)
     assert info["library"]["not_embedded"] == 0
 
 
-def test_info_tells_what_the_towers_are(towers_client: Client) -> None:
+def test_info_describes_the_towers(towers_client: Client) -> None:
     info = towers_client.get("/info").json()
 
     towers = info["towers"]

@@ -1,4 +1,4 @@
-"""The place in a long recording: a sound at a known time is found there."""
+"""Windows of long recordings: a sound is found at its time."""
 
 from __future__ import annotations
 
@@ -45,25 +45,25 @@ def filled(
     with serving(towers_bundle_path, library) as client:
         for name, content in recordings.items():
             metadata = orjson.dumps({"n": len(name), "name": name})
-            answer = client.put(
+            response = client.put(
                 f"/clips/{name}", files={"audio": content}, data={"metadata": metadata}
             )
-            assert answer.json()["clip"]["windows"] == 35
+            assert response.json()["clip"]["windows"] == 35
         for name, sound in {"hiss": synth.noise(9, 2.0), "ticks": synth.impulses(20)}.items():
-            answer = client.put(f"/clips/{name}", files={"audio": synth.encode(sound)})
-            assert answer.json()["clip"]["windows"] == 0
+            response = client.put(f"/clips/{name}", files={"audio": synth.encode(sound)})
+            assert response.json()["clip"]["windows"] == 0
         yield client, library
 
 
 def hits(client: Client, path: str = "/search", **options: Any) -> list[dict[str, Any]]:
-    answer = client.post(path, **options)
-    assert answer.status_code == 200, answer.text
-    found: list[dict[str, Any]] = answer.json()["hits"]
+    response = client.post(path, **options)
+    assert response.status_code == 200, response.text
+    found: list[dict[str, Any]] = response.json()["hits"]
     return found
 
 
 @pytest.mark.parametrize("name", EVENTS_S)
-def test_searching_for_an_event_finds_the_recording_and_the_place(
+def test_a_search_for_an_event_finds_the_recording_and_the_window(
     filled: tuple[Client, Path], name: str
 ) -> None:
     start_s, pitch_hz = EVENTS_S[name]
@@ -79,7 +79,7 @@ def test_searching_for_an_event_finds_the_recording_and_the_place(
     assert {hit["clip_id"]: hit["end_s"] for hit in found}["hiss"] == 2.0
 
 
-def test_words_find_the_place_and_shares_add_up(filled: tuple[Client, Path]) -> None:
+def test_a_text_finds_the_window_and_contributions_add_up(filled: tuple[Client, Path]) -> None:
     fields = {"modifier": "low", "every_window": True, "k": 20}
     for query in (fields, fields | {"clip_id": "hiss", "modifier_strength": 2}):
         best, *_ = found = hits(filled[0], json=query)
@@ -90,7 +90,7 @@ def test_words_find_the_place_and_shares_add_up(filled: tuple[Client, Path]) -> 
             assert sum(hit["contributions"].values()) == pytest.approx(hit["score"], abs=1e-5)
 
 
-def test_what_changed_is_found_at_its_place(filled: tuple[Client, Path]) -> None:
+def test_a_difference_is_found_at_its_window(filled: tuple[Client, Path]) -> None:
     files = {
         "mixture": synth.encode(recording(1.0, 900, 5)[:96_000]),
         "reference": synth.encode(recording(50.0, 900, 5)[:96_000]),
@@ -105,7 +105,7 @@ def test_what_changed_is_found_at_its_place(filled: tuple[Client, Path]) -> None
     assert len(every) == 50
 
 
-def test_all_windows_come_if_they_are_asked_for(filled: tuple[Client, Path]) -> None:
+def test_every_window_is_a_hit_if_asked_for(filled: tuple[Client, Path]) -> None:
     query = {"clip_id": "hiss", "every_window": True, "k": 1000}
 
     found = hits(filled[0], json=query)
@@ -128,7 +128,7 @@ def test_a_recording_is_found_by_itself(filled: tuple[Client, Path], recordings:
     assert best["end_s"] - best["start_s"] == 10
 
 
-def test_vectors_are_counted_truthfully(filled: tuple[Client, Path]) -> None:
+def test_vectors_of_clips_and_windows_are_counted(filled: tuple[Client, Path]) -> None:
     client = filled[0]
 
     assert client.get("/info").json()["library"]["clips"] == 5
@@ -140,7 +140,7 @@ def test_vectors_are_counted_truthfully(filled: tuple[Client, Path]) -> None:
     assert listed == {"dawn": 35, "noon": 35, "dusk": 35, "hiss": 0, "ticks": 0}
 
 
-def test_another_process_and_a_restart_give_the_same_answers_and_deletion_removes_all(
+def test_another_process_and_a_restart_find_the_same_and_deletion_removes_all(
     filled: tuple[Client, Path],
     towers_bundle_path: Path,
     recordings: dict[str, bytes],
@@ -175,7 +175,7 @@ def test_the_length_of_windows_is_a_setting(towers_bundle_path: Path, tmp_path: 
         assert sorted(hit["end_s"] for hit in found) == [4.0, 6.0, 8.0, 9.0]
 
 
-def test_a_vector_has_no_windows_and_no_place(
+def test_a_vector_has_no_windows_and_no_times(
     towers_bundle_path: Path, filled: tuple[Client, Path], tmp_path: Path
 ) -> None:
     client = filled[0]
