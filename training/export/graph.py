@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+from torch import nn
 
 from service.inference.encoder import Encoder
 from training.errors import ExportParityError
@@ -30,6 +31,30 @@ def write_graph(model: EmbeddingModel, path: Path) -> None:
     """
     batch, samples = torch.export.Dim("batch"), torch.export.Dim("samples")
     example = (torch.zeros(2, 2 * SAMPLE_RATE), torch.tensor([2 * SAMPLE_RATE, SAMPLE_RATE]))
+    axes = ({0: batch, 1: samples}, {0: batch})
+    outputs = ["embedding", "sums", "maxima"]
+    graph = export_onnx(model, example, ["waveform", "lengths"], outputs, axes)
+    for output in graph.graph.output[1:]:
+        output.type.tensor_type.shape.dim[1].dim_param = "partials"
+    onnx.save(graph, str(path))
+
+
+def export_onnx(
+    model: nn.Module,
+    example: tuple[torch.Tensor, ...],
+    inputs: list[str],
+    outputs: list[str],
+    axes: tuple[dict[int, torch.export.Dim], ...],
+) -> onnx.ModelProto:
+    """Export a model in evaluation mode, unoptimised.
+
+    Args:
+        model: The model.
+        example: Inputs of any size.
+        inputs: Names of the inputs.
+        outputs: Names of the outputs.
+        axes: Dynamic axes of each input.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
@@ -38,16 +63,13 @@ def write_graph(model: EmbeddingModel, path: Path) -> None:
             dynamo=True,
             optimize=False,
             opset_version=OPSET,
-            input_names=["waveform", "lengths"],
-            output_names=["embedding", "sums", "maxima"],
-            dynamic_shapes=({0: batch, 1: samples}, {0: batch}),
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_shapes=axes,
             verbose=False,
         )
     assert program is not None
-    graph = program.model_proto
-    for output in graph.graph.output[1:]:
-        output.type.tensor_type.shape.dim[1].dim_param = "partials"
-    onnx.save(graph, str(path))
+    return program.model_proto
 
 
 def check_parity(model: EmbeddingModel, encoder: Encoder) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from training.export.graph import OPSET
+from training.export.graph import export_onnx
 from training.towers.networks import TowerNetwork
 from training.towers.text_encoder import TextEncoderNetwork
 
@@ -49,7 +48,8 @@ def write_audio_graph(tower: TowerNetwork, path: Path) -> None:
     """Export the audio tower: ``embedding`` [batch, inputs] -> ``vector`` [batch, dim]."""
     batch = torch.export.Dim("batch")
     example = (torch.zeros(2, len(tower.mean)),)
-    onnx.save(_export(tower, example, ["embedding"], ({0: batch},)), str(path))
+    graph = export_onnx(tower, example, ["embedding"], ["vector"], ({0: batch},))
+    onnx.save(graph, str(path))
 
 
 def write_text_graph(model: TextModel, path: Path, max_tokens: int) -> None:
@@ -57,31 +57,8 @@ def write_text_graph(model: TextModel, path: Path, max_tokens: int) -> None:
     batch, tokens = torch.export.Dim("batch"), torch.export.Dim("tokens", min=1, max=max_tokens)
     example = (torch.ones(2, 7, dtype=torch.int64), torch.ones(2, 7, dtype=torch.int64))
     axes = {0: batch, 1: tokens}
-    names = ["input_ids", "attention_mask"]
-    onnx.save(_export(model, example, names, (axes, axes)), str(path))
-
-
-def _export(
-    model: nn.Module,
-    example: tuple[Tensor, ...],
-    names: Sequence[str],
-    axes: tuple[dict[int, torch.export.Dim], ...],
-) -> onnx.ModelProto:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            model.eval(),
-            example,
-            dynamo=True,
-            optimize=False,
-            opset_version=OPSET,
-            input_names=list(names),
-            output_names=["vector"],
-            dynamic_shapes=axes,
-            verbose=False,
-        )
-    assert program is not None
-    return program.model_proto
+    graph = export_onnx(model, example, ["input_ids", "attention_mask"], ["vector"], (axes, axes))
+    onnx.save(graph, str(path))
 
 
 def store_weights(source: Path, path: Path, precision: str) -> None:
