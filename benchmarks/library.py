@@ -71,11 +71,6 @@ class Clips:
 class ExactSearch:
     """Exact search, which the hits of the service are compared with.
 
-    Args:
-        bundle: Bundle with the towers.
-        clips: The clips that will be stored.
-        n_clips: Number of clips.
-
     Attributes:
         queries: Embeddings of the clips that are used as queries, by the number of the clip.
     """
@@ -96,14 +91,7 @@ class ExactSearch:
                     self.queries[number] = embeddings[number - first].copy()
 
     def recall(self, number: int, text: int, found: list[int], n_stored: int) -> float:
-        """Compute the share of the ten best clips that was found.
-
-        Args:
-            number: Number of the query clip.
-            text: Index of the text.
-            found: Numbers of the hits.
-            n_stored: Number of clips that were stored when the search began.
-        """
+        """Compute the share of the ten best clips among `found`, the numbers of the hits."""
         audio = unit(self._space.project(self.queries[number][np.newaxis])[0])
         query = compose({"audio": audio, "modifier": self._texts[text]}).vector
         later = np.array([number for number in found if number >= n_stored], np.int64)
@@ -292,11 +280,7 @@ def write_lines(fingerprint: str, embeddings: np.ndarray, first: int) -> bytes:
     """Write the lines of one upload."""
     return b"\n".join(
         json.dumps(
-            {
-                "id": str(number),
-                "fingerprint": fingerprint,
-                "embedding": to_base64(embedding),
-            }
+            {"id": str(number), "fingerprint": fingerprint, "embedding": to_base64(embedding)}
         ).encode()
         for number, embedding in enumerate(embeddings, first)
     )

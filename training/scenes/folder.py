@@ -31,7 +31,7 @@ N_PAIRS = "n_pairs"
 
 @dataclass(slots=True)
 class EmbeddingProgress:
-    """What has been embedded, and what it has cost. Its fields are the keys of `state.json`.
+    """Number of embedded events and pairs, and the time spent; the content of `state.json`.
 
     Attributes:
         events: Number of clean events embedded.

@@ -133,7 +133,7 @@ def _measure_seed(settings: ExperimentSettings, seed: int, test: EvaluationSet) 
 def _measure_phrases(
     mixtures: Path, bundle: Bundle, loaded: LoadedTowers, projector: TowerProjector
 ) -> dict[str, Any]:
-    """Rank the phrases for what was added to unseen mixtures, as ``/difference`` does."""
+    """Rank the phrases for events that were added to unseen mixtures, as ``/difference`` does."""
     scenes = load_scenes(mixtures, bundle.manifest.encoder.fingerprint)
     weight = bundle.manifest.difference.reference_weight
     mixture, reference = (np.asarray(x, np.float32) for x in (scenes.target, scenes.query))
@@ -170,7 +170,7 @@ def _probe(train: SceneSet, test: SceneSet) -> dict[str, float]:
 
 
 def _describe(settings: ExperimentSettings) -> dict[str, Any]:
-    """Describe what was measured: recipe, encoder, data, seeds."""
+    """Describe the measurement: recipe, encoder, data, seeds."""
     folders = {"train": settings.train, "test": settings.test, "mixtures": settings.mixtures}
     manifest = settings.bundle.manifest
     return {

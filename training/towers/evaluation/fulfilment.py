@@ -1,4 +1,4 @@
-"""Fulfilment of a change by a hit: the share of the first hits that have what was asked for."""
+"""Fulfilment of a change by a hit: the share of the first hits that have the requested change."""
 
 from __future__ import annotations
 
