@@ -104,7 +104,7 @@ ifeq ($(BUNDLE),$(SHIPPED))
 	$(SERVICE)/bin/python benchmarks/demo_difference.py
 	$(SERVICE)/bin/python benchmarks/precision.py
 	$(MAKE) figures
-	$(SERVICE)/bin/python benchmarks/report.py
+	$(DEV)/bin/python benchmarks/report.py
 	$(DEV)/bin/python benchmarks/engine_report.py
 endif
 

@@ -1,10 +1,10 @@
-"""The limit: decoding and a bare ONNX Runtime loop over the same clips, in a process of its own.
+"""The upper limit: decoding and a bare ONNX Runtime loop over the same clips, in its own process.
 
-    python benchmarks/bare_loop.py '{"seconds": 10, "duration_s": [5.0], "ballast": 0.1}'
+    python benchmarks/bare_loop.py '{"seconds": 10, "duration_s": [5.0], "background_load": 0.1}'
 
-It tries one run at a time with all cores and one run per core, and reports each. `ballast` is the
-share of one core that a load generator takes beside a server; a process that does nothing takes as
-much here, so that both have the same cores.
+It tries one run at a time with all cores and one run per core, and reports both. A load generator
+takes a share of one core while it measures a server. A busy process takes the same share here
+(`background_load`), so that loop and server have the same resources.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PERIOD_S = 0.02
 
 
 def run(graph: Path, **options: Any) -> dict[str, Any]:
-    """Run the loop with a graph in a process of its own and return its figures."""
+    """Run the loop with a graph in its own process and return its figures."""
     done = subprocess.run(
         [sys.executable, str(Path(__file__)), json.dumps(options)],
         check=True,
@@ -45,36 +45,45 @@ def run(graph: Path, **options: Any) -> dict[str, Any]:
 
 def main() -> None:
     """Run the loop that the argument describes and print its figures as JSON."""
-    given = json.loads(sys.argv[1])
-    each = max(1, N_CLIPS // len(given["duration_s"]))
-    lengths = [make_clips(each, length, seed=n) for n, length in enumerate(given["duration_s"])]
+    options = json.loads(sys.argv[1])
+    each = max(1, N_CLIPS // len(options["duration_s"]))
+    lengths = [make_clips(each, length, seed=n) for n, length in enumerate(options["duration_s"])]
     clips = [clip for group in zip(*lengths, strict=True) for clip in group]
     cores = len(os.sched_getaffinity(0))
-    ballast = multiprocessing.Process(target=burn, args=(given.get("ballast", 0.0),), daemon=True)
-    ballast.start()
-    ways = {f"1 run of {cores} threads": (1, cores), f"{cores} runs of 1 thread": (cores, 1)}
+    background_load = multiprocessing.Process(
+        target=keep_busy, args=(options.get("background_load", 0.0),), daemon=True
+    )
+    background_load.start()
+    modes = {f"1 run of {cores} threads": (1, cores), f"{cores} runs of 1 thread": (cores, 1)}
     figures = {
-        name: measure(clips, given["seconds"], runs=runs, threads=threads)
-        for name, (runs, threads) in ways.items()
+        name: measure(clips, options["seconds"], runs=runs, threads=threads)
+        for name, (runs, threads) in modes.items()
     }
-    ballast.terminate()
+    background_load.terminate()
     sys.stdout.write(json.dumps(figures))
 
 
 def measure(clips: list[bytes], seconds: float, *, runs: int, threads: int) -> dict[str, float]:
-    """Decode and encode clips one by one in so many threads of Python."""
+    """Decode and encode clips one by one, in several Python threads at once.
+
+    Args:
+        clips: WAV files.
+        seconds: Duration of the measurement [s].
+        runs: Number of Python threads.
+        threads: Threads of the session.
+    """
     model = Model(threads)
-    taken: list[float] = []
+    times_s: list[float] = []
 
     def work(first: int, end: float) -> None:
         n = first
         while (start := time.perf_counter()) < end:
             model.embed([decode(clips[n % len(clips)])])
-            taken.append(time.perf_counter() - start)
+            times_s.append(time.perf_counter() - start)
             n += runs
 
     work(0, time.perf_counter() + 1)
-    taken.clear()
+    times_s.clear()
     before = resource.getrusage(resource.RUSAGE_SELF)
     start = time.perf_counter()
     workers = [threading.Thread(target=work, args=(n, start + seconds)) for n in range(runs)]
@@ -86,14 +95,14 @@ def measure(clips: list[bytes], seconds: float, *, runs: int, threads: int) -> d
     after = resource.getrusage(resource.RUSAGE_SELF)
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {
-        "clips_per_s": round(len(taken) / elapsed_s, 2),
-        "p50_ms": round(1000 * sorted(taken)[len(taken) // 2], 2),
-        "cpu_ms_per_clip": round(1000 * cpu_s / len(taken), 2),
+        "clips_per_s": round(len(times_s) / elapsed_s, 2),
+        "p50_ms": round(1000 * sorted(times_s)[len(times_s) // 2], 2),
+        "cpu_ms_per_clip": round(1000 * cpu_s / len(times_s), 2),
     }
 
 
-def burn(share: float) -> None:
-    """Take a share of one core and do nothing with it."""
+def keep_busy(share: float) -> None:
+    """Use a share of one core."""
     while True:
         start = time.perf_counter()
         busy_until = time.process_time() + share * PERIOD_S

@@ -1,4 +1,4 @@
-"""The clips that the benchmarks of serving send: noise, so that no two are alike."""
+"""The clips that the benchmarks send: noise, so that no two are the same."""
 
 from __future__ import annotations
 

@@ -1,15 +1,14 @@
-"""What a difference of embeddings is and when it misleads, in three pictures.
+"""Figures of differences of embeddings: where they lie, their norms, and how often they find.
 
     python benchmarks/concepts.py [BUNDLE]
 
-Draws ``docs/figures/`` and writes ``docs/results/concepts.json``, on the demo's clips: where a
-mixture, its parts and their difference lie; how far a mixture is from its reference, beside what a
-change of level and a shift do to it; and how often the added clip is found, over its level.
+Draws ``docs/figures/`` and writes ``docs/results/concepts.json`` from the clips of the demo: where
+a mixture, its parts and their difference lie; the norm of a difference, beside that of a change of
+level or a shift; and how often the added clip is found, by its level.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from service.bundle.files import load_bundle
 from service.difference import centre, difference_query, relative_norm
 from service.inference.encoder import Encoder
 
-CLIPS = results.ROOT / "service" / "demo" / "clips"
+CLIPS = results.DEMO / "clips"
 FIGURES = results.ROOT / "docs" / "figures"
 BACKGROUND, ADDED = "wind-gusts", "birds-wood"
 PAIRS = 150
@@ -40,7 +39,7 @@ Embeddings = Float32[np.ndarray, "clips dim"]
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """The demo's clips and their embeddings, in the order of their names."""
+    """The clips of the demo and their embeddings, in the order of their names."""
 
     names: list[str]
     clips: list[Samples]
@@ -49,14 +48,13 @@ class Library:
 
 def main() -> None:
     """Measure, draw and write."""
-    default = results.ROOT / "models/default"
-    bundle = load_bundle(Path(sys.argv[1]) if len(sys.argv) > 1 else default)
+    bundle = load_bundle(results.bundle_path())
     encoder = Encoder.open(bundle, device="cpu")
     paths = sorted(CLIPS.glob("*.ogg"))
     clips = [decode(path, sample_rate=encoder.sample_rate).samples for path in paths]
     library = Library([path.stem for path in paths], clips, encoder.embed(clips))
     levels = measure_levels(encoder, library)
-    alarms = measure_alarms(encoder, library)
+    unchanged = measure_unchanged(encoder, library)
     results.write(
         "concepts",
         {
@@ -66,27 +64,27 @@ def main() -> None:
             "clips": len(clips),
             "pairs": PAIRS,
             "by_level_db": levels,
-            "nothing_added": alarms,
+            "nothing_added": unchanged,
         },
     )
     FIGURES.mkdir(exist_ok=True)
     draw_plane(FIGURES / "plane.png", encoder, library)
-    draw_norms(FIGURES / "norms.png", levels, alarms)
-    draw_found(FIGURES / "found.png", levels)
+    draw_norms(FIGURES / "norms.png", levels, unchanged)
+    draw_recall(FIGURES / "found.png", levels)
 
 
 def mixture(background: Samples, added: Samples, level_db: float) -> Samples:
-    """Add a sound to a background at a level relative to it, for the length of the background."""
-    sound = np.resize(added, background.size)
-    ratio = np.sqrt(np.mean(background**2) / np.mean(sound**2)) * 10 ** (level_db / 20)
-    mixed: Samples = (background + np.float32(ratio) * sound).astype(np.float32)
+    """Add a sound to a background, at a level over it and for its whole length."""
+    repeated = np.resize(added, background.size)
+    ratio = np.sqrt(np.mean(background**2) / np.mean(repeated**2)) * 10 ** (level_db / 20)
+    mixed: Samples = (background + np.float32(ratio) * repeated).astype(np.float32)
     return mixed
 
 
 def measure_levels(encoder: Encoder, library: Library) -> dict[str, dict[str, float]]:
-    """Measure, for each level of the added sound, the norm and how often the sound is found."""
-    drawn = np.random.default_rng(SEED)
-    pairs = [drawn.choice(len(library.clips), 2, replace=False) for _ in range(PAIRS)]
+    """Measure the norm, and how often the added sound is found, for each of its levels."""
+    rng = np.random.default_rng(SEED)
+    pairs = [rng.choice(len(library.clips), 2, replace=False) for _ in range(PAIRS)]
     return {str(level): _measure_level(encoder, library, pairs, level) for level in LEVELS_DB}
 
 
@@ -114,8 +112,8 @@ def _measure_level(
     }
 
 
-def measure_alarms(encoder: Encoder, library: Library) -> dict[str, dict[str, float]]:
-    """Measure the norm where nothing was added: another level, and a later start."""
+def measure_unchanged(encoder: Encoder, library: Library) -> dict[str, dict[str, float]]:
+    """Measure the norm if nothing is added: for other levels, and for a later start."""
     shift = round(SHIFT_S * encoder.sample_rate)
     variants = {
         f"{gain:+d} dB": [clip * np.float32(10 ** (gain / 20)) for clip in library.clips]
@@ -123,12 +121,12 @@ def measure_alarms(encoder: Encoder, library: Library) -> dict[str, dict[str, fl
     }
     variants[f"{1000 * SHIFT_S:g} ms later"] = [clip[shift:] for clip in library.clips]
     return {
-        name: _spread(map_norms(encoder.embed(clips), library.embeddings))
+        name: _spread(relative_norms(encoder.embed(clips), library.embeddings))
         for name, clips in variants.items()
     }
 
 
-def map_norms(embeddings: Embeddings, references: Embeddings) -> list[float]:
+def relative_norms(embeddings: Embeddings, references: Embeddings) -> list[float]:
     """Return the relative norm of each pair."""
     return [relative_norm(a, b) for a, b in zip(embeddings, references, strict=True)]
 
@@ -150,25 +148,25 @@ def draw_plane(path: Path, encoder: Encoder, library: Library) -> None:
     centred = library.embeddings - encoder.mean
     _, _, axes = np.linalg.svd(centred - centred.mean(axis=0), full_matrices=False)
 
-    def place(embedding: np.ndarray) -> np.ndarray:
-        placed: np.ndarray = (embedding - encoder.mean) @ axes[:2].T
-        return placed
+    def project(embedding: np.ndarray) -> np.ndarray:
+        point: np.ndarray = (embedding - encoder.mean) @ axes[:2].T
+        return point
 
     difference = mixed - library.embeddings[b]
     weight = encoder.reference_weight
-    rest = mixed - np.float32(weight) * (library.embeddings[b] - encoder.mean)
+    query = mixed - np.float32(weight) * (library.embeddings[b] - encoder.mean)
     figure = Figure(figsize=(7.5, 5.5), layout="constrained")
     ax = figure.subplots()
-    ax.scatter(*place(library.embeddings).T, s=12, color="lightgrey", label="the demo's clips")
+    ax.scatter(*project(library.embeddings).T, s=12, color="lightgrey", label="the demo's clips")
     points = {
         f"f(reference): {BACKGROUND}": (library.embeddings[b], "tab:blue"),
         f"f(added): {ADDED}": (library.embeddings[a], "tab:green"),
         "f(mixture)": (mixed, "tab:red"),
-        f"searched with: {weight:g} of the reference taken away": (rest, "tab:purple"),
+        f"searched with: {weight:g} of the reference taken away": (query, "tab:purple"),
     }
     for name, (embedding, colour) in points.items():
-        ax.scatter(*place(embedding), s=60, color=colour, label=name)
-    start, end = place(library.embeddings[b]), place(mixed)
+        ax.scatter(*project(embedding), s=60, color=colour, label=name)
+    start, end = project(library.embeddings[b]), project(mixed)
     arrow = {"arrowstyle": "->", "color": "black"}
     ax.annotate("", xy=tuple(end), xytext=tuple(start), arrowprops=arrow)
     label = f"difference, norm {np.linalg.norm(difference):.1f}"
@@ -179,9 +177,9 @@ def draw_plane(path: Path, encoder: Encoder, library: Library) -> None:
 
 
 def draw_norms(
-    path: Path, levels: dict[str, dict[str, float]], alarms: dict[str, dict[str, float]]
+    path: Path, levels: dict[str, dict[str, float]], unchanged: dict[str, dict[str, float]]
 ) -> None:
-    """Draw the relative norm over the level of what was added, beside that of nothing added."""
+    """Draw the relative norm by the level of the added sound, and that if nothing is added."""
     figure = Figure(figsize=(9.0, 4.0), layout="constrained")
     added, nothing = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     xs = [float(level) for level in levels]
@@ -191,12 +189,12 @@ def draw_norms(
     added.fill_between(xs, lows, highs, color="tab:red", alpha=0.2)
     added.set(xlabel="level of the added sound over the reference [dB]", ylabel="relative_norm")
     added.set_title("a sound was added")
-    places = np.arange(len(alarms))
-    middles = np.array([row["norm_median"] for row in alarms.values()])
-    ends = [[row["norm_p10"], row["norm_p90"]] for row in alarms.values()]
+    positions = np.arange(len(unchanged))
+    middles = np.array([row["norm_median"] for row in unchanged.values()])
+    ends = [[row["norm_p10"], row["norm_p90"]] for row in unchanged.values()]
     errors = np.abs(np.array(ends).T - middles)
-    nothing.errorbar(places, middles, errors, fmt="s", color="tab:grey", capsize=3)
-    nothing.set_xticks(places, list(alarms), rotation=45, ha="right", fontsize=8)
+    nothing.errorbar(positions, middles, errors, fmt="s", color="tab:grey", capsize=3)
+    nothing.set_xticks(positions, list(unchanged), rotation=45, ha="right", fontsize=8)
     nothing.set_title("nothing was added")
     for ax in (added, nothing):
         ax.grid(alpha=0.3)
@@ -204,8 +202,8 @@ def draw_norms(
     figure.savefig(path, dpi=DPI)
 
 
-def draw_found(path: Path, levels: dict[str, dict[str, float]]) -> None:
-    """Draw over its level how often the added clip is the nearest of all but the reference."""
+def draw_recall(path: Path, levels: dict[str, dict[str, float]]) -> None:
+    """Draw how often the added clip is the nearest except the reference, by its level."""
     figure = Figure(figsize=(6.5, 4.0), layout="constrained")
     ax = figure.subplots()
     xs = [float(level) for level in levels]

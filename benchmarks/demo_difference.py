@@ -1,17 +1,15 @@
-"""Does subtracting a reference find the sound that was added?
+"""Search for an added sound by a mixture, and by its difference from a reference.
 
     python benchmarks/demo_difference.py
 
-Over all ordered pairs A, B of the demo library: the mixture A + B is searched with, once as it is
-and once with B subtracted, and A and B themselves are left out of the candidates. Counted is how
-often the nearest clip is of A's kind.
+For all ordered pairs A, B of the demo library, two queries are compared: the mixture A + B, and the
+mixture minus B. A and B are not among the candidates. Counts how often the nearest clip is of the
+kind of A.
 """
 
 from __future__ import annotations
 
 import csv
-import sys
-from pathlib import Path
 
 import numpy as np
 import results
@@ -21,19 +19,15 @@ from service.bundle.files import load_bundle
 from service.difference import centre, difference_query
 from service.inference.encoder import Encoder
 
-DEMO = results.ROOT / "service" / "demo"
-
 
 def main() -> None:
     """Measure and write ``docs/results/demo_difference.json``."""
-    bundle = load_bundle(
-        Path(sys.argv[1] if len(sys.argv) > 1 else results.ROOT / "models/default")
-    )
+    bundle = load_bundle(results.bundle_path())
     encoder = Encoder.open(bundle, device="cpu")
     kinds = read_kinds()
     names = sorted(kinds)
     rate = encoder.sample_rate
-    clips = [decode(DEMO / "clips" / name, sample_rate=rate).samples for name in names]
+    clips = [decode(results.DEMO / "clips" / name, sample_rate=rate).samples for name in names]
     n = len(clips)
     first, second = np.triu_indices(n, 1)
     mixtures = encoder.embed([add(clips[a], clips[b]) for a, b in zip(first, second, strict=True)])
@@ -69,13 +63,13 @@ def main() -> None:
 
 
 def read_kinds() -> dict[str, str]:
-    """Read the kind of each demo clip by its file."""
-    with (DEMO / "clips.csv").open(newline="", encoding="utf-8") as lines:
+    """Read the kind of each clip of the demo, by its file."""
+    with (results.DEMO / "clips.csv").open(newline="", encoding="utf-8") as lines:
         return {row["file"]: row["kind"] for row in csv.DictReader(lines)}
 
 
 def add(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Add two clips as they are; the shorter one is followed by silence."""
+    """Add two clips; the shorter one is followed by silence."""
     mixture = np.zeros(max(a.size, b.size), np.float32)
     mixture[: a.size] += a
     mixture[: b.size] += b

@@ -1,4 +1,4 @@
-"""Renders ``docs/results/engine.md`` and its plots from the results files of the engine.
+"""Render ``docs/results/engine.md`` and its plots from the results files of the engine.
 
     python benchmarks/engine_report.py [FOLDER]
 
@@ -7,12 +7,19 @@ Every figure on that page stands in one of the files it names.
 
 from __future__ import annotations
 
-import engine_tables as tables
+import json
+from collections.abc import Iterator
+from typing import Any
+
 import results
-from engine_aims import aim_rows
+from engine_aims import aims
 from engine_plots import COST, QUERIES, draw_cost, draw_queries
-from engine_processors import processors_table
-from report import read
+from report import read, steps
+
+from training.reports.render import render
+
+Found = dict[str, dict[str, Any]]
+"""Results files by their name."""
 
 NAMES = (
     "burst",
@@ -27,146 +34,66 @@ NAMES = (
     "training_step",
     "tuning",
 )
-
-PAGE = """# The engine
-
-Made by `make bench-engine` from the files beside this page; each names its command, its commit
-and the machine, which is shared with others: read ratios, which compare what ran in turns within
-one run, and not absolute times.
-
-{machines}
-
-## What was aimed at
-
-| | aim | measured |
-|---|---|---|
-{aims}
-
-## The service beside a bare loop
-
-`/embed` of clips of 5 s, raw bodies, npy answers, no cache; beside a loop in one process that
-decodes the same clips and runs the same graph, with nothing around it, while another process
-takes as much of a core as the load generator took. [serving.json](serving.json)
-
-{serving}
-
-Clips of other lengths, 16 clients, float32, as a share of the bare loop: {by_clips}.
-
-## Beside other servers
-
-The same float32 graph, clips and machine; each with a worker for each core and tuned as its
-documentation says. Ours over theirs, so that more than 1 is in our favour; "p99" is theirs over
-ours with as many clients. [peers.json](peers.json)
-
-{peers}
-
-## By processor
-
-What is around the encoder weighs more where it is faster, and so does what is around the matrix
-products of a training step. The latest measurement on each processor, as it names itself, with
-the last of its instructions that count here, and of the code of then. Each file names its commit;
-those of other processors than the last one are in [processors](processors).
-
-{processors}
-
-## What a clip costs by its length
-
-![Cost by length]({cost})
-
-One request at a time, {precision} arithmetic. An hour took {hour[took_s]:.1f} s,
-{hour[times_real_time]:.0f} times faster than real time, and {hour[over_idle_mb]:.0f} MB over
-idle memory; with windows of 10 s every 5 s {windows[took_s]:.1f} s and
-{windows[over_idle_mb]:.0f} MB. Three minutes in pieces deviate from the graph's answer to them
-in one run by {deviation:.2g} of its largest value. [long_file.json](long_file.json)
-
-## Precision
-
-Processor time on one thread, in turns. What each variant costs in quality is judged at export,
-by differences over 500 held-out pairs, the rank of what was added, and Background-known ESC-50.
-[precision.json](precision.json)
-
-{variants}
-
-The log-mel takes {front_end:.1%} of the time of the rest of the encoder.
-[front_end.json](front_end.json)
-
-## A burst
-
-{burst[sent_times_capacity]:.0f} times as many requests as can be answered for
-{burst[burst][sent_in_s]:.0f} s, clips of {burst[clip_s]:.0f} s at {burst[clip_rate_hz]:,} Hz
-in float32, with a deadline of
-{burst[deadline_s]:.0f} s. Answers: {statuses}. The accepted ones had a p99 of
-{burst[accepted_p99_s]:.1f} s. Memory was {burst[memory_mb][before]:.0f} MB before,
-{burst[memory_mb][peak]:.0f} MB at most and {burst[memory_mb][after]:.0f} MB after. {normal}
-[burst.json](burst.json)
-
-## The index
-
-{index_dim} dimensions, one query at a time on one thread; vectors are those of real scenes and
-points between them with noise, queries are clips composed with texts. Recall is against all
-inner products in float32. Ours compares all vectors up to {exact_below:,}, and beyond that
-ranks in half precision what one bit of each dimension finds. Bytes a vector are what the process
-grew by: small indexes lie in memory that it had already. [index.json](index.json)
-
-{index}
-
-![Query time by size]({queries})
-
-Through the API, embeddings of {library_dim} values in base64, each answer durable on the disk,
-one client uploading and another searching with a text. [library.json](library.json)
-
-{library}
-
-## A search with a text
-
-A text that was never seen adds {modifier[new_text_adds_ms]:.1f} ms to a search like a stored
-clip (median {modifier[median_ms][without]:.1f} ms without), one that was seen
-{modifier[known_text_adds_ms]:.1f} ms. [modifier.json](modifier.json)
-
-## Settings of the sessions
-
-What `minuend tune` measured and chose here: the thriftiest of those within 3% of the best.
-[tuning.json](tuning.json)
-
-{tuning}
-"""
+BY_PROCESSOR = ("front_end", "peers", "precision", "serving", "training_step")
+"""The benchmarks whose results are kept for each processor."""
 
 
 def main() -> None:
     """Draw the plots and render the page."""
     folder = results.page_folder()
     found = {name: read(name) for name in NAMES}
-    files = found["long_file"]["files"]
-    draw_cost(folder / COST, files.values())
+    draw_cost(folder / COST, found["long_file"]["files"].values())
     draw_queries(folder / QUERIES, found["index"]["rows"])
-    shares = found["serving"]["summary"]["fp32"]["share_by_clips"]
-    page = PAGE.format(
-        machines=tables.machines(found),
-        aims="\n".join(aim_rows(found)),
-        serving=tables.serving_table(found["serving"]),
-        by_clips=", ".join(f"{name} {share:.0%}" for name, share in shares.items()),
-        peers=tables.peers_table(found["peers"]),
-        processors=processors_table(),
-        cost=COST,
-        precision=found["long_file"]["precision"],
-        hour=files["3600 s"],
-        windows=found["long_file"]["with_windows"],
-        deviation=found["long_file"]["pieces_deviate_from_whole"],
-        variants=tables.variants_table(found["precision"]),
-        front_end=found["front_end"]["front_end_of_the_rest"],
-        burst=found["burst"],
-        statuses=tables.statuses(found["burst"]["burst"]["statuses"]),
-        normal=tables.normal(found["burst"]["normal_after_s"]),
-        index_dim=found["index"]["dim"],
-        exact_below=found["index"]["exact_below"],
-        index=tables.index_table(found["index"]["rows"]),
-        queries=QUERIES,
-        library_dim=found["library"]["dim"],
-        library=tables.library_table(found["library"]["rows"]),
-        modifier=found["modifier"]["by_stored_clip"],
-        tuning=tables.tuning_table(found["tuning"]),
+    columns = processors()
+    fullest_first = sorted(columns.values(), key=len, reverse=True)
+    page = render(
+        "engine",
+        **found,
+        hardware=by_hardware(found),
+        aims=aims(found),
+        processors=columns,
+        titles=list(dict.fromkeys(title for column in fullest_first for title in column)),
     )
     (folder / "engine.md").write_text(page, encoding="utf-8")
+
+
+def by_hardware(found: Found) -> list[tuple[dict[str, Any], list[str]]]:
+    """Group the results files by the machine that they were measured on."""
+    machines: dict[str, tuple[dict[str, Any], list[str]]] = {}
+    for name, result in found.items():
+        hardware = {key: result["hardware"][key] for key in ("cores", "processor", "instructions")}
+        machines.setdefault(str(hardware), (hardware, []))[1].append(name)
+    return list(machines.values())
+
+
+def processors() -> dict[str, dict[str, str]]:
+    """Return what was measured on each processor: figures as text, by processor and title."""
+    files: dict[str, Found] = {}
+    for name in BY_PROCESSOR:
+        for file in sorted(results.FOLDER.glob(f"**/{name}.json")):
+            found = json.loads(file.read_text(encoding="utf-8"))
+            hardware = found["hardware"]
+            last_instructions = hardware["instructions"].rpartition(" ")[2]
+            processor = f"{hardware['processor']}, {last_instructions}"
+            files.setdefault(processor, {})[name] = found
+    return {processor: dict(_figures(files[processor])) for processor in sorted(files)}
+
+
+def _figures(found: Found) -> Iterator[tuple[str, str]]:
+    for precision, figures in found.get("serving", {}).get("summary", {}).items():
+        share = figures["saturated_share_of_bare_loop"]
+        yield f"saturated, of the bare loop, {precision}", f"{share:.0%}"
+    for peer, ratios in found.get("peers", {}).get("ratios", {}).items():
+        yield f"throughput over {peer}", f"{ratios['throughput']:.2f}"
+    if "precision" in found:
+        clip = found["precision"]["times_as_fast_as_float32"]["one clip of 5 s"]
+        yield "int8 over float32, one clip", f"{clip['int8']['ratio']:.2f}"
+    if "front_end" in found:
+        share = found["front_end"]["front_end_of_the_rest"]
+        yield "the log-mel, of the rest of the encoder", f"{share:.1%}"
+    for step, figures in steps(found.get("training_step", {})).items():
+        share = figures["share_of_arithmetic_limit"]
+        yield f"training step, {step}, of the limit", f"{share:.0%}"
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""How long until the page can be used, in Chromium on a library of the demo's sounds?
+"""Time until the page can be used, in Chromium on the library of the demo.
 
     .venv/dev/bin/python benchmarks/first_view.py
 
-From the start of the navigation: to the first contentful paint, and until all is answered and the
-page takes input. Fresh: an empty cache. Again: the same profile, whose files are asked about only.
+Measures from the start of the navigation to the first contentful paint, and until all requests are
+answered and the page accepts input. Fresh: with an empty cache. Again: with the same profile, whose
+cached files are only revalidated.
 """
 
 from __future__ import annotations
@@ -16,13 +17,11 @@ from typing import Any
 import results
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-import service.cli.demo
 from service.cli.demo.server import Server, choose_port
 from service.cli.index import index_folder
 from service.settings import Settings
 
-BUNDLE = results.ROOT / "models" / "default"
-CLIPS = Path(service.cli.demo.__file__).parent / "clips"
+CLIPS = results.DEMO / "clips"
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
     "--no-sandbox",
@@ -54,11 +53,17 @@ def main() -> None:
     """Measure and write ``docs/results/first_view.json``."""
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder) / "library"
-        index_folder(Settings(bundle=BUNDLE, library=library), CLIPS, CLIPS.with_suffix(".csv"))
+        index_folder(
+            Settings(bundle=results.BUNDLE, library=library), CLIPS, CLIPS.with_suffix(".csv")
+        )
         port = choose_port(0)
         with (
             Server(
-                port=port, bundle=BUNDLE, library=library, device="cpu", log=Path(folder) / "log"
+                port=port,
+                bundle=results.BUNDLE,
+                library=library,
+                device="cpu",
+                log=Path(folder) / "log",
             ) as server,
             sync_playwright() as playwright,
         ):
@@ -82,7 +87,7 @@ def visit_all(browser: Browser, url: str) -> dict[str, Any]:
 
 
 def visit(context: BrowserContext, url: str) -> dict[str, float]:
-    """Open the page in a new tab and read the clock of the browser."""
+    """Open the page in a new tab and read the times of the browser."""
     page = context.new_page()
     page.add_init_script(WATCH)
     page.goto(url)
@@ -92,7 +97,7 @@ def visit(context: BrowserContext, url: str) -> dict[str, float]:
 
 
 def spread(visits: list[dict[str, float]]) -> dict[str, dict[str, float]]:
-    """Give the least, the median and the greatest of every figure."""
+    """Return the minimum, the median and the maximum of every figure."""
     return {
         name: {
             "min": round(min(values), 1),

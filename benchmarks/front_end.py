@@ -1,15 +1,14 @@
-"""What share of the encoder's time does the log-mel take?
+"""The share of the log-mel in the time of the encoder.
 
     python benchmarks/front_end.py [BUNDLE]
 
-The front end is cut out of the bundle's own graph and run beside the whole graph, one after the
-other in turn, in one thread. Times are of the processor, since the machine may be busy.
+The front end is extracted from the graph of the bundle. It and the whole graph run alternately, in
+one thread. Times are processor times, since the machine may be busy.
 """
 
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,11 +29,10 @@ INPUTS = ["waveform", "lengths"]
 
 def main() -> None:
     """Measure and write ``docs/results/front_end.json``."""
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else results.ROOT / "models" / "default"
-    bundle = load_bundle(path)
+    bundle = load_bundle(results.bundle_path())
     with TemporaryDirectory() as folder:
         front_end = Path(folder) / "front_end.onnx"
-        output = cut_front_end(bundle.encoder_file, front_end)
+        output = extract_front_end(bundle.encoder_file, front_end)
         times = measure(
             {
                 "front_end": (open_session(front_end, device="cpu", threads=1), output),
@@ -57,8 +55,8 @@ def main() -> None:
     )
 
 
-def cut_front_end(graph: Path, out: Path) -> str:
-    """Write the part of a graph up to what the first convolution hears, and name its output."""
+def extract_front_end(graph: Path, out: Path) -> str:
+    """Write the part of a graph before the first convolution; return the name of its output."""
     editor = GraphEditor(onnx.load(str(graph)))
     masked = editor.consumer("encoder.conv1.weight", "Conv").input[0]
     log_mel: str = editor.producer(masked, "Where").input[1]
@@ -67,7 +65,7 @@ def cut_front_end(graph: Path, out: Path) -> str:
 
 
 def measure(sessions: dict[str, tuple[Session, str]]) -> dict[str, list[float]]:
-    """Run each in turn and give the processor time of every run [s]."""
+    """Run the sessions alternately; return the processor time of every run [s]."""
     waveform = np.random.default_rng(0).uniform(-0.1, 0.1, (1, SECONDS * 16_000))
     values = {
         "waveform": waveform.astype(np.float32),

@@ -1,15 +1,15 @@
-"""How fast does a library take embeddings, and how are searches while it grows?
+"""Speed of storing embeddings in a library, and of searches while it grows.
 
     .venv/service/bin/python benchmarks/library.py SCENES [--sizes 10000,100000,1000000]
 
 SCENES is a folder of `minuend-train data scenes` with embeddings by the default bundle's encoder.
-Embeddings between two of its clips, with noise, are sent to `/clips/bulk` by one client, a thousand
-at a time; an answer says that they are on the disk. Another client searches with an embedding and
-a text, while the library grows and after each size alone, when its index is settled. The hits of
-some of its searches are compared with all inner products over what had been stored when the search
-began and what it found besides.
+One client sends embeddings to `/clips/bulk`, a thousand at a time; they lie between two clips of
+the folder, with noise. When the service answers, they are on the disk. Another client searches with
+an embedding and a text: while the library grows, and at each size alone after the index has been
+built. The hits of some searches are compared with an exact search over the clips that were stored
+when the search began and those that it found besides.
 
-A million clips take disk and memory of several GB each, and a quarter of an hour.
+A million clips need several GB of disk and of memory, and a quarter of an hour.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ BATCH = 1000
 NOISE = 0.35
 K = 10
 N_SEARCHES = 200
-N_JUDGED = 500
+N_COMPARED = 500
 QUERY_EVERY = 97
-"""Of so many clips one is searched with."""
+"""One clip in so many is used as a query."""
 IDLE_S = 3.0
 IDLE_SHARE = 0.05
 TEXTS = ("with a dog barking", "and louder rain", "without the traffic", "a bell, but further away")
 
 
 class Clips:
-    """Embeddings of any number of clips, a thousand at a time, each time the same.
+    """Reproducible embeddings of any number of clips, a thousand at a time.
 
     Args:
-        real: Raw embeddings that they lie between [clips dim].
+        real: Raw embeddings, between two of which each of them lies [clips dim].
     """
 
     def __init__(self, real: np.ndarray) -> None:
@@ -59,25 +59,20 @@ class Clips:
         self._scale = NOISE * real.std(axis=0)
 
     def batch(self, first: int) -> np.ndarray:
-        """Return the embeddings from one number on [BATCH dim]."""
+        """Return the embeddings of a thousand clips from a number on [BATCH dim]."""
         random = np.random.default_rng(first)
         a, b = random.integers(0, len(self._real), (2, BATCH))
         share = random.random((BATCH, 1), np.float32)
         noise = self._scale * random.standard_normal((BATCH, self._real.shape[1]), np.float32)
-        made: np.ndarray = share * self._real[a] + (1 - share) * self._real[b] + noise
-        return made
+        embeddings: np.ndarray = share * self._real[a] + (1 - share) * self._real[b] + noise
+        return embeddings
 
 
-class Judge:
-    """Knows what a search should find.
-
-    Args:
-        bundle: Whose towers search.
-        clips: What will be stored.
-        n_clips: How many of them.
+class ExactSearch:
+    """Exact search, which the hits of the service are compared with.
 
     Attributes:
-        queries: Embeddings to search with, by the number of the clip.
+        queries: Embeddings of the clips that are used as queries, by the number of the clip.
     """
 
     def __init__(self, bundle: Bundle, clips: Clips, n_clips: int) -> None:
@@ -85,7 +80,7 @@ class Judge:
         if towers is None:
             raise SystemExit("the default bundle has no towers")
         self._space = make_space(bundle, towers.audio)
-        self._texts = [unit_text(towers, text) for text in TEXTS]
+        self._texts = [text_vector(towers, text) for text in TEXTS]
         self._items = np.empty((n_clips, self._space.dim), np.float32)
         self.queries: dict[int, np.ndarray] = {}
         for first in range(0, n_clips, BATCH):
@@ -96,9 +91,9 @@ class Judge:
                     self.queries[number] = embeddings[number - first].copy()
 
     def recall(self, number: int, text: int, found: list[int], n_stored: int) -> float:
-        """Return the share of the true best ten that was found."""
-        sound = l2_normalize(self._space.project(self.queries[number][np.newaxis])[0])
-        query = compose({"audio": sound, "modifier": self._texts[text]}).vector
+        """Compute the share of the ten best clips among `found`, the numbers of the hits."""
+        audio = l2_normalize(self._space.project(self.queries[number][np.newaxis])[0])
+        query = compose({"audio": audio, "modifier": self._texts[text]}).vector
         later = np.array([number for number in found if number >= n_stored], np.int64)
         scores = np.append(self._items[:n_stored] @ query, self._items[later] @ query)
         numbers = np.append(np.arange(n_stored), later)
@@ -106,24 +101,24 @@ class Judge:
         return float(np.isin(true, found).mean())
 
 
-def unit_text(towers: Towers, text: str) -> np.ndarray:
-    """Return the vector of a text at length 1."""
+def text_vector(towers: Towers, text: str) -> np.ndarray:
+    """Compute the unit vector of a text."""
     encoded = towers.text.encode(text)
     assert encoded is not None
     vector: np.ndarray = l2_normalize(encoded.vector)
     return vector
 
 
-class Growth:
-    """Uploads from a process of its own, so that the searches wait for the service alone."""
+class Uploader:
+    """Uploads from its own process, so that searches wait for the service only."""
 
     def __init__(self, port: int, clips: Clips, fingerprint: str, numbers: range) -> None:
         spawn = multiprocessing.get_context("spawn")
         self._stored = spawn.Value("q", 0)
-        self._took_s = spawn.Value("d", 0.0)
+        self._elapsed_s = spawn.Value("d", 0.0)
         self._process = spawn.Process(
             target=upload,
-            args=(port, clips, fingerprint, numbers, self._stored, self._took_s),
+            args=(port, clips, fingerprint, numbers, self._stored, self._elapsed_s),
         )
         self._process.start()
 
@@ -140,25 +135,25 @@ class Growth:
 
     @property
     def n_stored(self) -> int:
-        """Clips that are known to be stored."""
+        """Number of clips that are certainly stored."""
         return int(self._stored.value)
 
     @property
-    def took_s(self) -> float:
-        """What the uploads took, without making their bodies."""
-        return float(self._took_s.value)
+    def elapsed_s(self) -> float:
+        """Time of the uploads, without that of making their bodies [s]."""
+        return float(self._elapsed_s.value)
 
 
 def upload(
-    port: int, clips: Clips, fingerprint: str, numbers: range, stored: Any, took_s: Any
+    port: int, clips: Clips, fingerprint: str, numbers: range, stored: Any, elapsed_s: Any
 ) -> None:
-    """Send the batches that begin at these numbers, and count the clips that are stored."""
+    """Send the batches that begin at these numbers, and count the stored clips."""
     connection = http.client.HTTPConnection(HOST, port, timeout=120)
     for number in numbers:
         body = write_lines(fingerprint, clips.batch(number), number)
         start = time.perf_counter()
-        ask(connection, "/clips/bulk", body, "application/x-ndjson")
-        took_s.value += time.perf_counter() - start
+        send(connection, "/clips/bulk", body, "application/x-ndjson")
+        elapsed_s.value += time.perf_counter() - start
         stored.value += BATCH
 
 
@@ -167,32 +162,32 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("scenes", type=Path)
     parser.add_argument("--sizes", default="10000,100000,1000000")
-    given = parser.parse_args()
-    sizes = [int(size) for size in given.sizes.split(",")]
+    arguments = parser.parse_args()
+    sizes = [int(size) for size in arguments.sizes.split(",")]
     bundle = load_bundle(BUNDLE)
     fingerprint = bundle.manifest.encoder.fingerprint
-    real = read(given.scenes, bundle)
+    real = read(arguments.scenes, bundle)
     clips = Clips(real)
-    judge = Judge(bundle, clips, sizes[-1])
+    exact = ExactSearch(bundle, clips, sizes[-1])
     random = np.random.default_rng(0)
     rows, n_before = [], 0
     with service(max_bulk_clips=BATCH) as server:
         idle_mb = resident_mb(server.pid)
         for size in sizes:
-            growth = Growth(server.port, clips, fingerprint, range(n_before, size, BATCH))
-            while_growing = Searches(server, judge, random)
-            while not growth.is_over:
-                while_growing.one(n_before + growth.n_stored)
-            settled_s = wait_idle(server)
-            alone = Searches(server, judge, random)
+            uploader = Uploader(server.port, clips, fingerprint, range(n_before, size, BATCH))
+            while_growing = Searches(server, exact, random)
+            while not uploader.is_over:
+                while_growing.search(n_before + uploader.n_stored)
+            idle_after_s = wait_idle(server)
+            alone = Searches(server, exact, random)
             for _ in range(N_SEARCHES):
-                alone.one(size)
+                alone.search(size)
             rows.append(
                 {
                     "clips": size,
-                    "stored_per_s": round((size - n_before) / growth.took_s),
+                    "stored_per_s": round((size - n_before) / uploader.elapsed_s),
                     "searches_while_growing": while_growing.figures(),
-                    "settled_after_s": round(settled_s, 1),
+                    "settled_after_s": round(idle_after_s, 1),
                     "searches_alone": alone.figures(),
                     "over_idle_mb": round(resident_mb(server.pid) - idle_mb),
                 }
@@ -202,7 +197,7 @@ def main() -> None:
 
 
 def wait_idle(server: Server) -> float:
-    """Wait until the service does nothing more by itself, and return how long that took [s]."""
+    """Wait until the service has no background work left; return the time until then [s]."""
     start = time.perf_counter()
     while True:
         before = tree_cpu_s(server.pid)
@@ -212,60 +207,60 @@ def wait_idle(server: Server) -> float:
 
 
 class Searches:
-    """Searches one after another, and what came of them."""
+    """Searches one after another, with their times and hits."""
 
-    def __init__(self, server: Server, judge: Judge, random: np.random.Generator) -> None:
+    def __init__(self, server: Server, exact: ExactSearch, random: np.random.Generator) -> None:
         self._connection = http.client.HTTPConnection(HOST, server.port, timeout=60)
-        self._judge = judge
+        self._exact = exact
         self._random = random
-        self._numbers = np.array(sorted(judge.queries))
+        self._numbers = np.array(sorted(exact.queries))
         self._took_ms: list[float] = []
         self._search_ms: list[float] = []
         self._found: list[tuple[int, int, list[int], int]] = []
 
-    def one(self, n_stored: int) -> None:
-        """Search once, while at least so many clips are stored."""
+    def search(self, n_stored: int) -> None:
+        """Search once; at least `n_stored` clips are stored."""
         if n_stored < K:
             time.sleep(0.01)
             return
         number = int(self._random.choice(self._numbers[self._numbers < n_stored]))
         text = int(self._random.integers(len(TEXTS)))
         query = {
-            "embedding": to_base64(self._judge.queries[number]),
+            "embedding": to_base64(self._exact.queries[number]),
             "modifier": TEXTS[text],
             "k": K,
         }
         start = time.perf_counter()
-        answer, timing = ask(self._connection, "/search", json.dumps(query).encode())
+        answer, timing = send(self._connection, "/search", json.dumps(query).encode())
         self._took_ms.append(1000 * (time.perf_counter() - start))
         self._search_ms.append(float(timing.partition("search;dur=")[2].partition(",")[0]))
         found = [int(hit["clip_id"]) for hit in answer["hits"]]
         self._found.append((number, text, found, n_stored))
 
     def figures(self) -> dict[str, Any]:
-        """Return what is reported."""
+        """Compute the figures of the results file."""
         if not self._found:
             return {"searches": 0}
-        n_judged = min(N_JUDGED, len(self._found))
-        judged = self._random.choice(len(self._found), n_judged, replace=False)
-        recalls = [self._judge.recall(*self._found[number]) for number in judged]
+        n_compared = min(N_COMPARED, len(self._found))
+        compared = self._random.choice(len(self._found), n_compared, replace=False)
+        recalls = [self._exact.recall(*self._found[number]) for number in compared]
         return {
             "searches": len(self._took_ms),
             "p50_ms": round(statistics.median(self._took_ms), 2),
             "p99_ms": round(float(np.quantile(self._took_ms, 0.99)), 2),
             "p50_ms_of_the_search_alone": round(statistics.median(self._search_ms), 2),
-            "recalls_measured": n_judged,
+            "recalls_measured": n_compared,
             "recall_at_10": round(float(np.mean(recalls)), 4),
         }
 
 
-def ask(
+def send(
     connection: http.client.HTTPConnection,
     path: str,
     body: bytes,
     media_type: str = "application/json",
 ) -> tuple[Any, str]:
-    """Send a request and return its answer and where its time went."""
+    """Send a request; return its answer and its `Server-Timing`."""
     connection.request("POST", path, body, {"content-type": media_type})
     response = connection.getresponse()
     content = response.read()
@@ -275,7 +270,7 @@ def ask(
 
 
 def read(scenes: Path, bundle: Bundle) -> np.ndarray:
-    """Return the raw embeddings of the clips of a folder of scenes."""
+    """Read the raw embeddings of the clips of a folder of scenes."""
     folder = scenes / bundle.manifest.encoder.fingerprint[:16]
     raw = [np.load(folder / f"{side}.npy") for side in ("query", "target")]
     return np.concatenate(raw).astype(np.float32)
@@ -285,18 +280,14 @@ def write_lines(fingerprint: str, embeddings: np.ndarray, first: int) -> bytes:
     """Write the lines of one upload."""
     return b"\n".join(
         json.dumps(
-            {
-                "id": str(number),
-                "fingerprint": fingerprint,
-                "embedding": to_base64(embedding),
-            }
+            {"id": str(number), "fingerprint": fingerprint, "embedding": to_base64(embedding)}
         ).encode()
         for number, embedding in enumerate(embeddings, first)
     )
 
 
 def to_base64(embedding: np.ndarray) -> str:
-    """Write an embedding as the service reads it."""
+    """Encode an embedding as base64."""
     return base64.b64encode(embedding.astype("<f4").tobytes()).decode("ascii")
 
 

@@ -1,6 +1,6 @@
-"""A load generator on loopback: so many clients at once, or so many requests a second.
+"""A load generator on loopback, with a number of clients or a number of requests per second.
 
-It runs as a process of its own, so that what it costs itself can be told apart:
+It runs as its own process, so that its own cost can be measured:
 
     python benchmarks/load.py '{"port": 8000, "clients": 16, "seconds": 10, "duration_s": [5.0]}'
 """
@@ -31,18 +31,18 @@ BOUNDARY = "minuend-benchmark"
 
 @dataclass(frozen=True)
 class Load:
-    """What to send.
+    """The requests to send.
 
     Attributes:
-        port: Where the server listens.
-        seconds: For how long [s].
-        clients: How many send one request after another; unless there is a `rate_hz`.
-        rate_hz: Requests a second, whether or not there are answers.
-        ramp_s: Clients begin one after another over this time, which counts for nothing [s].
-        duration_s: Lengths of the clips, taken in turn [s].
-        sample_rate_hz: Their rate [Hz].
-        path: What is asked.
-        part: Name of the form's file; a raw body if empty.
+        port: Port of the server.
+        seconds: Duration of the load [s].
+        clients: Clients that each send one request after another; not used with `rate_hz`.
+        rate_hz: Requests per second, independent of the answers.
+        ramp_s: Time over which the clients start, one by one; it is not measured [s].
+        duration_s: Lengths of the clips, used alternately [s].
+        sample_rate_hz: Sample rate of the clips [Hz].
+        path: Path of the request.
+        part: Name of the file in a form; the body is raw if it is empty.
         headers: Further headers.
     """
 
@@ -60,32 +60,32 @@ class Load:
 
 @dataclass
 class Outcome:
-    """What came back.
+    """The answers.
 
     Attributes:
-        took_ms: How long each answer with a 200 took [ms].
-        statuses: How many of each status.
-        sent_in_s: When the last request was sent, of those sent at a rate [s].
+        times_ms: Time of each answer with status 200 [ms].
+        statuses: Number of answers of each status.
+        sent_in_s: Time until the last request was sent, if they are sent at a rate [s].
     """
 
-    took_ms: list[float] = field(default_factory=list)
+    times_ms: list[float] = field(default_factory=list)
     statuses: Counter[str] = field(default_factory=Counter)
     sent_in_s: float | None = None
 
-    def note(self, status: str, took_s: float) -> None:
+    def add(self, status: str, elapsed_s: float) -> None:
         """Count an answer."""
         self.statuses[status] += 1
         if status == "200":
-            self.took_ms.append(1000 * took_s)
+            self.times_ms.append(1000 * elapsed_s)
 
     def figures(self, load: Load, elapsed_s: float) -> dict[str, Any]:
-        """Return what is reported."""
-        times = sorted(self.took_ms) or [0.0]
+        """Compute the figures of the results file."""
+        times = sorted(self.times_ms) or [0.0]
         usage = resource.getrusage(resource.RUSAGE_SELF)
         return {
             "clients": load.clients if not load.rate_hz else None,
             "offered_per_s": load.rate_hz or None,
-            "clips_per_s": round(len(self.took_ms) / elapsed_s, 2),
+            "clips_per_s": round(len(self.times_ms) / elapsed_s, 2),
             "p50_ms": round(statistics.median(times), 2),
             "p99_ms": round(times[min(len(times) - 1, int(0.99 * len(times)))], 2),
             "statuses": dict(self.statuses),
@@ -96,7 +96,7 @@ class Outcome:
 
 
 def run(load: Load) -> dict[str, Any]:
-    """Run a load in a process of its own and return its figures."""
+    """Run a load in its own process and return its figures."""
     done = subprocess.run(
         [sys.executable, str(Path(__file__)), json.dumps(asdict(load))],
         check=True,
@@ -115,10 +115,11 @@ def main() -> None:
     start_cpu = resource.getrusage(resource.RUSAGE_SELF)
     outcome = Outcome()
     start = time.perf_counter()
-    sending = send_at_rate if load.rate_hz else send_in_turn
+    sending = send_at_rate if load.rate_hz else send_by_clients
     asyncio.run(sending(load, requests, outcome))
     elapsed_s = time.perf_counter() - start
-    # After a ramp those count that began within the time; without one all do, until the last ended.
+    # With a ramp, requests that began after it are counted over the duration; without one, all
+    # requests are counted until the last answer.
     figures = outcome.figures(load, load.seconds if load.ramp_s else elapsed_s)
     figures["generator_cpu_s"] -= round(start_cpu.ru_utime + start_cpu.ru_stime, 2)
     figures["generator_cpu_s"] = round(figures["generator_cpu_s"], 2)
@@ -126,7 +127,7 @@ def main() -> None:
 
 
 def make_requests(load: Load) -> list[bytes]:
-    """Write the requests out, so that sending them costs nothing but sending."""
+    """Write the bytes of all requests in advance, so that only sending is measured."""
     each = max(1, N_CLIPS // len(load.duration_s))
     by_length = [
         make_clips(each, length, seed=n, rate_hz=load.sample_rate_hz)
@@ -152,16 +153,16 @@ def make_request(load: Load, clip: bytes) -> bytes:
 
 
 class Connection:
-    """A connection that is kept open from request to request."""
+    """A connection that stays open between requests."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def ask(self, request: bytes) -> str:
+    async def send(self, request: bytes) -> str:
         """Send a request and return the status of the answer.
 
-        A connection that the server closed while it was idle is opened anew, as all clients do.
+        A connection that the server closed while it was idle is opened again, as all clients do.
         """
         if self._streams is not None and self._streams[0].at_eof():
             self.close()
@@ -181,21 +182,21 @@ class Connection:
         return status
 
     def close(self) -> None:
-        """Close the connection; the next request opens another."""
+        """Close the connection; the next request opens a new one."""
         if self._streams is not None:
             self._streams[1].close()
             self._streams = None
 
 
 async def read_chunks(reader: asyncio.StreamReader) -> None:
-    """Read a body of chunks."""
+    """Read a chunked body."""
     while size := int(await reader.readline(), 16):
         await reader.readexactly(size + 2)
     await reader.readline()
 
 
-async def send_in_turn(load: Load, requests: Iterator[bytes], outcome: Outcome) -> None:
-    """Let each client send its next request when it has its answer."""
+async def send_by_clients(load: Load, requests: Iterator[bytes], outcome: Outcome) -> None:
+    """Send the next request of each client as soon as its last one is answered."""
     begin = time.perf_counter() + load.ramp_s
     end = begin + load.seconds
 
@@ -205,20 +206,20 @@ async def send_in_turn(load: Load, requests: Iterator[bytes], outcome: Outcome) 
         while (start := time.perf_counter()) < end:
             status = await attempt(connection, next(requests))
             if start >= begin:
-                outcome.note(status, time.perf_counter() - start)
+                outcome.add(status, time.perf_counter() - start)
         connection.close()
 
     await asyncio.gather(*(client(number) for number in range(load.clients)))
 
 
 async def send_at_rate(load: Load, requests: Iterator[bytes], outcome: Outcome) -> None:
-    """Send requests evenly in time, each on a connection that is free."""
+    """Send requests at equal intervals, each on a free connection."""
     free: list[Connection] = []
     sending: set[asyncio.Task[None]] = set()
 
     async def one(due: float) -> None:
         connection = free.pop() if free else Connection(load.port)
-        outcome.note(await attempt(connection, next(requests)), time.perf_counter() - due)
+        outcome.add(await attempt(connection, next(requests)), time.perf_counter() - due)
         free.append(connection)
 
     start = time.perf_counter()
@@ -238,9 +239,9 @@ async def send_at_rate(load: Load, requests: Iterator[bytes], outcome: Outcome) 
 
 
 async def attempt(connection: Connection, request: bytes) -> str:
-    """Send a request and return its status, or what became of the connection."""
+    """Send a request and return its status, or the name of the connection error."""
     try:
-        return await connection.ask(request)
+        return await connection.send(request)
     except (OSError, asyncio.IncompleteReadError) as error:
         connection.close()
         return type(error).__name__

@@ -1,11 +1,10 @@
-"""What does an hour of audio take, and is a clip in pieces what it is as a whole?
+"""Time and memory of files of up to an hour, and deviation of embedding in chunks.
 
     .venv/service/bin/python benchmarks/long_file.py
 
-Files of a second to an hour, one at a time. They are streamed to the service from the disk; the
-service may take an hour. Memory is that of the service's process, over what it had when idle; of
-short files the median of several requests is given. Three minutes are embedded in pieces and, by
-the graph in one run, as a whole.
+Files of a second to an hour are streamed from the disk to the service, one at a time. Memory is
+that of the service's process, also relative to idle. Short files are sent several times; the median
+is reported. A clip of three minutes is embedded in chunks and, in one run of the graph, as a whole.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from service.inference.onnx_session import open_session
 SAMPLE_RATE_HZ = 44_100
 LENGTHS_S = (1, 2, 5, 10, 30, 60, 180, 600, 3600)
 SHORT_S = 60
-TIMES = 9
+REPETITIONS = 9
 WHOLE_S = 180
 
 
@@ -57,24 +56,26 @@ def main() -> None:
 
 
 def measure(server: Server, path: Path, length_s: int, query: str) -> dict[str, Any]:
-    """Embed a file of so many seconds; a short one several times."""
+    """Embed a file of a length; several times if it is short."""
     write_noise(path, length_s)
     with Memory(server.pid) as memory:
-        asked = [ask(server, path, query) for _ in range(TIMES if length_s < SHORT_S else 1)]
-    took_s, timing = sorted(asked)[len(asked) // 2]
+        answers = [
+            send(server, path, query) for _ in range(REPETITIONS if length_s < SHORT_S else 1)
+        ]
+    elapsed_s, timing = sorted(answers)[len(answers) // 2]
     return {
         "length_s": length_s,
         "file_mb": round(path.stat().st_size / 1e6, 2),
-        "took_s": round(took_s, 4),
-        "times_real_time": round(length_s / took_s, 1),
+        "took_s": round(elapsed_s, 4),
+        "times_real_time": round(length_s / elapsed_s, 1),
         "over_idle_mb": round(memory.peak_mb - memory.idle_mb, 1),
         "peak_mb": round(memory.peak_mb, 1),
         "server_timing": timing,
     }
 
 
-def ask(server: Server, path: Path, query: str) -> tuple[float, str]:
-    """Send a file, and return how long the answer took [s] and where the time went."""
+def send(server: Server, path: Path, query: str) -> tuple[float, str]:
+    """Send a file; return the time of the answer [s] and its `Server-Timing`."""
     with path.open("rb") as file:
         start = time.perf_counter()
         connection = http.client.HTTPConnection(HOST, server.port, timeout=600)
@@ -84,14 +85,14 @@ def ask(server: Server, path: Path, query: str) -> tuple[float, str]:
         timing = response.headers["server-timing"]
         response.read()
         connection.close()
-        took_s = time.perf_counter() - start
+        elapsed_s = time.perf_counter() - start
     if response.status != http.client.OK:
         raise SystemExit(f"/embed answered {response.status}")
-    return took_s, timing
+    return elapsed_s, timing
 
 
 def read_precision(server: Server) -> str:
-    """Ask the service for the arithmetic it chose."""
+    """Read the precision that the service has chosen."""
     connection = http.client.HTTPConnection(HOST, server.port, timeout=10)
     connection.request("GET", "/info")
     precision: str = json.loads(connection.getresponse().read())["encoder"]["precision"]
@@ -100,7 +101,7 @@ def read_precision(server: Server) -> str:
 
 
 def write_noise(path: Path, length_s: int) -> None:
-    """Write noise second by second."""
+    """Write a WAV file of noise, second by second."""
     generator = np.random.default_rng(0)
     with wave.open(str(path), "wb") as out:
         out.setnchannels(1)
@@ -112,7 +113,7 @@ def write_noise(path: Path, length_s: int) -> None:
 
 
 def compare_with_whole() -> float:
-    """Return the largest deviation of a clip in pieces, of the largest value of the whole."""
+    """Compute the largest deviation of embedding in chunks, relative to the largest value."""
     bundle = load_bundle(BUNDLE)
     encoder = Encoder.open(bundle, device="cpu")
     generator = np.random.default_rng(0)

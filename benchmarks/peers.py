@@ -1,16 +1,16 @@
-"""The same graph and clips behind other servers, and behind ours, in one run.
+"""Our service and other servers with the same graph and clips, in one run.
 
     python -m venv PEERS/fastapi && PEERS/fastapi/bin/pip install -r benchmarks/peers/fastapi.txt
     ... the same for litserve, mosec and bentoml
     .venv/service/bin/python benchmarks/peers.py PEERS [SECONDS]
 
 Each peer is tuned as its documentation says: a worker for each core with a session of one thread,
-no access log, and no wait for a batch to fill, which gains nothing here on a CPU; LitServe is
-tried with batches as well. Each has the upload and the answer that cost it least.
+no access log, and no waiting for batches, which gains nothing on a CPU; LitServe is also tried with
+batches. Each has the form of upload and answer that is cheapest for it.
 
-All servers are up all the time and loaded in short turns, each turn in another order: what else
-happens on the machine then falls on all of them alike. Those whose turn it is not are stopped:
-LitServe with batches takes time of the cores also while it has nothing to do.
+All servers run all the time and are loaded one after another in short rounds, each round in another
+order, so that other load of the machine affects all of them equally. The servers that are not
+loaded are stopped: LitServe with batches uses processor time also when it is idle.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ FOLDER = Path(__file__).parent / "peers"
 OURS = "Minuend"
 CLIENTS = (1, 16, 64)
 RAMP_S = 1.5
-TURNS = 9
+ROUNDS = 9
 SECONDS = 8.0
-"""Of each load: in half of it, the 99th percentile was that of the three slowest answers."""
+"""Duration of each load: with half of it, three answers decided the 99th percentile."""
 START_S = 90.0
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A server to be compared with.
+    """A server to compare with.
 
     Attributes:
-        name: What it is.
+        name: Its name.
         environment: Folder of its virtual environment.
-        command: How it is started; `PORT` stands for the port.
-        path: What is asked.
-        part: Name of the form's file; a raw body if empty.
+        command: Command that starts it; `PORT` and `CORES` are replaced.
+        path: Path of the request.
+        part: Name of the file in a form; the body is raw if it is empty.
         variables: Environment variables.
     """
 
@@ -69,17 +69,17 @@ class Peer:
 
 @dataclass(frozen=True)
 class Target:
-    """A server that runs.
+    """A running server.
 
     Attributes:
-        name: What it is.
+        name: Its name.
         pid: Its process.
-        asked: How the load reaches it: port, path, part, headers.
+        options: Options of the load: port, path, part, headers.
     """
 
     name: str
     pid: int
-    asked: dict[str, Any]
+    options: dict[str, Any]
 
 
 UVICORN = ("uvicorn", "fastapi_server:app", "--no-access-log", "--port", "PORT", "--workers")
@@ -114,43 +114,43 @@ def main() -> None:
         targets = [Target(OURS, server.pid, {"port": server.port, "headers": NPY})]
         for peer in peers:
             pid, port = stack.enter_context(running(peer, environments / peer.environment / "bin"))
-            asked = {"port": port, "path": peer.path, "part": peer.part}
-            targets.append(Target(peer.name, pid, asked))
+            options = {"port": port, "path": peer.path, "part": peer.part}
+            targets.append(Target(peer.name, pid, options))
         for target in targets:
-            load.run(load.Load(seconds=2.0, clients=4, **target.asked))
-        turns = [measure(rotated(targets, turn), seconds) for turn in range(TURNS)]
+            load.run(load.Load(seconds=2.0, clients=4, **target.options))
+        rounds = [measure(rotated(targets, number), seconds) for number in range(ROUNDS)]
     versions = {it.name: version(it, environments / it.environment / "bin") for it in peers}
     missing = [it.name for it in PEERS if it not in peers]
-    figures = {"versions": versions, "missing": missing, "ratios": ratios(turns), "turns": turns}
+    figures = {"versions": versions, "missing": missing, "ratios": ratios(rounds), "turns": rounds}
     results.write("peers", figures, of_processor=True)
 
 
-def rotated(targets: list[Target], turn: int) -> list[Target]:
-    """Begin with another one each turn."""
-    first = turn % len(targets)
+def rotated(targets: list[Target], number: int) -> list[Target]:
+    """Rotate the order of the servers by the number of the round."""
+    first = number % len(targets)
     return targets[first:] + targets[:first]
 
 
 def measure(targets: list[Target], seconds: float) -> dict[str, list[dict[str, Any]]]:
     """Load each server with one client, with some and with many, one server after another.
 
-    What it took of the cores is added to what the load generator saw.
+    The processor time of the server is added to the figures of the load generator.
     """
     loads: dict[str, list[dict[str, Any]]] = {target.name: [] for target in targets}
     for clients in CLIENTS:
         for target in targets:
-            asked = load.Load(seconds=seconds, clients=clients, ramp_s=RAMP_S, **target.asked)
+            requests = load.Load(seconds=seconds, clients=clients, ramp_s=RAMP_S, **target.options)
             with stopped([it for it in targets if it is not target]):
                 before = tree_cpu_s(target.pid)
-                figures = load.run(asked)
-                took_s = tree_cpu_s(target.pid) - before
-            loads[target.name].append({**figures, "server_cpu_s": round(took_s, 2)})
+                figures = load.run(requests)
+                used_s = tree_cpu_s(target.pid) - before
+            loads[target.name].append({**figures, "server_cpu_s": round(used_s, 2)})
     return loads
 
 
 @contextmanager
 def stopped(targets: Iterable[Target]) -> Iterator[None]:
-    """Let servers take none of the cores."""
+    """Stop servers, so that they use no processor time."""
     processes = [pid for target in targets for pid in tree(target.pid)]
     for pid in processes:
         os.kill(pid, signal.SIGSTOP)
@@ -163,19 +163,19 @@ def stopped(targets: Iterable[Target]) -> Iterator[None]:
 
 @contextmanager
 def running(peer: Peer, bin_folder: Path) -> Iterator[tuple[int, int]]:
-    """Run a peer in a process group of its own and give its process and its port."""
+    """Run a peer in its own process group; yield its process and its port."""
     port = choose_port(0)
     cores = len(os.sched_getaffinity(0))
     names = {"PORT": str(port), "CORES": str(cores)}
     program, *arguments = (names.get(word, word) for word in peer.command)
     graph = results.ROOT / "models" / "default" / "encoder.onnx"
     inherited = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    given = {"PEER_GRAPH": str(graph), "PEER_WORKERS": str(cores), **peer.variables}
+    variables = {"PEER_GRAPH": str(graph), "PEER_WORKERS": str(cores), **peer.variables}
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [str(bin_folder / program), *arguments],
             cwd=FOLDER,
-            env={**inherited, **given},
+            env={**inherited, **variables},
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -194,7 +194,7 @@ def running(peer: Peer, bin_folder: Path) -> Iterator[tuple[int, int]]:
 
 
 def wait_listening(port: int) -> None:
-    """Wait until a server answers anything, and a little more for its workers."""
+    """Wait until a server answers, and five seconds more for its workers."""
     end = time.monotonic() + START_S
     while time.monotonic() < end:
         connection = http.client.HTTPConnection(HOST, port, timeout=5)
@@ -208,7 +208,7 @@ def wait_listening(port: int) -> None:
 
 
 def version(peer: Peer, bin_folder: Path) -> str:
-    """Ask a peer's environment for its version."""
+    """Read the version of a peer from its environment."""
     code = f"import importlib.metadata as m; print(m.version({peer.environment!r}))"
     done = subprocess.run(
         [str(bin_folder / "python"), "-c", code], check=True, capture_output=True, text=True
@@ -216,21 +216,21 @@ def version(peer: Peer, bin_folder: Path) -> str:
     return done.stdout.strip()
 
 
-def ratios(turns: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """Compare each peer with ours, turn by turn, and return the medians.
+def ratios(rounds: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Compare each peer with ours, round by round, and return the medians.
 
-    `throughput` is ours over the peer's at their best; `p99` is the peer's over ours at equal
+    `throughput` is our best throughput over the peer's; `p99` is the peer's over ours at equal
     load.
     """
     found = {}
-    for name in turns[0]:
+    for name in rounds[0]:
         if name == OURS:
             continue
-        pairs = [(turn[OURS], turn[name]) for turn in turns]
+        pairs = [(each[OURS], each[name]) for each in rounds]
         found[name] = {
-            "throughput": middle(fastest(ours) / fastest(theirs) for ours, theirs in pairs),
+            "throughput": rounded_median(fastest(ours) / fastest(theirs) for ours, theirs in pairs),
             **{
-                f"p99 at {clients} clients": middle(
+                f"p99 at {clients} clients": rounded_median(
                     theirs[n]["p99_ms"] / ours[n]["p99_ms"] for ours, theirs in pairs
                 )
                 for n, clients in enumerate(CLIENTS)
@@ -240,11 +240,11 @@ def ratios(turns: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
 
 
 def fastest(loads: list[dict[str, Any]]) -> float:
-    """Return the most clips/s of any load."""
+    """Return the highest throughput of any load [clips/s]."""
     return max(1e-9, *(it["clips_per_s"] for it in loads))
 
 
-def middle(values: Iterable[float]) -> float:
+def rounded_median(values: Iterable[float]) -> float:
     """Return the median, rounded."""
     return round(median(values), 3)
 

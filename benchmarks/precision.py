@@ -1,18 +1,16 @@
-"""How fast are the variants of the encoder, beside float32 and in the same run?
+"""Speed of the variants of the encoder, relative to float32 in the same run.
 
     python benchmarks/precision.py [BUNDLE]
 
-Every variant encodes the same clips one after the other in turn, in one thread. Times are of the
-processor, since the machine may be busy. What the gate measured at export stands beside them.
+The variants encode the same clips alternately, in one thread. Times are processor times, since the
+machine may be busy. The figures of the gate at export are included.
 """
 
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import results
@@ -26,8 +24,7 @@ BATCHES = {"one clip of 5 s": (1, 5.0), "four clips of 5 s": (4, 5.0), "one clip
 
 def main() -> None:
     """Measure and write ``docs/results/precision.json``."""
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else results.ROOT / "models" / "default"
-    bundle = load_bundle(path)
+    bundle = load_bundle(results.bundle_path())
     variants = bundle.manifest.encoder.variants
     encoders = {
         opened.precision: Encoder.open(opened, device="cpu", threads=1)
@@ -51,7 +48,7 @@ def main() -> None:
 
 
 def measure(encoders: dict[str, Encoder], n_clips: int, clip_s: float) -> dict[str, object]:
-    """Give the processor time of each encoder and its median ratio to float32's, round by round."""
+    """Measure the processor time of each encoder, and the median ratio of float32's time to it."""
     random = np.random.default_rng(0)
     clips = [
         random.uniform(-0.1, 0.1, int(clip_s * 16_000)).astype(np.float32) for _ in range(n_clips)

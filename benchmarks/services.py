@@ -1,4 +1,4 @@
-"""Our service as the benchmarks of serving run it: a process on a free port, without its cache."""
+"""The service as the benchmarks run it: a process on a free port, without a cache."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import results
 
 from service.cli.demo.server import Server, choose_port
 
-BUNDLE = results.ROOT / "models" / "default"
+BUNDLE = results.BUNDLE
 NPY = {"accept": "application/x-npy"}
 
 
 @contextmanager
 def service(**settings: object) -> Iterator[Server]:
     """Run the service on an empty library; identical clips are embedded anew each time."""
-    given = {"cache_bytes": 0, "log_level": "warning", **settings}
-    names = {f"MINUEND_{name.upper()}": str(value) for name, value in given.items()}
+    values = {"cache_bytes": 0, "log_level": "warning", **settings}
+    names = {f"MINUEND_{name.upper()}": str(value) for name, value in values.items()}
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(names)
     try:
@@ -78,23 +78,23 @@ def resident_mb(pid: int) -> float:
 
 
 def cpu_s(pid: int) -> float:
-    """Read how much time of the cores a process took [s]."""
+    """Read the processor time of a process [s]."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def tree_cpu_s(pid: int) -> float:
-    """Read how much time of the cores a process and those it started took [s]."""
+    """Read the processor time of a process and its descendants [s]."""
     return sum(cpu_s(process) for process in tree(pid))
 
 
 def tree(pid: int) -> set[int]:
-    """Return a process and those it started."""
+    """Return a process and its descendants."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
-        except OSError:  # it has ended meanwhile
+        except OSError:  # the process has ended
             continue
         parents[int(stat.parent.name)] = int(fields[1])
     found = {pid}

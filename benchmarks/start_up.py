@@ -1,9 +1,10 @@
-"""What does the service cost before and beside the model's own arithmetic?
+"""Start-up time, memory and overhead of the service.
 
     .venv/service/bin/python benchmarks/start_up.py
 
-Start-up, memory and size of the environment it runs in; and one client's `/embed` of a 5 s clip,
-raw body, beside the same decoding and encoding in this process.
+Measures the time until the service is ready, its memory, and the size of its environment. Compares
+`/embed` of a 5 s clip, with a raw body from one client, with the same decoding and encoding in this
+process.
 """
 
 from __future__ import annotations
@@ -14,12 +15,11 @@ import io
 import statistics
 import sys
 import time
-import wave
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import results
+from clips import make_clips
 from services import BUNDLE, resident_mb, service
 
 from service.audio.decoding import decode
@@ -34,7 +34,7 @@ REQUESTS = 30
 
 def main() -> None:
     """Measure and write ``docs/results/service.json``."""
-    clip = make_clip()
+    (clip,) = make_clips(1, 5.0, rate_hz=16_000)
     ready_s, memory_mb, request_ms = [], [], []
     for _ in range(STARTS):
         start = time.perf_counter()
@@ -59,20 +59,8 @@ def main() -> None:
     )
 
 
-def make_clip() -> bytes:
-    """Make five seconds of noise as a WAV file."""
-    samples = np.random.default_rng(0).integers(-3000, 3000, 5 * 16_000, dtype=np.int16)
-    file = io.BytesIO()
-    with wave.open(file, "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(16_000)
-        out.writeframes(samples.tobytes())
-    return file.getvalue()
-
-
 def post(port: int, clip: bytes) -> float:
-    """Embed a clip over HTTP and return how long it took [ms]."""
+    """Embed a clip over HTTP and return the time [ms]."""
     headers = {"content-type": "audio/wav", "accept": "application/x-npy"}
     start = time.perf_counter()
     connection = http.client.HTTPConnection(HOST, port)
@@ -86,7 +74,7 @@ def post(port: int, clip: bytes) -> float:
 
 
 def time_in_process(clip: bytes) -> list[float]:
-    """Decode and encode a clip here [ms]."""
+    """Decode and encode a clip in this process; return the times [ms]."""
     encoder = open_checked(load_bundle(BUNDLE), "auto", partial(Encoder.open, device="cpu"))
     times = []
     for _ in range(REQUESTS):

@@ -1,13 +1,13 @@
-"""How fast is a pre-training step, and where does its time go?
+"""Speed of a pre-training step, and the time of its parts.
 
     python benchmarks/training_step.py
 
-Steps of ``cpu.yaml`` at batch 256, with the one-sided and the symmetric difference loss, in the
-precision that a recipe leaves to the processor and in float32. Each is followed in the same run by
-the matrix products that it consists of, with their shapes and as often as they occur: that is the
-arithmetic limit. The second convolution counts as the product of its unfolded input with its
-weights, and so does its gradient, which is a convolution too. The first one, whose product would be
-bound by memory, and the log-mel count as nothing.
+Steps of ``cpu.yaml`` with batches of 256 are measured with the one-sided and the symmetric
+difference loss, in the precision that `auto` chooses and in float32. After each step the same run
+measures the matrix products that it consists of, with their shapes and numbers: the arithmetic
+limit. The second convolution counts as the product of its unfolded input with its weights, and so
+does its gradient, which is a convolution too. The first one, whose product would be bound by
+memory, and the log-mel are not counted.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from training.recipe import Recipe, load_recipe
 CPU = torch.device("cpu")
 CROP_FRAMES = 1 + CROP_SAMPLES // HOP_LENGTH
 STEPS = 7
-PROFILED = 2  # apart, since to be watched slows a step down
+PROFILED = 2  # separate steps, since profiling slows them down
 PHASES = ("data", "augmentation", "forward", "backward", "optimiser")
 
 
@@ -51,11 +51,11 @@ class Layer(NamedTuple):
     """Matrix products of a layer in a step.
 
     Attributes:
-        rows: For each sample.
-        inputs: Columns of what is multiplied.
+        rows: Rows for each sample.
+        inputs: Columns of the input.
         outputs: Columns of the product.
-        forward: Times that a batch goes through the layer.
-        backward: Times that a gradient comes back.
+        forward: Number of forward passes of a batch in a step.
+        backward: Number of backward passes.
     """
 
     rows: int
@@ -65,14 +65,14 @@ class Layer(NamedTuple):
     backward: int
 
     def gflop(self) -> float:
-        """Count the operations for each sample; back, there are two products."""
+        """Count the operations for each sample; a backward pass has two products."""
         return 2e-9 * self.rows * self.inputs * self.outputs * (self.forward + 2 * self.backward)
 
 
 def layers(*, symmetric: bool) -> list[Layer]:
-    """List the layers of the encoder and the heads, and how often a step uses them."""
+    """List the layers of the encoder and the heads, with their passes in a step."""
     online = 4 if symmetric else 3  # two views, and a mixture for each direction
-    both = online + 2  # and the target's two views
+    both = online + 2  # plus the two views of the target network
     frames = CROP_FRAMES // TIME_STRIDE
     convolved = (CROP_FRAMES // 2) * (N_MELS // 2)
     return [
@@ -101,7 +101,7 @@ def main() -> None:
 
 
 def measure(recipe: Recipe, store: ClipStore) -> dict[str, object]:
-    """Time steps and their products in turn, warmed up by one; then see where time goes."""
+    """Time steps and their products alternately, after a warm-up; then profile some steps."""
     batch = recipe.optim.batch_size
     precision = choose_precision(recipe.compute.precision, CPU)
     state = new_state(recipe, CPU, Processes())
@@ -122,26 +122,26 @@ def measure(recipe: Recipe, store: ClipStore) -> dict[str, object]:
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
         for number in range(1 + STEPS, 1 + STEPS + PROFILED):
             step(number)
-    spent = {e.key: e.cpu_time_total / 1e6 for e in profiler.key_averages() if e.key in PHASES}
+    phase_s = {e.key: e.cpu_time_total / 1e6 for e in profiler.key_averages() if e.key in PHASES}
     gflop = batch * sum(layer.gflop() for layer in used)
     return {
         "precision": str(precision).removeprefix("torch."),
         "samples_per_s": round(batch / median(seconds), 1),
-        "share_of_time": {name: round(spent[name] / sum(spent.values()), 3) for name in PHASES},
+        "share_of_time": {name: round(phase_s[name] / sum(phase_s.values()), 3) for name in PHASES},
         "gflop_per_sample": round(gflop / batch, 2),
         "matrix_product_gflops": round(gflop / median(limits), 1),
         "share_of_arithmetic_limit": round(
-            median(limit / taken for limit, taken in zip(limits, seconds, strict=True)), 2
+            median(limit / step_s for limit, step_s in zip(limits, seconds, strict=True)), 2
         ),
     }
 
 
 def time_of_products(layer: Layer, batch: int, precision: torch.dtype) -> float:
-    """Time the products of a layer, as often as a step needs them [s]."""
+    """Time all products of a layer in a step [s]."""
     x = torch.randn(batch * layer.rows, layer.inputs, dtype=precision)
     weights = torch.randn(layer.outputs, layer.inputs, dtype=precision)
     y = torch.mm(x, weights.T)
-    # What goes back through a convolution is one with as many taps for each output.
+    # The gradient of a convolution is a convolution with the same number of taps.
     is_convolution = layer.inputs == 9 * layer.outputs
     to_input = (lambda: x @ weights.T) if is_convolution else (lambda: y @ weights)
     forward, back = time_of(lambda: x @ weights.T), time_of(to_input)
@@ -156,7 +156,7 @@ def time_of(action: Callable[[], object]) -> float:
 
 
 def make_store(folder: Path) -> ClipStore:
-    """Make 512 clips of five seconds of noise, in a memory-mapped file like a real store."""
+    """Make 512 clips of five seconds of noise in a memory-mapped file, as in a real store."""
     n, length = 512, 5 * 16_000
     samples = np.memmap(folder / "samples.i16", dtype=np.int16, mode="w+", shape=(n * length,))
     samples[:] = np.random.default_rng(0).integers(-3000, 3000, n * length, dtype=np.int16)

@@ -1,4 +1,4 @@
-"""Which settings of the sessions are fastest here? What the defaults rest on.
+"""Speed of the settings of the sessions on this machine, on which the defaults are based.
 
     .venv/service/bin/python benchmarks/tuning.py
 
@@ -12,7 +12,6 @@ import results
 from service.bundle.files import load_bundle
 from service.inference.autotune import tune
 
-BUNDLE = results.ROOT / "models" / "default"
 SECONDS = 12.0
 
 
@@ -24,7 +23,7 @@ def main() -> None:
             "what": choice.what,
             "took_ms": {name: round(took, 2) for name, took in choice.measured.items()},
         }
-        for choice in tune(load_bundle(BUNDLE), seconds=SECONDS)
+        for choice in tune(load_bundle(results.BUNDLE), seconds=SECONDS)
     }
     results.write("tuning", {"choices": choices})
 

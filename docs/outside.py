@@ -1,8 +1,8 @@
-"""A hook of MkDocs: what of a page means something in the repository alone.
+"""Hook of MkDocs that replaces links to files outside of `docs/`.
 
-Pages are read in the repository too, where they link to files outside of `docs/`. The site has not
-got those, so such a link becomes the name of the file. A link to a file that is nowhere is left as
-it is, for the strict build to refuse.
+Pages are also read in the repository, where such links work. The site does not have these files,
+so a link becomes the name of the file. A link to a missing file stays, and the strict build refuses
+it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ NOTE = re.compile(r"^```(\w+) untested: .*$", re.MULTILINE)
 
 
 def on_page_markdown(markdown: str, *, page: Any, config: Any, **_: Any) -> str:
-    """Rewrite the links that lead outside, and drop the notes for the tests."""
+    """Replace links to files outside of `docs/`, and remove the notes for the tests."""
     docs = Path(config.docs_dir).resolve()
     folder = (docs / page.file.src_uri).parent
 

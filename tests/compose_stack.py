@@ -1,4 +1,4 @@
-"""The compose file of the repository, run by the docker and the compose that are on the PATH."""
+"""Runs the compose file of the repository with the docker and compose on the PATH."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import httpx
 FILE = Path(__file__).parents[1] / "deploy" / "docker-compose.yml"
 IMAGE = "minuend:container-test"
 READY_S = 120
-"""A start takes seconds; on a machine with other work it may take many."""
+"""Longest start, on a busy machine [s]."""
 
 
 def docker(*words: str) -> str:
@@ -25,14 +25,14 @@ def docker(*words: str) -> str:
 
 
 def compose_command() -> list[str]:
-    """Return the words that call compose, the old one or the plugin of docker."""
+    """Return the command of compose: the old program or the plugin of docker."""
     if shutil.which("docker-compose"):
         return ["docker-compose"]
     return ["docker", "compose"]
 
 
 def build(image: str = IMAGE, **environment: str) -> None:
-    """Build an image from this tree, as the compose file says."""
+    """Build an image from the working tree with the compose file."""
     stack = Stack("minuend-build", MINUEND_IMAGE=image, **environment)
     stack.client.close()
     stack.compose("build", "minuend")
@@ -46,11 +46,11 @@ def free_port() -> int:
 
 
 class Stack:
-    """One project of the compose file, on ports of its own.
+    """A project of the compose file on its own ports.
 
     Args:
-        project: Its name, which its volumes bear too.
-        **environment: What the compose file asks the environment for.
+        project: Its name, also of its volumes.
+        **environment: Variables of the compose file.
     """
 
     def __init__(self, project: str, **environment: object) -> None:
@@ -72,11 +72,11 @@ class Stack:
         return _run(command, clean | self.environment)
 
     def minuend(self, *words: str) -> str:
-        """Run a command of the shell in the running service's container."""
+        """Run the command `minuend` in the container of the service."""
         return self.compose("exec", "-T", "minuend", "minuend", *words)
 
     def up(self, *profiles: str) -> None:
-        """Create what has changed, with the services of these profiles, and wait until ready."""
+        """Start the service and the services of the profiles, and wait until ready."""
         options = [word for profile in profiles for word in ("--profile", profile)]
         self.compose(*options, "up", "-d", *(() if profiles else ("minuend",)))
         self.wait_until_ready()
@@ -88,16 +88,16 @@ class Stack:
             self.compose("--profile", profile, "down", "--volumes", "--remove-orphans")
 
     def container(self, service: str = "minuend") -> str:
-        """Return the id of a service's container."""
+        """Return the id of the container of a service."""
         return self.compose("ps", "-q", service).strip()
 
     def inspect(self, service: str = "minuend") -> dict[str, Any]:
-        """Return what docker tells about a service's container."""
-        (told,) = json.loads(docker("inspect", self.container(service)))
-        return dict(told)
+        """Return the output of `docker inspect` for the container of a service."""
+        (found,) = json.loads(docker("inspect", self.container(service)))
+        return dict(found)
 
     def kill(self) -> None:
-        """Kill -9 the service from outside, as the kernel would; docker takes it for a crash."""
+        """Kill the process of the service with SIGKILL from outside, like a crash."""
         pid = str(self.inspect()["State"]["Pid"])
         host = ("--pid=host", "--user=0", "--entrypoint=sh")
         docker("run", "--rm", *host, IMAGE, "-c", f"kill -9 {pid}")
@@ -114,6 +114,6 @@ class Stack:
 
 
 def _run(command: list[str], environment: os._Environ[str] | dict[str, str]) -> str:
-    ended = subprocess.run(command, env=dict(environment), capture_output=True, text=True)
-    assert ended.returncode == 0, f"{' '.join(command)}:\n{ended.stdout}{ended.stderr}"
-    return ended.stdout
+    finished = subprocess.run(command, env=dict(environment), capture_output=True, text=True)
+    assert finished.returncode == 0, f"{' '.join(command)}:\n{finished.stdout}{finished.stderr}"
+    return finished.stdout

@@ -1,4 +1,4 @@
-"""The fenced code blocks of a Markdown page."""
+"""Parser of the fenced code blocks of a Markdown page."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _FENCE = re.compile(r"^```(\w*)[ \t]*(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTAL
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One block.
+    """A fenced code block.
 
     Attributes:
         language: The first word of its fence; empty if there is none.
-        note: What stands after that word.
-        text: What is in it.
-        line: Where in the page its fence is.
+        note: The rest of the line of the fence.
+        text: Its content.
+        line: Line number of its fence.
     """
 
     language: str
@@ -28,7 +28,7 @@ class Block:
 
 
 def blocks(page: Path) -> list[Block]:
-    """Return the blocks of a page in their order."""
+    """Return the blocks of a page in order."""
     source = page.read_text(encoding="utf-8")
     return [
         Block(*found.groups(), line=source.count("\n", 0, found.start()) + 1)
@@ -37,6 +37,6 @@ def blocks(page: Path) -> list[Block]:
 
 
 def command_lines(page: Path, start: str) -> list[list[str]]:
-    """Split the lines of a page's blocks that begin with a word, without their comments."""
+    """Return the lines of all blocks that begin with a word, split and without comments."""
     lines = [line for block in blocks(page) for line in block.text.splitlines()]
     return [shlex.split(line, comments=True) for line in lines if line.startswith(f"{start} ")]

@@ -1,4 +1,4 @@
-"""What the dashboard and the alerts ask Prometheus for."""
+"""Queries of the dashboard and the alerts."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ ALERTS = DEPLOY / "prometheus" / "alerts.yml"
 
 
 def panels() -> list[dict[str, Any]]:
-    """Return the panels of the dashboard that ask for something."""
+    """Return the panels of the dashboard that have queries."""
     board = json.loads(DASHBOARD.read_text("utf-8"))
     return [panel for panel in board["panels"] if panel["type"] != "row"]
 
 
 def dashboard_queries() -> dict[str, str]:
-    """Return every query of the dashboard by its panel and its letter there."""
+    """Return every query of the dashboard by its panel and letter."""
     return {
         f"{panel['title']} {target['refId']}": target["expr"]
         for panel in panels()

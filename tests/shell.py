@@ -1,4 +1,4 @@
-"""The command line, run inside the test, and folders of sounds for it."""
+"""Runs the command line inside the test, and writes folders of sounds for it."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def run(*arguments: object, code: int = 0) -> Result:
 
 
 def run_json(*arguments: object, code: int = 0) -> Any:
-    """Run `minuend ... --json` and return what it prints."""
+    """Run `minuend ... --json` and return the parsed output."""
     return json.loads(run(*arguments, "--json", code=code).stdout)
 
 
 def write_tones(folder: Path, n_files: int, *, duration_s: float = 0.3) -> list[Path]:
-    """Write sounds of different pitch, in the order of their names."""
+    """Write tones of increasing frequency."""
     return [
         synth.write(folder / f"{n:03}.wav", synth.tone(100 + 23 * n, duration_s))
         for n in range(n_files)
@@ -41,7 +41,7 @@ def write_tones(folder: Path, n_files: int, *, duration_s: float = 0.3) -> list[
 
 @contextmanager
 def opened(library: Path, bundle: Path) -> Iterator[Library]:
-    """Open a library as another process would."""
+    """Open a library like another process."""
     loaded = load_bundle(bundle)
     towers = Towers.open(loaded, device="cpu", threads=1)
     space = make_space(loaded, towers.audio if towers else None)
@@ -53,6 +53,6 @@ def opened(library: Path, bundle: Path) -> Iterator[Library]:
 
 
 def records(library: Path, bundle: Path) -> list[ClipRecord]:
-    """Return all clips of a library, in their order."""
+    """Return all clips of a library in order."""
     with opened(library, bundle) as found:
         return found.page(limit=10_000)[0]

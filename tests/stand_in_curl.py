@@ -1,6 +1,6 @@
-"""What the documentation uses of curl, for machines that have none.
+"""Replacement of curl with the options that the documentation uses, for machines without curl.
 
-Run as a program it takes curl's options; `request` builds what curl would send.
+As a program it takes the options of curl; `request` builds the request that curl would send.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 FAILED = 22
-"""What curl exits with, under --fail-with-body, after a status of 400 or more."""
+"""Exit code of curl with --fail-with-body after a status of 400 or more."""
 
 
 def request(words: Sequence[str], folder: Path = Path()) -> httpx.Request:
@@ -22,7 +22,7 @@ def request(words: Sequence[str], folder: Path = Path()) -> httpx.Request:
 
     Args:
         words: The options and the URL.
-        folder: Where the files are that it names.
+        folder: Folder of the files in it.
     """
     return _request(_parser().parse_args(words), folder)
 
@@ -30,9 +30,9 @@ def request(words: Sequence[str], folder: Path = Path()) -> httpx.Request:
 def main() -> int:
     """Send a request, print or save the answer, and return the exit code."""
     given = _parser().parse_args()
-    asked = _request(given, Path())
+    sent = _request(given, Path())
     with httpx.Client(timeout=60, trust_env=False) as client:
-        answer = _send(client, asked, given.retry, given.retry_delay)
+        answer = _send(client, sent, given.retry, given.retry_delay)
     if given.output:
         Path(given.output).write_bytes(answer.content)
     else:
@@ -98,11 +98,11 @@ def _content(value: str, folder: Path) -> bytes:
 
 
 def _send(
-    client: httpx.Client, asked: httpx.Request, retries: int, delay_s: float
+    client: httpx.Client, sent: httpx.Request, retries: int, delay_s: float
 ) -> httpx.Response:
     while True:
         try:
-            return client.send(asked)
+            return client.send(sent)
         except httpx.ConnectError:
             if retries == 0:
                 raise

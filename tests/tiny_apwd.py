@@ -1,4 +1,4 @@
-"""An APwD release small enough for a test: JAMS files of our own recipes, and their sources."""
+"""A small release in the format of APwD for tests: our own JAMS files and their sources."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Pair = tuple[list[Value], list[Value]]
 
 
 def background(file: str, source_time_s: float) -> Value:
-    """Describe an excerpt of 10 s that the clip lies on."""
+    """Describe an excerpt of 10 s of a background."""
     return _value("background", "rain", file, source_time_s, duration_s=10.0)
 
 
@@ -35,15 +35,15 @@ def event(label: str, onset_s: float, snr_db: float, *, duration_s: float = 1.0)
 
 def pairs() -> list[Pair]:
     """List pairs with every kind of change."""
-    bed = [background("101.wav", 1.0), background("102.wav", 2.0)]
+    first = [background("101.wav", 1.0), background("102.wav", 2.0)]
     again = [background("101.wav", 6.0), background("102.wav", 7.5)]
     other = [background("103.wav", 0.5), background("102.wav", 3.0)]
     return [
-        (bed, [*again, event("dog", 2.0, 6.0)]),
-        ([*bed, event("thunder", 1.0, 9.0)], again),
-        ([*bed, event("birds", 1.0, -2.0)], [*again, event("birds", 4.0, 8.0)]),
+        (first, [*again, event("dog", 2.0, 6.0)]),
+        ([*first, event("thunder", 1.0, 9.0)], again),
+        ([*first, event("birds", 1.0, -2.0)], [*again, event("birds", 4.0, 8.0)]),
         (
-            [*bed, event("dog", 1.0, 8.0), more("103.wav", 2.0, 7.0)],
+            [*first, event("dog", 1.0, 8.0), more("103.wav", 2.0, 7.0)],
             [*again, event("dog", 3.0, 1.0)],
         ),
         (other, [*other, more("101.wav", 4.0, 5.0), event("thunder", 8.5, 11.0)]),
@@ -53,12 +53,12 @@ def pairs() -> list[Pair]:
 def write(folder: Path, content: list[Pair] | None = None) -> Path:
     """Write JAMS files and sources, and return the folder of the JAMS files."""
     for i, file in enumerate(BACKGROUNDS):
-        sound = synth.noise(i, 6.0 + 9 * i, sample_rate=SAMPLE_RATE)
-        synth.write(folder / "fsd50k" / "deep" / file, sound, sample_rate=SAMPLE_RATE)
+        waveform = synth.noise(i, 6.0 + 9 * i, sample_rate=SAMPLE_RATE)
+        synth.write(folder / "fsd50k" / "deep" / file, waveform, sample_rate=SAMPLE_RATE)
     for i, file in enumerate(EVENTS.values()):
         burst = synth.tone(700.0 * (i + 1), 1.5, sample_rate=SAMPLE_RATE)
-        sound = np.concatenate([synth.silence(1.0, sample_rate=SAMPLE_RATE), burst])
-        synth.write(folder / "esc50" / "audio" / file, sound, sample_rate=SAMPLE_RATE)
+        waveform = np.concatenate([synth.silence(1.0, sample_rate=SAMPLE_RATE), burst])
+        synth.write(folder / "esc50" / "audio" / file, waveform, sample_rate=SAMPLE_RATE)
     for index, clips in enumerate(pairs() if content is None else content):
         for side, values in zip(("s1", "s2"), clips, strict=True):
             write_jams(folder / "jams" / f"apwd_rain_sc_eval_{index:03}_{side}.jams", values)
@@ -66,7 +66,7 @@ def write(folder: Path, content: list[Pair] | None = None) -> Path:
 
 
 def write_jams(path: Path, values: list[Value], **scaper: object) -> None:
-    """Write one JAMS file with what Scaper puts into it and more."""
+    """Write one JAMS file with the fields that Scaper writes."""
     settings = {"ref_db": REFERENCE_LUFS, "sr": SAMPLE_RATE, "duration": 10.0, "n_channels": 1}
     data = [
         {"time": v["event_time"], "duration": v["event_duration"], "value": v, "confidence": 1.0}

@@ -13,7 +13,7 @@ EVENT_S = 5.0
 
 
 def touch(path: Path) -> Path:
-    """Make an empty file where a preparer only looks for a name."""
+    """Make an empty file, for preparers that only read names."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     return path
@@ -95,7 +95,7 @@ def write_corpora(folder: Path) -> Path:
     )
     synth.write(folder / "sfx" / "word.wav", synth.tone(900.0, 1.0))
     add("sfx/word.wav", corpus="sfx", label="x", permissive=1, recording="speaker2")
-    # What no recipe of a shipped encoder hears.
+    # Not permissive, so no recipe of a shipped encoder uses them.
     for i in range(24):
         synth.write(folder / "noise" / f"n{i}.wav", synth.tone(100.0 + 60.0 * i, 0.5))
         add(f"noise/n{i}.wav", corpus="noise", label="x", permissive=0)

@@ -1,4 +1,4 @@
-"""A bundle that says what it has heard, and encoders of a few values for tests of evaluations."""
+"""A bundle with a list of its training clips, and a small encoder, for tests of evaluations."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from training.data.attribution import TRAINED, write_attribution
 from training.data.manifest import SourceClip
 
 
-def copy_bundle(bundle: Path, folder: Path, heard: Iterable[SourceClip]) -> Path:
-    """Copy a bundle and let it name what it has heard."""
+def copy_bundle(bundle: Path, folder: Path, trained: Iterable[SourceClip]) -> Path:
+    """Copy a bundle and list the clips that it was trained on."""
     shutil.copytree(bundle, folder)
-    write_attribution(folder / "ATTRIBUTION.csv", {TRAINED: heard}, None)
+    write_attribution(folder / "ATTRIBUTION.csv", {TRAINED: trained}, None)
     return folder
 
 

@@ -1,7 +1,7 @@
-"""Pairs, embeddings and texts small enough for a test, in which sounds really do add up.
+"""Small sets of pairs with embeddings and texts, for tests, in which embeddings add up.
 
-An embedding is a constant plus the directions of all that is heard, each with its level, and a
-little noise: what an ideal encoder would give. Texts are bags of words.
+An embedding is a constant plus the directions of all sounds, each with its level, and a little
+noise, as an ideal encoder would give it. Texts are bags of words.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from training.scenes.changes import CHANGE_KINDS, Change, ChangeKind
 from training.scenes.load import EventRow, SceneSet
-from training.scenes.pair import Background, Clip, Item, Pair, Source
+from training.scenes.pair import Background, ChangeSource, Clip, Item, Pair
 from training.towers.recipe import TowersRecipe
 from training.towers.text_cache import TextCache
 
@@ -27,7 +27,7 @@ PER_CLASS = 4
 
 
 class WordVectors(TextCache):
-    """Stands in for the cache of the text encoder: a text is the mean of its words' vectors."""
+    """A fake of the cache of the text encoder: a text is the mean of the vectors of its words."""
 
     def __init__(self) -> None:
         self.dim = 24
@@ -38,7 +38,7 @@ class WordVectors(TextCache):
 
 
 def recipe(**sections: dict[str, object]) -> TowersRecipe:
-    """Make a recipe of a few epochs with every loss; the sections override, key by key."""
+    """Make a recipe of a few epochs with every loss; the arguments override it, key by key."""
     content: dict[str, dict[str, object]] = {
         "text": {"per_change": 2, "per_label": 2, "max_tokens": 32, "weights_sha256": None},
         "pairs": {"validation": 0.2, "per_bed": 4, "reversed": 0.5, "crossed": 2},
@@ -51,77 +51,79 @@ def recipe(**sections: dict[str, object]) -> TowersRecipe:
     return TowersRecipe.model_validate({"name": "tiny", "seed": 0} | content)
 
 
-def make(n_beds: int = 6, per_bed: int = 8, seed: int = 0) -> SceneSet:
-    """Make pairs of all kinds of change; every fourth pair has two."""
-    draw = np.random.default_rng(seed)
+def make(n_backgrounds: int = 6, n_sharing: int = 8, seed: int = 0) -> SceneSet:
+    """Make pairs of all kinds of change, some over the same backgrounds; every fourth has two."""
+    rng = np.random.default_rng(seed)
     rows = [
         EventRow(path=f"esc50/{label}-{i}.wav", label=label, fold=1 + i)
         for label in EVENTS
         for i in range(PER_CLASS)
     ]
     pairs = [
-        _pair(bed * per_bed + i, bed, rows, draw) for bed in range(n_beds) for i in range(per_bed)
+        _pair(index, index // n_sharing, rows, rng) for index in range(n_backgrounds * n_sharing)
     ]
     return SceneSet(
         pairs=pairs,
-        query=_embed([pair.query for pair in pairs], draw),
-        target=_embed([pair.target for pair in pairs], draw),
-        events=np.array([_sound(row.path, row.label) + 1.0 for row in rows], np.float16),
+        query=_embed([pair.query for pair in pairs], rng),
+        target=_embed([pair.target for pair in pairs], rng),
+        events=np.array([_sound_vector(row.path, row.label) + 1.0 for row in rows], np.float16),
         event_rows=rows,
     )
 
 
 def write(folder: Path, scenes: SceneSet, fingerprint: str) -> Path:
-    """Write a set as `minuend-train data scenes` does."""
+    """Write a set in the format of `minuend-train data scenes`."""
     embedded = folder / fingerprint[:16]
     embedded.mkdir(parents=True)
     for name in ("query", "target", "events"):
         np.save(embedded / f"{name}.npy", getattr(scenes, name))
-    _write_lines(folder / "pairs.jsonl", scenes.pairs)
-    _write_lines(embedded / "events.jsonl", scenes.event_rows)
+    _write_lines(folder / "pairs.jsonl", (pair.to_json() for pair in scenes.pairs))
+    events = (json.dumps(dataclasses.asdict(row)) for row in scenes.event_rows)
+    _write_lines(embedded / "events.jsonl", events)
     (embedded / "state.json").write_text(json.dumps({"done": len(scenes.pairs)}))
     about = {"scene": "general", "side": "train", "seed": 0, "permissive": True}
     (folder / "about.json").write_text(json.dumps(about))
     return folder
 
 
-def _write_lines(path: Path, rows: Sequence[object]) -> None:
-    lines = (json.dumps(dataclasses.asdict(row)) for row in rows)  # type: ignore[call-overload]
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
     path.write_text("".join(line + "\n" for line in lines))
 
 
-def _pair(index: int, bed: int, rows: Sequence[EventRow], draw: np.random.Generator) -> Pair:
-    kind = KINDS[bed % len(KINDS)]
+def _pair(
+    index: int, background_id: int, rows: Sequence[EventRow], rng: np.random.Generator
+) -> Pair:
+    kind = KINDS[background_id % len(KINDS)]
     first, second = (
         Background(
-            path=f"bg/{bed}-{i}.wav",
-            recording=f"bg:{bed}-{i}",
+            path=f"bg/{background_id}-{i}.wav",
+            recording=f"bg:{background_id}-{i}",
             kind=kind,
             from_s=0.0,
             length_s=20.0,
         )
         for i in range(2)
     )
-    beds = [item("background", kind, each.path, 0.0) for each in (first, second)]
-    query, target, sources, changes = [*beds], [*beds], {}, []
+    backgrounds = [item("background", kind, each.path, 0.0) for each in (first, second)]
+    query, target, sources, changes = [*backgrounds], [*backgrounds], {}, []
     names: list[ChangeKind] = [CHANGE_KINDS[index % len(CHANGE_KINDS)]]
     names += ["add"] if index % 4 == 3 else []
-    taken = {kind}
+    used = {kind}
     for name in names:
-        row = int(draw.choice([i for i, each in enumerate(rows) if each.label not in taken]))
+        row = int(rng.choice([i for i, each in enumerate(rows) if each.label not in used]))
         label, path, role = rows[row].label, rows[row].path, "event"
         if name in ("more", "less"):
             label, path, role = kind, first.path, "more"
         else:
-            taken.add(label)
-            sources[label] = Source(path=path, row=row)
-        loud, soft = (item(role, label, path, level_db) for level_db in (9.0, 0.0))
-        query += {"louder": [soft], "add": [], "more": []}.get(name, [loud])
-        target += {"quieter": [soft], "remove": [], "less": []}.get(name, [loud])
+            used.add(label)
+            sources[label] = ChangeSource(path=path, row=row)
+        loud, quiet = (item(role, label, path, level_db) for level_db in (9.0, 0.0))
+        query += {"louder": [quiet], "add": [], "more": []}.get(name, [loud])
+        target += {"quieter": [quiet], "remove": [], "less": []}.get(name, [loud])
         changes.append(Change(name, label))
     return Pair(
         index=index,
-        bed=bed,
+        background_id=background_id,
         backgrounds=(first, second),
         ref_db=-30.0,
         changes=tuple(changes),
@@ -147,21 +149,23 @@ def item(role: str, label: str, path: str, snr_db: float) -> Item:
 
 
 def clip(items: Sequence[Item]) -> Clip:
-    """Make a clip in which some sounds are heard."""
+    """Make a clip of some sounds."""
     return Clip(items=tuple(items), labels=tuple(dict.fromkeys(item.label for item in items)))
 
 
-def _embed(clips: Sequence[Clip], draw: np.random.Generator) -> np.ndarray:
-    heard = [
+def _embed(clips: Sequence[Clip], rng: np.random.Generator) -> np.ndarray:
+    embeddings = [
         1.0
-        + np.sum([10 ** (i.snr_db / 20) * _sound(i.path, i.label) for i in clip.items], axis=0)
-        + 0.05 * draw.standard_normal(DIM)
+        + np.sum(
+            [10 ** (i.snr_db / 20) * _sound_vector(i.path, i.label) for i in clip.items], axis=0
+        )
+        + 0.05 * rng.standard_normal(DIM)
         for clip in clips
     ]
-    return np.array(heard, np.float16)
+    return np.array(embeddings, np.float16)
 
 
-def _sound(path: str, label: str) -> np.ndarray:
+def _sound_vector(path: str, label: str) -> np.ndarray:
     return _direction(label, DIM) + 0.5 * _direction(path, DIM)
 
 
@@ -170,8 +174,10 @@ def _direction(name: str, dim: int) -> np.ndarray:
     return np.random.default_rng(int.from_bytes(digest[:8], "big")).standard_normal(dim)
 
 
-def write_manifest(path: Path, names: Sequence[str], *, closed: Sequence[str] = ()) -> Path:
-    """Write a manifest of clips, CC0 and permissive but for those that are closed."""
-    rows = [f"{name},{name.split('/')[0]},5.0,CC0,{int(name not in closed)}\n" for name in names]
+def write_manifest(path: Path, names: Sequence[str], *, restricted: Sequence[str] = ()) -> Path:
+    """Write a manifest of clips, all CC0, and permissive except the restricted ones."""
+    rows = [
+        f"{name},{name.split('/')[0]},5.0,CC0,{int(name not in restricted)}\n" for name in names
+    ]
     path.write_text("path,corpus,seconds,licence,permissive\n" + "".join(rows))
     return path

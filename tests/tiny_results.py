@@ -14,7 +14,7 @@ def encoder(value: float | None, name: str = "run", *, seed: int = 42) -> dict[s
     return {"id": name, "kind": "bundle", "statistics": "bundle", **known}
 
 
-def bgknown(about: dict[str, Any], *means: float, heard: int | None = 0) -> dict[str, Any]:
+def bgknown(about: dict[str, Any], *means: float, seen: int | None = 0) -> dict[str, Any]:
     """Make a row of table 1: means of (a), (b), (c) and Mix."""
     figures = dict(zip(("a", "b", "c", "mix"), means, strict=True))
     sides = {"events": 6, "background_recordings": 4, "with_replacement": True}
@@ -22,7 +22,7 @@ def bgknown(about: dict[str, Any], *means: float, heard: int | None = 0) -> dict
         "key": {"encoder": about["id"], "coefficient": 1.0, "monitor": "loss"},
         "encoder": about,
         "data": {"mixed_at_hz": 16_000, "sides": {"train": sides, "test": sides}},
-        "test_clips_heard": None if heard is None else {"heard": heard, "tested": 800},
+        "test_clips_heard": None if seen is None else {"heard": seen, "tested": 800},
         "accuracy": {s: {"mean": m, "interval_95": 1.0} for s, m in figures.items()},
     }
 

@@ -1,4 +1,4 @@
-"""A pre-training run small enough for a test."""
+"""A small pre-training run for tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training.recipe import Recipe
 
 
 def recipe(*, seed: int = 0, **sections: Mapping[str, object]) -> Recipe:
-    """Make a recipe of a few steps; the sections override what stands here, key by key."""
+    """Make a recipe of a few steps; the arguments override it, key by key."""
     content: dict[str, dict[str, object]] = {
         "data": {},
         "views": {"bank_size": 8},
@@ -31,7 +31,7 @@ def recipe(*, seed: int = 0, **sections: Mapping[str, object]) -> Recipe:
 
 
 def state(recipe: Recipe) -> TrainState:
-    """Set up a run in one process on the CPU, with statistics like those of real sound."""
+    """Set up a run in one process on the CPU, with the statistics of typical audio."""
     state = new_state(recipe, torch.device("cpu"), Processes())
     state.model.mean.fill_(-9.0)
     state.model.std.fill_(4.0)
@@ -39,7 +39,7 @@ def state(recipe: Recipe) -> TrainState:
 
 
 def crops(n: int, seed: int = 0) -> Tensor:
-    """Make crops of noise and tones, each of another colour and level."""
+    """Make crops of noise and tones of different pitch and level."""
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(n, CROP_SAMPLES, generator=generator)
     pitch = 0.02 + torch.rand(n, 1, generator=generator)
@@ -48,12 +48,12 @@ def crops(n: int, seed: int = 0) -> Tensor:
 
 
 def log_mels(n: int, seed: int = 0, *, frames: int = 96) -> Tensor:
-    """Make values such as normalised log-mels have."""
+    """Make random values like those of normalised log-mels."""
     return torch.randn(n, 64, frames, generator=torch.Generator().manual_seed(seed))
 
 
 def write_sounds(folder: Path, n: int, *, duration_s: float = 1.0) -> Path:
-    """Write files of different pitch and noise into a folder and return it."""
+    """Write files of tones with noise into a folder and return it."""
     for i in range(n):
         sound = synth.tone(150.0 * 1.3**i, duration_s, amplitude=0.3) + synth.noise(i, duration_s)
         synth.write(folder / f"sound{i:02}.wav", sound)

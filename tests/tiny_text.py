@@ -1,4 +1,4 @@
-"""A text encoder of a few thousand weights, in the files that a real one has."""
+"""A text encoder with a few thousand weights, in the files of a real one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def write(folder: Path, seed: int = 0) -> Path:
-    """Write a BERT of two layers that reads letter by letter, with random weights."""
+    """Write a BERT of two layers with random weights, whose tokens are letters."""
     words = [*SPECIAL, *LETTERS, *(f"##{letter}" for letter in LETTERS), "dog", "rain"]
     vocabulary = {word: i for i, word in enumerate(words)}
     tokenizer = tokenizers.Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
@@ -23,7 +23,7 @@ def write(folder: Path, seed: int = 0) -> Path:
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
-    tokenizer.enable_padding(length=40)  # as all-MiniLM-L6-v2's file does
+    tokenizer.enable_padding(length=40)  # as in the file of all-MiniLM-L6-v2
     config = BertConfig(
         vocab_size=len(words),
         hidden_size=64,

@@ -1,8 +1,8 @@
-"""Tiny towers for a tiny bundle: words that mean sounds, made with onnx alone.
+"""Small towers for the small bundle of the tests, made with onnx only.
 
-The audio tower tells which bands of an embedding are above the mean and which below. The text
-encoder averages word vectors; the vector of a word is that of the sound that it means, so that a
-text finds what it says. Words that mean no sound have small random vectors.
+The audio tower separates the positive and the negative part of an embedding minus the mean. The
+text encoder averages word vectors. The vector of a word is that of the sound that it names, so that
+a text finds its sounds; other words have small random vectors.
 """
 
 from __future__ import annotations
@@ -47,20 +47,20 @@ def write(
 
     Args:
         path: Directory of the bundle.
-        sounds: What the words mean: raw embeddings by word.
+        sounds: Raw embedding of the sound that each word names.
         mean: Mean embedding.
         encoder: Fingerprint of the encoder.
-        seed: Turns the space.
-        dim: Length of a vector, more than embeddings have values.
+        seed: Seed of the random rotation of the space.
+        dim: Length of a vector; more than an embedding has values.
     """
     rng = np.random.default_rng(seed)
     _save_graph(path / AUDIO_TOWER_FILE, _audio_tower(rng, mean, dim))
     embeddings = np.stack(list(sounds.values()))
-    vectors = place(path, embeddings)
+    vectors = project(path, embeddings)
     words = dict(zip(sounds, vectors, strict=True))
     vocabulary = [*SPECIAL, *words, *OTHER_WORDS]
     table = rng.normal(0, 0.05, (len(vocabulary), dim)).astype(np.float32)
-    # As long as those of sounds once they are averaged with the two special tokens.
+    # Averaged with the two special tokens they are as long as those of sounds.
     length = 3 * np.linalg.norm(vectors, axis=1).mean()
     table[len(SPECIAL) : len(SPECIAL) + len(words)] = length * l2_normalize(vectors)
     _save_graph(path / TEXT_ENCODER_FILE, _text_encoder(rng, table))
@@ -71,20 +71,20 @@ def write(
         path / KNOWN_ANSWER_FILE,
         embedding=embeddings[0],
         text=np.array(text),
-        audio_vector=place(path, embeddings[:1])[0],
-        text_vector=read(path, text),
+        audio_vector=project(path, embeddings[:1])[0],
+        text_vector=encode_text(path, text),
     )
     return _info(encoder, seed, dim)
 
 
-def place(path: Path, embeddings: np.ndarray) -> np.ndarray:
-    """Run the audio tower of a bundle on its own."""
+def project(path: Path, embeddings: np.ndarray) -> np.ndarray:
+    """Run the audio tower of a bundle without the service."""
     session = runtime.open_session(path / AUDIO_TOWER_FILE, device="cpu", threads=1)
     return session.run({"embedding": embeddings}, ["vector"])[0]
 
 
-def read(path: Path, text: str) -> np.ndarray:
-    """Run tokeniser and text encoder of a bundle on their own; the text is not cut."""
+def encode_text(path: Path, text: str) -> np.ndarray:
+    """Run tokeniser and text encoder of a bundle without the service; the text is not cut."""
     ids = np.array([Tokenizer.from_file(str(path / TOKENIZER_FILE)).encode(text).ids])
     session = runtime.open_session(path / TEXT_ENCODER_FILE, device="cpu", threads=1)
     inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
@@ -93,17 +93,17 @@ def read(path: Path, text: str) -> np.ndarray:
 
 
 def _audio_tower(rng: np.random.Generator, mean: np.ndarray, dim: int) -> onnx.GraphProto:
-    """Turn (embedding - mean) into its positive and its negative part, in other directions."""
-    turned = np.linalg.qr(rng.normal(size=(dim, dim)))[0][: mean.size]
-    weight = np.concatenate([turned, -turned], axis=1).astype(np.float32)
+    """Split (embedding - mean) into its positive and its negative part, in rotated directions."""
+    rotation = np.linalg.qr(rng.normal(size=(dim, dim)))[0][: mean.size]
+    weight = np.concatenate([rotation, -rotation], axis=1).astype(np.float32)
     constants = {
         "weight": weight,
         "bias": (-mean @ weight).astype(np.float32),
         "folding": np.linalg.qr(rng.normal(size=(2 * dim, 2 * dim)))[0][:, :dim].astype(np.float32),
     }
     nodes = [
-        helper.make_node("MatMul", ["embedding", "weight"], ["turned"]),
-        helper.make_node("Add", ["turned", "bias"], ["centred"]),
+        helper.make_node("MatMul", ["embedding", "weight"], ["rotated"]),
+        helper.make_node("Add", ["rotated", "bias"], ["centred"]),
         helper.make_node("Relu", ["centred"], ["positive"]),
         helper.make_node("MatMul", ["positive", "folding"], ["vector"]),
     ]
@@ -113,7 +113,7 @@ def _audio_tower(rng: np.random.Generator, mean: np.ndarray, dim: int) -> onnx.G
 
 
 def _text_encoder(rng: np.random.Generator, table: np.ndarray) -> onnx.GraphProto:
-    """Average the vectors of the words; they go through a wider space and back."""
+    """Average the vectors of the words, stored in a wider space."""
     dim = table.shape[1]
     basis = np.linalg.qr(rng.normal(size=(HIDDEN, dim)))[0].astype(np.float32)
     constants = {"table": table @ basis.T, "weight": basis, "axis_1": np.array([1])}

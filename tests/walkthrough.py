@@ -1,8 +1,8 @@
-"""A page of the documentation, followed as a reader does: block after block in one shell.
+"""Runner of the code blocks of a page of the documentation, in order and in one shell.
 
-The shell is in a folder that looks like a clone. What the commands write stays in it, except that
-each service listens on a free port instead of the one the page names. What a block prints is
-compared with the JSON block that follows it, if one does: the same names and kinds of values.
+The shell runs in a folder that looks like a clone, so that commands write only there. Each service
+listens on a free port instead of the one in the page. If a block is followed by a block of JSON,
+its output must have the same names and types of values.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ cd {folder}
 
 
 def follow(page: Path, folder: Path, *, instead: Mapping[str, str] | None = None) -> None:
-    """Run the blocks of a page in their order, and expect all to end well.
+    """Run the blocks of a page in order.
 
     Args:
         page: The page.
-        folder: An empty one.
-        instead: Texts of the page and what is run in their place, to make long work short.
+        folder: An empty folder.
+        instead: Texts of the page with replacements that take less time.
 
     Raises:
-        AssertionError: A block failed, or printed something else than the page shows.
+        AssertionError: A block failed, or its output differs from the page.
     """
     clone = folder / "clone"
     _make_clone(clone)
     steps = [(block, folder / f"printed-{block.line}") for block in blocks(page)]
     source = "".join(_step(steps, number, clone) for number in range(len(steps)))
     for text, replacement in (instead or {}).items():
-        assert text in source, f"{page.name} does not say {text!r} any more"
+        assert text in source, f"{page.name} does not have {text!r}"
         source = source.replace(text, replacement)
     ports = _free_ports(_PORT.findall(source))
     source = _PORT.sub(lambda found: ports[found.group()], source)
@@ -68,12 +68,12 @@ def follow(page: Path, folder: Path, *, instead: Mapping[str, str] | None = None
 
 
 def is_untested(block: Block) -> bool:
-    """Tell whether a page says that a block is not run."""
+    """Return whether a block is marked as not to be run."""
     return UNTESTED.fullmatch(block.note) is not None
 
 
 def _make_clone(clone: Path) -> None:
-    """Make a folder with what a clone has, in which commands may write."""
+    """Make a folder with links to the files of the repository, in which commands may write."""
     (clone / "models").mkdir(parents=True)
     (clone / "docs").mkdir()
     for entry in ROOT.iterdir():
@@ -92,8 +92,8 @@ def _step(steps: list[tuple[Block, Path]], number: int, clone: Path) -> str:
     if block.language == "python":
         text = f"python - <<'PROGRAM'\n{text}PROGRAM\n"
     after = steps[number + 1][0] if number + 1 < len(steps) else None
-    is_refused = after is not None and after.language == "json" and '"code"' in after.text
-    fail = "" if is_refused else "--fail-with-body"
+    is_error = after is not None and after.language == "json" and '"code"' in after.text
+    fail = "" if is_error else "--fail-with-body"
     return f"echo '@ line {block.line}' >&2; fail={fail}\n{{\n{text}}} > {printed}\n"
 
 
@@ -112,25 +112,25 @@ def _environment(folder: Path, port: str) -> dict[str, str]:
         (programs / name).write_text(f"#!/bin/sh\n{line}\n")
         (programs / name).chmod(0o755)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MINUEND_")}
-    # One thread each: two that wait for each other in a loop are slow on a busy machine.
+    # One thread each: spinning threads are slow on a busy machine.
     threads = {"OMP_NUM_THREADS": "1"}
     return kept | threads | {"PATH": f"{programs}:{kept['PATH']}", "MINUEND_PORT": port}
 
 
 def _free_ports(named: list[str]) -> dict[str, str]:
-    """Return a free port for each that is named."""
-    opened = {name: socket.socket() for name in {*named}}
-    for found in opened.values():
-        found.bind(("127.0.0.1", 0))
-    ports = {name: str(found.getsockname()[1]) for name, found in opened.items()}
-    for found in opened.values():
-        found.close()
+    """Return a free port for each port in the page."""
+    sockets = {name: socket.socket() for name in {*named}}
+    for opened in sockets.values():
+        opened.bind(("127.0.0.1", 0))
+    ports = {name: str(opened.getsockname()[1]) for name, opened in sockets.items()}
+    for opened in sockets.values():
+        opened.close()
     return ports
 
 
 def _run(script: Path, page: Path, environment: Mapping[str, str]) -> None:
-    told = script.with_suffix(".log")
-    with told.open("wb") as log:
+    log_path = script.with_suffix(".log")
+    with log_path.open("wb") as log:
         process = subprocess.Popen(
             ["bash", str(script)],
             stdout=log,
@@ -146,7 +146,7 @@ def _run(script: Path, page: Path, environment: Mapping[str, str]) -> None:
                 os.killpg(process.pid, signal.SIGKILL)  # the services that the page started
             process.wait()
     if code != 0:
-        lines = told.read_text("utf-8", errors="replace").splitlines()
+        lines = log_path.read_text("utf-8", errors="replace").splitlines()
         last = next(line for line in reversed(lines) if line.startswith("@ line "))
         printed = script.parent / f"printed-{last.removeprefix('@ line ')}"
         raise AssertionError(
@@ -157,15 +157,15 @@ def _run(script: Path, page: Path, environment: Mapping[str, str]) -> None:
 
 def _compare(block: Block, printed: Path, page: Path) -> None:
     shown, got = json.loads(block.text), json.loads(printed.read_text("utf-8"))
-    assert _kinds(shown) == _kinds(got), f"{page.name}, line {block.line}: {got}"
+    assert _types(shown) == _types(got), f"{page.name}, line {block.line}: {got}"
 
 
-def _kinds(value: Any) -> Any:
-    """Return a JSON value with each text and number replaced by the name of its kind."""
+def _types(value: Any) -> Any:
+    """Return a JSON value with each text and number replaced by the name of its type."""
     if isinstance(value, dict):
-        return {name: _kinds(item) for name, item in value.items()}
+        return {name: _types(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_kinds(item) for item in value[:1]]
+        return [_types(item) for item in value[:1]]
     if isinstance(value, str):
         return "text"
     return "number" if isinstance(value, int | float) and not isinstance(value, bool) else value

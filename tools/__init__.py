@@ -1,1 +1,1 @@
-"""Scripts for developers; not part of the installed package."""
+"""Scripts for developers; not a part of the wheel."""

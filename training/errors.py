@@ -1,13 +1,13 @@
-"""What can go wrong in training, each with its own name.
+"""The errors that training raises.
 
 TrainingError
 ├─ RecipeError           a recipe or an override is wrong; lists every fault
-├─ DatasetError          the data cannot be used: nothing found, or too much unreadable
+├─ DatasetError          the data cannot be used: nothing was found, or too much is unreadable
 ├─ CheckpointError       a checkpoint is missing, damaged or belongs to another run
-├─ DivergenceError       a loss is not finite any more
+├─ DivergenceError       a loss is not finite
 ├─ CollapseError         the embeddings of different sounds became the same
-├─ TextEncoderError      the files of the text encoder are missing or not the ones meant
-├─ LicenceError          a clip that was heard does not let the result be shipped
+├─ TextEncoderError      the files of the text encoder are missing, or have another checksum
+├─ LicenceError          the licence of a training clip does not allow shipping the result
 └─ ExportParityError     the exported graph differs from the torch model
 """
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 
 class TrainingError(Exception):
-    """Root of every error that training raises on purpose."""
+    """Base of all errors that training raises."""
 
 
 class RecipeError(TrainingError):
@@ -31,7 +31,7 @@ class CheckpointError(TrainingError):
 
 
 class DivergenceError(TrainingError):
-    """A loss is not finite any more."""
+    """A loss is not finite."""
 
 
 class CollapseError(TrainingError):
@@ -39,11 +39,11 @@ class CollapseError(TrainingError):
 
 
 class TextEncoderError(TrainingError):
-    """The files of the text encoder are missing or not the ones meant."""
+    """The files of the text encoder are missing, or have another checksum."""
 
 
 class LicenceError(TrainingError):
-    """A clip that was heard does not let the result be shipped."""
+    """The licence of a training clip does not allow shipping the result."""
 
 
 class ExportParityError(TrainingError):

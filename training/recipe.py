@@ -1,4 +1,4 @@
-"""Recipes: what a pre-training run is made of, read strictly."""
+"""Recipes: all settings of a pre-training run."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Columns = dict[str, list[str | int] | str | int]
 
 
 class LeaveOutRecipe(Section):
-    """What is tested on later and therefore not heard, nor anything that shares a source with it.
+    """Test data of later evaluations; clips that share a source with it are not trained on.
 
     Attributes:
-        test: Rows of the manifest that are tested on: those that match one of these.
-        backgrounds: Rows that serve as backgrounds; the recordings of the test side are left out.
+        test: Conditions on the manifest; a row that meets one of them is test data.
+        backgrounds: Condition on rows that are backgrounds; those of the test side are test data.
     """
 
     test: list[Columns] = Field(default_factory=list)
@@ -29,15 +29,15 @@ class LeaveOutRecipe(Section):
 
 
 class DataRecipe(Section):
-    """Which clips are heard.
+    """The clips that are trained on.
 
     Attributes:
-        where: Columns of the manifest and the values that let a clip in.
-        exclude: Columns of the manifest and the values that keep a clip out.
-        leave_out: What evaluations test on (see ``training.data.splits``).
-        max_files: Clips drawn with the seed when there are more; None takes all.
-        crops: Crops of each clip in an epoch: one, or as many as fit into it, one at least.
-        held_out: Share of the recordings kept out of training, for choices made at export.
+        where: Columns of the manifest, and the values that a clip must have.
+        exclude: Columns of the manifest, and the values that a clip must not have.
+        leave_out: Test data of later evaluations (see ``training.data.splits``).
+        max_files: Largest number of clips; of more, so many are drawn with the seed. None: all.
+        crops: Crops of each clip in an epoch: one, or as many as fit into it, at least one.
+        held_out: Share of the recordings that is not trained on but used for choices at export.
         max_unreadable: Share of unreadable files above which the run stops.
     """
 
@@ -51,7 +51,7 @@ class DataRecipe(Section):
 
 
 class ViewsRecipe(Section):
-    """Augmentation of BYOL-A v2 (facts, section 1.3)."""
+    """Augmentation of BYOL-A v2 (docs/method.md, "Augmentation")."""
 
     mixup_ratio: Share = 0.2
     bank_size: Annotated[int, Field(ge=1)] = 2048
@@ -61,16 +61,16 @@ class ViewsRecipe(Section):
 
 
 class LossRecipe(Section):
-    """The objective, with the switches of the readings A1-A18.
+    """The objective (docs/method.md, "Objective"); A5 to A10 are readings of the paper there.
 
     Attributes:
-        lambda_: Weight of the difference loss; 0 is BYOL-A, without the branch.
+        lambda_: Weight of the difference loss; 0 is BYOL-A, without the difference branch.
         gamma: Bounds of the mixing rate of each sample.
-        symmetric: Take the difference loss in both directions (A8); one direction is doubled,
-            so that lambda keeps its meaning.
+        symmetric: Compute the difference loss in both directions (A8). A single direction is
+            doubled, so that lambda keeps its meaning.
         mix_domain: Mix normalised log-mels, as equation 2 is written, or mel power (A5).
-        renormalise: Bring the mixture back to mean 0 and standard deviation 1 (A6).
-        stop_gradient: Let no gradient through the subtracted embedding (A10).
+        renormalise: Normalise the mixture again to mean 0 and standard deviation 1 (A6).
+        stop_gradient: Stop the gradient at the subtracted embedding (A10).
     """
 
     lambda_: Annotated[float, Field(ge=0.0, le=1.0, alias="lambda")] = 0.5
@@ -82,14 +82,14 @@ class LossRecipe(Section):
 
 
 class OptimRecipe(Section):
-    """Optimisation: Adam, and the average that makes the target network.
+    """Optimisation: Adam, and the moving average of the target network.
 
     Attributes:
-        batch_size: Samples of one step over all processes, at least 2.
-        warmup_steps: Steps over which the rate rises from 0.
-        schedule: What the rate does afterwards: stay, or fall to 0 along a cosine.
-        ema_decay: Share of the target that stays at each step.
-        ema_schedule: What that share does: stay, or rise to 1 along a cosine.
+        batch_size: Number of crops of one step over all processes, at least 2.
+        warmup_steps: Steps over which the learning rate rises from 0.
+        schedule: Learning rate after the warm-up: constant, or falling to 0 along a cosine.
+        ema_decay: Decay of the moving average.
+        ema_schedule: Decay over the run: constant, or rising to 1 along a cosine.
     """
 
     epochs: Annotated[int, Field(ge=1)] = 100
@@ -102,10 +102,10 @@ class OptimRecipe(Section):
 
 
 class ComputeRecipe(Section):
-    """How the arithmetic is done.
+    """Arithmetic and intervals.
 
     Attributes:
-        precision: ``auto`` takes bfloat16 where the processor multiplies in it.
+        precision: ``auto`` is bfloat16 if the processor or GPU has instructions for it.
         checkpoint_every: Steps between checkpoints.
         log_every: Steps between lines of metrics.
     """
@@ -127,7 +127,7 @@ class Recipe(RecipeFile):
 
 
 def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe by the name of a shipped one or the path of a YAML file.
+    """Read a shipped recipe by its name, or a YAML file by its path.
 
     Args:
         name: ``paper``, ``cpu`` ..., or a path that ends in ``.yaml``.

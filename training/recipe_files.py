@@ -1,4 +1,4 @@
-"""How recipes are read: strictly, from YAML, with overrides, every fault at once."""
+"""Read recipes strictly from YAML, with overrides; report all faults at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ R = TypeVar("R", bound="RecipeFile")
 
 
 class Section(BaseModel):
-    """A part of a recipe: frozen, and without room for a misspelt setting."""
+    """A part of a recipe: frozen, and an unknown setting is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -30,22 +30,22 @@ class RecipeFile(Section):
     name: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Write the recipe as the plain data it is read from."""
+        """Return the recipe as plain data, as in its YAML file."""
         return self.model_dump(mode="json", by_alias=True)
 
     def sha256(self) -> str:
-        """Hash the resolved recipe."""
+        """Hash all settings of the recipe, defaults included."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
 
 def read_recipe(kind: type[R], name: str, overrides: Sequence[str], folder: str = "") -> R:
-    """Read a recipe by the name of a shipped one or the path of a YAML file.
+    """Read a shipped recipe by its name, or a YAML file by its path.
 
     Args:
-        kind: What the recipe must hold.
-        name: Of a shipped recipe, or a path that ends in ``.yaml``.
+        kind: Model that the recipe must match.
+        name: Name of a shipped recipe, or a path that ends in ``.yaml``.
         overrides: Settings ``section.key=value``, the value in YAML.
-        folder: Where, among the shipped recipes, those of this kind are.
+        folder: Folder of the shipped recipes of this kind, below ``training/recipes``.
 
     Raises:
         RecipeError: Lists every fault of the file and the overrides together.
@@ -65,12 +65,12 @@ def read_recipe(kind: type[R], name: str, overrides: Sequence[str], folder: str 
 
 
 def shipped_recipes(folder: str = "") -> list[str]:
-    """Name the shipped recipes of a folder among them."""
+    """List the names of the shipped recipes in a folder."""
     return _names(_shipped(folder))
 
 
 def overrides_between(base: RecipeFile, recipe: RecipeFile) -> list[str]:
-    """List the overrides, ``section.key=value``, from one recipe to another; names do not count."""
+    """List the overrides ``section.key=value`` from ``base`` to ``recipe``; names do not count."""
     changed = recipe.to_dict() | {"name": base.name}
     return list(_overrides(base.to_dict(), changed))
 
@@ -112,7 +112,7 @@ def _read(name: str, folder: Traversable) -> dict[str, Any]:
 
 
 def _override(content: dict[str, Any], override: str) -> str | None:
-    """Apply one override in place; return what is wrong with it, if anything."""
+    """Apply one override in place; return its fault, or None."""
     keys, separator, value = override.partition("=")
     if not separator:
         return f"--set {override}: expected section.key=value"

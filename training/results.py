@@ -1,4 +1,4 @@
-"""Results files: figures with the code, the machine and the command that made them."""
+"""Results files: figures with the command, code and machine that produced them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from service.concurrency.durable import atomic_write
 from training.errors import DatasetError
 from training.export.provenance import git_commit
 
@@ -18,7 +19,7 @@ INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
 
 
 def header() -> dict[str, Any]:
-    """Say by which command, when, by which code and on which machine figures are made."""
+    """Describe how figures are produced now: command, date, commit and hardware."""
     return {
         "command": command(sys.argv),
         "date": datetime.now(UTC).date().isoformat(),
@@ -28,10 +29,10 @@ def header() -> dict[str, Any]:
 
 
 def command(arguments: list[str]) -> str:
-    """Write a command as it would be typed, without the folders of this machine.
+    """Format a command as it is typed, without the folders of this machine.
 
-    Of an absolute path the last part is kept, or what leads there from the working directory
-    where it lies below that.
+    An absolute path becomes relative to the working directory if it is below it; otherwise only
+    its last part remains.
     """
     name, *rest = arguments
     program = Path(name).name
@@ -62,26 +63,26 @@ def write_result(path: Path, figures: Mapping[str, Any]) -> None:
 
 
 def put_row(path: Path, key: Mapping[str, Any], figures: Mapping[str, Any]) -> None:
-    """Put a row with a header of its own into a file of rows, in the place of one of the same key.
+    """Add a row with its own header to a file of rows; a row of the same key is replaced.
 
     Args:
-        path: Of the file, which is made where there is none.
-        key: What tells this row from others.
-        figures: What was measured.
+        path: Path of the file; it is made if it does not exist.
+        key: Identity of the row.
+        figures: The measurements.
 
     Raises:
-        DatasetError: The file is there and no file of rows.
+        DatasetError: The file exists and is no file of rows.
     """
-    kept = [row for row in read_rows(path) if row["key"] != dict(key)]
+    others = [row for row in read_rows(path) if row["key"] != dict(key)]
     row = {"key": dict(key)} | header() | dict(figures)
-    _write(path, {"rows": [*kept, row]})
+    _write(path, {"rows": [*others, row]})
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Read the rows of a file; none where there is no file.
+    """Read the rows of a file; none if it does not exist.
 
     Raises:
-        DatasetError: It is no file of rows.
+        DatasetError: The file is no file of rows.
     """
     if not path.is_file():
         return []
@@ -93,15 +94,14 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def find_row(path: Path, key: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Find the row of a key, or None."""
+    """Find the row of a key; None if there is none."""
     return next((row for row in read_rows(path) if row["key"] == dict(key)), None)
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    with atomic_write(path) as file:
+        file.write((json.dumps(content, indent=2) + "\n").encode())
 
 
 def _shorten(word: str) -> str:

@@ -1,4 +1,4 @@
-"""Evaluations that the gate of the variants may run beside its own."""
+"""Evaluations that the precision gate can run in addition to its own."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from jaxtyping import Float32
 from service.inference.encoder import Encoder
 from training.datasets.sides import TEST, TRAIN
 from training.evaluation.bgknown import SEEDS, BgKnown
-from training.evaluation.division import divide
 from training.evaluation.embeddings import embed_cached
 from training.evaluation.encoders import BundleEmbedder
 from training.evaluation.measure import BGKNOWN_RATE
 from training.evaluation.probe import ProbeSettings, run_probe
+from training.evaluation.row_splits import stratified_splits
 from training.export.gate import Scorer
 
 
 def bgknown_scorer(folder: Path) -> Scorer:
-    """Make the scorer of Background-known ESC-50 with the background itself as the reference.
+    """Make a scorer of Background-known ESC-50 with the background itself as the reference.
 
-    That is column (a) of the paper's table 1: events classified by the difference of mixture and
-    background.
+    This is column (a) of the paper's table 1: a linear layer classifies events by the difference
+    of mixture and background.
 
     Args:
-        folder: The data set that ``data bgknown`` made.
+        folder: A data set made by ``minuend-train data bgknown``.
 
     Raises:
-        DatasetError: It is not there.
+        DatasetError: The folder holds no such data set.
     """
     data = BgKnown.open(folder)
     labels = np.unique([row["label"] for row in data.rows], return_inverse=True)[1]
@@ -39,7 +39,7 @@ def bgknown_scorer(folder: Path) -> Scorer:
         features = _differences(encoder, data)
         accuracies = []
         for seed in SEEDS:
-            rows = divide(data.side(TRAIN), data.side(TEST), labels, seed)
+            rows = stratified_splits(data.side(TRAIN), data.side(TEST), labels, seed)
             accuracies.append(run_probe(features, labels, rows, settings, seed))
         return {"bgknown_a": float(np.mean(accuracies))}
 
@@ -48,7 +48,7 @@ def bgknown_scorer(folder: Path) -> Scorer:
 
 def _differences(encoder: Encoder, data: BgKnown) -> Float32[np.ndarray, "rows dim"]:
     embedder = BundleEmbedder(encoder, None)
-    # Caches go by the fingerprint, which variants share.
+    # Caches are named by the fingerprint, which all variants share.
     with TemporaryDirectory() as cache:
         mixtures, references = (
             np.array(embed_cached(embedder, data.loader(part), len(data.rows), part, Path(cache)))

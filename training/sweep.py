@@ -1,7 +1,6 @@
-"""The sweep: the same data, seed and samples for every lambda; train, export, measure.
+"""The sweep: train, export and measure for several lambdas, on the same data and seeds.
 
-Every step is skipped where its outcome is there already, so a sweep that was stopped goes on where
-it was.
+A step whose result exists is skipped, so a sweep that was stopped can be continued.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from service.bundle.files import MANIFEST_FILE, load_bundle
+from training.data.clips import TrainingData
 from training.data.manifest import read_clips
 from training.datasets.bgknown import make_bgknown
 from training.datasets.prepare import MANIFEST, prepare_task
@@ -29,7 +29,7 @@ from training.evaluation.measure import (
 )
 from training.evaluation.probe import Monitor
 from training.export.export import export
-from training.pretraining.pretrain import CHECKPOINT, Source, pretrain
+from training.pretraining.pretrain import CHECKPOINT, pretrain
 from training.recipe import Recipe, load_recipe
 from training.reports.rows import with_defaults
 from training.results import put_row, read_rows
@@ -44,34 +44,34 @@ class Sweep:
     """A sweep over lambda and seeds of pre-training.
 
     Attributes:
-        recipe: Name of a shipped recipe or path of one.
-        overrides: Settings that hold for all runs.
-        source: Manifest of the audio, with ESC-50 and backgrounds in it, and cache.
+        recipe: Name of a shipped recipe, or path of a recipe.
+        overrides: Settings of all runs.
+        data: Audio and cache; the manifest must contain ESC-50 and backgrounds.
         out: Folder of runs, bundles and data sets.
         results: Folder of the results files.
     """
 
     recipe: str
     overrides: Sequence[str]
-    source: Source
+    data: TrainingData
     out: Path
     results: Path
 
     def run(self, lambdas: Iterable[str], seeds: Sequence[int]) -> list[Path]:
-        """Bring every run of the sweep to its row in ``sweep.json``.
+        """Train, export and measure every run; write its row of ``sweep.json``.
 
         Args:
-            lambdas: Weights of the difference loss, as they are written in names of runs.
-            seeds: Of pre-training; empty takes the recipe's own.
+            lambdas: Weights of the difference loss, as in the names of the runs.
+            seeds: Seeds of pre-training; empty takes the recipe's.
 
         Returns:
             The bundles.
 
         Raises:
-            TrainingError: What went wrong in a run, which stops the sweep.
+            TrainingError: A run failed; the sweep stops.
         """
-        if not self.source.data.is_file():
-            raise DatasetError(f"a sweep needs a manifest, and {self.source.data} is none")
+        if not self.data.path.is_file():
+            raise DatasetError(f"a sweep needs a manifest, and {self.data.path} is none")
         runs = [(weight, seed) for weight in lambdas for seed in seeds or (None,)]
         recipes = [self.load(weight, seed) for weight, seed in runs]
         bundles = []
@@ -87,40 +87,39 @@ class Sweep:
         return load_recipe(self.recipe, settings + ([f"seed={seed}"] if seed is not None else []))
 
     def name(self, recipe: Recipe) -> str:
-        """Name a run: the recipe, lambda, and the seed where it is not the recipe's own."""
+        """Return the name of a run: recipe, lambda, and the seed if it is not the recipe's."""
         own = load_recipe(self.recipe, list(self.overrides)).seed
         seed = "" if recipe.seed == own else f"-seed{recipe.seed}"
         return f"{recipe.name}-{recipe.loss.lambda_:g}{seed}"
 
     def make(self, recipe: Recipe) -> Path:
-        """Train a run to its end and export it."""
+        """Train a run to its end and export it, unless its bundle exists."""
         name = self.name(recipe)
         run, bundle = self.out / name, self.out / "bundles" / name
         if (bundle / MANIFEST_FILE).is_file():
-            # Not by its hash, which a setting that came later would change.
+            # Not by the recipe's hash, which changes when a setting is added to the format.
             found = load_bundle(bundle).manifest.training.recipe
             if with_defaults(found) != recipe.to_dict():
                 raise CheckpointError(f"{bundle} is of another recipe; choose another --out")
             return bundle
         resume = (run / CHECKPOINT).is_file()
-        checkpoint = pretrain(recipe, self.source, run, resume=resume)
+        checkpoint = pretrain(recipe, self.data, run, resume=resume)
         bundle.parent.mkdir(parents=True, exist_ok=True)
         return export(checkpoint, bundle)
 
     def measure(self, bundle: Path) -> None:
-        """Measure a bundle in the three ways and join what came out to a row."""
+        """Measure a bundle in three ways and write the results as one row."""
         manifest = load_bundle(bundle).manifest
         fingerprint = manifest.encoder.fingerprint
-        measurement = Measurement(str(bundle), "bundle", self.results, self.source.cache)
-        data = self.source.data
+        measurement = Measurement(str(bundle), "bundle", self.results, self.data.cache)
         for monitor in MONITORS:
             if not self.rows(BGKNOWN, fingerprint, monitor=monitor):
                 measure_bgknown(self.bgknown(), replace(measurement, monitor=monitor))
         if not self.rows(LINEAR, fingerprint, "esc50"):
             measure_linear("esc50", self.esc50(), measurement, train_folds=TRAIN_FOLDS)
         if not self.rows(SEPARATION, fingerprint):
-            drawn = Measurement(str(bundle), "bundle", self.results, self.source.cache, (42,))
-            measure_separate(data, drawn, PAIRS, None)
+            drawn = Measurement(str(bundle), "bundle", self.results, self.data.cache, (42,))
+            measure_separate(self.data.path, drawn, PAIRS, None)
         by_loss, by_accuracy = (
             self.rows(BGKNOWN, fingerprint, monitor=monitor)[-1] for monitor in MONITORS
         )
@@ -150,7 +149,7 @@ class Sweep:
         task: str | None = None,
         monitor: Monitor = "loss",
     ) -> list[dict[str, Any]]:
-        """Find what was measured of an encoder in one way, as the sweep does it."""
+        """Find the rows of one measurement of an encoder, with the settings of the sweep."""
         return [
             row
             for row in read_rows(self.results / file)
@@ -163,21 +162,21 @@ class Sweep:
         ]
 
     def bgknown(self) -> Path:
-        """Make Background-known ESC-50 from the manifest, once."""
+        """Make Background-known ESC-50 from the manifest, unless it exists."""
         folder = self.out / "bgknown"
         if not folder.is_dir():
-            make_bgknown(find_sides(self.source.data, self.source.data), folder, seed=42)
+            make_bgknown(find_sides(self.data.path, self.data.path), folder, seed=42)
         return folder
 
     def esc50(self) -> Path:
-        """Prepare ESC-50 from the manifest, once."""
+        """Prepare ESC-50 from the manifest, unless that was done."""
         metadata = self.out / "esc50.csv"
         if not metadata.is_file():
-            prepare_task(MANIFEST, self.source.data, metadata, ["corpus=esc50"])
+            prepare_task(MANIFEST, self.data.path, metadata, ["corpus=esc50"])
         return metadata
 
 
 def describe_plan(sweep: Sweep, lambdas: Iterable[str], seeds: Sequence[int]) -> str:
-    """Say which runs a sweep has and how long the data is, before it starts."""
+    """List the runs of a sweep and the number of clips, before it starts."""
     names = [sweep.name(sweep.load(w, seed)) for w in lambdas for seed in seeds or (None,)]
-    return f"{len(names)} runs on {len(read_clips(sweep.source.data))} clips: {', '.join(names)}"
+    return f"{len(names)} runs on {len(read_clips(sweep.data.path))} clips: {', '.join(names)}"

@@ -1,4 +1,4 @@
-"""The graph behind BentoML: a worker for each core.
+"""The encoder served by BentoML, with a worker for each core.
 
 bentoml serve bentoml_server:Embedder --port PORT
 """

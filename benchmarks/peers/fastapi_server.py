@@ -1,4 +1,4 @@
-"""The graph behind plain FastAPI: a worker process for each core, sync work in its thread pool.
+"""The encoder served by FastAPI, with a worker process for each core and its thread pool.
 
 uvicorn fastapi_server:app --workers 2
 """

@@ -1,4 +1,4 @@
-"""The graph behind LitServe: a worker for each core, dynamic batching, files of a form.
+"""The encoder served by LitServe, with a worker for each core, dynamic batching and forms.
 
 python litserve_server.py PORT
 """
@@ -33,11 +33,11 @@ class EmbedApi(litserve.LitAPI):  # type: ignore[misc]  # not installed where ty
         return self.model.embed(clips if isinstance(clips, list) else [clips])
 
     def batch(self, clips: list[np.ndarray]) -> list[np.ndarray]:
-        """Leave clips of any lengths in a list."""
+        """Return clips of any lengths as a list."""
         return clips
 
     def unbatch(self, embeddings: np.ndarray) -> list[np.ndarray]:
-        """Give each its row."""
+        """Return the row of each clip."""
         return list(embeddings)
 
     def encode_response(self, embedding: np.ndarray) -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""Decoding and the encoder's graph with nothing around them: what the limit and the peers run.
+"""Decoding and the graph of the encoder, for the bare loop and the peers.
 
-It knows ONNX Runtime, soundfile and soxr alone, so that it runs in the environment of any peer.
+Imports only ONNX Runtime, soundfile and soxr, so that it runs in the environment of any peer.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def decode(content: bytes) -> np.ndarray:
 
 
 class Model:
-    """The encoder's graph in a session; set as the service's own sessions are.
+    """The graph of the encoder in a session with the options of the service.
 
     Args:
         threads: Threads of one run.

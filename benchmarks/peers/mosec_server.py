@@ -1,4 +1,4 @@
-"""The graph behind mosec: decoding and encoding as stages of processes of their own.
+"""The encoder served by mosec, with decoding and encoding in separate processes.
 
 python mosec_server.py --port PORT --address 127.0.0.1
 """

@@ -1,4 +1,4 @@
-"""Client of Minuend: embed, subtract and search sounds over HTTP, in step or asynchronously."""
+"""Client of Minuend: embed, subtract and search sounds over HTTP, also asynchronously."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every call as plain data: what is sent and how the answer is read. No network here."""
+"""Requests of all calls, and parsers of their answers, without any network access."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from minuend_client.models import BulkResult, Clip, ClipPage, Difference, Embedd
 
 T = TypeVar("T")
 Audio = bytes | str | Path | BinaryIO
-"""Audio to send: the bytes of a file, the path of one, or an open one that can be rewound."""
+"""Audio to send: the bytes of a file, its path, or an open file that can be rewound."""
 
 BULK_CLIPS = 1000
-"""Vectors of one request of a bulk upload; each request is durable when it is answered."""
+"""Vectors in one request of a bulk upload; each request is durable when it is answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """One request and how its answer is read.
+    """A request, and the parser of its answer.
 
     Attributes:
         method: HTTP method.
-        path: Below the base address.
-        parse: Makes the result from the answer's JSON, or from None where there is none.
-        parameters: Of the query string.
-        fields: Of the form, beside the files.
-        files: Parts of the form, in order.
-        content: A body that is no form.
-        media_type: Of ``content``.
+        path: Path below the base address.
+        parse: Makes the result from the JSON of the answer, or from None if there is no JSON.
+        parameters: Parameters of the query string.
+        fields: Text fields of the form.
+        files: File parts of the form, in order.
+        content: A body that is not a form.
+        media_type: Media type of ``content``.
     """
 
     method: str
@@ -47,7 +47,7 @@ class Call(Generic[T]):
     media_type: str | None = None
 
     def arguments(self, opened: ExitStack) -> dict[str, Any]:
-        """Return the arguments of an httpx request; files are opened anew for every attempt."""
+        """Return the arguments of an httpx request; each attempt opens the files again."""
         arguments: dict[str, Any] = {"params": dict(self.parameters)}
         if self.content is not None:
             arguments |= {
@@ -78,7 +78,7 @@ def embed(
 def difference(
     mixture: Audio | None, references: Sequence[Audio], **fields: Any
 ) -> Call[Difference]:
-    """POST /difference; each of mixture and references is a file or, by its id, a stored clip."""
+    """POST /difference; mixture and references are files, or stored clips by their ids."""
     ids = fields.pop("reference_id", None)
     several_ids = {} if ids is None else {"reference_id": [ids] if isinstance(ids, str) else ids}
     return Call(
@@ -159,7 +159,7 @@ def add_vectors(clips: Sequence[models.VectorClip], fingerprint: str) -> Call[Bu
 
 
 def batches(clips: Iterable[models.VectorClip]) -> Iterator[list[models.VectorClip]]:
-    """Cut a stream of vectors into requests."""
+    """Divide a stream of vectors into those of single requests."""
     stream = iter(clips)
     while batch := list(islice(stream, BULK_CLIPS)):
         yield batch
@@ -171,7 +171,7 @@ def clip_path(clip_id: str) -> str:
 
 
 def several(audio: Audio | Sequence[Audio] | None) -> list[Audio]:
-    """Return one file, several or none as a list."""
+    """Return no file, one file or several files as a list."""
     if audio is None:
         return []
     if isinstance(audio, list | tuple):
@@ -184,7 +184,7 @@ def _given(sounds: Mapping[str, Audio | None]) -> list[tuple[str, Audio]]:
 
 
 def _fields(**values: Any) -> dict[str, str | Sequence[str]]:
-    """Write values as form fields; those that are None are left out."""
+    """Convert values to form fields, without those that are None."""
     return {
         name: value if isinstance(value, str) else json.dumps(value)
         for name, value in values.items()

@@ -1,4 +1,4 @@
-"""The client for ordinary code."""
+"""Synchronous client."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ TIMEOUT_S = 60.0
 
 
 class Client:
-    """Talks to one service; may be used from several threads. A context manager.
+    """Client of one service, usable from several threads. A context manager.
 
     Args:
         base_url: Address of the service.
-        api_key: Key, where the service asks for one.
-        timeout_s: Longest wait for an answer, and for each step of sending [s].
-        retry: When an attempt is repeated.
-        transport: What carries the requests; for tests.
+        api_key: API key, if the service needs one.
+        timeout_s: Timeout of connecting, of each write and of each read [s].
+        retry: Rule for repeated attempts.
+        transport: Transport of httpx, for tests.
     """
 
     def __init__(
@@ -75,16 +75,16 @@ class Client:
     def embed(
         self, *audio: Audio, window_s: float | None = None, hop_s: float | None = None
     ) -> tuple[Embedding, ...]:
-        """Embed files, in their order.
+        """Embed files and return their embeddings in the same order.
 
         Args:
             *audio: At least one file.
             window_s: Also embed windows of this length [s].
-            hop_s: From the start of one window to that of the next [s]; ``window_s`` if None.
+            hop_s: Time between the starts of two windows [s]; ``window_s`` if None.
 
         Raises:
-            ProblemError: The service refused, for example because a file is no audio.
-            UnreachableError: No answer came.
+            ProblemError: The service refused the request, for example because a file is no audio.
+            UnreachableError: The service did not answer.
         """
         return self._send(calls.embed(audio, window_s=window_s, hop_s=hop_s))
 
@@ -94,18 +94,18 @@ class Client:
         reference: Audio | Sequence[Audio] | None = None,
         **fields: Any,
     ) -> Difference:
-        """Tell what a mixture has and its reference has not.
+        """Subtract the sound of a reference from that of a mixture.
 
         Args:
-            mixture: A file; or name a stored clip as ``mixture_id``.
-            reference: A file, or several whose mean is subtracted; or name stored clips as
-                ``reference_id``.
+            mixture: A file; for a stored clip, give ``mixture_id`` instead.
+            reference: A file, or several whose mean is subtracted; for stored clips, give
+                ``reference_id`` instead.
             **fields: Further fields of the endpoint: ``k``, ``filter``, ``every_window``,
                 ``curve`` ...
 
         Raises:
-            ProblemError: The service refused.
-            UnreachableError: No answer came.
+            ProblemError: The service refused the request.
+            UnreachableError: The service did not answer.
         """
         return self._send(calls.difference(mixture, calls.several(reference), **fields))
 
@@ -118,20 +118,20 @@ class Client:
         modifier_strength: float | None = None,
         **fields: Any,
     ) -> SearchResult:
-        """Search the library: like this sound, without that one, changed as a text says.
+        """Search the library by a sound, minus a reference, plus a text.
 
         Args:
-            audio: A file to search like; or name a stored clip as ``clip_id``, or give a raw
-                ``embedding``; or give a text alone.
-            reference: A file to take away from it; or name a stored clip as ``reference_id``.
-            modifier: Text, such as "with heavier rain".
-            modifier_strength: How much the text counts, 0 to 4; 1 if None.
+            audio: The sound, as a file. Give ``clip_id`` for a stored clip, ``embedding`` for a raw
+                embedding, or only a ``modifier`` to search by text.
+            reference: The file to subtract; for a stored clip, give ``reference_id`` instead.
+            modifier: Text, for example "with heavier rain".
+            modifier_strength: Weight of the text, 0 to 4; 1 if None.
             **fields: Further fields of the endpoint: ``k``, ``filter``, ``clip_id``,
                 ``every_window`` ...
 
         Raises:
-            ProblemError: The service refused.
-            UnreachableError: No answer came.
+            ProblemError: The service refused the request.
+            UnreachableError: The service did not answer.
         """
         sounds = {"audio": audio, "reference": reference}
         fields |= {"modifier": modifier, "modifier_strength": modifier_strength}
@@ -144,34 +144,34 @@ class Client:
         clip_id: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Clip:
-        """Store a file in the library; it is on the service's disk when this returns.
+        """Store a file in the library. It is on the disk of the service when this returns.
 
         Args:
             audio: The file.
-            clip_id: An id of your own; otherwise one is made of the file's content.
+            clip_id: Id of the clip; None to derive it from the content of the file.
             metadata: A flat JSON object about the clip.
 
         Raises:
-            ProblemError: The service refused.
-            UnreachableError: No answer came; the clip may have been stored all the same.
+            ProblemError: The service refused the request.
+            UnreachableError: The service did not answer; the clip may have been stored.
         """
         return self._send(calls.add_clip(audio, clip_id, metadata))
 
     def get_clip(self, clip_id: str) -> Clip:
-        """Tell about a clip.
+        """Return a clip.
 
         Raises:
-            ProblemError: There is none of this id (``clip_unknown``), or the service refused.
-            UnreachableError: No answer came.
+            ProblemError: There is no such clip (``clip_unknown``), or the request was refused.
+            UnreachableError: The service did not answer.
         """
         return self._send(calls.get_clip(clip_id))
 
     def delete_clip(self, clip_id: str) -> None:
-        """Remove a clip, durably.
+        """Delete a clip durably.
 
         Raises:
-            ProblemError: There is none of this id (``clip_unknown``), or the service refused.
-            UnreachableError: No answer came.
+            ProblemError: There is no such clip (``clip_unknown``), or the request was refused.
+            UnreachableError: The service did not answer.
         """
         self._send(calls.delete_clip(clip_id))
 
@@ -182,16 +182,16 @@ class Client:
         limit: int = 100,
         filter: Mapping[str, Any] | None = None,
     ) -> ClipPage:
-        """List a page of the library, oldest clips first.
+        """Return a page of the clips of the library, oldest first.
 
         Raises:
-            ProblemError: The service refused.
-            UnreachableError: No answer came.
+            ProblemError: The service refused the request.
+            UnreachableError: The service did not answer.
         """
         return self._send(calls.list_clips(cursor, limit, filter))
 
     def clips(self, filter: Mapping[str, Any] | None = None) -> Iterator[Clip]:
-        """Go through all clips, page after page."""
+        """Iterate over all clips, and request them page by page."""
         cursor: str | None = None
         while True:
             page = self.list_clips(cursor, limit=1000, filter=filter)
@@ -201,7 +201,7 @@ class Client:
                 return
 
     def info(self) -> dict[str, Any]:
-        """Tell which bundle is served, where it comes from and what is allowed."""
+        """Return the served bundle, its origin, the state of the library, and the limits."""
         return self._send(calls.info())
 
     def add_vectors(
@@ -210,15 +210,16 @@ class Client:
         *,
         on_progress: Callable[[int], object] = lambda done: None,
     ) -> BulkResult:
-        """Upload precomputed embeddings, some hundreds at a time, however many there are.
+        """Upload any number of precomputed embeddings, in requests of `calls.BULK_CLIPS`.
 
         Args:
-            clips: Raw embeddings of the served encoder; read as they are sent.
-            on_progress: Called with the number of clips that are durable so far.
+            clips: Raw embeddings of the served encoder; consumed request by request.
+            on_progress: Called after each request with the number of durable clips.
 
         Raises:
-            ProblemError: A request was refused; the ones before it are stored.
-            UnreachableError: No answer came; the requests before are stored.
+            ProblemError: A request was refused; the clips of those before it are stored.
+            UnreachableError: The service did not answer a request; the clips of those before it
+                are stored.
         """
         fingerprint = self.info()["bundle"]["fingerprint"]
         created = updated = 0
@@ -235,14 +236,14 @@ class Client:
         metadata: Callable[[Path], Mapping[str, Any]] = lambda path: {"name": path.name},
         at_once: int = 4,
     ) -> Iterator[Upload]:
-        """Store many files, some at a time, and tell of each when it is done, in order.
+        """Store many files in parallel, and yield the result of each in their order.
 
-        A file that is refused does not stop the others: its ``error`` says why.
+        If a file is refused, the others are still stored; its ``error`` has the reason.
 
         Args:
             paths: The files.
-            metadata: Makes the metadata of a file.
-            at_once: Files under way at a time.
+            metadata: Returns the metadata of a file.
+            at_once: Files that are sent at the same time.
         """
 
         def add(path: Path) -> Upload:

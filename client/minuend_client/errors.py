@@ -1,4 +1,4 @@
-"""What a call may raise."""
+"""Exceptions of the client."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import httpx
 
 
 class MinuendError(Exception):
-    """The base of all errors of this client."""
+    """Base class of all errors of this client."""
 
 
 class UnreachableError(MinuendError):
-    """No answer came, also after all retries."""
+    """The service did not answer, also after all retries."""
 
 
 class ProblemError(MinuendError):
-    """The service refused; its problem details (RFC 9457).
+    """The service refused a request, with problem details (RFC 9457).
 
     Attributes:
         status: HTTP status.
-        code: Stable name of the problem; branch on this.
-        title: What kind of problem it is.
-        detail: What was wrong with this request and what is allowed.
-        request_id: Under which the service's log tells of it.
+        code: Stable name of the problem, for decisions in programs.
+        title: Short description of the kind of problem.
+        detail: Fault of the request, and allowed values.
+        request_id: Id of the request in the log of the service.
     """
 
     def __init__(self, status: int, body: dict[str, Any]) -> None:
@@ -36,11 +36,11 @@ class ProblemError(MinuendError):
 
 
 def raise_for_problem(response: httpx.Response) -> None:
-    """Raise what an answer says went wrong, if anything did.
+    """Raise an error unless a response has a status of success.
 
     Raises:
-        ProblemError: The answer is no success. What did not come from the service itself, such as
-            a proxy's page, has the code ``unknown``.
+        ProblemError: The status is an error. A response that is not from the service, such as the
+            page of a proxy, has the code ``unknown``.
     """
     if response.is_success:
         return

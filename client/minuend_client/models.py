@@ -1,4 +1,4 @@
-"""What the service answers, as frozen values. Fields it may add later are passed over."""
+"""Answers of the service as frozen dataclasses. Unknown fields of newer services are ignored."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias, TypeVar
 
 Vector: TypeAlias = "array[float]"
-"""An embedding: float32 values; ``numpy.asarray`` takes it without a copy."""
+"""Embedding of float32 values; ``numpy.asarray`` does not copy it."""
 
 Model = TypeVar("Model", "Hit", "Notice", "Phrase", "Clip", "Changed")
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch of a clip [s] and its raw embedding."""
+    """Window of a clip [s] and its raw embedding."""
 
     start_s: float
     end_s: float
@@ -26,14 +26,14 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """One file, embedded.
+    """Embedding of one file.
 
     Attributes:
-        embedding: Raw, not normalised: differences are taken on it.
-        duration_s: Of the decoded file [s].
-        sample_rate_hz: Of the file, before resampling [Hz].
-        channels: Of the file.
-        windows: Over time, if they were asked for.
+        embedding: Raw embedding, not normalised.
+        duration_s: Duration of the decoded file [s].
+        sample_rate_hz: Sample rate of the file, before resampling [Hz].
+        channels: Channels of the file.
+        windows: Its windows, if they were requested.
     """
 
     embedding: Vector
@@ -45,14 +45,14 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A clip that was found, or a window of it.
+    """Clip that a search found, or a window of it.
 
     Attributes:
         score: Cosine, -1 to 1; higher is nearer.
-        contributions: What each term of the query gave to the score.
-        start_s: Where in the clip the best window begins; 0 for a short clip, None for one whose
-            length is not known [s].
-        end_s: Where it ends; the end of a short clip [s].
+        contributions: Parts of the terms of the query in the score.
+        start_s: Start of the best window in the clip; 0 for a short clip, None if the duration is
+            unknown [s].
+        end_s: Its end; the duration of a short clip [s].
     """
 
     clip_id: str
@@ -66,7 +66,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something about an answer that its reader should know; branch on ``code``."""
+    """Note about an answer; ``code`` is stable, for decisions in programs."""
 
     code: str
     detail: str
@@ -74,7 +74,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The hits of a search, best first, and notices of what was done to the query."""
+    """Hits of a search, best first, and notices about changes to the query."""
 
     hits: tuple[Hit, ...]
     notices: tuple[Notice, ...] = ()
@@ -82,7 +82,7 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """Words for a change."""
+    """Phrase that describes a change."""
 
     phrase: str
     label: str
@@ -94,9 +94,9 @@ class Changed:
     """Whether something was added.
 
     Attributes:
-        changed: Whether the score is over the threshold.
-        score: Higher is more of a change.
-        threshold: Of the bundle.
+        changed: Whether the score is above the threshold.
+        score: Score of the change; higher means more.
+        threshold: Threshold of the bundle.
         false_alarm_rate: Share of unchanged pairs that scored at least as high, 0 to 1.
     """
 
@@ -108,7 +108,7 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """A stretch of a mixture [s], how far it is from its references, and words at a peak."""
+    """Window of a mixture [s], its distance from the references, and phrases at a peak."""
 
     start_s: float
     end_s: float
@@ -118,19 +118,19 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What a mixture has and its reference has not.
+    """Difference of a mixture and its reference.
 
     Attributes:
         embedding: f(mixture) - f(reference).
-        relative_norm: How far apart the two are, 0 and up.
-        cosine: Of the centred mixture and reference, -1 to 1.
+        relative_norm: Distance of the two, 0 and up.
+        cosine: Cosine of the centred mixture and reference, -1 to 1.
         hits: Clips nearest to what was added, best first.
-        phrases: Words for the change, best first, where the bundle has them.
-        answer: The whole answer, for what newer services add.
-        spread: How far several references lie from their mean, on the scale of relative_norm.
-        level_difference_db: RMS level of the mixture over the references [dB], where it is known.
-        changed: Whether something was added, where the bundle can tell.
-        curve: Over time, if it was asked for.
+        phrases: Phrases for the change, best first, if the bundle has towers.
+        answer: JSON of the answer, with the fields of newer services.
+        spread: Distance of several references from their mean, on the scale of relative_norm.
+        level_difference_db: RMS level of the mixture over the references [dB], if it is known.
+        changed: Whether something was added, if the bundle is calibrated.
+        curve: Distance over time, if it was requested.
     """
 
     embedding: Vector
@@ -147,11 +147,11 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A clip of the library.
+    """Clip of the library.
 
     Attributes:
-        source: stored, referenced or vector.
-        windows: How many windows of it are searched beside the whole; 0 for a short clip.
+        source: ``stored``, ``referenced`` or ``vector``.
+        windows: Number of its windows in the index; 0 for a short clip.
     """
 
     clip_id: str
@@ -170,7 +170,7 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class ClipPage:
-    """Clips, oldest first, and the cursor of the next page or None on the last."""
+    """Clips, oldest first, and the cursor of the next page; None on the last page."""
 
     clips: tuple[Clip, ...]
     next_cursor: str | None
@@ -178,7 +178,7 @@ class ClipPage:
 
 @dataclass(frozen=True, slots=True)
 class BulkResult:
-    """How many clips a bulk upload made and how many it replaced."""
+    """Numbers of clips that a bulk upload created and replaced."""
 
     created: int
     updated: int
@@ -186,7 +186,7 @@ class BulkResult:
 
 @dataclass(frozen=True, slots=True)
 class VectorClip:
-    """A clip to upload as the raw embedding that the served encoder would give it."""
+    """Clip to upload as a raw embedding of the served encoder."""
 
     id: str
     embedding: Sequence[float]
@@ -195,7 +195,7 @@ class VectorClip:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What became of one file of many: a clip, or the reason there is none."""
+    """Result for one of many files: a clip, or the reason why it was not stored."""
 
     name: str
     clip: Clip | None = None
@@ -220,7 +220,7 @@ def from_base64(text: str) -> Vector:
 
 
 def parse_embedding(body: Mapping[str, Any]) -> Embedding:
-    """Read one entry of an embed answer."""
+    """Parse one embedding of an answer of /embed."""
     windows = tuple(
         Window(w["start_s"], w["end_s"], from_base64(w["embedding"]))
         for w in body.get("windows") or ()
@@ -235,18 +235,18 @@ def parse_embedding(body: Mapping[str, Any]) -> Embedding:
 
 
 def parse_hits(body: Mapping[str, Any]) -> tuple[Hit, ...]:
-    """Read the hits of an answer."""
+    """Parse the hits of an answer."""
     return tuple(_pick(Hit, hit) for hit in body["hits"])
 
 
 def parse_search(body: Mapping[str, Any]) -> SearchResult:
-    """Read a search answer."""
+    """Parse an answer of /search."""
     notices = tuple(_pick(Notice, notice) for notice in body.get("notices") or ())
     return SearchResult(parse_hits(body), notices)
 
 
 def parse_difference(body: Mapping[str, Any]) -> Difference:
-    """Read a difference answer."""
+    """Parse an answer of /difference."""
     return Difference(
         from_base64(body["embedding"]),
         body["relative_norm"],
@@ -265,17 +265,17 @@ def parse_difference(body: Mapping[str, Any]) -> Difference:
 
 
 def parse_clip(body: Mapping[str, Any]) -> Clip:
-    """Read an answer about one clip."""
+    """Parse an answer with one clip."""
     return _pick(Clip, body["clip"])
 
 
 def parse_page(body: Mapping[str, Any]) -> ClipPage:
-    """Read a page of the library."""
+    """Parse a page of clips."""
     return ClipPage(tuple(_pick(Clip, clip) for clip in body["clips"]), body["next_cursor"])
 
 
 def parse_bulk(body: Mapping[str, Any]) -> BulkResult:
-    """Read the answer to a bulk upload."""
+    """Parse an answer of /clips/bulk."""
     return BulkResult(body["created"], body["updated"])
 
 

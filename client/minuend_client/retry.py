@@ -1,4 +1,4 @@
-"""When to try again, and how long to wait before."""
+"""Repeated attempts with exponential back-off."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import httpx
 
 RETRIED_STATUSES = frozenset({429, 502, 503, 504})
-"""Answers that say: not now. The service documents 503; proxies before it give the others."""
+"""Statuses of temporary errors: 503 and 504 of the service, and those of proxies before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Exponential back-off with jitter; every call of the service can be repeated safely.
+    """Exponential back-off with jitter. Every call of the service can be repeated safely.
 
     Attributes:
-        attempts: How often a call is made at most, the first time included.
-        first_wait_s: Wait before the second attempt [s]; it doubles from one to the next.
+        attempts: Most attempts, including the first.
+        first_wait_s: Wait before the second attempt [s]; it doubles with each further attempt.
         longest_wait_s: Longest wait [s].
     """
 
@@ -26,11 +26,11 @@ class Retry:
     longest_wait_s: float = 30.0
 
     def wait_s(self, attempt: int, response: httpx.Response | None) -> float | None:
-        """Return how long to wait after an attempt, or None to take its outcome.
+        """Return the wait before the next attempt [s], or None if there is to be no other.
 
         Args:
-            attempt: Its number, from 1.
-            response: The answer, or None where none came.
+            attempt: Number of the last attempt, from 1.
+            response: Its response, or None if there was none.
         """
         if attempt >= self.attempts:
             return None

@@ -1,6 +1,6 @@
-"""Writes the pages of docs/reference from the code: `python docs/generate [OUT_DIR]`.
+"""Generator of docs/reference from the code: `python docs/generate [OUT_DIR]`.
 
-`make reference` runs it. A test compares what it writes with what is committed.
+`make reference` runs it. A test compares its output with the committed pages.
 """
 
 from __future__ import annotations

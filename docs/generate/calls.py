@@ -1,4 +1,4 @@
-"""The calls of the service, from the OpenAPI schema that it gives of itself."""
+"""Page of the calls of the service, from its OpenAPI schema."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from service.settings import Settings
 HEAD = """\
 # Calls
 
-Every call with its fields, its answer and its errors, from the schema that a running service
-gives at `/openapi.json`. [API](../api.md) shows them at work. Errors link to [their
-dictionary](errors.md).
+Every call with its fields, its answer and its errors, from the schema that a running service has
+at `/openapi.json`. [API](../api.md) has examples. Error codes link to [their
+reference](errors.md).
 """
 FORM = "multipart/form-data"
 
@@ -55,7 +55,7 @@ def _files(contents: Schema) -> Iterable[tuple[str, str, str, str]]:
 
 
 def _lines(contents: Schema) -> Iterable[tuple[str, str, str, str]]:
-    """Give the fields of each line of a body of JSON lines."""
+    """Return the fields of each line of a body of JSON lines."""
     for content in contents.values():
         if "contentSchema" in content["schema"]:
             yield from _properties(content["schema"]["contentSchema"], {})
@@ -94,7 +94,7 @@ def _answers(responses: Schema, models: Schema) -> Iterable[str]:
 def _properties(
     model: Schema, models: Schema, prefix: str = ""
 ) -> Iterable[tuple[str, str, str, str]]:
-    """Give the rows of a model, and of the models in it but for the bundle, which all have."""
+    """Return the rows of a model and its nested models, except of the field `bundle`."""
     for name, schema in model.get("properties", {}).items():
         yield _row(prefix + name, schema)
         inner = next((s["$ref"] for s in _kinds(schema) if "$ref" in s), None)

@@ -1,4 +1,4 @@
-"""The commands of both programs, as their `--help` shows them."""
+"""Page of the commands of both programs, from their `--help`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ WIDTH = 96
 HEAD = """\
 # Commands
 
-What `--help` says of every command. Each takes `--json` to print its result as one JSON object
-for programs. Results go to standard output, progress and everything else to standard error.
+The `--help` of every command. Each command takes `--json` to print its result as one JSON object
+for programs. Results go to standard output; progress and all other output go to standard error.
 
 | exit code | meaning |
 |---|---|
 | 0 | done |
-| 1 | failed; the reason is one line on standard error |
+| 1 | failed; one line on standard error has the reason |
 | 2 | the command line is wrong |
 | 3 | done, but some of the files could not be read; they are listed (`minuend`) |
 
@@ -41,7 +41,7 @@ def page() -> str:
 def _contexts(
     name: str, command: click.Command, parent: click.Context | None
 ) -> Iterator[click.Context]:
-    """Go through a command and all below it."""
+    """Iterate over the contexts of a command and its subcommands."""
     context = click.Context(
         command,
         info_name=name,

@@ -1,4 +1,4 @@
-"""The dictionary of errors: what the classes say, and what to do from `remedies.yaml`."""
+"""Page of the errors: docstrings of the classes, and remedies from `remedies.yaml`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ REMEDIES = Path(__file__).with_name("remedies.yaml")
 HEAD = """\
 # Errors
 
-Every refusal of the service is a problem (RFC 9457) with one of these codes. They stay; branch on
-them and not on the text. `detail` says what was wrong with this one request and what is allowed.
+Every error of the service is a problem (RFC 9457) with one of these codes. The codes do not change:
+programs should decide by the code and not by the text. `detail` has the fault of the request and
+the allowed values.
 
 """
 STARTUP = """
@@ -40,7 +41,7 @@ def page() -> str:
     """Return the page.
 
     Raises:
-        ValueError: What to do is missing for an error, or stands there for none.
+        ValueError: An error has no remedy, or a remedy has no error.
     """
     remedies: dict[str, str] = yaml.safe_load(REMEDIES.read_text(encoding="utf-8"))
     answers = sorted(error_classes(ServiceError), key=lambda cls: (cls.status, cls.code))
@@ -65,9 +66,9 @@ def page() -> str:
             for cls in answers
         ),
     )
-    answered = [HEAD, index, "\n## One by one\n\n", "\n".join(sections)]
-    told = [STARTUP, _named(starts, remedies), TRAINING, _named(stops, remedies)]
-    return "".join([*answered, *told])
+    of_requests = [HEAD, index, "\n## Details\n\n", "\n".join(sections)]
+    of_programs = [STARTUP, _named(starts, remedies), TRAINING, _named(stops, remedies)]
+    return "".join([*of_requests, *of_programs])
 
 
 def _named(classes: list[type[Exception]], remedies: dict[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""What the service measures and logs: its metrics, phases and log lines, from the code itself."""
+"""Page of the metrics, phases and log lines of the service, from its code."""
 
 from __future__ import annotations
 
@@ -20,22 +20,23 @@ HEAD = """\
 
 ## Metrics
 
-`GET /metrics` gives these in Prometheus' text format, and those of the process (`process_...`).
+`GET /metrics` returns these in the text format of Prometheus, and those of the process
+(`process_...`).
 
 """
 PHASES = """
 ## Phases
 
-`minuend_phase_seconds`, the header `server-timing` and the log field `<phase>_ms` tell the time
-of a request in these:
+`minuend_phase_seconds`, the header `server-timing` and the log field `<phase>_ms` have the duration
+of these phases of a request:
 
 """
 LOGS = """
 ## Log lines
 
-Logs are JSON, a line each, on standard error. Every line has `timestamp`, `level`, `logger` and
-`message`, those of a request its `request_id`, and those of a fault `exc_info`.
-`MINUEND_LOG_LEVEL` sets the lowest level.
+The log has one JSON object on each line, on standard error. Every line has `timestamp`, `level`,
+`logger` and `message`, a line of a request also `request_id`, and a line of an unexpected error
+`exc_info`. `MINUEND_LOG_LEVEL` sets the lowest level.
 
 """
 
@@ -50,7 +51,7 @@ def page() -> str:
 
 def _metrics() -> Iterator[tuple[str, str, str, str]]:
     registry = Metrics()._registry
-    for collector in registry._collector_to_names:  # nothing public tells labels without values
+    for collector in registry._collector_to_names:  # no public method lists labels without values
         if isinstance(collector, MetricWrapperBase):
             (metric,) = collector.describe()
             suffix = "_total" if metric.type == "counter" else ""
@@ -59,7 +60,7 @@ def _metrics() -> Iterator[tuple[str, str, str, str]]:
 
 
 def _calls() -> Iterator[tuple[Path, ast.Call, str]]:
-    """Go through all calls of a method, with its name."""
+    """Iterate over all method calls in the service, with the names of the methods."""
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
@@ -67,7 +68,7 @@ def _calls() -> Iterator[tuple[Path, ast.Call, str]]:
 
 
 def _timings() -> Iterator[str]:
-    """Go through the names that `service.concurrency.timings.RequestTimings` is told."""
+    """Iterate over the names of the phases in `service.concurrency.timings.RequestTimings`."""
     for _, call, method in _calls():
         if method in ("measure", "add") and call.args and isinstance(call.args[0], ast.Constant):
             yield str(call.args[0].value)

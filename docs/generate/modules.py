@@ -1,4 +1,4 @@
-"""Every module of the repository with the first sentence of its docstring."""
+"""Page of all modules of the repository, with the first sentences of their docstrings."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ PACKAGES = ("service", "training", "tools", "client/minuend_client", "benchmarks
 HEAD = """\
 # Modules
 
-Each module and what it is, in its own words. [How the code is laid out](../layout.md) says how
-they fit together.
+All modules, with the first sentence of their docstrings. [How the code is laid out](../layout.md)
+explains how they work together.
 """
 
 
@@ -29,5 +29,5 @@ def page() -> str:
                 folder = path.parent.relative_to(ROOT)
                 by_folder[folder].append((code(path.name), about.split("\n\n")[0]))
         for folder, rows in sorted(by_folder.items()):
-            sections.append(f"## {folder.as_posix()}\n\n{table(('module', 'what it is'), rows)}")
+            sections.append(f"## {folder.as_posix()}\n\n{table(('module', 'purpose'), rows)}")
     return "\n".join(sections)

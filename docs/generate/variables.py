@@ -1,4 +1,4 @@
-"""The settings of the service, from the fields of `service.settings.Settings`."""
+"""Page of the settings of the service, from the fields of `service.settings.Settings`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from service.settings import PREFIX, Settings
 HEAD = """\
 # Settings
 
-Environment variables of the service; the options of `minuend serve` come before them. A variable
-that starts with `MINUEND_` and is not here stops the start. An empty one counts as not set.
+Environment variables of the service; the options of `minuend serve` override them. The service does
+not start if there is another variable that begins with `MINUEND_`. An empty variable counts as not
+set.
 
 """
 

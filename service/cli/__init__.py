@@ -1,6 +1,7 @@
-"""The command `minuend`: one module for each of its commands.
+"""The command line `minuend`, with one module for each command.
 
-What takes time to import is imported inside the commands, so that asking for help takes none.
+Modules with a long import time are imported inside the functions of the commands, so that `--help`
+is fast. May use everything below it; it opens what it needs with `service.services`.
 """
 
 from __future__ import annotations
@@ -17,20 +18,20 @@ from service.errors import ServiceError, StartupError
 
 
 class Commands(click.Group):
-    """Commands in the order in which they were added, whose failures are one line each."""
+    """Group that lists its commands in order of addition, and reports errors in one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of the commands."""
+        """Return the names of the commands in the order of their addition."""
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; what we or the system raise on purpose becomes exit code 1."""
+        """Run a command; our errors and those of the system end with a message and exit code 1."""
         try:
             return super().invoke(ctx)
         except (ServiceError, StartupError) as error:
             raise click.ClickException(_one_line(error)) from error
         except OSError as error:
-            if error.errno == errno.EPIPE:  # click ends quietly when nobody reads any more
+            if error.errno == errno.EPIPE:  # click handles a closed pipe itself
                 raise
             raise click.ClickException(_one_line(error)) from error
 
@@ -40,8 +41,8 @@ class Commands(click.Group):
 def main() -> None:
     """Embed, subtract and search sounds.
 
-    Exit codes: 0 done; 1 failed, the reason is told on standard error; 2 the command line is
-    wrong; 3 done, but some of the files could not be read.
+    Exit codes: 0 done; 1 failed, with the reason on standard error; 2 the command line is wrong;
+    3 done, but some of the files could not be read.
 
     Settings are read from the environment (MINUEND_...); options override them.
     """

@@ -1,4 +1,4 @@
-"""`python -m service.cli`: the command `minuend` where it is not on the path."""
+"""`python -m service.cli`: the command `minuend` if it is not on the PATH."""
 
 from __future__ import annotations
 

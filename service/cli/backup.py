@@ -1,4 +1,4 @@
-"""`minuend backup` and `minuend restore`: a library in one file, and back."""
+"""`minuend backup` and `minuend restore`: write a library to one file, and restore it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from service.cli.options import FILE, PLACE, json_option, settings_options
+from service.cli.options import ANY_PATH, FILE, json_option, settings_options
 from service.cli.output import json_text
 
 if TYPE_CHECKING:
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 @click.command("backup", epilog="Example: minuend backup minuend.tar --library sounds")
-@click.argument("file", metavar="FILE", type=PLACE)
+@click.argument("file", metavar="FILE", type=ANY_PATH)
 @json_option
 @settings_options("library")
 def backup(*, file: Path, as_json: bool, settings: Settings) -> None:
-    """Write the library into FILE, also while a service has it open.
+    """Write the library to FILE, also while a service uses it.
 
-    The file is one consistent state: every change before some moment, and none after. Audio that is
-    read in place is not in it; its paths are.
+    The file has one consistent state of the library. Of audio that is read in place, it has only
+    the paths.
     """
     from tqdm import tqdm
 
@@ -31,7 +31,7 @@ def backup(*, file: Path, as_json: bool, settings: Settings) -> None:
 
     with tqdm(unit="B", unit_scale=True, disable=None) as bar:
         summary = back_up(settings.library, file, on_bytes=bar.update)
-    _tell(summary, file, f"{settings.library} is in {file}", as_json=as_json)
+    _print_summary(summary, file, f"{settings.library} is in {file}", as_json=as_json)
 
 
 @click.command("restore", epilog="Example: minuend restore minuend.tar --library sounds")
@@ -39,9 +39,9 @@ def backup(*, file: Path, as_json: bool, settings: Settings) -> None:
 @json_option
 @settings_options("library")
 def restore(*, file: Path, as_json: bool, settings: Settings) -> None:
-    """Make a library from FILE, a backup; every byte of it is verified.
+    """Restore a library from FILE, a backup, and verify every byte.
 
-    The library's folder must be empty, or not there yet.
+    The folder of the library must be empty or must not exist.
     """
     from tqdm import tqdm
 
@@ -49,10 +49,10 @@ def restore(*, file: Path, as_json: bool, settings: Settings) -> None:
 
     with tqdm(unit="B", unit_scale=True, disable=None) as bar:
         summary = restore_library(file, settings.library, on_bytes=bar.update)
-    _tell(summary, file, f"{file} is restored to {settings.library}", as_json=as_json)
+    _print_summary(summary, file, f"{file} is restored to {settings.library}", as_json=as_json)
 
 
-def _tell(summary: Summary, file: Path, done: str, *, as_json: bool) -> None:
+def _print_summary(summary: Summary, file: Path, done: str, *, as_json: bool) -> None:
     from service.bundle.files import hash_file
 
     sha256 = hash_file(file).sha256

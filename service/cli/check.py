@@ -1,4 +1,4 @@
-"""`minuend check`: whether a bundle is what it says."""
+"""`minuend check`: verify a bundle."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from service.cli.options import json_option, settings_options
 from service.cli.output import json_text, quiet
 
 if TYPE_CHECKING:
+    from service.bundle.files import Bundle
     from service.inference.towers import Towers
     from service.settings import Settings
+
+Say = Callable[[str], object]
 
 
 @click.command("check", epilog="Example: minuend check models/default")
@@ -22,12 +25,11 @@ if TYPE_CHECKING:
 @json_option
 @settings_options("device")
 def command(*, bundle: Path | None, as_json: bool, settings: Settings) -> None:
-    """Verify a bundle: its files, its graphs, and their answers to a known clip and text.
+    """Verify a bundle: its files, its graphs, and their output for a known clip and text.
 
-    Without an argument, the bundle of the settings (MINUEND_BUNDLE; models/default). Exit code 1
-    says that it must not be used; the reason is told on standard error.
+    Without an argument, the bundle of the settings (MINUEND_BUNDLE; models/default) is verified.
+    Exit code 1 means that the bundle must not be used; the reason is on standard error.
     """
-    from service.inference.encoder import Encoder
     from service.retrieval.change_detector import ChangeDetector
     from service.services import open_bundle, open_towers
 
@@ -36,28 +38,15 @@ def command(*, bundle: Path | None, as_json: bool, settings: Settings) -> None:
     say = quiet if as_json else click.echo
     opened = open_bundle(settings)
     manifest = opened.manifest
-    info, known = manifest.encoder, manifest.known_answer
-    encoders = []
+    info = manifest.encoder
     say(f"bundle {manifest.id} of {manifest.created} in {opened.path}")
     for name, entry in manifest.files.items():
         say(f"ok  {name}: {entry.size_bytes} bytes, sha256 {entry.sha256}")
-    for checked in (opened, *(replace(opened, variant=v) for v in info.variants)):
-        encoder = Encoder.open(checked, device=settings.device, threads=settings.threads)
-        say(
-            f"ok  {checked.encoder_file.name}: waveform [batch, samples] at"
-            f" {info.sample_rate_hz} Hz and lengths [batch] to embedding [batch, {info.dim}],"
-            f" sums and maxima [batch, partials, {info.dim}]; runs on {encoder.provider}"
-        )
-        encoder.check(checked)
-        encoders.append({"precision": checked.precision, "provider": encoder.provider})
-        say(
-            f"ok  {known.file}: the known answer in {checked.precision}, within"
-            f" {checked.tolerance:g} of its largest value"
-        )
+    encoders = _check_encoders(opened, settings, say)
     towers = open_towers(opened, settings)
     if towers is not None:
         towers.check(opened)
-        _tell_towers(towers, info.dim, say)
+        _print_towers(towers, info.dim, say)
     detector = ChangeDetector.open(opened)
     if detector is not None and manifest.change is not None:
         detector.check(opened)
@@ -77,7 +66,28 @@ def command(*, bundle: Path | None, as_json: bool, settings: Settings) -> None:
         )
 
 
-def _tell_towers(towers: Towers, embedding_dim: int, say: Callable[[str], object]) -> None:
+def _check_encoders(bundle: Bundle, settings: Settings, say: Say) -> list[dict[str, str]]:
+    """Check the encoder and its variants; return precision and provider of each."""
+    from service.inference.encoder import Encoder
+
+    info, encoders = bundle.manifest.encoder, []
+    for checked in (bundle, *(replace(bundle, variant=variant) for variant in info.variants)):
+        encoder = Encoder.open(checked, device=settings.device, threads=settings.threads)
+        say(
+            f"ok  {checked.encoder_file.name}: waveform [batch, samples] at"
+            f" {info.sample_rate_hz} Hz and lengths [batch] to embedding [batch, {info.dim}],"
+            f" sums and maxima [batch, partials, {info.dim}]; runs on {encoder.provider}"
+        )
+        encoder.check(checked)
+        encoders.append({"precision": checked.precision, "provider": encoder.provider})
+        say(
+            f"ok  {bundle.manifest.known_answer.file}: the known answer in {checked.precision},"
+            f" within {checked.tolerance:g} of its largest value"
+        )
+    return encoders
+
+
+def _print_towers(towers: Towers, embedding_dim: int, say: Say) -> None:
     info, dim = towers.info, towers.info.dim
     say(
         f"ok  {info.audio_tower}: embedding [batch, {embedding_dim}] to vector [batch, {dim}];"

@@ -1,8 +1,7 @@
-"""`minuend diff`: what one recording has and another has not."""
+"""`minuend diff`: difference between a recording and one or more references."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +16,17 @@ from service.cli.options import (
     ranking_options,
     settings_options,
 )
-from service.cli.output import hit_body, json_text, tell_hits
+from service.cli.output import hit_body, json_text, print_hits
+from service.retrieval.options import (
+    DEFAULT_HOP_S,
+    DEFAULT_PHRASES,
+    MAX_PHRASES,
+    DifferenceOptions,
+)
 
 if TYPE_CHECKING:
     from service.retrieval.comparison import Comparison
-    from service.retrieval.options import DifferenceOptions, RankingOptions
-    from service.retrieval.searcher import Difference
+    from service.retrieval.options import RankingOptions
     from service.settings import Settings
 
 
@@ -32,12 +36,12 @@ if TYPE_CHECKING:
 @click.option(
     "--phrases",
     "n_phrases",
-    type=click.IntRange(0, 50),
-    default=5,
+    type=click.IntRange(0, MAX_PHRASES),
+    default=DEFAULT_PHRASES,
     show_default=True,
-    help="Words for the difference to show.",
+    help="Most phrases that describe the difference.",
 )
-@click.option("--curve", is_flag=True, help="Show how far A is from B over time.")
+@click.option("--curve", is_flag=True, help="Print the distance of A from B over time.")
 @ranking_options
 @json_option
 @settings_options("library", "bundle", "device")
@@ -53,50 +57,37 @@ def command(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Subtract the sound of file B, or the mean of several, from that of file A.
 
-    Tells how large the difference is, whether something was added if the bundle is calibrated for
-    that and, if it has towers, in words what A has and B has not. With --library or MINUEND_LIBRARY
-    also lists the clips that are nearest to what A has and B has not.
+    Prints the distance of the two, whether something was added if the bundle is calibrated for
+    that and, if it has towers, phrases for what was added. With --library or MINUEND_LIBRARY, also
+    prints the clips that are nearest to what was added.
     """
     from service.api.response_models import ComparisonOut, make_body
-    from service.retrieval.options import DEFAULT_HOP_S, DifferenceOptions
-
-    has_library = "library" in settings.model_fields_set
-    if given(RANKING_NAMES) and not has_library:
-        raise click.UsageError("-k, --filter and --reference-weight need --library")
-    files = [mixture, *references]
-    options = DifferenceOptions(n_phrases, DEFAULT_HOP_S if curve else None)
-    found = _compare(settings, files, ranking, options, with_library=has_library)
-    comparison = found.comparison
-    if as_json:
-        body = make_body(ComparisonOut, comparison)
-        if has_library:
-            body["hits"] = [hit_body(hit) for hit in found.hits]
-        click.echo(json_text(body))
-        return
-    _tell(comparison)
-    if has_library:
-        click.echo(f"nearest to what {mixture} has and {references[0]} has not:")
-        tell_hits(found.hits)
-
-
-def _compare(
-    settings: Settings,
-    files: Sequence[Path],
-    ranking: RankingOptions,
-    options: DifferenceOptions,
-    *,
-    with_library: bool,
-) -> Difference:
     from service.concurrency.timings import RequestTimings
     from service.retrieval.inputs import FileInput
     from service.services import open_searcher
 
-    with open_searcher(settings, with_library=with_library) as searcher, ExitStack() as opened:
-        mixture, *references = [FileInput(opened.enter_context(path.open("rb"))) for path in files]
-        return searcher.difference(mixture, references, ranking, RequestTimings(), options=options)
+    has_library = "library" in settings.model_fields_set
+    if given(RANKING_NAMES) and not has_library:
+        raise click.UsageError("-k, --filter and --reference-weight need --library")
+    options = DifferenceOptions(n_phrases, DEFAULT_HOP_S if curve else None)
+    with open_searcher(settings, with_library=has_library) as searcher, ExitStack() as opened:
+        first, *others = (
+            FileInput(opened.enter_context(path.open("rb"))) for path in (mixture, *references)
+        )
+        found = searcher.difference(first, others, ranking, RequestTimings(), options=options)
+    if as_json:
+        body = make_body(ComparisonOut, found.comparison)
+        if has_library:
+            body["hits"] = [hit_body(hit) for hit in found.hits]
+        click.echo(json_text(body))
+        return
+    _print_comparison(found.comparison)
+    if has_library:
+        click.echo(f"nearest to what {mixture} has and {references[0]} has not:")
+        print_hits(found.hits)
 
 
-def _tell(found: Comparison) -> None:
+def _print_comparison(found: Comparison) -> None:
     click.echo(f"relative norm {found.relative_norm:8.4f}  (0: nothing differs)")
     if found.spread is not None:
         click.echo(f"spread        {found.spread:8.4f}  (of the references, on the same scale)")
@@ -104,14 +95,14 @@ def _tell(found: Comparison) -> None:
     if found.level_difference_db is not None:
         click.echo(f"level         {found.level_difference_db:+8.2f}  dB")
     if found.changed is not None:
-        verdict = "yes" if found.changed.changed else "no"
+        decision = "yes" if found.changed.changed else "no"
         click.echo(
-            f"changed       {verdict:>8}  (score {found.changed.score:.2f}, threshold"
+            f"changed       {decision:>8}  (score {found.changed.score:.2f}, threshold"
             f" {found.changed.threshold:.2f})"
         )
     for phrase in found.phrases:
         click.echo(f"{phrase.score:22.4f}  {phrase.phrase}")
     for point in found.curve or []:
-        words = "  ".join(phrase.phrase for phrase in point.phrases)
-        line = f"{point.start_s:8.1f} s {point.end_s:8.1f} s {point.relative_norm:8.4f}  {words}"
-        click.echo(line.rstrip())
+        times = f"{point.start_s:8.1f} s {point.end_s:8.1f} s"
+        phrases = "  ".join(phrase.phrase for phrase in point.phrases)
+        click.echo(f"{times} {point.relative_norm:8.4f}  {phrases}".rstrip())

@@ -1,4 +1,4 @@
-"""`minuend embed`: files to embeddings, without a library."""
+"""`minuend embed`: write embeddings of files, without a library."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from service.cli.options import json_option, settings_options
 from service.cli.output import (
     UNREADABLE_EXIT_CODE,
     json_text,
-    tell_unreadable,
+    print_unreadable,
     unreadable_bodies,
 )
 
@@ -39,21 +39,21 @@ SUFFIXES = (".npz", ".parquet")
 def command(*, paths: tuple[Path, ...], out: Path, as_json: bool, settings: Settings) -> None:
     """Write the embeddings of audio files to one file.
 
-    An .npz holds the arrays 'names', 'embeddings' (float32) and 'fingerprint'; a .parquet has the
-    columns name, embedding and fingerprint. Names are the paths as given; of a folder, all audio
-    files below it. The fingerprint tells which encoder made the embeddings.
+    An .npz has the arrays 'names', 'embeddings' (float32) and 'fingerprint'; a .parquet has the
+    columns name, embedding and fingerprint. Of a folder, all audio files below it are embedded.
+    Names are paths as given. The fingerprint identifies the encoder.
 
-    Exit code 3 says that some files could not be read; the others are written.
+    Exit code 3 means that some files could not be read; the embeddings of the others are written.
     """
     import numpy as np
     from tqdm import tqdm
 
     from service.cli.vector_files import write_vectors
     from service.library.file_reader import FileReader, Unreadable
-    from service.services import audio_limits, count_runs, open_bundle, open_encoder
+    from service.services import audio_limits, open_bundle, open_encoder
 
     _check_out(out)
-    encoder = open_encoder(open_bundle(settings), settings, runs=count_runs(settings))
+    encoder = open_encoder(open_bundle(settings), settings, batched=True)
     files, failed = _list_files(paths)
     embeddings = np.empty((len(files), encoder.dim), np.float32)
     names: list[str] = []
@@ -74,13 +74,13 @@ def command(*, paths: tuple[Path, ...], out: Path, as_json: bool, settings: Sett
         click.echo(json_text(body))
     else:
         click.echo(f"{len(names)} embeddings of {encoder.dim} values in {out}")
-        tell_unreadable(failed)
+        print_unreadable(failed)
     if failed:
         click.get_current_context().exit(UNREADABLE_EXIT_CODE)
 
 
 def _check_out(out: Path) -> None:
-    """Find out before the work whether its result can be written."""
+    """Raise an error if the result could not be written."""
     if out.suffix not in SUFFIXES:
         raise click.BadParameter(f"{out} must end in .npz or .parquet", param_hint="--out")
     if not out.parent.is_dir():
@@ -93,7 +93,7 @@ def _check_out(out: Path) -> None:
 
 
 def _list_files(paths: Iterable[Path]) -> tuple[list[Path], list[Unreadable]]:
-    """Return each file once, those of folders included, and the folders that cannot be listed."""
+    """Return the files, each once and with those of folders, and folders that cannot be listed."""
     from service.library.folder import find_audio
 
     files: dict[Path, None] = {}

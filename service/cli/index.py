@@ -1,4 +1,4 @@
-"""`minuend index`: a folder into the library, or the library anew by another encoder."""
+"""`minuend index`: add a folder to the library, or embed the library with another encoder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from service.cli.options import FILE, FOLDER, given, json_option, settings_optio
 from service.cli.output import (
     UNREADABLE_EXIT_CODE,
     json_text,
-    tell_unreadable,
+    print_unreadable,
     unreadable_bodies,
 )
 from service.cli.reembed import reembed_library
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
 
 @click.command(
     "index",
-    epilog="Example: minuend index ~/Recordings --metadata notes.csv. Another encoder for what is"
-    " there: minuend index --reembed --bundle models/new",
+    epilog="Example: minuend index ~/Recordings --metadata notes.csv. Change of the encoder:"
+    " minuend index --reembed --bundle models/new",
 )
 @click.argument("folder", metavar="DIR", required=False, type=FOLDER)
-@click.option("--copy", is_flag=True, help="Keep the audio in the library, not only its path.")
+@click.option("--copy", is_flag=True, help="Store the audio in the library, not only its path.")
 @click.option(
     "--metadata",
     "table",
     type=FILE,
     metavar="CSV",
-    help="Table of metadata; its column 'file' is relative to DIR.",
+    help="Table of metadata; the paths in its column 'file' are relative to DIR.",
 )
 @click.option(
     "--reembed",
     is_flag=True,
-    help="Embed the clips of the library by this bundle's encoder, and index no folder.",
+    help="Embed the clips of the library with the encoder of this bundle; no DIR is indexed.",
 )
 @click.option(
     "--drop-others",
     is_flag=True,
-    help="With --reembed: then remove other encoders' embeddings of the clips that have new ones.",
+    help="With --reembed: then remove embeddings of other encoders if a clip has a new one.",
 )
 @json_option
 @settings_options("library", "bundle", "device")
@@ -59,20 +59,20 @@ def command(  # noqa: PLR0913 - one parameter an option
     as_json: bool,
     settings: Settings,
 ) -> None:
-    """Put the audio files below a folder into the library.
+    """Add the audio files below the folder DIR to the library.
 
-    Files are read in place: the library holds their path, their hash and their embedding. What it
-    has is known by its content and not read again, so that a run that was stopped goes on where it
-    was. Each clip gets its 'name' and 'folder' as metadata, and the columns of its line in CSV.
+    Files are read in place: the library has their path, their hash and their embedding. Files that
+    are in the library already are recognised by their content and skipped, so that a run that was
+    stopped continues where it was. The metadata of a clip are its 'name', its 'folder', and the
+    columns of its row in CSV.
 
-    With --reembed and without DIR, the clips are embedded by the encoder of another bundle, beside
-    the embeddings they have, while services on the old bundle go on. A run that was stopped goes
-    on where it was. Long clips that have no windows are embedded as well, also if the encoder is
-    the same. Where only the towers differ, the search index alone is made anew. Clips without
-    audio, or whose audio is gone, keep their place; if the encoder is another, no search finds
-    them.
+    With --reembed and without DIR, the clips get embeddings of another bundle in addition to those
+    that they have. Services with the old bundle continue to run. A run that was stopped continues
+    where it was. Long clips without windows are embedded also if the encoder is the same. If only
+    the towers differ, only the search index is rebuilt. Clips without audio stay in the library;
+    with another encoder, no search finds them.
 
-    Exit code 3 says that some files could not be read; they are listed at the end.
+    Exit code 3 means that some files could not be read; they are listed at the end.
     """
     if reembed:
         if folder is not None or given(["copy", "table"]):
@@ -87,7 +87,7 @@ def command(  # noqa: PLR0913 - one parameter an option
         if as_json:
             click.echo(json_text(indexed.body()))
         else:
-            _tell(indexed, settings.library)
+            _print_result(indexed, settings.library)
         is_complete = not indexed.report.unreadable
     if not is_complete:
         click.get_current_context().exit(UNREADABLE_EXIT_CODE)
@@ -95,12 +95,12 @@ def command(  # noqa: PLR0913 - one parameter an option
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
-    """What indexing a folder did.
+    """Result of indexing a folder.
 
     Attributes:
-        report: What became of the files.
-        rows_without_file: Files that the table names and that are not there.
-        n_clips: Clips in the library now.
+        report: Result for the files.
+        rows_without_file: Files of the table that do not exist.
+        n_clips: Clips in the library.
     """
 
     report: ImportReport
@@ -108,7 +108,7 @@ class Indexed:
     n_clips: int
 
     def body(self) -> dict[str, object]:
-        """Return the same for JSON."""
+        """Return the result as JSON."""
         return {
             "added": self.report.added,
             "updated": self.report.updated,
@@ -123,18 +123,18 @@ class Indexed:
 def index_folder(
     settings: Settings, folder: Path, table: Path | None, *, copy: bool = False
 ) -> Indexed:
-    """Put the audio files below a folder into the library, with a progress bar on a terminal.
+    """Add the audio files below a folder to the library, with a progress bar on a terminal.
 
     Args:
-        settings: Where library and bundle are.
+        settings: Paths of library and bundle.
         folder: The folder.
         table: CSV file of metadata, see `service.library.folder`.
-        copy: Whether the library keeps a copy of the audio.
+        copy: Whether the library stores a copy of the audio.
 
     Raises:
-        StartupError: The library, the bundle or the device cannot be had.
-        MetadataInvalidError: The table cannot be understood.
-        OSError: The table cannot be read or the library not written.
+        StartupError: The library, the bundle or the device cannot be used.
+        MetadataInvalidError: The table is invalid.
+        OSError: The table cannot be read, or the library cannot be written.
     """
     from tqdm import tqdm
 
@@ -143,19 +143,13 @@ def index_folder(
     from service.library.folder_import import FolderImporter
     from service.library.library import Library
     from service.library.upload import library_windowing
-    from service.services import (
-        audio_limits,
-        count_runs,
-        open_bundle,
-        open_encoder,
-        open_space,
-    )
+    from service.services import audio_limits, open_bundle, open_encoder, open_space
 
     rows = {} if table is None else read_metadata(table)
     bundle = open_bundle(settings)
-    encoder = open_encoder(bundle, settings, runs=count_runs(settings))
+    encoder = open_encoder(bundle, settings, batched=True)
     files, unlisted = find_audio(folder, skip=settings.library)
-    there = {file.relative_to(folder).as_posix() for file in files}
+    found = {file.relative_to(folder).as_posix() for file in files}
     space, precision = open_space(bundle, settings), encoder.precision
     limits, windowing = audio_limits(settings), library_windowing(settings.window_s)
     with (
@@ -169,10 +163,10 @@ def index_folder(
         library.index.save()
         n_clips = library.catalog.count()
     report.unreadable[:0] = unlisted
-    return Indexed(report, [row for row in rows if row not in there], n_clips)
+    return Indexed(report, [row for row in rows if row not in found], n_clips)
 
 
-def _tell(indexed: Indexed, library: Path) -> None:
+def _print_result(indexed: Indexed, library: Path) -> None:
     report, missing = indexed.report, indexed.rows_without_file
     click.echo(
         f"{report.added} added, {report.updated} updated, {report.unchanged} already there,"
@@ -180,4 +174,4 @@ def _tell(indexed: Indexed, library: Path) -> None:
     )
     if missing:
         click.echo(f"{len(missing)} rows of the table have no file: {missing[0]} ...", err=True)
-    tell_unreadable(report.unreadable)
+    print_unreadable(report.unreadable)

@@ -1,4 +1,4 @@
-"""`minuend key`: API keys made, listed and taken back while the service runs."""
+"""`minuend key`: add, list and remove API keys, also while the service runs."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from pathlib import Path
 
 import click
 
-from service.cli.options import PLACE, json_option
+from service.cli.options import ANY_PATH, json_option
 from service.cli.output import json_text
 
 KEYS = click.option(
     "--keys",
     "path",
-    type=PLACE,
+    type=ANY_PATH,
     required=True,
     envvar="MINUEND_KEYS",
-    help="File of the keys  [MINUEND_KEYS]",
+    help="File of keys  [MINUEND_KEYS]",
 )
 
 
 @click.group("key", epilog="Example: minuend key add studio --scope write --keys keys.txt")
 def command() -> None:
-    """Make, list and remove the API keys of a service.
+    """Add, list and remove the API keys of a service.
 
-    The service that reads the file (MINUEND_KEYS) notices every change by itself. Only hashes are
-    kept: a key is shown once, when it is made.
+    A service with this file (MINUEND_KEYS) checks it for changes once a second. The file has only
+    hashes of the keys: a key is shown once, when it is added.
     """
 
 
@@ -34,7 +34,7 @@ def command() -> None:
 @KEYS
 @json_option
 def add(*, name: str, scope: str, path: Path, as_json: bool) -> None:
-    """Make a key for NAME and print it; it cannot be shown again."""
+    """Add a key for NAME and print it. It cannot be shown again."""
     from service.api.keys import make_key, read_keys, write_keys
     from service.errors import KeysError
 
@@ -50,7 +50,7 @@ def add(*, name: str, scope: str, path: Path, as_json: bool) -> None:
 @KEYS
 @json_option
 def list_keys(*, path: Path, as_json: bool) -> None:
-    """List whose keys are good, and for what."""
+    """List the names and scopes of all keys."""
     from service.api.keys import read_keys
 
     keys = [{"name": key.name, "scope": key.scope} for key in read_keys(path)]
@@ -66,7 +66,7 @@ def list_keys(*, path: Path, as_json: bool) -> None:
 @KEYS
 @json_option
 def remove(*, name: str, path: Path, as_json: bool) -> None:
-    """Take a key back: from now on it is not known."""
+    """Remove the key of NAME, which is then no longer valid."""
     from service.api.keys import read_keys, write_keys
     from service.errors import KeysError
 

@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Command-line options that several commands share."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from service.retrieval.options import DEFAULT_K, MAX_K, RankingOptions
+
 Command = Callable[..., Any]
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-PLACE = click.Path(path_type=Path)
+ANY_PATH = click.Path(path_type=Path)
 
 _SETTINGS = {
     "host": click.option("--host", help="Address to listen on  [MINUEND_HOST; 127.0.0.1]"),
@@ -22,24 +24,24 @@ _SETTINGS = {
         "--port", type=click.IntRange(0, 65535), help="Port to listen on  [MINUEND_PORT; 8000]"
     ),
     "bundle": click.option(
-        "--bundle", type=PLACE, help="Folder of the bundle  [MINUEND_BUNDLE; models/default]"
+        "--bundle", type=ANY_PATH, help="Folder of the bundle  [MINUEND_BUNDLE; models/default]"
     ),
     "library": click.option(
-        "--library", type=PLACE, help="Folder of the library  [MINUEND_LIBRARY; library]"
+        "--library", type=ANY_PATH, help="Folder of the library  [MINUEND_LIBRARY; library]"
     ),
     "device": click.option(
         "--device",
         type=click.Choice(["auto", "cpu", "cuda", "tensorrt"]),
-        help="Where the encoder runs  [MINUEND_DEVICE; auto]",
+        help="Device of the encoder  [MINUEND_DEVICE; auto]",
     ),
 }
 
 
 def settings_options(*names: str) -> Callable[[Command], Command]:
-    """Add options that override settings; the command gets the `Settings` that result.
+    """Add options that override settings; the command gets the resulting `Settings`.
 
     Args:
-        *names: The fields of `Settings` that have an option.
+        *names: Fields of `Settings` that get an option.
     """
 
     def decorate(command: Command) -> Command:
@@ -47,8 +49,8 @@ def settings_options(*names: str) -> Callable[[Command], Command]:
         def with_settings(**options: Any) -> Any:
             from service.settings import load_settings
 
-            given = {name: options.pop(name) for name in names}
-            overrides = {name: value for name, value in given.items() if value is not None}
+            values = {name: options.pop(name) for name in names}
+            overrides = {name: value for name, value in values.items() if value is not None}
             return command(settings=load_settings(**overrides), **options)
 
         decorated: Command = with_settings
@@ -59,39 +61,39 @@ def settings_options(*names: str) -> Callable[[Command], Command]:
     return decorate
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
 _RANKING = (
     click.option(
         "-k",
-        type=click.IntRange(1, 1000),
-        default=10,
+        type=click.IntRange(1, MAX_K),
+        default=DEFAULT_K,
         show_default=True,
-        help="Hits to return.",
+        help="Most hits to return.",
     ),
     click.option(
         "--filter",
         "filter_text",
         metavar="JSON",
-        help="""Which clips may be hits: '{"kind": ["rain", "wind"]}'.""",
+        help="""Condition on the metadata of hits: '{"kind": ["rain", "wind"]}'.""",
     ),
     click.option(
         "--reference-weight",
         type=click.FloatRange(0, 1),
-        help="How much of the reference is subtracted  [the bundle's own weight]",
+        help="Weight with which the reference is subtracted  [that of the bundle]",
     ),
     click.option(
         "--every-window",
         is_flag=True,
-        help="Let every window of a long clip be a hit, not its best alone.",
+        help="Return every window of a long clip as a hit of its own, not only the best.",
     ),
 )
 RANKING_NAMES = ("k", "filter_text", "reference_weight", "every_window")
 
 
 def ranking_options(command: Command) -> Command:
-    """Add the options that say which clips to return; the command gets the `RankingOptions`."""
+    """Add the options of the selection of hits; the command gets `RankingOptions`."""
 
     @functools.wraps(command)
     def with_ranking(
@@ -103,10 +105,13 @@ def ranking_options(command: Command) -> Command:
         **options: Any,
     ) -> Any:
         from service.catalog.filters import parse_filter
-        from service.retrieval.options import RankingOptions
 
-        condition = None if filter_text is None else parse_filter(filter_text)
-        ranking = RankingOptions(k, condition, reference_weight, every_window=every_window)
+        ranking = RankingOptions(
+            k=k if given(["k"]) else None,
+            filter=None if filter_text is None else parse_filter(filter_text),
+            reference_weight=reference_weight,
+            every_window=every_window,
+        )
         return command(ranking=ranking, **options)
 
     decorated: Command = with_ranking
@@ -116,6 +121,6 @@ def ranking_options(command: Command) -> Command:
 
 
 def given(names: Iterable[str]) -> list[str]:
-    """Return those of the parameters that stand on the command line."""
+    """Return the names of those parameters that are on the command line."""
     source = click.get_current_context().get_parameter_source
     return [name for name in names if source(name) is ParameterSource.COMMANDLINE]

@@ -1,4 +1,4 @@
-"""What commands print: hits and unreadable files, for people or as JSON for programs."""
+"""Output of commands: hits and unreadable files, as lines or as JSON."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from service.retrieval.searcher import RankedHit
 
 UNREADABLE_EXIT_CODE = 3
-"""Of a command that did what it could, but could not read some of the files."""
+"""Exit code of a command that has done its work, except for some files that it could not read."""
 
-_PLACES = ("name", "folder")
-_SHOWN = 60  # characters of the metadata of a hit in a table
+_LOCATION_FIELDS = ("name", "folder")
+_MAX_METADATA_CHARACTERS = 60
 
 
 def quiet(text: str = "") -> None:
-    """Print nothing of what is for people."""
+    """Print nothing; used instead of `click.echo` with --json."""
 
 
 def json_text(body: dict[str, Any]) -> str:
-    """Return a JSON object as text; arrays in it become lists of numbers."""
+    """Format a JSON object; arrays in it become lists of numbers."""
     import orjson
 
     options = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY
@@ -34,7 +34,7 @@ def json_text(body: dict[str, Any]) -> str:
 
 
 def hit_body(ranked: RankedHit) -> dict[str, Any]:
-    """Return a hit for JSON: as the service answers it, with the path of the audio."""
+    """Return the JSON of a hit: that of the HTTP API with the path of the audio, not its URL."""
     from service.api.response_models import hit_body as response_body
 
     body = response_body(ranked) | {"path": ranked.hit.record.path}
@@ -43,29 +43,29 @@ def hit_body(ranked: RankedHit) -> dict[str, Any]:
 
 
 def shown_path(path: Path) -> str:
-    """Return a path as seen from here if it is below, for people to read."""
+    """Return a printable path, relative to the working directory if it is below that."""
     here = Path.cwd()
     return click.format_filename(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def tell_hits(hits: Sequence[RankedHit]) -> None:
-    """Print a line for each hit: rank, score, length, id, where it is, and its metadata.
+def print_hits(hits: Sequence[RankedHit]) -> None:
+    """Print a line for each hit: rank, score, duration, id, path or name, and metadata.
 
-    Of a long clip, the place of the hit in it stands where the length stands otherwise. Where a
-    score is made of several terms, what each of them gave stands after it.
+    If a score has several terms, their contributions follow the score. For a clip with windows,
+    the times of the best window are printed instead of the duration.
     """
     if not hits:
         click.echo("no hits")
     for rank, ranked in enumerate(hits, start=1):
         record = ranked.hit.record
-        span = _span(ranked.hit)
-        columns = (record.id, _place(record), _metadata(record))
-        score = f"{ranked.hit.score:7.3f}{_terms(ranked)}"
-        click.echo(f"{rank:3} {score} {span:>8}  {'  '.join(columns)}".rstrip())
+        times = _format_times(ranked.hit)
+        columns = (record.id, _format_location(record), _format_metadata(record))
+        score = f"{ranked.hit.score:7.3f}{_format_terms(ranked)}"
+        click.echo(f"{rank:3} {score} {times:>8}  {'  '.join(columns)}".rstrip())
 
 
-def tell_unreadable(unreadable: Sequence[Unreadable]) -> None:
-    """List files and what is wrong with them on standard error."""
+def print_unreadable(unreadable: Sequence[Unreadable]) -> None:
+    """Print files that could not be read, and the reasons, on standard error."""
     if not unreadable:
         return
     noun = "file" if len(unreadable) == 1 else "files"
@@ -75,15 +75,14 @@ def tell_unreadable(unreadable: Sequence[Unreadable]) -> None:
 
 
 def unreadable_bodies(unreadable: Sequence[Unreadable]) -> list[dict[str, str]]:
-    """Return files and what is wrong with them for JSON."""
+    """Return the JSON of files that could not be read."""
     return [
         {"path": click.format_filename(item.path), "code": item.code, "reason": item.reason}
         for item in unreadable
     ]
 
 
-def _span(hit: Hit) -> str:
-    """Return the length of a clip or, of a long one, from where to where the hit is."""
+def _format_times(hit: Hit) -> str:
     if hit.start_s is None or hit.end_s is None:
         return ""
     if not hit.record.windows:
@@ -97,23 +96,24 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _terms(ranked: RankedHit) -> str:
-    """Return what the terms of a score gave if there are several."""
+def _format_terms(ranked: RankedHit) -> str:
     if len(ranked.contributions) == 1:
         return ""
     terms = (f"{name} {share:6.3f}" for name, share in ranked.contributions.items())
     return f"  ({', '.join(terms)})"
 
 
-def _place(record: ClipRecord) -> str:
-    """Return where a clip that is read in place lies, and the name of any other."""
+def _format_location(record: ClipRecord) -> str:
+    """Return the path of a clip that is read in place, or the name of any other."""
     if record.source == "referenced" and record.path is not None:
         return shown_path(Path(record.path))
     return str(record.metadata.get("name", ""))
 
 
-def _metadata(record: ClipRecord) -> str:
-    """Return what of the metadata fits into a line, without what the place says already."""
-    entries = (f"{name}={value}" for name, value in record.metadata.items() if name not in _PLACES)
+def _format_metadata(record: ClipRecord) -> str:
+    """Return the metadata without the location, shortened to one line."""
+    metadata = record.metadata.items()
+    entries = (f"{name}={value}" for name, value in metadata if name not in _LOCATION_FIELDS)
     text = " ".join(" ".join(entries).split())
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    limit = _MAX_METADATA_CHARACTERS
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,4 +1,4 @@
-"""`minuend index --reembed`: the library anew by the encoder of another bundle."""
+"""`minuend index --reembed`: embed the library with the encoder of another bundle."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 def reembed_library(settings: Settings, *, as_json: bool, drop_others: bool) -> bool:
-    """Embed the clips of the library that the bundle's encoder has not, and tell what was done.
+    """Embed clips without an embedding of the bundle's encoder, and print the result.
 
     Args:
-        settings: Where library and bundle are.
-        as_json: Tell it for programs.
-        drop_others: Remove the embeddings of other encoders that are not needed any more.
+        settings: Paths of library and bundle.
+        as_json: Print JSON.
+        drop_others: Then remove embeddings of other encoders that are no longer needed.
 
     Returns:
-        Whether no clip had to be left out.
+        Whether all clips were embedded.
 
     Raises:
-        StartupError: The library, the bundle or the device cannot be had.
+        StartupError: The library, the bundle or the device cannot be used.
         OSError: The library cannot be written.
     """
     from tqdm import tqdm
@@ -35,16 +35,10 @@ def reembed_library(settings: Settings, *, as_json: bool, drop_others: bool) -> 
     from service.library.library import Library
     from service.library.reembed import Reembedder
     from service.library.upload import library_windowing
-    from service.services import (
-        audio_limits,
-        count_runs,
-        open_bundle,
-        open_encoder,
-        open_space,
-    )
+    from service.services import audio_limits, open_bundle, open_encoder, open_space
 
     bundle = open_bundle(settings)
-    encoder = open_encoder(bundle, settings, runs=count_runs(settings))
+    encoder = open_encoder(bundle, settings, batched=True)
     library = Library.open(
         settings.library,
         space=open_space(bundle, settings),
@@ -58,16 +52,16 @@ def reembed_library(settings: Settings, *, as_json: bool, drop_others: bool) -> 
         closing(library),
         FileReader(encoder, limits=limits, windowing=windowing) as reader,
     ):
-        reembedding = Reembedder(library, reader)
-        with tqdm(total=reembedding.n_due(), unit="clip", disable=None) as bar:
-            report = reembedding.run(on_clip=bar.update)
+        reembedder = Reembedder(library, reader)
+        with tqdm(total=reembedder.n_due(), unit="clip", disable=None) as bar:
+            report = reembedder.run(on_clip=bar.update)
         library.index.save()
         if drop_others:
             n_dropped = library.reembed_queue.drop_others()
     if as_json:
         click.echo(json_text(_body(report, n_dropped)))
     else:
-        _tell(report, n_dropped)
+        _print_report(report, n_dropped)
     return not report.failed
 
 
@@ -83,7 +77,7 @@ def _body(report: ReembedReport, n_dropped: int) -> dict[str, object]:
     }
 
 
-def _tell(report: ReembedReport, n_dropped: int) -> None:
+def _print_report(report: ReembedReport, n_dropped: int) -> None:
     click.echo(
         f"{report.embedded} clips embedded, {report.unchanged} were already;"
         " the search index is up to date"

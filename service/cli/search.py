@@ -1,4 +1,4 @@
-"""`minuend search`: the library by example and by description, without a server."""
+"""`minuend search`: search a library by example and description, without a server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from service.cli.options import FILE, given, json_option, ranking_options, settings_options
-from service.cli.output import hit_body, json_text, tell_hits
+from service.cli.output import hit_body, json_text, print_hits
+from service.retrieval.options import DEFAULT_STRENGTH, MAX_STRENGTH
 
 if TYPE_CHECKING:
     from service.retrieval.inputs import AudioInput
@@ -22,15 +23,17 @@ if TYPE_CHECKING:
     "search",
     epilog="Example: minuend search --audio rain.wav --modifier 'with thunder'",
 )
-@click.option("--audio", type=FILE, help="A file to search like.")
-@click.option("--clip-id", help="A clip of the library to search like.")
-@click.option("--reference", type=FILE, help="A file to subtract.")
-@click.option("--reference-id", help="A clip of the library to subtract.")
-@click.option("--modifier", metavar="TEXT", help="What to find, or how it differs from the sound.")
+@click.option("--audio", type=FILE, help="File with the sound to search for.")
+@click.option("--clip-id", help="Clip of the library to search for.")
+@click.option("--reference", type=FILE, help="File to subtract.")
+@click.option("--reference-id", help="Clip of the library to subtract.")
+@click.option(
+    "--modifier", metavar="TEXT", help="Text to search for, or the difference from the sound."
+)
 @click.option(
     "--strength",
-    type=click.FloatRange(0, 4),
-    default=1.0,
+    type=click.FloatRange(0, MAX_STRENGTH),
+    default=DEFAULT_STRENGTH,
     show_default=True,
     help="Weight of the modifier.",
 )
@@ -49,37 +52,37 @@ def command(  # noqa: PLR0913 - one parameter an option
     settings: Settings,
     ranking: RankingOptions,
 ) -> None:
-    """Find the clips of the library that sound like a file or a clip, or as a text says.
+    """Find clips of the library that sound like a file or a clip, or match a text.
 
-    With a reference, what sounds like the reference is subtracted first; with a modifier, what the
-    text says is added, times its strength. A modifier alone searches by description. Clips that
-    the query names are not among the hits.
+    A reference is subtracted from the sound. A modifier is a text that is added to the sound, with
+    the weight --strength; alone, it is a search by description. Clips in the query are not among
+    the hits.
     """
     from service.concurrency.timings import RequestTimings
     from service.retrieval.query import Modifier
     from service.services import open_searcher
 
-    _check(audio, clip_id, reference, reference_id, ranking)
+    _check_combination(audio, clip_id, reference, reference_id, ranking)
     if modifier is None and given(["strength"]):
         raise click.UsageError("--strength needs --modifier")
     if modifier is None and audio is None and clip_id is None:
         raise click.UsageError("give one of --audio and --clip-id, or a --modifier")
     with ExitStack() as stack:
-        positive = _sound(stack, audio, clip_id)
-        subtracted = _sound(stack, reference, reference_id)
-        change = None if modifier is None else Modifier(modifier, strength)
+        sound = _open_input(stack, audio, clip_id)
+        subtrahend = _open_input(stack, reference, reference_id)
+        text = None if modifier is None else Modifier(modifier, strength)
         searcher = stack.enter_context(open_searcher(settings))
-        found = searcher.search(positive, subtracted, ranking, RequestTimings(), modifier=change)
+        found = searcher.search(sound, subtrahend, ranking, RequestTimings(), modifier=text)
     if as_json:
         notices = [asdict(notice) for notice in found.notices]
         click.echo(json_text({"hits": [hit_body(hit) for hit in found.hits], "notices": notices}))
         return
     for notice in found.notices:
         click.echo(notice.detail, err=True)
-    tell_hits(found.hits)
+    print_hits(found.hits)
 
 
-def _check(
+def _check_combination(
     audio: Path | None,
     clip_id: str | None,
     reference: Path | None,
@@ -97,7 +100,7 @@ def _check(
         raise click.UsageError("--reference-weight needs --reference or --reference-id")
 
 
-def _sound(stack: ExitStack, file: Path | None, clip_id: str | None) -> AudioInput | None:
+def _open_input(stack: ExitStack, file: Path | None, clip_id: str | None) -> AudioInput | None:
     from service.retrieval.inputs import ClipInput, FileInput
 
     if file is not None:

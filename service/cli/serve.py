@@ -1,4 +1,4 @@
-"""`minuend serve`: the HTTP service."""
+"""`minuend serve`: run the HTTP service."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def command(*, as_json: bool, settings: Settings) -> None:
     """Serve embeddings, differences and searches over HTTP.
 
-    Runs until it is told to stop, by Ctrl-C or SIGTERM, and then ends the requests under way. The
-    log is JSON on standard error; --json prints where it listens when requests are welcome.
+    The service runs until Ctrl-C or SIGTERM; it then finishes its current requests. The log is
+    JSON on standard error. With --json, the address is printed when requests are accepted.
     """
     from service.server import serve
 

@@ -1,4 +1,4 @@
-"""`minuend tune`: the settings under which this host encodes fastest."""
+"""`minuend tune`: measure the fastest settings of the encoder on this host."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from service.cli.options import PLACE, json_option, settings_options
+from service.cli.options import ANY_PATH, json_option, settings_options
 from service.cli.output import json_text, quiet
 
 if TYPE_CHECKING:
@@ -20,24 +20,28 @@ N_CHOICES = 5
 
 @click.command("tune", epilog="Example: minuend tune --out minuend.env")
 @click.option(
-    "--out", type=PLACE, default="minuend.env", show_default=True, help="File of settings to write."
+    "--out",
+    type=ANY_PATH,
+    default="minuend.env",
+    show_default=True,
+    help="File to write the settings to.",
 )
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0.1, max=600),
     default=60.0,
     show_default=True,
-    help="How long to measure, altogether.",
+    help="Total time of the measurements [s].",
 )
 @json_option
 @settings_options("bundle")
 def command(*, out: Path, seconds: float, as_json: bool, settings: Settings) -> None:
-    """Measure how this host encodes fastest, and write the settings down.
+    """Measure the fastest settings of the encoder on this host, and write them to a file.
 
-    The file holds environment variables, each with the figures that chose it: read it into the
-    shell that starts the service (set -a; . ./minuend.env), or give it to a container as
-    --env-file. Run it on the machine and with the cores that the service will have, and nothing
-    else beside it. Only the CPU is measured.
+    The file has environment variables and the measurements for each. Read it in the shell that
+    starts the service (set -a; . ./minuend.env), or give it to a container as --env-file. Run the
+    command on the machine of the service with the same cores, and run nothing else at the same
+    time. Only the CPU is measured.
     """
     from service.inference.autotune import tune
     from service.inference.onnx_session import n_cores

@@ -1,13 +1,15 @@
-"""Embeddings as files for other programs."""
+"""Files of embeddings for other programs, as .npz or .parquet."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from uuid import uuid4
+from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import Float32
+
+from service.concurrency.durable import atomic_write
 
 NPZ = ".npz"
 PARQUET = ".parquet"
@@ -20,38 +22,34 @@ def write_vectors(
     *,
     fingerprint: str,
 ) -> None:
-    """Write named embeddings, whole or not at all; the suffix of the path says how.
+    """Write named embeddings atomically, in the format of the suffix of the path.
 
     `.npz` holds the arrays `names` [clips], `embeddings` float32 [clips, dim] and `fingerprint`.
     `.parquet` has the columns `name`, `embedding` (fixed-size list of float32) and `fingerprint`.
 
     Args:
-        path: The file to make or to replace.
-        names: One for each embedding.
-        embeddings: The raw embeddings.
-        fingerprint: Encoder that made them.
+        path: The file to create or replace.
+        names: Name of each embedding.
+        embeddings: Raw embeddings.
+        fingerprint: Fingerprint of their encoder.
 
     Raises:
-        ImportError: It is to be Parquet and PyArrow is not installed.
+        ImportError: The suffix is .parquet and PyArrow is not installed.
         OSError: The file cannot be written.
     """
     write = _write_parquet if path.suffix == PARQUET else _write_npz
-    temporary = path.with_name(f".{uuid4().hex}{path.suffix}")
-    try:
-        write(temporary, names, embeddings, fingerprint)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_write(path) as file:
+        write(file, names, embeddings, fingerprint)
 
 
 def _write_npz(
-    path: Path,
+    file: BinaryIO,
     names: Sequence[str],
     embeddings: Float32[np.ndarray, "clips dim"],
     fingerprint: str,
 ) -> None:
     np.savez(
-        path,
+        file,
         names=np.array(names, dtype=np.str_),
         embeddings=embeddings,
         fingerprint=np.array(fingerprint),
@@ -59,7 +57,7 @@ def _write_npz(
 
 
 def _write_parquet(
-    path: Path,
+    file: BinaryIO,
     names: Sequence[str],
     embeddings: Float32[np.ndarray, "clips dim"],
     fingerprint: str,
@@ -74,4 +72,4 @@ def _write_parquet(
         "embedding": pyarrow.FixedSizeListArray.from_arrays(values, embeddings.shape[1]),
         "fingerprint": pyarrow.repeat(fingerprint, len(names)).dictionary_encode(),
     }
-    pyarrow.parquet.write_table(pyarrow.table(columns), path)
+    pyarrow.parquet.write_table(pyarrow.table(columns), file)

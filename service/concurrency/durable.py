@@ -41,14 +41,17 @@ def atomic_write(path: Path, *, permissions: int = 0o666) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def staged_folder(path: Path) -> Iterator[Path]:
+def staged_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """Make a temporary folder that becomes `path` when the context ends without an error.
 
     Args:
-        path: The folder to make; it does not exist, or is empty. Its parent exists.
+        path: The folder to make. Its parent exists.
+        replace: Whether it may replace a folder with content. The old folder is moved aside first
+            and deleted last, so that one of the two is complete on the disk at any time.
 
     Raises:
-        OSError: The folder cannot be made, or `path` exists and is not empty. Nothing stays behind.
+        OSError: The folder cannot be made, or `path` exists, is not empty and is not to be
+            replaced. `path` keeps its content; nothing else stays behind.
     """
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     temporary.mkdir()
@@ -57,11 +60,26 @@ def staged_folder(path: Path) -> Iterator[Path]:
         for item in temporary.rglob("*"):
             _sync(item)
         _sync(temporary)
-        temporary.replace(path)
+        if replace and path.exists():
+            _swap(temporary, path)
+        else:
+            temporary.replace(path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     sync_directory(path.parent)
+
+
+def _swap(temporary: Path, path: Path) -> None:
+    old = temporary.with_suffix(".old")
+    path.rename(old)
+    try:
+        temporary.rename(path)
+    except BaseException:
+        old.rename(path)
+        raise
+    sync_directory(path.parent)
+    shutil.rmtree(old)
 
 
 def sync_directory(path: Path) -> None:

@@ -4,7 +4,7 @@ import { askForKey, authorization, currentKey } from "./key.js";
 
 const UNAUTHORIZED = 401;
 
-/** What the service says went wrong; `message` is for people. */
+/** Error of the service with its problem details; `message` is for people. */
 export class Problem extends Error {
   constructor(status, details) {
     super(`${details.title}: ${details.detail}`);
@@ -14,7 +14,7 @@ export class Problem extends Error {
   }
 }
 
-/** Send a request with the key; asks for a key, and again, while the service wants another. */
+/** Send a request with the key, and ask the user for a key as long as the service refuses it. */
 export async function request(path, options = {}) {
   for (;;) {
     const sent = currentKey();
@@ -23,7 +23,7 @@ export async function request(path, options = {}) {
     if (response.ok) return response;
     const problem = await problemOf(response);
     if (response.status !== UNAUTHORIZED) throw problem;
-    // Another request may have got a key in the meantime.
+    // Another request may have asked for a key in the meantime.
     if (currentKey() === sent && !(await askForKey(problem.detail))) throw problem;
   }
 }
@@ -41,21 +41,21 @@ async function problemOf(response) {
   return new Problem(response.status, detailsOf(await response.text(), response.status));
 }
 
-/** Read a problem from the text of an answer, which a proxy may have written. */
+/** Parse the problem details in the text of an answer, which may be from a proxy. */
 export function detailsOf(text, status) {
   try {
     const details = JSON.parse(text);
     if (details.title && details.detail) return details;
   } catch {
-    // It is told below.
+    // Handled below.
   }
   return { title: `The service answered ${status}`, detail: text.slice(0, 200) || "nothing more" };
 }
 
-/** Get JSON. */
+/** Request JSON with GET. */
 export const get = async (path, options) => (await request(path, options)).json();
 
-/** Post fields and files: as a form if there is a file among them, else as JSON. */
+/** Send values with POST: as a form if one of them is a file, else as JSON. */
 export async function post(path, values, options = {}) {
   const given = Object.entries(values).filter(([, value]) => value !== null && value !== undefined);
   const hasFile = given.some(([, value]) => value instanceof Blob);

@@ -1,9 +1,9 @@
-// Points on a plane: fitted to a canvas, moved and enlarged, found by place and by direction.
+// Points on a plane: fit to a canvas, pan and zoom, and find points by position or direction.
 
 const MARGIN = 0.06;
 export const MAX_ZOOM = 40;
 
-/** What part of the plane is seen, and where its points lie on the screen. */
+/** Visible part of the plane, and the positions of its points on the screen. */
 export class Chart {
   /** @param {{x: number, y: number}[]} points */
   constructor(points) {
@@ -19,7 +19,7 @@ export class Chart {
     this.all();
   }
 
-  /** Show everything. */
+  /** Show all points. */
   all() {
     this.zoom = 1;
     this.centre = { x: 0.5, y: 0.5 };
@@ -29,7 +29,7 @@ export class Chart {
     this.size = { width, height };
   }
 
-  /** Where a point lies [px]. Each axis fills its side: distances are for wandering, not measuring. */
+  /** Return the position of a point [px]. Each axis is scaled to fill its side of the canvas. */
   place(point) {
     const { left, right, low, high } = this.box;
     const share = { x: within(point.x, left, right), y: 1 - within(point.y, low, high) };
@@ -40,7 +40,7 @@ export class Chart {
     };
   }
 
-  /** Move what is seen by a distance on the screen [px]. */
+  /** Pan by a distance on the screen [px]. */
   move(dx, dy) {
     this.#look(
       this.centre.x - dx / (this.zoom * this.size.width),
@@ -48,7 +48,7 @@ export class Chart {
     );
   }
 
-  /** Enlarge around a place on the screen [px], which stays where it is. */
+  /** Zoom around a fixed position on the screen [px]. */
   enlarge(factor, at = { x: this.size.width / 2, y: this.size.height / 2 }) {
     const zoom = Math.min(MAX_ZOOM, Math.max(1, this.zoom * factor));
     const [x, y] = [at.x / this.size.width - 0.5, at.y / this.size.height - 0.5];
@@ -57,14 +57,14 @@ export class Chart {
     this.#look(this.centre.x + x * change, this.centre.y + y * change);
   }
 
-  /** Bring a point into sight if it is not. */
+  /** Pan to a point if it is not visible. */
   reveal(point) {
     const { x, y } = this.place(point);
     const { width, height } = this.size;
     if (x < 0 || x > width || y < 0 || y > height) this.move(width / 2 - x, height / 2 - y);
   }
 
-  /** The point nearest to a place on the screen, if one is within a radius [px]. */
+  /** Return the point nearest to a position on the screen within a radius [px], or null. */
   nearest({ x, y }, radius) {
     let [best, least] = [null, radius * radius];
     for (const point of this.points) {
@@ -75,7 +75,7 @@ export class Chart {
     return best;
   }
 
-  /** The nearest point in a direction, within 45 degrees of it; far ones aside count more. */
+  /** Return the nearest point within 45 degrees of a direction; distance to the side counts twice. */
   towards(from, [dx, dy]) {
     const start = this.place(from);
     let [best, least] = [null, Infinity];
@@ -98,7 +98,7 @@ export class Chart {
 
 const within = (value, from, to) => (to > from ? (value - from) / (to - from) : 0.5);
 
-/** The groups of points: name, members, and a point in their middle; the largest first. */
+/** Return the groups of points, largest first: name, members, and the median of their positions. */
 export function groupsOf(points) {
   const members = new Map();
   for (const point of points) {

@@ -1,8 +1,8 @@
-// The question before something is lost.
+// Confirmation dialog before a deletion.
 
 import { byId } from "./dom.js";
 
-/** Ask; resolves to whether the answer was yes. */
+/** Show the dialog; resolves to whether the answer was yes. */
 export function confirm({ title, text, yes }) {
   const dialog = byId("confirm");
   byId("confirm-title").textContent = title;

@@ -1,11 +1,11 @@
-// How far a mixture is from its reference over time, where the service tells.
+// Curve of the distance of a mixture from its reference over time.
 
 import { make } from "./dom.js";
 
 const HEIGHT = 100;
 
 /**
- * Draw a curve, or nothing without one.
+ * Draw a curve; returns null without one.
  * @param {?{start_s: number, end_s: number, relative_norm: number, phrases?: object[]}[]} curve
  * @param {number} spanS length of the time axis
  */
@@ -34,7 +34,7 @@ export function makeCurve(curve, spanS) {
   );
 }
 
-/** The words of the peaks, in the order of their time. */
+/** Return a list of the phrases of the peaks, in order of time. */
 function peaksOf(curve) {
   const peaks = curve.filter((point) => point.phrases?.length);
   if (!peaks.length) return null;

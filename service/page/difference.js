@@ -1,4 +1,4 @@
-// The difference view: two sounds on one time axis, how much they differ, and what was added.
+// The difference view: two sounds on one time axis, their distance, and what was added.
 
 import { post } from "./api.js";
 import { makeAxis } from "./axis.js";
@@ -14,13 +14,17 @@ import { onThemeChange } from "./theme.js";
 import { likeness, signed } from "./words.js";
 
 const K = 8;
-const SHORT_S = 450;
-const POINTS = 900;
+// The default of the service [s].
+const HOP_S = 0.5;
+// Share of the windows that the service allows in one answer.
+const POINTS_SHARE = 0.9;
 let mixture = null;
 let reference = null;
+let maxPoints = 0;
 let repaint = () => {};
 
-export function installDifference() {
+export function installDifference(info) {
+  maxPoints = Math.floor(POINTS_SHARE * info.limits.max_windows);
   const slot = (name, ramp) =>
     new Slot(byId("difference-form").querySelector(`[data-name=${name}]`), { ramp });
   mixture = slot("mixture", "ramp");
@@ -76,10 +80,10 @@ async function subtract() {
   }
 }
 
-/** The step of the curve: the service's own, or more for sounds too long for its windows. */
+/** Return the step of the curve [s]: longer than the default if there would be too many windows. */
 function hopS(pictures) {
   const totalS = pictures.reduce((sum, picture) => sum + picture.durationS, 0);
-  return totalS > SHORT_S ? totalS / POINTS : undefined;
+  return totalS > maxPoints * HOP_S ? totalS / maxPoints : undefined;
 }
 
 function verdict(answer) {
@@ -114,11 +118,11 @@ function verdict(answer) {
   );
 }
 
-/** What the answer tells beside the norm; the later ones only where the service has them. */
+/** Return name and text of the measures beside the norm, without those that the answer lacks. */
 function measures(answer) {
-  const told = [["Cosine", signed(answer.cosine, 3).replace("+", "")]];
+  const rows = [["Cosine", signed(answer.cosine, 3).replace("+", "")]];
   if (typeof answer.level_difference_db === "number") {
-    told.push(["Level", `${signed(answer.level_difference_db, 1)} dB`]);
+    rows.push(["Level", `${signed(answer.level_difference_db, 1)} dB`]);
   }
   if (answer.changed !== undefined && answer.changed !== null) {
     const { changed, score } = typeof answer.changed === "object" ? answer.changed : answer;
@@ -126,9 +130,9 @@ function measures(answer) {
     const rate = answer.changed.false_alarm_rate;
     const often = typeof rate === "number" ? `, as high in ${(100 * rate).toFixed(0)} % of unchanged` : "";
     const suffix = typeof score === "number" ? ` (score ${score.toFixed(2)}${often})` : "";
-    told.push(["Changed", `${isChanged ? "yes" : "no"}${suffix}`]);
+    rows.push(["Changed", `${isChanged ? "yes" : "no"}${suffix}`]);
   }
-  return told;
+  return rows;
 }
 
 function timeline(sounds, pictures, answer) {
@@ -160,7 +164,7 @@ function timeline(sounds, pictures, answer) {
         make("span", { class: "gain" }, "louder"),
         " and ",
         make("span", { class: "loss" }, "softer"),
-        " in the mixture; says something only where both began together",
+        " in the mixture; meaningful only if both recordings begin at the same time",
       ),
       make("div", { class: "change" }, change),
     ),

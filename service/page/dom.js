@@ -1,4 +1,4 @@
-// Elements: found by id, and made.
+// Helpers to find and make elements.
 
 export const byId = (id) => document.getElementById(id);
 
@@ -6,7 +6,7 @@ export const byId = (id) => document.getElementById(id);
  * Make an element.
  * @param {string} tag
  * @param {object} properties `class`, `on` (listeners by event), `data`, and attributes; an
- *   attribute that is true stands without a value, one that is null, undefined or false not at all.
+ *   attribute that is true gets no value; one that is null, undefined or false is left out.
  * @param {...(Node|string|null)} children
  */
 export function make(tag, properties = {}, ...children) {
@@ -27,12 +27,12 @@ function listen(element, listeners) {
   }
 }
 
-/** Make a button that does something. */
+/** Make a button with a listener for clicks. */
 export function button(text, onClick, properties = {}) {
   return make("button", { type: "button", ...properties, on: { click: onClick } }, text);
 }
 
-/** Show a fault in its place, or hide the place where there is none. */
+/** Show an error in an element, or hide the element without an error. */
 export function showProblem(place, error) {
   place.hidden = !error;
   place.textContent = error ? error.message : "";

@@ -1,12 +1,12 @@
-// Filters as people write them: kind=rain|wind year>=1990 place="the garden" licence=none
+// Parser of filters as the user writes them: kind=rain|wind year>=1990 place="the garden" licence=none
 
 const TERM =
   /([A-Za-z0-9_.-]{1,64})\s*(>=|<=|=|>|<)\s*((?:"[^"]*"|[^\s,|"]+)(?:\s*\|\s*(?:"[^"]*"|[^\s,|"]+))*)/y;
 const BOUNDS = { ">": "gt", ">=": "gte", "<": "lt", "<=": "lte" };
 
 /**
- * Read a filter; an empty one is null. JSON, as the service takes it, is taken as well.
- * @throws {Error} that says where it cannot be read.
+ * Parse a filter; an empty one is null. The JSON of the API is accepted as well.
+ * @throws {Error} with the position of the fault.
  */
 export function parseFilter(text) {
   const source = text.trim();
@@ -51,7 +51,7 @@ function parseJson(source) {
   }
 }
 
-/** Write a name and a value so that `parseFilter` reads them back. */
+/** Format a name and a value for `parseFilter`. */
 export function filterText(name, value) {
   const isPlain =
     typeof value !== "string" || (/^[^\s,|"]+$/.test(value) && valueOf(value) === value);

@@ -1,4 +1,4 @@
-// A ranked list: each clip with its picture, its score, and what every term contributed.
+// Ranked list of hits: each with its picture, its score and the contributions of the terms.
 
 import { button, make } from "./dom.js";
 import { play } from "./player.js";
@@ -6,7 +6,7 @@ import { soundOfClip } from "./sound.js";
 import { makeStrip } from "./strip.js";
 import { descriptionOf, duration, factsOf, nameOf, signed, span, termName } from "./words.js";
 
-/** Make the list of hits; up and down arrows move from one to the next. */
+/** Make the list of hits; the arrow keys up and down move between them. */
 export function makeHits(hits) {
   const scale = scaleOf(hits);
   const list = make("ol", { class: "hits" }, ...hits.map((hit) => item(hit, scale)));
@@ -51,7 +51,7 @@ function item(hit, scale) {
   );
 }
 
-/** Before where to go from a clip: the place in it that was found, which plays it from there. */
+/** Add a button before the links of a clip that plays the window that was found. */
 function withPlace(actions, sound) {
   if (sound.place && sound.path) {
     const when = span(sound.place);
@@ -65,20 +65,20 @@ function withPlace(actions, sound) {
   return actions;
 }
 
-/** What is known about a clip: a sentence, and facts in a line. */
+/** Return the description of a clip, and a line of facts. */
 export function about(clip, technical = [duration(clip.duration_s)], fact = plainFact) {
-  const told = factsOf(clip).map(([name, text]) => fact(name, text));
+  const facts = factsOf(clip).map(([name, text]) => fact(name, text));
   const sentence = descriptionOf(clip);
   return [
     sentence ? make("p", { class: "description" }, String(sentence)) : null,
-    make("p", { class: "facts" }, make("span", {}, technical.join(" · ")), ...told),
+    make("p", { class: "facts" }, make("span", {}, technical.join(" · ")), ...facts),
   ];
 }
 
 const plainFact = (name, text) =>
   make("span", {}, `${name} `, make("span", { class: "value" }, text));
 
-/** Where to go from a clip. */
+/** Return the links of a clip. */
 export function links(clip, name = nameOf(clip)) {
   const id = encodeURIComponent(clip.clip_id);
   const link = (text, to) =>
@@ -112,7 +112,7 @@ function contributions(terms, { low, span }) {
   return make("dl", { class: "contributions", "aria-label": "What the score is made of" }, ...rows);
 }
 
-/** Move between the strips of a list by the arrow keys. */
+/** Move the focus between the strips of a list on arrow keys. */
 export function moveFocus(event, list) {
   const strips = [...list.querySelectorAll(".strip:not(:disabled)")];
   const at = strips.indexOf(document.activeElement);

@@ -1,4 +1,4 @@
-// The API key, where the service asks for one: kept for this tab, sent with every request.
+// The API key if the service needs one: stored for this tab, and sent with every request.
 
 import { byId } from "./dom.js";
 
@@ -12,7 +12,7 @@ export function authorization() {
   return key ? { authorization: `Bearer ${key}` } : {};
 }
 
-/** Ask for a key, once for all requests that wait for it; resolves to whether one was given. */
+/** Ask the user for a key, once for all waiting requests; resolves to whether one was given. */
 export function askForKey(why) {
   asking ??= open(why).finally(() => {
     asking = null;

@@ -1,4 +1,4 @@
-// The library view: clips come in, are listed page by page, and are removed.
+// The library view: add clips, list them page by page, and delete them.
 
 import { clipPath, get, remove } from "./api.js";
 import { confirm } from "./confirm.js";
@@ -13,7 +13,7 @@ import { Uploads } from "./uploads.js";
 import { count, duration, nameOf, size } from "./words.js";
 
 const PAGE = 20;
-// The cursors by which the pages so far were reached; the first has none.
+// Cursors of the pages up to the current one; the first page has none.
 let cursors = [null];
 let after = null;
 
@@ -33,12 +33,12 @@ export function installLibrary(info) {
     byId("library-filter").value = "";
     restart();
   });
-  byId("page-after").addEventListener("click", () => turn(() => cursors.push(after)));
-  byId("page-before").addEventListener("click", () => turn(() => cursors.pop()));
+  byId("page-after").addEventListener("click", () => changePage(() => cursors.push(after)));
+  byId("page-before").addEventListener("click", () => changePage(() => cursors.pop()));
   byId("clips").addEventListener("keydown", (event) => moveFocus(event, byId("clips")));
 }
 
-/** Show the view; `filter` is put into the filter. */
+/** Show the view, with the parameter `filter` in the field for the filter. */
 export function showLibrary(parameters) {
   const filter = parameters.get("filter");
   if (filter !== null) {
@@ -49,17 +49,17 @@ export function showLibrary(parameters) {
 }
 
 function installUpload(uploads) {
-  const take = (files) => {
+  const addFiles = (files) => {
     const kind = byId("upload-kind").value.trim();
     uploads.add(files, kind ? { kind } : {});
   };
   const input = byId("upload-files");
   byId("upload-choose").addEventListener("click", () => input.click());
   input.addEventListener("change", () => {
-    take([...input.files]);
+    addFiles([...input.files]);
     input.value = "";
   });
-  onDrop(byId("upload-drop"), take);
+  onDrop(byId("upload-drop"), addFiles);
 }
 
 function restart() {
@@ -67,7 +67,7 @@ function restart() {
   return load();
 }
 
-async function turn(move) {
+async function changePage(move) {
   move();
   await load();
   byId("library-count").scrollIntoView({ block: "nearest" });

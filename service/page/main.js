@@ -1,4 +1,4 @@
-// Starts the page: what runs here, the four views, and the way from one to another.
+// Start of the page: footer, the four views, and navigation between them.
 
 import { get } from "./api.js";
 import { installDifference, showDifference } from "./difference.js";
@@ -38,7 +38,7 @@ function route(isFirst) {
   VIEWS[view](new URLSearchParams(query));
 }
 
-function tellWhatRuns(info) {
+function showFooter(info) {
   byId("footer").replaceChildren(
     make("span", {}, count(info.library.clips, "clip")),
     make("span", {}, `model ${info.bundle.id} (${info.bundle.fingerprint.slice(0, 12)})`),
@@ -53,9 +53,9 @@ async function start() {
   installStrips();
   installPicker();
   const info = await get("/info");
-  tellWhatRuns(info);
+  showFooter(info);
   installSearch(info);
-  installDifference();
+  installDifference(info);
   installLibrary(info);
   installMap();
   window.addEventListener("hashchange", () => route(false));

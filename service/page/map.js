@@ -1,4 +1,4 @@
-// The map view: the library on a plane, to wander in by pointer and by keys.
+// The map view: the library on a plane, explored with pointer and keys.
 
 import { clipPath, get } from "./api.js";
 import { Chart, groupsOf } from "./chart.js";
@@ -22,7 +22,7 @@ let groups = [];
 let selected = null;
 let shownAs = null;
 let cardTimer = null;
-const fingers = new Map();
+const pointers = new Map();
 
 const place = () => byId("chart");
 const canvas = () => place().querySelector("canvas");
@@ -51,7 +51,7 @@ export function installMap() {
   onThemeChange(paint);
 }
 
-/** Show the view, drawn anew only if the library has changed. */
+/** Show the view; it is drawn again only if the library has changed. */
 export async function showMap() {
   try {
     const group = byId("group").value.trim() || "kind";
@@ -82,8 +82,8 @@ function draw({ points, clips, shown }) {
     points.length < clips
       ? `${count(points.length, "clip")} of ${clips.toLocaleString("en")}`
       : count(clips, "clip");
-  const held = `the two axes hold ${Math.round(100 * shown)} % of how the clips differ`;
-  byId("map-note").textContent = `${part}; ${held}, so neighbours here may still be told apart.`;
+  const share = `the two axes show ${Math.round(100 * shown)} % of the variance`;
+  byId("map-note").textContent = `${part}; ${share}, so neighbours on the map may still sound different.`;
   paint();
 }
 
@@ -164,14 +164,14 @@ function at(event) {
 
 function onDown(event) {
   if (!chart || event.target.closest("button")) return;
-  fingers.set(event.pointerId, { ...at(event), moved: 0 });
+  pointers.set(event.pointerId, { ...at(event), moved: 0 });
   place().setPointerCapture(event.pointerId);
 }
 
 function onMove(event) {
   if (!chart || event.target.closest("button")) return;
-  const finger = fingers.get(event.pointerId);
-  if (finger) drag(event, finger);
+  const pointer = pointers.get(event.pointerId);
+  if (pointer) drag(event, pointer);
   else if (event.pointerType === "mouse") {
     const point = chart.nearest(at(event), REACH_PX);
     if (point && point !== selected) {
@@ -181,25 +181,25 @@ function onMove(event) {
   }
 }
 
-function drag(event, finger) {
+function drag(event, pointer) {
   const now = at(event);
-  const others = [...fingers.entries()].filter(([id]) => id !== event.pointerId);
+  const others = [...pointers.entries()].filter(([id]) => id !== event.pointerId);
   if (others.length) {
     const [[, other]] = others;
     const apart = (one) => Math.hypot(one.x - other.x, one.y - other.y);
-    chart.enlarge(apart(now) / Math.max(1, apart(finger)), other);
+    chart.enlarge(apart(now) / Math.max(1, apart(pointer)), other);
   } else {
-    chart.move(now.x - finger.x, now.y - finger.y);
+    chart.move(now.x - pointer.x, now.y - pointer.y);
   }
-  finger.moved += Math.hypot(now.x - finger.x, now.y - finger.y);
-  Object.assign(finger, now);
+  pointer.moved += Math.hypot(now.x - pointer.x, now.y - pointer.y);
+  Object.assign(pointer, now);
   paint();
 }
 
 function onUp(event) {
-  const finger = fingers.get(event.pointerId);
-  fingers.delete(event.pointerId);
-  if (!finger || finger.moved > 6 || event.type === "pointercancel") return;
+  const pointer = pointers.get(event.pointerId);
+  pointers.delete(event.pointerId);
+  if (!pointer || pointer.moved > 6 || event.type === "pointercancel") return;
   const point = chart.nearest(at(event), REACH_PX);
   if (!point) return;
   select(point, { isPinned: true });

@@ -1,4 +1,4 @@
-// The map on its canvas: points in the colours of their groups, and the groups' names.
+// Drawing of the map: points in the colours of their groups, and the names of the groups.
 
 import { colour } from "./theme.js";
 
@@ -6,14 +6,14 @@ const RADIUS = 4.5;
 const GOLDEN_ANGLE = 137.508;
 const MOST_TIES = 40;
 const MOST_NAMES = 80;
-// How far from the middle of its group a name may stand [px].
+// Vertical offsets of a name from the middle of its group [px].
 const RISES = [0, -17, 17];
 
 /**
  * Paint a chart.
- * @param {HTMLCanvasElement} canvas that was fitted
+ * @param {HTMLCanvasElement} canvas after `fit`
  * @param {Chart} chart
- * @param {{groups: object[], selected: ?object}} what as `groupsOf` gives them; one of the points
+ * @param {{groups: object[], selected: ?object}} what groups of `groupsOf`; one of the points
  */
 export function paintMap(canvas, chart, { groups, selected }) {
   const context = canvas.getContext("2d");
@@ -34,7 +34,7 @@ function fillOf(point, hues) {
   return `oklch(${lightness} ${chroma} ${hues.get(String(point.group))})`;
 }
 
-/** A group of few is tied to its middle, like a constellation. */
+/** Draw lines from the members of a small group to its middle. */
 function paintTies(context, chart, group, hues) {
   if (group.members.length > MOST_TIES) return;
   const middle = chart.place(group);
@@ -64,7 +64,7 @@ function paintSelected(context, place, fill) {
   paintPoint(context, place, fill, RADIUS + 1);
 }
 
-/** A name stands where it hides the fewest of its own; not where a larger group's name does. */
+/** Draw the name where it hides the fewest members; never over the name of a larger group. */
 function paintName(context, chart, group, taken) {
   context.font = `italic 15px ${colour("serif")}`;
   const half = context.measureText(group.name).width / 2 + 4;

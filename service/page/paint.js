@@ -1,4 +1,4 @@
-// Spectrograms and outlines on a canvas, in the colours of the theme.
+// Drawing of spectrograms and waveform outlines, in the colours of the theme.
 
 import { colour } from "./theme.js";
 
@@ -7,7 +7,7 @@ const RANGE_DB = 62;
 const LEAST_PEAK = 90;
 const OUTLINE_SHARE = 0.24;
 
-/** Fit a canvas to its place on the screen; false if it has none now. */
+/** Set the pixel size of a canvas to its size on the screen; false if it is not visible. */
 export function fit(canvas) {
   const ratio = window.devicePixelRatio || 1;
   const { clientWidth, clientHeight } = canvas;
@@ -17,8 +17,8 @@ export function fit(canvas) {
 }
 
 /**
- * Paint a picture: the spectrogram above, the outline of the waveform below.
- * @param {HTMLCanvasElement} canvas that was fitted
+ * Draw a picture: the spectrogram above, the outline of the waveform below.
+ * @param {HTMLCanvasElement} canvas after `fit`
  * @param {object} picture of `pictures.js`
  * @param {{ramp: string, spanS: number}} options name of the colour ramp; length of the time axis
  */
@@ -60,8 +60,8 @@ function paintOutline(context, { minima, maxima }, { wide, top, high }) {
 }
 
 /**
- * Paint where a mixture is louder or softer than a reference, moment by moment and octave by
- * octave, in the colours of a gain and a loss.
+ * Draw where a mixture is louder or softer than a reference, over time and frequency, in the
+ * colours of gain and loss.
  */
 export function paintChange(canvas, mixture, reference, spanS) {
   const context = canvas.getContext("2d");
@@ -74,9 +74,9 @@ export function paintChange(canvas, mixture, reference, spanS) {
     ...[ours, theirs].map((one) => one.reduce((a, b) => Math.max(a, b), 0)),
   );
   for (let n = 0; n < ours.length; n += 1) {
-    const heard = Math.max(ours[n], theirs[n]) - (peak - RANGE_DB / DB_PER_SHADE);
+    const loudness = Math.max(ours[n], theirs[n]) - (peak - RANGE_DB / DB_PER_SHADE);
     const changeDb = (ours[n] - theirs[n]) * DB_PER_SHADE;
-    const strength = heard > 0 ? Math.min(1, Math.max(0, (Math.abs(changeDb) - 5) / 25)) : 0;
+    const strength = loudness > 0 ? Math.min(1, Math.max(0, (Math.abs(changeDb) - 5) / 25)) : 0;
     image.data.set(
       [...(changeDb > 0 ? gain : loss).slice(0, 3), Math.round(255 * strength)],
       4 * n,
@@ -86,7 +86,7 @@ export function paintChange(canvas, mixture, reference, spanS) {
   context.drawImage(onCanvas(image), 0, 0, canvas.width, canvas.height);
 }
 
-/** Shades of a picture on another time axis of `width` columns; 0 beyond its end. */
+/** Resample the shades of a picture to a time axis of `width` columns; 0 after its end. */
 function onAxis({ durationS, shades }, width, spanS) {
   const values = new Float32Array(width * shades.height);
   for (let column = 0; column < width; column += 1) {

@@ -1,4 +1,4 @@
-// The dialog in which a clip of the library is picked.
+// Dialog for the choice of a clip of the library.
 
 import { get } from "./api.js";
 import { button, byId, make, showProblem } from "./dom.js";
@@ -9,7 +9,7 @@ const PAGE = 200;
 let finish = () => {};
 let cursor = null;
 
-/** Let people pick a clip; resolves to a sound, or null if they did not. */
+/** Show the dialog; resolves to the chosen sound, or null. */
 export function pickClip() {
   byId("picker-list").replaceChildren();
   byId("picker-find").value = "";

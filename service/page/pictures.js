@@ -1,24 +1,24 @@
-// Pictures of sounds, drawn by the service: outline and shades of the spectrogram.
+// Pictures of sounds from the service: waveform outline and spectrogram, with a cache.
 
 import { clipPath, get, post, request } from "./api.js";
 
 const COLUMNS = 480;
 const AT_ONCE = 3;
-const KEPT = 400;
+const CACHE_SIZE = 400;
 
-const kept = new Map();
+const cache = new Map();
 const waiting = [];
 let running = 0;
 
 /**
- * The picture of a clip: {durationS, minima, maxima, shades: {width, height, values}}.
+ * Return the picture of a clip: {durationS, minima, maxima, shades: {width, height, values}}.
  * A shade is 0 for -100 dB or less and 255 for 0 dB.
  */
 export const pictureOfClip = (clip) =>
   once(`${clip.clip_id} ${clip.sha256 ?? clip.updated_at ?? ""}`, () => drawClip(clip.clip_id));
 
 export function pictureOfFile(file) {
-  return inTurn(async () => {
+  return enqueue(async () => {
     const answer = await post("/pictures", { audio: file, columns: COLUMNS });
     const bytes = Uint8Array.from(atob(answer.spectrogram), (character) => character.charCodeAt(0));
     return shape(answer, new Blob([bytes], { type: "image/png" }));
@@ -52,17 +52,17 @@ async function shadesOf(png) {
 }
 
 function once(key, draw) {
-  if (!kept.has(key)) {
-    const drawn = inTurn(draw);
-    // What failed may be asked for again.
-    drawn.catch(() => kept.delete(key));
-    kept.set(key, drawn);
-    if (kept.size > KEPT) kept.delete(kept.keys().next().value);
+  if (!cache.has(key)) {
+    const drawn = enqueue(draw);
+    // Errors are not cached.
+    drawn.catch(() => cache.delete(key));
+    cache.set(key, drawn);
+    if (cache.size > CACHE_SIZE) cache.delete(cache.keys().next().value);
   }
-  return kept.get(key);
+  return cache.get(key);
 }
 
-function inTurn(draw) {
+function enqueue(draw) {
   return new Promise((resolve, reject) => {
     waiting.push(() => draw().then(resolve, reject));
     next();

@@ -1,4 +1,4 @@
-// One sound at a time, for the whole page.
+// Player of the page, for one sound at a time.
 
 import { request } from "./api.js";
 import { currentKey } from "./key.js";
@@ -9,12 +9,12 @@ const events = new EventTarget();
 let playing = null;
 let blobUrl = null;
 
-/** What can be played: `key` names it, `file` or `path` has it, `title` is said. */
+/** A playable sound: `key` identifies it, `file` or `path` has the audio, `title` is announced. */
 export const nowPlaying = () => playing?.key ?? null;
 
 export const positionS = () => audio.currentTime;
 
-/** Call a listener whenever something starts or stops. */
+/** Call a listener at each start and stop. */
 export const onPlayerChange = (listener) => events.addEventListener("change", listener);
 
 export async function play(source, fromS = 0) {
@@ -51,14 +51,14 @@ export function stop() {
 export const toggle = (source, fromS = 0) =>
   playing?.key === source.key ? stop() : play(source, fromS);
 
-/** Go to another place in what is playing. */
+/** Seek in the current sound. */
 export function seekBy(seconds) {
   if (playing) audio.currentTime = Math.max(0, audio.currentTime + seconds);
 }
 
 async function urlOf(source) {
   if (!source.file && !currentKey()) return source.path;
-  // An element cannot send a key; what needs one is fetched first.
+  // An audio element cannot send a key; with a key, the audio is fetched first.
   const blob = source.file ?? (await (await request(source.path)).blob());
   if (playing === source) blobUrl = URL.createObjectURL(blob);
   return blobUrl;

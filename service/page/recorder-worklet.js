@@ -1,4 +1,4 @@
-// Runs beside the sound card: hands every block of the first channel on.
+// Audio worklet that sends every block of the first channel to the page.
 
 registerProcessor(
   "recorder",

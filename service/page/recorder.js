@@ -1,4 +1,4 @@
-// The microphone, as a WAV file: browsers' own recordings come in a container few decoders read.
+// Recording of the microphone as a WAV file; few decoders read the containers of browsers.
 
 import { toWav } from "./wav.js";
 
@@ -8,7 +8,7 @@ export const MAX_SECONDS = 120;
  * Start recording.
  * @param {(seconds: number, level: number) => void} onProgress level is the peak, 0 to 1
  * @returns {Promise<{stop: () => Promise<File>}>}
- * @throws {Error} that says why there is no microphone
+ * @throws {Error} with the reason why there is no microphone
  */
 export async function startRecording(onProgress) {
   const stream = await microphone();
@@ -48,7 +48,7 @@ async function microphone() {
   if (!navigator.mediaDevices) {
     throw new Error("The microphone needs a secure address: https, or localhost.");
   }
-  // What the encoder is to hear is the place, not a voice cleaned of it.
+  // Record the sounds of the place unchanged; these filters would keep only speech.
   const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
   try {
     return await navigator.mediaDevices.getUserMedia({ audio });

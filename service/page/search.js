@@ -1,4 +1,4 @@
-// The search view: an equation of sounds and words, and the clips nearest to what it gives.
+// The search view: a query of sounds and words, and the clips nearest to it.
 
 import { post } from "./api.js";
 import { byId, make, showProblem } from "./dom.js";
@@ -34,7 +34,7 @@ export function installSearch(info) {
   for (const slot of [audio, reference]) slot.addEventListener("change", again);
 }
 
-/** Show the view; `like` and `minus` name clips to search with. */
+/** Show the view; the parameters `like` and `minus` are ids of clips for the query. */
 export async function showSearch(parameters) {
   const [like, minus] = [parameters.get("like"), parameters.get("minus")];
   const isNew = byId("search-results").childElementCount === 0;
@@ -63,7 +63,7 @@ function showStrength() {
   byId("strength-shown").textContent = Number(byId("strength").value).toFixed(1);
 }
 
-/** Follow a change, once there is an answer that it would change. */
+/** Search again after a change of the query, if there was a search before. */
 function again() {
   const hasAnswer = byId("search-results").querySelector(".equals") !== null;
   if (hasAnswer && (audio.sound || words())) search();
@@ -106,8 +106,8 @@ async function search() {
 
 const nothingToSearch = () =>
   takesWords
-    ? "Give a sound or words to search with; taking away alone leaves nothing to look for."
-    : "Give a sound to search with; taking away alone leaves nothing to look for.";
+    ? "Give a sound or words to search with; a reference alone is no query."
+    : "Give a sound to search with; a reference alone is no query.";
 
 function show({ hits, notices = [] }) {
   const heading = hits.length ? `${count(hits.length, "clip")} nearest to` : "Nothing found for";
@@ -137,5 +137,5 @@ function terms() {
 
 const emptyText = () =>
   byId("search-filter").value.trim()
-    ? "No clip passes the filter, or the query comes to nothing."
-    : "The library is empty, or the query comes to nothing: a sound minus itself leaves no sound.";
+    ? "No clip passes the filter, or the query is empty."
+    : "The library is empty, or so is the query: a sound minus itself is nothing.";

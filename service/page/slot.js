@@ -1,4 +1,4 @@
-// A place for a sound: a file dropped or chosen, a recording, or a clip of the library.
+// Input for a sound: a dropped or chosen file, a recording, or a clip of the library.
 
 import { button, make, showProblem } from "./dom.js";
 import { pickClip } from "./picker.js";
@@ -7,7 +7,7 @@ import { soundOfFile } from "./sound.js";
 import { say } from "./status.js";
 import { makeStrip } from "./strip.js";
 
-/** Fires `change` when its `sound` is another one, or none. */
+/** Fires `change` when its `sound` has changed or was removed. */
 export class Slot extends EventTarget {
   /** @param {HTMLElement} root  @param {{ramp?: string}} look of the strip */
   constructor(root, look = {}) {
@@ -31,7 +31,7 @@ export class Slot extends EventTarget {
     this.#showEmpty();
   }
 
-  /** Put a sound here, or none. */
+  /** Set the sound; null removes it. */
   put(sound) {
     this.sound = sound;
     this.input.value = "";
@@ -121,8 +121,8 @@ export class Slot extends EventTarget {
   }
 }
 
-/** Let files be dropped on an element. */
-export function onDrop(element, take) {
+/** Accept files that are dropped on an element. */
+export function onDrop(element, addFiles) {
   element.addEventListener("dragover", (event) => {
     event.preventDefault();
     element.classList.add("dragged");
@@ -131,6 +131,6 @@ export function onDrop(element, take) {
   element.addEventListener("drop", (event) => {
     event.preventDefault();
     element.classList.remove("dragged");
-    if (event.dataTransfer.files.length) take([...event.dataTransfer.files]);
+    if (event.dataTransfer.files.length) addFiles([...event.dataTransfer.files]);
   });
 }

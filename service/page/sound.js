@@ -1,4 +1,4 @@
-// A sound that the page works with: a file of this machine, or a clip of the library.
+// Sounds of the page: local files, and clips of the library.
 
 import { clipPath, get } from "./api.js";
 import { pictureOfClip, pictureOfFile } from "./pictures.js";
@@ -6,7 +6,7 @@ import { nameOf } from "./words.js";
 
 let made = 0;
 
-/** A file: `picture` is drawn once, and fails if the service cannot read it. */
+/** Make a sound of a file; `picture` is requested once, and fails if the service cannot read it. */
 export function soundOfFile(file) {
   made += 1;
   let drawn = null;
@@ -18,7 +18,7 @@ export function soundOfFile(file) {
   };
 }
 
-/** A clip as the service tells of it: of a listing, a hit, or a point of the map. */
+/** Make a sound of a clip in an answer of the service: of a listing, a hit, or the map. */
 export function soundOfClip(clip) {
   return {
     key: `clip ${clip.clip_id}`,
@@ -30,7 +30,7 @@ export function soundOfClip(clip) {
   };
 }
 
-/** Where in a long clip a hit is: {fromS, toS, ofS}; null for a clip that is short or no hit. */
+/** Return the window of a hit in a long clip, {fromS, toS, ofS}; null for other clips. */
 export function placeOf({ start_s: fromS, end_s: toS, duration_s: ofS }) {
   const isPart = typeof fromS === "number" && (fromS > 0 || toS < ofS);
   return isPart ? { fromS, toS, ofS } : null;
@@ -40,7 +40,7 @@ export async function soundById(clipId) {
   return soundOfClip((await get(clipPath(clipId))).clip);
 }
 
-/** The fields by which a request names a sound, if there is one. */
+/** Return the fields of a request for a sound; none without a sound. */
 export function fieldsOf(sound, fileField, idField = `${fileField}_id`) {
   if (!sound) return {};
   return sound.file ? { [fileField]: sound.file } : { [idField]: sound.clipId };

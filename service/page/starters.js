@@ -1,4 +1,4 @@
-// Some clips to begin with, for who has no sound at hand.
+// A few clips of the library as examples for a first search.
 
 import { get } from "./api.js";
 import { make } from "./dom.js";
@@ -9,7 +9,7 @@ import { nameOf } from "./words.js";
 const AMONG = 60;
 const N = 4;
 
-/** Fill a place with a few clips, spread over the first of the library. */
+/** Show a few clips in an element, evenly spaced among the first of the library. */
 export async function offerStarters(place) {
   const { clips } = await get(`/clips?limit=${AMONG}`);
   const step = Math.max(1, Math.floor(clips.length / N));

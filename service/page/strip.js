@@ -1,4 +1,4 @@
-// A strip: the picture of a sound, which plays it.
+// Strip: the picture of a sound, which plays it on a click.
 
 import { make } from "./dom.js";
 import { fit, paintSound } from "./paint.js";
@@ -13,7 +13,7 @@ let hoverKey = null;
 /**
  * Make a strip.
  * @param {object} sound of `sound.js`
- * @param {object} options as `paintSound` takes them; `onProblem` is told why there is no picture
+ * @param {object} options those of `paintSound`; `onProblem` gets the error of a missing picture
  */
 export function makeStrip(sound, { onProblem = null, ...look } = {}) {
   const canvas = make("canvas", { "aria-hidden": "true" });
@@ -23,7 +23,7 @@ export function makeStrip(sound, { onProblem = null, ...look } = {}) {
     {
       type: "button",
       class: "strip",
-      "aria-label": isAudible ? playLabel(sound) : `${sound.title}: no audio is kept`,
+      "aria-label": isAudible ? playLabel(sound) : `${sound.title}: no audio is stored`,
       "aria-pressed": isAudible ? "false" : null,
       disabled: !isAudible,
       data: { key: sound.key },
@@ -41,7 +41,7 @@ export function makeStrip(sound, { onProblem = null, ...look } = {}) {
 const playLabel = ({ title, place }) =>
   place ? `Play ${title} from ${clock(place.fromS)}` : `Play ${title}`;
 
-/** Mark where in a long clip a hit is. */
+/** Mark the window of a hit in a long clip. */
 function makePlace(place) {
   if (!place) return null;
   const mark = make("span", { class: "place", "aria-hidden": "true" });
@@ -95,10 +95,10 @@ function listen(strip, sound, look) {
 
 const startOf = (sound) => sound.place?.fromS ?? 0;
 
-/** Browsers play nothing before the first click or key on the page. */
+/** Whether hovering may play: browsers allow no sound before the first click or key. */
 const mayHover = () => playsOnHover() && navigator.userActivation?.hasBeenActive !== false;
 
-/** Play a sound as long as the pointer stays. */
+/** Play a sound while the pointer is over it. */
 export function hover(sound) {
   if (!mayHover() || nowPlaying() === sound.key || !(sound.file || sound.path)) return;
   hoverKey = sound.key;

@@ -1,4 +1,4 @@
-// Light or dark: as the system has it, or as chosen here. And whether hovering plays.
+// Switches of the page: light or dark theme, and playback on hover.
 
 import { byId } from "./dom.js";
 
@@ -7,7 +7,7 @@ const changed = new EventTarget();
 
 export const onThemeChange = (listener) => changed.addEventListener("change", listener);
 
-/** A colour of the current theme, by the name of its custom property. */
+/** Return a colour of the current theme by the name of its custom property. */
 export const colour = (name) =>
   getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 

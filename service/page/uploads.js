@@ -1,4 +1,4 @@
-// Files on their way into the library: two at a time, each with its progress or its refusal.
+// Upload of files to the library, two at a time, with progress and errors.
 
 import { detailsOf, Problem } from "./api.js";
 import { button, make } from "./dom.js";
@@ -9,7 +9,7 @@ const AT_ONCE = 2;
 const RETRIES = 5;
 const [UNAUTHORIZED, UNAVAILABLE] = [401, 503];
 
-/** Fires `stored` for every clip, and `done` when nothing is left to send. */
+/** Fires `stored` for every clip, and `done` when all files are sent. */
 export class Uploads extends EventTarget {
   /** @param {HTMLElement} place of the list  @param {number} maxBytes of one request */
   constructor(place, maxBytes) {
@@ -24,7 +24,7 @@ export class Uploads extends EventTarget {
     place.append(this.list, this.clear);
   }
 
-  /** Send files. @param {object} metadata that all of them get */
+  /** Send files. @param {object} metadata for all of them */
   add(files, metadata) {
     for (const file of files) {
       const row = makeRow(file);
@@ -104,7 +104,7 @@ async function store(file, metadata, row) {
   }
 }
 
-/** XMLHttpRequest tells how much of a file is sent; fetch does not. */
+/** Send a file with XMLHttpRequest, since fetch does not report the progress. */
 function send(file, metadata, row) {
   const body = new FormData();
   body.set("audio", file);

@@ -1,4 +1,4 @@
-// Samples as a WAV file: mono, 16 bits.
+// Encoder of WAV files: mono, 16 bits.
 
 const HEADER_BYTES = 44;
 

@@ -1,20 +1,20 @@
-// Numbers in words, and clips by name.
+// Texts for numbers and clips.
 
 export function nameOf(clip) {
   const { title, name } = clip.metadata ?? {};
   return String(title || name || clip.title || clip.clip_id);
 }
 
-// What stands elsewhere: in the name, in a line of its own, or in the length.
-const TOLD = new Set(["title", "name", "description", "seconds"]);
+// Metadata that is shown elsewhere: as name, description or duration.
+const SHOWN_ELSEWHERE = new Set(["title", "name", "description", "seconds"]);
 
-/** A sentence about a clip, if its metadata has one. */
+/** Return the description of a clip in its metadata, or null. */
 export const descriptionOf = (clip) => clip.metadata?.description ?? null;
 
-/** The metadata worth showing beside the name: [name, text] pairs. */
+/** Return the other metadata of a clip as [name, text] pairs. */
 export function factsOf(clip) {
   return Object.entries(clip.metadata ?? {})
-    .filter(([name, value]) => !TOLD.has(name) && value !== null && value !== "." && value !== "")
+    .filter(([name, value]) => !SHOWN_ELSEWHERE.has(name) && value !== null && value !== "." && value !== "")
     .map(([name, value]) => [name, Array.isArray(value) ? value.join(", ") : String(value)]);
 }
 
@@ -25,7 +25,7 @@ export function duration(seconds) {
   return `${minutes} min ${Math.round(seconds - 60 * minutes)} s`;
 }
 
-/** A place in a recording, as a player shows it. */
+/** Format a time in a recording like a player. */
 export function clock(seconds) {
   const whole = Math.floor(seconds);
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
@@ -34,7 +34,7 @@ export function clock(seconds) {
   return hours ? `${hours}:${two(minutes)}:${rest}` : `${minutes}:${rest}`;
 }
 
-/** From where to where in a recording. */
+/** Format a window of a recording. */
 export const span = ({ fromS, toS }) => `${clock(fromS)}–${clock(toS)}`;
 
 export function size(bytes) {
@@ -44,7 +44,7 @@ export function size(bytes) {
 
 export const count = (n, noun) => `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
 
-/** A signed number with a real minus. */
+/** Format a number with its sign and a true minus. */
 export function signed(value, digits = 2) {
   const text = Math.abs(value).toFixed(digits);
   return value < 0 && Number(text) !== 0 ? `−${text}` : `+${text}`;
@@ -58,7 +58,7 @@ const LIKENESS = [
   [-1, "The two have little in common."],
 ];
 
-/** How alike two sounds are, from the cosine of their centred embeddings. */
+/** Describe the cosine of two centred embeddings. */
 export const likeness = (cosine) =>
   LIKENESS.find(([least]) => cosine >= least)?.[1] ?? LIKENESS.at(-1)[1];
 
@@ -69,5 +69,5 @@ const TERMS = {
   reference: "taken away",
 };
 
-/** A term of a score, as the page calls it. */
+/** Return the display name of a term of a score. */
 export const termName = (term) => TERMS[term] ?? term.replaceAll("_", " ");

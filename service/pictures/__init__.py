@@ -1,4 +1,4 @@
-"""Spectrograms, waveform peaks and the map of a library, as PNG or plain numbers.
+"""Waveform outlines and spectrograms of clips, and the map of a library.
 
-Knows nothing of HTTP. May use `library` and below.
+Returns numbers and PNG bytes; no HTTP. May use `library` and the layers below it.
 """

@@ -1,4 +1,4 @@
-"""Pictures of sounds: outline and spectrogram, of files and of stored clips."""
+"""Pictures of audio files and stored clips: waveform outline and spectrogram."""
 
 from __future__ import annotations
 
@@ -18,21 +18,20 @@ from service.clips import ClipRecord
 from service.concurrency.timings import RequestTimings
 from service.errors import OverloadError
 from service.library.library import Library
-from service.pictures.peaks import outline
 from service.pictures.png import to_png
-from service.pictures.spectrogram import draw
+from service.pictures.spectrogram import draw, outline
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 CACHE_PICTURES = 512
 VERSION = 1
-"""Raised when the same clip is drawn otherwise, so that nobody keeps the old picture."""
+"""Raised when the drawing changes, so that clients drop pictures that they have cached."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What a sound looks like.
+    """Picture of a clip.
 
     Attributes:
         duration_s: Length of the clip [s].
@@ -48,13 +47,15 @@ class Picture:
 
 
 class Gallery:
-    """Draws sounds one at a time, beside the requests that embed; keeps the latest pictures.
+    """Draws pictures and caches the ones used last.
+
+    `work` runs one drawing at a time, outside the queue of the requests that embed.
 
     Args:
-        library: Holds the clips.
-        sample_rate: Rate at which clips are drawn [Hz].
-        limits: How much one file may hold.
-        max_waiting: Most pictures that may wait for their turn.
+        library: The clips and their audio.
+        sample_rate: Rate to which audio is resampled [Hz].
+        limits: Limits of one file.
+        max_waiting: Most pictures that may wait.
     """
 
     def __init__(
@@ -64,13 +65,13 @@ class Gallery:
         self._sample_rate = sample_rate
         self._limits = limits
         self._max_waiting = max_waiting
-        self._turn = anyio.CapacityLimiter(1)
+        self._limiter = anyio.CapacityLimiter(1)
         self._admitted = 0
-        self._kept: OrderedDict[str, Picture] = OrderedDict()
+        self._cache: OrderedDict[str, Picture] = OrderedDict()
         self._lock = Lock()
 
     async def work(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a method of this gallery in a thread when its turn comes.
+        """Run a method of this gallery in a worker thread, one at a time.
 
         Raises:
             OverloadError: Too many are waiting.
@@ -80,7 +81,7 @@ class Gallery:
         self._admitted += 1
         try:
             bound = partial(function, *args, **kwargs)
-            return await anyio.to_thread.run_sync(bound, limiter=self._turn)
+            return await anyio.to_thread.run_sync(bound, limiter=self._limiter)
         finally:
             self._admitted -= 1
 
@@ -88,29 +89,29 @@ class Gallery:
         """Return the picture of a stored clip.
 
         Raises:
-            ClipAudioMissingError: It has no audio, or the file is gone.
-            AudioError: The file is no longer what it was.
+            ClipAudioMissingError: The clip has no audio, or its file is missing.
+            AudioError: The file has changed and cannot be decoded.
         """
         name = name_of(record, columns)
         with self._lock:
-            if name in self._kept:
-                self._kept.move_to_end(name)
-                return self._kept[name]
+            if name in self._cache:
+                self._cache.move_to_end(name)
+                return self._cache[name]
         path = self._library.open_audio(record.id)
         with timings.measure("decode"):
             audio = decode(path, sample_rate=self._sample_rate, limits=self._limits)
         picture = self._draw(audio, columns, timings)
         with self._lock:
-            self._kept[name] = picture
-            if len(self._kept) > CACHE_PICTURES:
-                self._kept.popitem(last=False)
+            self._cache[name] = picture
+            if len(self._cache) > CACHE_PICTURES:
+                self._cache.popitem(last=False)
         return picture
 
     def of_file(self, content: BinaryIO, columns: int, timings: RequestTimings) -> Picture:
         """Return the picture of an audio file.
 
         Raises:
-            AudioError: It does not become audio, or is over a limit.
+            AudioError: The file cannot be decoded, or is over a limit.
         """
         with timings.measure("decode"):
             audio = decode(content, sample_rate=self._sample_rate, limits=self._limits)
@@ -124,5 +125,5 @@ class Gallery:
 
 
 def name_of(record: ClipRecord, columns: int) -> str:
-    """Name the picture of a clip; another name means that it may look otherwise."""
+    """Return a name for the picture of a clip, which changes when the picture may change."""
     return f"{VERSION}-{columns}-{record.sha256}"

@@ -1,4 +1,4 @@
-"""The map of a library: where its clips lie when they are laid out on a plane."""
+"""Map of a library: its clips on a plane, by principal component analysis."""
 
 from __future__ import annotations
 
@@ -11,22 +11,21 @@ from jaxtyping import Float32
 from service.clips import ClipRecord
 from service.library.library import Library
 from service.library.sampler import sample_clips
-from service.pictures.plane import pca_2d
 
 MAX_POINTS = 4000
-"""Most clips on the map; of a larger library, evenly many from its oldest to its newest."""
+"""Most clips on the map. Of a larger library, evenly many from its oldest to its newest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """A library on a plane.
+    """Positions of the clips of a library on a plane.
 
     Attributes:
-        revision: Of the library that it shows.
+        revision: Revision of the library that was drawn.
         n_clips: Clips in the library, on the map or not.
         records: The clips on the map, oldest first.
-        positions: Where they lie [clips, 2]; the farthest coordinate is 1 or -1.
-        shown: Share of the variance of their vectors that the two axes hold, 0..1.
+        positions: Their positions [clips, 2], scaled so that the largest coordinate is 1 or -1.
+        shown: Share of the variance of their vectors along the two axes, 0..1.
     """
 
     revision: int
@@ -37,28 +36,56 @@ class Map:
 
 
 class LibraryMap:
-    """Draws the map of a library, and keeps it until the library changes.
+    """Draws the map of a library and caches it until the library changes.
 
     Args:
-        library: What the map shows.
+        library: The library to draw.
     """
 
     def __init__(self, library: Library) -> None:
         self._library = library
-        self._kept: Map | None = None
+        self._cached: Map | None = None
         self._lock = Lock()
 
     def map(self) -> Map:
-        """Return the map of the library as it is now."""
+        """Return the map of the current revision of the library."""
         with self._lock:
-            if self._kept is None or self._kept.revision != self._library.catalog.revision():
-                self._kept = self._draw()
-            return self._kept
+            if self._cached is None or self._cached.revision != self._library.catalog.revision():
+                self._cached = self._draw()
+            return self._cached
 
     def _draw(self) -> Map:
         sample = sample_clips(self._library, MAX_POINTS)
         positions, shown = pca_2d(sample.vectors)
-        farthest = np.abs(positions).max(initial=0)
-        if farthest > 0:
-            positions = positions / farthest
+        largest = np.abs(positions).max(initial=0)
+        if largest > 0:
+            positions = positions / largest
         return Map(sample.revision, sample.n_clips, sample.records, positions, shown)
+
+
+def pca_2d(
+    vectors: Float32[np.ndarray, "clips dim"],
+) -> tuple[Float32[np.ndarray, "clips 2"], float]:
+    """Project vectors on their first two principal components.
+
+    The sign of each axis is fixed: the coordinate of the largest magnitude is positive.
+
+    Args:
+        vectors: Any number of them, also none; dim is at least 2.
+
+    Returns:
+        The coordinates, relative to the mean, and their share of the variance, 0..1.
+    """
+    n, dim = vectors.shape
+    centred = vectors - vectors.mean(axis=0) if n else vectors
+    if np.square(centred).sum() <= 1e-12 * n:
+        return np.zeros((n, 2), np.float32), 0.0
+    # Both matrices have the same eigenvalues above 0; the smaller one is decomposed.
+    if n < dim:
+        variances, components = np.linalg.eigh(centred @ centred.T)
+        positions = components[:, :-3:-1] * np.sqrt(np.maximum(variances[:-3:-1], 0))
+    else:
+        variances, components = np.linalg.eigh(centred.T @ centred)
+        positions = centred @ components[:, :-3:-1]
+    positions *= np.sign(positions[np.abs(positions).argmax(axis=0), [0, 1]])
+    return positions, min(1.0, float(variances[-2:].sum() / variances.sum()))

@@ -1,4 +1,4 @@
-"""Greyscale pictures as PNG (ISO/IEC 15948): one header, one compressed block, one end."""
+"""Encoder of greyscale images as PNG (ISO/IEC 15948): header, one compressed chunk, end."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _EIGHT_BIT_GREY = (8, 0, 0, 0, 0)
 
 
 def to_png(pixels: UInt8[np.ndarray, "rows columns"]) -> bytes:
-    """Return a picture as the bytes of a PNG file; 0 is black and 255 white."""
+    """Encode an image as the bytes of a PNG file; 0 is black and 255 white."""
     rows, columns = pixels.shape
     header = struct.pack(">2I5B", columns, rows, *_EIGHT_BIT_GREY)
-    # Each row names its filter; 0 is none.
+    # The first byte of each row names its filter; 0 is none.
     lines = np.pad(pixels, ((0, 0), (1, 0)))
     return b"".join(
         (

@@ -1,6 +1,6 @@
-"""Chromium on the real server: `make browser-test`.
+"""Chromium with the real server: `make browser-test`.
 
-Playwright is imported by the fixtures, so that these files can be collected where it is not there.
+The fixtures import Playwright, so that these files can be collected without it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from watched import CHROMIUM, FLAGS, Watched, drained, put, watch
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-# What a tiny bundle tells apart: bands, and words for some of them.
+# Sounds that the tiny bundle distinguishes.
 SOUNDS = {
     "low hum": synth.tone(300, 1.5),
     "high whistle": synth.tone(2700, 1.5),
@@ -40,7 +40,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def filled(towers_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The service on the tiny bundle with towers and the five sounds; not to be written to."""
+    """The service on the tiny bundle with towers and the five sounds; tests do not change it."""
     library = tmp_path_factory.mktemp("filled") / "library"
     with running(towers_bundle_path, library) as server, drained(server):
         for title, samples in SOUNDS.items():
@@ -51,7 +51,7 @@ def filled(towers_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def server(towers_bundle_path: Path, tmp_path: Path) -> Iterator[Server]:
-    """The same service with an empty library of its own."""
+    """A service on the same bundle with an empty library."""
     with running(towers_bundle_path, tmp_path / "library") as server, drained(server):
         yield server
 
@@ -67,7 +67,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def page(browser: Browser, filled: Server, request: pytest.FixtureRequest) -> Iterator[Watched]:
-    """A page on the five sounds; it fails the test if it complains or calls other hosts.
+    """A page with the five sounds; the test fails on errors in its console or requests to others.
 
     Parametrise indirectly with options of a Playwright context.
     """
@@ -77,6 +77,6 @@ def page(browser: Browser, filled: Server, request: pytest.FixtureRequest) -> It
 
 @pytest.fixture
 def own_page(browser: Browser, server: Server) -> Iterator[Watched]:
-    """A page on an empty library of its own, watched as `page` is."""
+    """A page with an empty library, watched like `page`."""
     with watch(browser, server) as page:
         yield page

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def expect(locator: Locator) -> LocatorAssertions:
-    """Expect something of an element, soon."""
+    """Expect something of an element within `WAIT_MS`."""
     from playwright.sync_api import expect as playwright_expect
 
     playwright_expect.set_options(timeout=WAIT_MS)

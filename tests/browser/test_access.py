@@ -1,4 +1,4 @@
-"""Everybody can use the page: by keys, with a screen reader, on a phone, in the dark."""
+"""Accessibility of the page: keys, screen readers, phones, dark theme."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobil
 
 
 def show(page: Watched, view: str, files: dict[str, Path]) -> None:
-    """Open a view with something in it."""
+    """Open a view with content."""
     page.open(view)
     if view == "search":
         page.give("search-form", "audio", files["low hum"])
@@ -84,7 +84,7 @@ def test_a_phone_scrolls_in_one_direction_only(
     assert page.page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-def test_hits_are_walked_and_played_by_keys_alone(page: Watched, files: dict[str, Path]) -> None:
+def test_hits_are_selected_and_played_with_keys(page: Watched, files: dict[str, Path]) -> None:
     show(page, "search", files)
     strips = page.find(".hit .strip")
     strips.first.focus()

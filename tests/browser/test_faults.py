@@ -1,4 +1,4 @@
-"""What goes wrong is said plainly, and where it belongs."""
+"""Errors are shown at the element that caused them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 
-def test_files_that_are_no_audio_are_refused_by_name(own_page: Watched, tmp_path: Path) -> None:
+def test_files_without_audio_are_refused_by_name(own_page: Watched, tmp_path: Path) -> None:
     own_page.expected = ("400 (Bad Request)", "422 (Unprocessable")
     text = tmp_path / "notes.wav"
     text.write_text("these are notes")
@@ -33,9 +33,7 @@ def test_files_that_are_no_audio_are_refused_by_name(own_page: Watched, tmp_path
     expect(own_page.find("#status")).to_have_text("1 clip added, 1 refused")
 
 
-def test_a_sound_that_cannot_be_read_is_told_where_it_was_given(
-    page: Watched, tmp_path: Path
-) -> None:
+def test_an_unreadable_sound_is_reported_at_its_input(page: Watched, tmp_path: Path) -> None:
     page.expected = ("400 (Bad Request)",)
     text = tmp_path / "notes.wav"
     text.write_text("these are notes")
@@ -46,14 +44,14 @@ def test_a_sound_that_cannot_be_read_is_told_where_it_was_given(
     expect(problem).to_contain_text("The file is not readable audio")
 
 
-def test_a_search_for_nothing_says_what_is_missing(page: Watched) -> None:
+def test_a_search_without_a_query_is_an_error(page: Watched) -> None:
     page.open()
     page.find("#search-form .primary").click()
 
     expect(page.find("#search-problem")).to_contain_text("Give a sound or words")
 
 
-def test_a_filter_that_cannot_be_read_says_where(page: Watched) -> None:
+def test_an_invalid_filter_is_reported_with_its_position(page: Watched) -> None:
     page.open("library")
     page.find("#library-filter").fill("kind=tone and more")
     page.find("#filter-form button", has_text="Filter").click()
@@ -62,7 +60,7 @@ def test_a_filter_that_cannot_be_read_says_where(page: Watched) -> None:
     expect(page.find("#clips .clip")).to_have_count(5)
 
 
-def test_a_service_that_is_gone_is_told(own_page: Watched, server: Server) -> None:
+def test_a_stopped_service_is_reported(own_page: Watched, server: Server) -> None:
     own_page.expected = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET")
     own_page.open("map")
     server.stop()
@@ -85,7 +83,7 @@ def test_without_towers_words_are_not_offered(page: Watched) -> None:
 
 @pytest.fixture
 def keys(tmp_path: Path) -> dict[str, str]:
-    """The secrets of a key to write and of one to read, which the locked service knows."""
+    """The secrets of a write key and a read key of the locked service."""
     made = {scope: make_key(scope, scope) for scope in ("write", "read")}
     write_keys(tmp_path / "keys", [key for _, key in made.values()])
     return {scope: secret for scope, (secret, _) in made.items()}
@@ -95,7 +93,7 @@ def keys(tmp_path: Path) -> dict[str, str]:
 def locked_page(
     browser: Browser, towers_bundle_path: Path, tmp_path: Path, keys: dict[str, str]
 ) -> Iterator[Watched]:
-    """A page of a service that asks for keys, with one clip in its library."""
+    """A page of a service that needs keys, with one clip in its library."""
     library = tmp_path / "library"
     with (
         running(towers_bundle_path, library, keys=tmp_path / "keys") as server,
@@ -110,13 +108,13 @@ def locked_page(
 
 
 def unlock(page: Watched, key: str) -> None:
-    """Give a key to the page that asks for it."""
+    """Enter a key in the dialog of the page."""
     expect(page.find("#key")).to_be_visible()
     page.find("#key-input").fill(key)
     page.page.keyboard.press("Enter")
 
 
-def test_a_key_is_asked_for_and_used_for_all_that_is_fetched(
+def test_the_page_asks_for_a_key_and_uses_it_for_all_requests(
     locked_page: Watched, keys: dict[str, str], tmp_path: Path
 ) -> None:
     page = locked_page
@@ -138,7 +136,7 @@ def test_a_key_is_asked_for_and_used_for_all_that_is_fetched(
     expect(page.find("#clips .clip")).to_have_count(2)
 
 
-def test_a_key_to_read_searches_and_is_refused_a_deletion(
+def test_a_read_key_allows_a_search_but_no_deletion(
     locked_page: Watched, keys: dict[str, str]
 ) -> None:
     page = locked_page
@@ -154,7 +152,7 @@ def test_a_key_to_read_searches_and_is_refused_a_deletion(
     expect(page.find(".hit")).to_have_count(1)
 
 
-def test_without_a_key_the_page_says_so(locked_page: Watched) -> None:
+def test_a_missing_key_is_reported(locked_page: Watched) -> None:
     page = locked_page
     page.page.goto(page.base + "/")
     page.find("#key-cancel").click()

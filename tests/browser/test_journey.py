@@ -1,4 +1,4 @@
-"""What people come for, from the first upload to the last deletion."""
+"""The main uses of the page, from an upload to a deletion."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_five_uploads_a_search_with_words_a_played_hit_a_difference_and_a_deleti
     expect(own_page.find("#status")).to_have_text("hiss is deleted")
 
 
-def test_a_hit_of_a_long_recording_shows_its_place_and_plays_from_there(
+def test_a_hit_of_a_long_recording_shows_its_window_and_plays_it(
     own_page: Watched, server: Server, files: dict[str, Path]
 ) -> None:
     samples = synth.noise(5, 60.0, amplitude=0.02)
@@ -85,7 +85,7 @@ def test_a_hit_of_a_long_recording_shows_its_place_and_plays_from_there(
     assert 35 <= own_page.page.evaluate(position) < 60
 
 
-def test_more_like_this_and_taking_away(page: Watched) -> None:
+def test_links_search_for_a_clip_and_subtract_it(page: Watched) -> None:
     page.open()
     page.find(".starters .action").first.click()
     expect(page.find(".hit")).to_have_count(4)

@@ -1,4 +1,4 @@
-"""Modules of the page that compute, run in the browser as they are served."""
+"""Modules of the page without a user interface, run in the browser."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ POINTS = [{"x": x, "y": y} for x in (-1, 0, 1) for y in (-1, 0, 1)]
 
 @pytest.fixture(scope="module")
 def page(browser: Browser, filled: Server) -> Iterator[Watched]:
-    """One open page for all of them; none changes it."""
+    """One open page for all tests, which do not change it."""
     with watch(browser, filled) as page:
         page.open()
         yield page
@@ -48,12 +48,12 @@ def run(page: Watched, module: str, body: str, argument: Any = None) -> Any:
         ('{"kind": ["rain"]}', {"kind": ["rain"]}),
     ],
 )
-def test_filters_are_read_as_written(page: Watched, text: str, filter_: Any) -> None:
+def test_filters_are_parsed(page: Watched, text: str, filter_: Any) -> None:
     assert run(page, "filter.js", "return m.parseFilter(a);", text) == filter_
 
 
 @pytest.mark.parametrize("text", ["rain", "kind=", "=rain", "kind=rain wind", "{kind}"])
-def test_what_is_no_filter_is_refused(page: Watched, text: str) -> None:
+def test_an_invalid_filter_is_refused(page: Watched, text: str) -> None:
     body = "try { m.parseFilter(a); } catch (error) { return error.message; }"
 
     assert run(page, "filter.js", body, text).startswith("The filter")

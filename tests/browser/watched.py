@@ -1,4 +1,4 @@
-"""A page whose console and requests are watched."""
+"""A page with checks of its console and its requests."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ WAIT_MS = 30_000
 
 
 class Watched:
-    """A page, and what it did that it must not do.
+    """A page, with its errors and its requests to other hosts.
 
     Attributes:
         page: The page of Playwright.
         complaints: Messages of the console that are warnings or errors, and uncaught exceptions.
-        foreign: Addresses of other hosts that it asked for.
-        expected: Parts of complaints that a test provokes, such as a refused request.
+        foreign: Addresses of other hosts that it requested.
+        expected: Parts of complaints that a test causes on purpose.
     """
 
     def __init__(self, page: Page, base: str) -> None:

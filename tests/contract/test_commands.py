@@ -1,4 +1,4 @@
-"""Every command of both programs can be used by programs, and says how."""
+"""Every command of both programs has the option --json."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from training.cli import commands
 
 
 def leaves(command: click.Command, *names: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """Go through the commands that have none below them, with their names."""
+    """Iterate over the commands without subcommands, with their names."""
     if not isinstance(command, click.Group):
         yield names, command
         return

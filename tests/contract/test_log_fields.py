@@ -17,7 +17,7 @@ LISTENING_FIELDS = {"host", "port"}
 
 
 def documented() -> set[str]:
-    table = (ROOT / "docs" / "serving.md").read_text("utf-8").split("## What is logged")[1]
+    table = (ROOT / "docs" / "serving.md").read_text("utf-8").split("## Log fields")[1]
     rows = re.findall(r"^\| (`.*?) \|", table.split("\n## ")[0], re.MULTILINE)
     return {name for row in rows for name in re.findall(r"`(\w+)`", row)}
 

@@ -1,4 +1,4 @@
-"""The dashboard, the alerts and the tables of docs/serving.md name what the service counts."""
+"""The dashboard, the alerts and docs/serving.md use the metrics of the service."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from service.observability.metrics import Metrics
 SERVING = Path(__file__).parents[2] / "docs" / "serving.md"
 QUERIES = dashboard_queries() | alert_queries()
 SCRAPED = {"up", "job", "instance"}
-"""What Prometheus itself adds to what it scrapes."""
+"""Metrics and labels that Prometheus adds."""
 
 
 def families() -> dict[str, Metric]:
-    """Return what a service counts after it has seen one of everything, by name."""
+    """Return all metrics by name, after one observation of each."""
     metrics, timings = Metrics(), RequestTimings()
     timings.add("encode", 0.1)
     metrics.observe(method="GET", route="/info", status=200, took_s=0.1, timings=timings)
@@ -52,18 +52,18 @@ def sample_names() -> dict[str, set[str]]:
     return labels
 
 
-def ours() -> set[str]:
-    """Return the names under which the service's own metrics are known: counters with _total."""
+def service_metrics() -> set[str]:
+    """Return the names of the metrics of the service; counters end in _total."""
     return {
         f"{name}_total" if family.type == "counter" else name
         for name, family in families().items()
         if name.startswith("minuend_")
-        and not name.endswith("_created")  # when a series began, which the library adds
+        and not name.endswith("_created")  # start of a series, added by the library
     }
 
 
 @pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
-def test_a_query_reads_series_that_there_are(query: str) -> None:
+def test_a_query_reads_existing_series(query: str) -> None:
     names = metric_names(query)
 
     assert names
@@ -71,7 +71,7 @@ def test_a_query_reads_series_that_there_are(query: str) -> None:
 
 
 @pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
-def test_a_query_uses_labels_that_its_series_have(query: str) -> None:
+def test_a_query_uses_labels_of_its_series(query: str) -> None:
     has = set().union(*(sample_names().get(name, set()) for name in metric_names(query)))
 
     assert label_names(query) <= has | SCRAPED
@@ -80,21 +80,23 @@ def test_a_query_uses_labels_that_its_series_have(query: str) -> None:
 def test_every_metric_of_the_service_is_on_the_dashboard() -> None:
     read = set().union(*map(metric_names, dashboard_queries().values()))
 
-    assert {name for name in ours() if not any(it.startswith(name) for it in read)} == set()
+    assert {
+        name for name in service_metrics() if not any(it.startswith(name) for it in read)
+    } == set()
 
 
-def test_the_panels_fit_on_the_board() -> None:
-    places = [panel["gridPos"] for panel in panels()]
+def test_the_panels_do_not_overlap() -> None:
+    positions = [panel["gridPos"] for panel in panels()]
     cells = [
         (x, y)
-        for place in places
-        for x in range(place["x"], place["x"] + place["w"])
-        for y in range(place["y"], place["y"] + place["h"])
+        for position in positions
+        for x in range(position["x"], position["x"] + position["w"])
+        for y in range(position["y"], position["y"] + position["h"])
     ]
 
-    assert len(set(cells)) == len(cells), "two lie on one another"
+    assert len(set(cells)) == len(cells), "panels overlap"
     assert max(x for x, _ in cells) < 24
-    assert len({panel["id"] for panel in panels()}) == len(places)
+    assert len({panel["id"] for panel in panels()}) == len(positions)
 
 
 def test_the_dashboard_finds_its_data_and_grafana_the_dashboard() -> None:
@@ -119,4 +121,4 @@ def test_the_documentation_lists_every_metric_and_no_other() -> None:
     rows = re.findall(r"^\| (`minuend_.*?) \|", SERVING.read_text("utf-8"), re.MULTILINE)
     listed = {name for row in rows for name in re.findall(r"`(minuend_\w+)", row)}
 
-    assert listed == ours()
+    assert listed == service_metrics()

@@ -1,4 +1,4 @@
-"""What the pages say of the code is what the code says of itself."""
+"""The pages of docs/reference are those that the code gives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PATHS = sorted(create_app(Settings()).openapi()["paths"])
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `make reference` writes now."""
+    """Output of `make reference`."""
     folder = tmp_path_factory.mktemp("reference")
     subprocess.run([sys.executable, DOCS / "generate", folder], check=True)
     return folder

@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from training.reports.change_page import write_page as write_changed
-from training.reports.evaluation_page import write_report
-from training.reports.towers_page import write_page as write_retrieval
+from training.reports import changed_page, paper_page, retrieval_page
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "docs" / "results"
@@ -21,11 +19,11 @@ PAGES = sorted(page.name for page in RESULTS.glob("*.md"))
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the commands write now from the files that are there."""
+    """The pages as the commands write them now from the committed results files."""
     folder = tmp_path_factory.mktemp("results")
     shutil.copytree(RESULTS, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.md"))
-    for write in (write_report, write_changed, write_retrieval):
-        write(folder)
+    for page in (changed_page, paper_page, retrieval_page):
+        page.write_page(folder)
     for command in ("report.py", "engine_report.py"):
         subprocess.run([sys.executable, ROOT / "benchmarks" / command, folder], check=True)
     return folder

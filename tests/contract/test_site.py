@@ -1,4 +1,4 @@
-"""The documentation as a site: every link leads somewhere, and nothing comes from elsewhere."""
+"""The site of the documentation: links are valid, and nothing is loaded from other hosts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The image that the tests of the containers run."""
+"""Image for the tests of the containers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from compose_stack import IMAGE, build
 
 @pytest.fixture(scope="session")
 def image() -> str:
-    """The name of an image built from this tree."""
+    """Name of an image that was built from the working tree."""
     build()
     return IMAGE

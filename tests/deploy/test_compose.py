@@ -1,6 +1,6 @@
-"""The image and the compose file at work: uploads, kills, upgrades, backups, no network.
+"""The image and the compose file: uploads, kills, upgrades, backups, no network.
 
-`make container-test` runs it with the docker and the compose that are on the PATH.
+`make container-test` runs these tests with the docker and compose on the PATH.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def put(client: httpx.Client, clip_id: str, content: bytes, stage: str = "first"
 
 
 def answers(client: httpx.Client, stage: str = "first") -> list[Answer]:
-    """Return what searches by every sound find among the clips of a stage."""
+    """Return the hits of a search by every sound among the clips of a stage."""
     found = []
     for content in SOUNDS.values():
         form = {"filter": json.dumps({"stage": stage}), "k": "5"}
@@ -52,18 +52,18 @@ def ids(client: httpx.Client) -> set[str]:
 
 
 class Uploads:
-    """Uploads one noise after another from a thread of its own, until the connection fails.
+    """Uploads noises in a thread until the connection fails.
 
     Attributes:
-        acknowledged: Name and content of the clips that were answered with a 2xx so far.
+        acknowledged: Name and content of the clips with an answer of 2xx.
     """
 
     def __init__(self, stack: Stack, stage: str, seed: int) -> None:
         self.acknowledged: dict[str, bytes] = {}
         self._url = stack.client.base_url
         self._stage, self._seed = stage, seed
-        self._one_more = threading.Semaphore(0)
-        self._is_over = threading.Event()
+        self._uploaded = threading.Semaphore(0)
+        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._upload)
 
     def __enter__(self) -> Self:
@@ -71,16 +71,16 @@ class Uploads:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._is_over.set()
+        self._stopped.set()
         self._thread.join()
 
     def wait_for(self, n_more: int) -> None:
         for _ in range(n_more):
-            assert self._one_more.acquire(timeout=60)
+            assert self._uploaded.acquire(timeout=60)
 
     def _upload(self) -> None:
         with httpx.Client(base_url=self._url, timeout=60, trust_env=False) as client:
-            while not self._is_over.is_set():
+            while not self._stopped.is_set():
                 number = self._seed + len(self.acknowledged)
                 name, content = f"{self._stage}-{number}", synth.encode(synth.noise(number))
                 try:
@@ -88,12 +88,12 @@ class Uploads:
                 except httpx.TransportError:
                     return
                 self.acknowledged[name] = content
-                self._one_more.release()
+                self._uploaded.release()
 
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What is mounted at /bundles: another encoder, in `next`."""
+    """Folder for /bundles, with another encoder in `next`."""
     folder = tmp_path_factory.mktemp("bundles")
     folder.chmod(0o755)
     tiny_bundle.write(folder / "next")
@@ -102,7 +102,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def stack(image: str, bundles: Path) -> Iterator[Stack]:
-    """The service, with a few clips in its library."""
+    """The service with a few clips in its library."""
     stack = Stack("minuend-test", MINUEND_BUNDLES=bundles)
     try:
         stack.up()
@@ -113,20 +113,20 @@ def stack(image: str, bundles: Path) -> Iterator[Stack]:
         stack.down()
 
 
-def test_our_layers_are_small(stack: Stack) -> None:
+def test_the_layers_above_the_base_are_small(stack: Stack) -> None:
     rows = docker(
         "history", "--no-trunc", "--human=false", "--format={{.Size}} {{.CreatedBy}}", IMAGE
     )
-    ours, n_ours = 0, 0
+    total, n_layers = 0, 0
     for row in rows.splitlines():
         size, _, made_by = row.partition(" ")
-        ours += int(size)
-        n_ours += 1
+        total += int(size)
+        n_layers += 1
         if "groupadd" in made_by:  # the first one above the base
             break
 
-    assert n_ours < len(rows.splitlines())
-    assert ours <= LARGEST_LAYERS_BYTES
+    assert n_layers < len(rows.splitlines())
+    assert total <= LARGEST_LAYERS_BYTES
 
 
 def test_the_page_and_the_three_calls_answer(stack: Stack) -> None:
@@ -143,7 +143,7 @@ def test_the_page_and_the_three_calls_answer(stack: Stack) -> None:
     assert len(found.json()["hits"]) == 3
 
 
-def test_m4a_is_read_by_an_image_that_was_built_for_it(stack: Stack) -> None:
+def test_an_image_with_the_extra_aac_reads_m4a(stack: Stack) -> None:
     content = synth.encode_aac(synth.tone(450)[:, None])
     build(WITH_AAC, MINUEND_EXTRAS="otel,aac")
     larger = Stack("minuend-test-aac", MINUEND_IMAGE=WITH_AAC)
@@ -159,11 +159,11 @@ def test_m4a_is_read_by_an_image_that_was_built_for_it(stack: Stack) -> None:
     assert (refused.status_code, refused.json()["code"]) == (415, "media_unsupported")
 
 
-def test_the_container_may_do_no_more_than_it_must(stack: Stack) -> None:
-    told = stack.inspect()
-    host = told["HostConfig"]
+def test_the_container_has_no_further_rights(stack: Stack) -> None:
+    output = stack.inspect()
+    host = output["HostConfig"]
 
-    assert told["Config"]["User"] == "minuend"
+    assert output["Config"]["User"] == "minuend"
     assert host["ReadonlyRootfs"] is True
     assert host["CapDrop"] == ["ALL"]
     assert host["SecurityOpt"] == ["no-new-privileges:true"]
@@ -186,7 +186,7 @@ def test_it_starts_and_answers_without_a_network(stack: Stack) -> None:
         docker("rm", "--force", "--volumes", name)
 
 
-def test_a_kill_loses_nothing_acknowledged_and_is_recovered_from(stack: Stack) -> None:
+def test_a_kill_loses_no_acknowledged_clip(stack: Stack) -> None:
     before = answers(stack.client)
     restarts = stack.inspect()["RestartCount"]
 
@@ -202,7 +202,7 @@ def test_a_kill_loses_nothing_acknowledged_and_is_recovered_from(stack: Stack) -
         assert stack.client.get(f"/clips/{name}/audio").content == content
 
 
-def test_a_stop_and_a_start_change_no_answer(stack: Stack) -> None:
+def test_a_restart_changes_no_answer(stack: Stack) -> None:
     before = answers(stack.client)
 
     stack.compose("stop", "minuend")
@@ -219,7 +219,7 @@ def test_a_backup_taken_under_load_gives_the_same_answers_elsewhere(
     with Uploads(stack, "meanwhile", seed=2000) as uploads:
         uploads.wait_for(3)
         before = {*SOUNDS, *uploads.acknowledged}
-        told = json.loads(stack.minuend("backup", "/backups/minuend.tar", "--json"))
+        output = json.loads(stack.minuend("backup", "/backups/minuend.tar", "--json"))
         uploads.wait_for(3)
 
     restored = Stack("minuend-test-restored", MINUEND_BUNDLES=bundles)
@@ -228,10 +228,10 @@ def test_a_backup_taken_under_load_gives_the_same_answers_elsewhere(
     try:
         docker("run", "--rm", volume, into, IMAGE, "minuend", "restore", "/from/minuend.tar")
         restored.up()
-        there = ids(restored.client)
-        assert there >= before
-        assert there < ids(stack.client)
-        assert told["audio_files"] == len(there)
+        restored_ids = ids(restored.client)
+        assert restored_ids >= before
+        assert restored_ids < ids(stack.client)
+        assert output["audio_files"] == len(restored_ids)
         assert answers(restored.client) == answers(stack.client)
     finally:
         restored.down()
@@ -242,10 +242,10 @@ def test_an_upgrade_to_another_bundle_and_back(stack: Stack) -> None:
     fingerprint = stack.client.get("/readyz").json()["bundle"]["fingerprint"]
     reembed = ("index", "--reembed", "--bundle", "/bundles/next", "--json")
 
-    told = json.loads(stack.minuend(*reembed))
-    assert told["left_out"] == []
-    assert told["embedded"] == len(ids(stack.client))
-    put(stack.client, "late", SOUNDS["noise"], stage="late")  # by the old encoder still
+    output = json.loads(stack.minuend(*reembed))
+    assert output["left_out"] == []
+    assert output["embedded"] == len(ids(stack.client))
+    put(stack.client, "late", SOUNDS["noise"], stage="late")  # still by the old encoder
     stack.compose("stop", "minuend")
     alone = stack.compose("run", "--rm", "-T", "--no-deps", "minuend", "minuend", *reembed)
     assert json.loads(alone)["embedded"] == 1
@@ -271,9 +271,9 @@ def test_a_bundle_that_has_not_embedded_the_library_is_refused(stack: Stack, bun
         stack.compose(*words, "minuend")
 
 
-def test_keys_are_asked_for_once_they_are_set(stack: Stack) -> None:
-    told = stack.minuend("key", "add", "studio", "--keys", "/library/keys.txt", "--json")
-    headers = {"authorization": f"Bearer {json.loads(told)['key']}"}
+def test_requests_need_a_key_if_keys_are_set(stack: Stack) -> None:
+    output = stack.minuend("key", "add", "studio", "--keys", "/library/keys.txt", "--json")
+    headers = {"authorization": f"Bearer {json.loads(output)['key']}"}
     stack.environment["MINUEND_KEYS"] = "/library/keys.txt"
     try:
         stack.up()

@@ -1,7 +1,7 @@
-"""The compose file is what the Compose specification allows, and its parts fit together.
+"""The compose file follows the Compose specification, and its parts are consistent.
 
-docker-compose 1.29 reads it in the tests of the containers; here it is held to the specification
-that newer ones follow.
+The tests of the containers read it with docker-compose 1.29; newer versions follow the
+specification.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from compose_stack import FILE
 from service.settings import PREFIX, Settings, load_settings
 
 TEXT = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", FILE.read_text("utf-8"))
-"""The file as it is where nothing is set."""
+"""The file with the defaults of all variables."""
 
 
 def services() -> dict[str, Any]:
@@ -39,22 +39,22 @@ def test_it_follows_the_specification() -> None:
     ("there", "broken"),
     [("mem_limit", "memory_limit"), ("pids_limit: 256", "pids_limit: [few]")],
 )
-def test_a_fault_would_be_found(there: str, broken: str) -> None:
+def test_a_fault_is_found(there: str, broken: str) -> None:
     with pytest.raises(ValueError, match=r"extension key|invalid type"):
         check(TEXT.replace(there, broken))
 
 
-def test_it_says_no_version() -> None:
-    """Newer ones warn of it, and 1.29 does not need it."""
+def test_it_has_no_version() -> None:
+    """Newer versions warn of it, and 1.29 does not need it."""
     assert "version" not in yaml.safe_load(TEXT)
 
 
-def test_only_the_service_itself_comes_without_a_profile() -> None:
+def test_only_the_service_has_no_profile() -> None:
     assert {name for name, it in services().items() if "profiles" not in it} == {"minuend"}
 
 
 @pytest.mark.parametrize("name", ["minuend", "minuend-gpu"])
-def test_what_it_sets_are_settings(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_variables_are_settings(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = services()[name]["environment"]
     for variable, value in environment.items():
         monkeypatch.setenv(variable, value or "")
@@ -67,7 +67,7 @@ def test_what_it_sets_are_settings(name: str, monkeypatch: pytest.MonkeyPatch) -
     assert settings.keys is None
 
 
-def test_bodies_and_their_pauses_have_the_same_limits_before_and_in_the_service() -> None:
+def test_the_limits_of_bodies_are_the_same_in_proxy_and_service() -> None:
     proxy = (FILE.parent / "nginx" / "nginx.conf").read_text("utf-8")
     settings = Settings()
 

@@ -1,6 +1,6 @@
-"""Every command of deploy/README.md, one after the other, in a fresh clone.
+"""Every command of deploy/README.md, in order, in a fresh clone.
 
-It takes the ports 8000, 8001, 8443, 9090 and 3000, as the commands do.
+The commands use the ports 8000, 8001, 8443, 9090 and 3000.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SOUND = synth.encode(synth.noise(0))
 
 
 def commands() -> list[str]:
-    """Return the lines of the README's code blocks, continued ones joined."""
+    """Return the lines of the code blocks of the README, with continued lines joined."""
     blocks = (ROOT / "deploy" / "README.md").read_text("utf-8").split("```")[1::2]
     joined = "".join(blocks).replace("\\\n", "")
     return [line for line in joined.splitlines() if line.strip()]
@@ -45,7 +45,7 @@ def clone(tmp_path: Path) -> Iterator[Path]:
 
 
 def run(command: str, folder: Path) -> None:
-    """Run one line in a shell, by the compose that is on the PATH."""
+    """Run one line in a shell, with the compose on the PATH."""
     line = re.sub(r"\bdocker compose\b", " ".join(compose_command()), command)
     clean = {k: v for k, v in os.environ.items() if not k.startswith("MINUEND_")}
     ended = subprocess.run(

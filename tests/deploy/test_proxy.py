@@ -121,7 +121,7 @@ def test_a_large_body_reaches_the_service(proxy: Proxy) -> None:
     assert answer.json()["embeddings"][0]["duration_s"] == 1000.0
 
 
-def test_a_client_that_stops_sending_is_let_go(proxy: Proxy) -> None:
+def test_a_client_that_stops_sending_is_disconnected(proxy: Proxy) -> None:
     start = time.monotonic()
     with proxy.connect() as connection:
         head = b"POST /embed HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n"
@@ -133,11 +133,11 @@ def test_a_client_that_stops_sending_is_let_go(proxy: Proxy) -> None:
     assert time.monotonic() - start >= BODY_TIMEOUT_S - 1
 
 
-def test_a_recreated_service_is_found_again(proxy: Proxy) -> None:
+def test_a_recreated_service_is_reached(proxy: Proxy) -> None:
     before = proxy.stack.inspect()["NetworkSettings"]["Networks"]
     proxy.stack.compose("stop", "minuend")
     proxy.stack.compose("rm", "--force", "minuend")
-    # Somebody else takes the address that was given up.
+    # Another container takes the released address.
     (network,) = before
     other = docker("run", "--detach", "--rm", f"--network={network}", "nginx:1.26").strip()
     try:

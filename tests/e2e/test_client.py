@@ -1,4 +1,4 @@
-"""The client against the real service, and the code of its README as it stands there."""
+"""The client with the real service, and the programs of its README."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_every_call_against_a_real_service(tiny_bundle_path: Path, folder: Path) -> None:
+def test_every_call_with_a_real_service(tiny_bundle_path: Path, folder: Path) -> None:
     with (
         running(tiny_bundle_path, folder / "library") as server,
         Client(f"http://127.0.0.1:{server.port}") as minuend,
@@ -35,9 +35,9 @@ def test_every_call_against_a_real_service(tiny_bundle_path: Path, folder: Path)
         clip = minuend.add_clip(folder / "rain.wav", metadata={"place": "garden"})
         minuend.add_clip(folder / "storm.wav", clip_id="storm")
         (rain,) = minuend.embed(folder / "rain.wav", window_s=0.4, hop_s=0.2)
-        made = minuend.add_vectors([VectorClip("vector", rain.embedding, {"made": True})])
+        bulk = minuend.add_vectors([VectorClip("vector", rain.embedding, {"made": True})])
         hits = minuend.search(folder / "rain.wav", k=3).hits
-        change = minuend.difference(folder / "today.wav", reference_id="storm", k=2)
+        difference = minuend.difference(folder / "today.wav", reference_id="storm", k=2)
         same = minuend.difference(mixture_id="storm", reference_id="storm")
         listed = [c.clip_id for c in minuend.clips()]
         minuend.delete_clip("storm")
@@ -49,11 +49,11 @@ def test_every_call_against_a_real_service(tiny_bundle_path: Path, folder: Path)
         places = minuend.search(folder / "rain.wav", every_window=True).hits
 
     assert len(rain.windows) > 1
-    assert np.asarray(rain.embedding).size == len(change.embedding)
-    assert (made.created, made.updated) == (1, 0)
+    assert np.asarray(rain.embedding).size == len(difference.embedding)
+    assert (bulk.created, bulk.updated) == (1, 0)
     assert {hit.clip_id for hit in hits[:2]} == {clip.clip_id, "vector"}
     assert hits[0].score == pytest.approx(1, abs=1e-3)
-    assert change.relative_norm > 0
+    assert difference.relative_norm > 0
     assert same.relative_norm == 0
     assert same.hits == ()
     assert listed == [clip.clip_id, "storm", "vector"]

@@ -1,4 +1,4 @@
-"""The demo as a user starts it, on a tiny bundle."""
+"""`minuend demo` with a tiny bundle."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def environment(scratch: Path) -> dict[str, str]:
     return {**os.environ, "TMPDIR": str(scratch)}
 
 
-def test_the_three_answers_appear(tiny_bundle_path: Path, tmp_path: Path) -> None:
+def test_the_answers_of_the_three_calls_are_printed(tiny_bundle_path: Path, tmp_path: Path) -> None:
     finished = subprocess.run(
         [*COMMAND, "--once", "--bundle", str(tiny_bundle_path)],
         capture_output=True,
@@ -41,10 +41,10 @@ def test_the_three_answers_appear(tiny_bundle_path: Path, tmp_path: Path) -> Non
         assert re.search(rf"curl -s -F .*:\d+/{path}\n   answered in \d+ ms", output)
     hits = re.findall(r"^   [1-5]  \d\.\d{3}  \S.* \(.+\)", output, flags=re.MULTILINE)
     assert len(hits) == 15
-    assert list(tmp_path.glob("minuend-*")) == [], "nothing stays behind"
+    assert list(tmp_path.glob("minuend-*")) == [], "temporary files remain"
 
 
-def test_as_json_the_answers_are_one_object(tiny_bundle_path: Path, tmp_path: Path) -> None:
+def test_the_json_is_one_object(tiny_bundle_path: Path, tmp_path: Path) -> None:
     finished = subprocess.run(
         [*COMMAND, "--once", "--json", "--bundle", str(tiny_bundle_path)],
         capture_output=True,
@@ -53,14 +53,14 @@ def test_as_json_the_answers_are_one_object(tiny_bundle_path: Path, tmp_path: Pa
         env=environment(tmp_path),
     )
 
-    told = json.loads(finished.stdout)
-    calls = [answered["call"] for answered in told["answers"]]
+    result = json.loads(finished.stdout)
+    calls = [answered["call"] for answered in result["answers"]]
     assert calls == ["/embed", "/search", "/difference", "/search", "/search"]
-    assert all(answered["answer"]["bundle"]["id"] == "tiny-0" for answered in told["answers"])
+    assert all(answered["answer"]["bundle"]["id"] == "tiny-0" for answered in result["answers"])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_service_goes_on_until_it_is_stopped(
+def test_the_service_runs_until_it_is_stopped(
     number: signal.Signals, tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
     command = [*COMMAND, "--bundle", str(tiny_bundle_path)]
@@ -81,7 +81,7 @@ def test_the_service_goes_on_until_it_is_stopped(
     assert list(tmp_path.glob("minuend-*")) == []
 
 
-def test_a_port_that_is_in_use_is_told(tiny_bundle_path: Path, tmp_path: Path) -> None:
+def test_a_used_port_is_an_error(tiny_bundle_path: Path, tmp_path: Path) -> None:
     with socket.socket() as used:
         used.bind(("127.0.0.1", 0))
         used.listen()
@@ -99,7 +99,7 @@ def test_a_port_that_is_in_use_is_told(tiny_bundle_path: Path, tmp_path: Path) -
     assert f"port {port}" in line
 
 
-def test_a_missing_bundle_is_told_at_once(tmp_path: Path) -> None:
+def test_a_missing_bundle_is_an_error(tmp_path: Path) -> None:
     finished = subprocess.run(COMMAND, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert finished.returncode == 1

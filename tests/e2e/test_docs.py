@@ -1,4 +1,4 @@
-"""The pages of the documentation do what they say, command by command."""
+"""Every command of the pages of the documentation runs."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 
 MOST_UNTESTED = 8
-"""Blocks that need a container, a data set or a network; more would be a habit."""
+"""Limit of blocks that need a container, a data set or a network."""
 
 SHORT_RUN = "--set optim.epochs=1 --set optim.batch_size=8 --stop-after 1"
 INSTEAD = {
     "training.md": {
         "--set optim.epochs=100": SHORT_RUN,
         "--set optim.epochs=20": SHORT_RUN,
-        # The first export of the page is run; of the second only what is done with its bundle.
+        # The first export of the page is run; the second one is replaced by a copy of a bundle.
         "minuend-train export runs/tuned/checkpoint.pt --out": "cp -r models/next",
     },
     "serving.md": {"--seconds 10": "--seconds 0.5"},
 }
-"""What takes minutes in the page, and what is run in its place."""
+"""Commands that take minutes, with replacements for the tests."""
 
 
 @pytest.mark.e2e
@@ -35,7 +35,7 @@ def test_every_block_of_a_page_runs(page: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_block_can_be_run_or_says_why_not(page: Path) -> None:
+def test_every_block_is_run_or_has_a_reason(page: Path) -> None:
     found = blocks(page)
     assert page.read_text("utf-8").count("```") == 2 * len(found), "a fence is indented or open"
     for block in found:
@@ -44,5 +44,5 @@ def test_every_block_can_be_run_or_says_why_not(page: Path) -> None:
 
 
 def test_few_blocks_are_not_run() -> None:
-    left_out = [block for page in PAGES for block in blocks(page) if is_untested(block)]
-    assert len(left_out) <= MOST_UNTESTED
+    not_run = [block for page in PAGES for block in blocks(page) if is_untested(block)]
+    assert len(not_run) <= MOST_UNTESTED

@@ -1,4 +1,4 @@
-"""The README's calls and commands do what they say."""
+"""Every call and command of the README runs."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_every_shell_command_runs(
 
 
 @pytest.mark.parametrize("words", command_lines(README, "minuend-train"), ids=" ".join)
-def test_every_training_command_is_understood(words: list[str]) -> None:
+def test_every_training_command_is_valid(words: list[str]) -> None:
     command: click.Command = train_commands
     names = words[1:]
     while isinstance(command, click.Group):

@@ -1,1 +1,1 @@
-"""Renders the sounds of the demo library, which the package ships as Ogg files."""
+"""Scripts that render the clips of the demo library; the package ships the rendered clips."""

@@ -1,8 +1,7 @@
 """Render the demo library: `python -m tools.demo_library.render OUT_DIR`.
 
-A script for developers: the repository holds the clips it wrote (`service/cli/demo/clips`), and the
-demo only reads them. Samples are the same at every run. The bytes of an Ogg file are not: each Ogg
-stream gets a random serial number.
+The repository has its output in `service/cli/demo/clips`, and the demo only reads that. The samples
+are the same at every run. The bytes of an Ogg file are not: each stream has a random serial number.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One sound of the demo library and how it becomes samples."""
+"""Description of one sound of the demo library, and its rendering."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from tools.demo_library.synthesis.timeline import Samples
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sound:
-    """One clip of the demo library.
+    """Description of one clip of the demo library.
 
     Attributes:
-        name: Name of the file, without its suffix.
-        kind: What it is a sound of; clips of one kind answer for each other.
-        title: What is heard, in a few words.
-        description: What is heard, in a sentence.
+        name: File name without its suffix.
+        kind: Class of the sound; a search for one clip should find the others of its kind.
+        title: A few words.
+        description: A sentence.
         seconds: Duration [s].
-        make: Makes the sound from a source of randomness and its duration [s].
-        air_db: Level of the noise of the place under the sound, relative to it [dB].
+        make: Function of a random generator and the duration [s] that returns the samples.
+        air_db: Level of the background noise, relative to the sound [dB].
     """
 
     name: str
@@ -36,6 +36,6 @@ class Sound:
 
 
 def render(sound: Sound) -> Samples:
-    """Return the samples of a sound at `timeline.SAMPLE_RATE`; the same at every call."""
+    """Return the samples of a sound at `timeline.SAMPLE_RATE`; every call returns the same."""
     rng = np.random.default_rng(zlib.crc32(sound.name.encode()))
     return finished(rng, sound.make(rng, sound.seconds), air_db=sound.air_db)

@@ -1,4 +1,4 @@
-"""Fits what makes the features of a change: covariances of differences, without and with one."""
+"""Fit the discriminant: covariances of differences of embeddings, without and with a change."""
 
 from __future__ import annotations
 
@@ -6,25 +6,32 @@ import numpy as np
 from jaxtyping import Float, Float32, Int64
 
 from service.retrieval.change_detector import Discriminant
-from training.change_detection.trials import Trials
+from training.change_detection.trials import DetectionTrials
 
 AXES = 64
 SHRINKAGE = 0.3  # of a covariance, towards a multiple of the identity
-NUISANCE = 10.0  # how much more a change of level or codec is taken to vary than it did
-EIGEN_ROWS = 1500  # that the principal axes are found on
+NUISANCE = 10.0  # factor of the covariance of changes of level, codec or place
+EIGEN_ROWS = 1500  # most rows that the principal axes are computed from
 
-Embeddings = Float32[np.ndarray, "takes dim"]
+Embeddings = Float32[np.ndarray, "excerpts dim"]
 
 
 def fit_discriminant(
-    embeddings: Embeddings, trials: Trials, nuisances: Int64[np.ndarray, "pairs two"]
+    embeddings: Embeddings, trials: DetectionTrials, nuisances: Int64[np.ndarray, "pairs two"]
 ) -> Discriminant:
-    """Fit the covariances of differences, of one reference, without and with an added sound."""
+    """Fit the covariances of differences, without and with an added sound.
+
+    Args:
+        embeddings: Of all excerpts.
+        trials: Trials of one reference.
+        nuisances: Pairs of excerpts that differ by level, codec or a shift alone.
+    """
     rows = np.unique(np.concatenate([trials.mixtures, trials.references.ravel()]))
     origin, axes = principal_axes(embeddings[rows])
-    along = (embeddings - origin) @ axes
-    differences = (along[trials.mixtures] - along[trials.references[:, 0]]).astype(np.float64)
-    changes = (along[nuisances[:, 0]] - along[nuisances[:, 1]]).astype(np.float64)
+    projected = (embeddings - origin) @ axes
+    differences = projected[trials.mixtures] - projected[trials.references[:, 0]]
+    differences = differences.astype(np.float64)
+    changes = (projected[nuisances[:, 0]] - projected[nuisances[:, 1]]).astype(np.float64)
     nuisance = NUISANCE * changes.T @ changes / max(len(changes), 1)
     is_added, weights = trials.is_added, trials.weights
     shift = np.average(differences[is_added], axis=0, weights=weights[is_added])
@@ -42,23 +49,24 @@ def fit_discriminant(
 def principal_axes(
     embeddings: Embeddings,
 ) -> tuple[Float32[np.ndarray, " dim"], Float32[np.ndarray, "dim axes"]]:
-    """Return the mean of embeddings and their first principal axes."""
+    """Compute the mean of embeddings and their first principal axes."""
     origin = embeddings.mean(axis=0, dtype=np.float64).astype(np.float32)
     step = -(-len(embeddings) // EIGEN_ROWS)
     centred = (embeddings[::step] - origin).astype(np.float64)
-    # The small Gram matrix has the same eigenvalues as the covariance.
+    # The Gram matrix is smaller than the covariance and has the same nonzero eigenvalues.
     values, vectors = np.linalg.eigh(centred @ centred.T)
     n_axes = min(AXES, int((values > values[-1] * 1e-10).sum()))
-    kept = vectors[:, ::-1][:, :n_axes] / np.sqrt(values[::-1][:n_axes])
-    return origin, (centred.T @ kept).astype(np.float32)
+    scaled = vectors[:, ::-1][:, :n_axes] / np.sqrt(values[::-1][:n_axes])
+    return origin, (centred.T @ scaled).astype(np.float32)
 
 
-def features(
-    discriminant: Discriminant, embeddings: Embeddings, trials: Trials
+def trial_features(
+    discriminant: Discriminant, embeddings: Embeddings, trials: DetectionTrials
 ) -> Float[np.ndarray, "trials features"]:
-    """Return the features of trials."""
-    along = discriminant.project(embeddings)
-    found: np.ndarray = discriminant.features(along[trials.mixtures], along[trials.references])
+    """Compute the features of trials."""
+    projected = discriminant.project(embeddings)
+    mixtures, references = projected[trials.mixtures], projected[trials.references]
+    found: np.ndarray = discriminant.features(mixtures, references)
     return found
 
 

@@ -1,4 +1,4 @@
-"""From features to a score: a logistic regression."""
+"""Logistic regression from features of trials to a score."""
 
 from __future__ import annotations
 
@@ -6,26 +6,27 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import minimize
 
-from training.change_detection.trials import Trials
+from training.change_detection.trials import DetectionTrials
 
 PENALTY = 1e-3
 
 
 def fit_weights(
-    found: Float[np.ndarray, "trials features"], trials: Trials
+    features: Float[np.ndarray, "trials features"], trials: DetectionTrials
 ) -> Float[np.ndarray, " weights"]:
-    """Fit a logistic regression that tells added sounds from none; both sides count alike."""
-    scale = np.maximum(found.std(axis=0), 1e-6)
-    inputs = np.column_stack([found / scale, np.ones(len(found))])
+    """Fit a logistic regression of added sounds; trials with and without one weigh the same."""
+    scale = np.maximum(features.std(axis=0), 1e-6)
+    inputs = np.column_stack([features / scale, np.ones(len(features))])
     labels = trials.is_added.astype(np.float64)
-    of_side = [float(trials.weights[trials.is_added == side].sum()) for side in (False, True)]
-    shares = trials.weights / (2.0 * np.take(of_side, trials.is_added.astype(int)))
+    totals = [float(trials.weights[trials.is_added == side].sum()) for side in (False, True)]
+    shares = trials.weights / (2.0 * np.take(totals, trials.is_added.astype(int)))
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        odds = inputs @ weights
+        logits = inputs @ weights
         penalised = np.append(weights[:-1], 0.0)
-        value = shares @ (np.logaddexp(0.0, odds) - labels * odds) + PENALTY * penalised @ penalised
-        slope = inputs.T @ (shares * (1.0 / (1.0 + np.exp(-odds)) - labels))
+        value = shares @ (np.logaddexp(0.0, logits) - labels * logits)
+        value += PENALTY * penalised @ penalised
+        slope = inputs.T @ (shares * (1.0 / (1.0 + np.exp(-logits)) - labels))
         return float(value), slope + 2.0 * PENALTY * penalised
 
     fitted = minimize(loss, np.zeros(inputs.shape[1]), jac=True, method="L-BFGS-B").x
@@ -33,9 +34,9 @@ def fit_weights(
     return weights
 
 
-def apply(
-    weights: Float[np.ndarray, " weights"], found: Float[np.ndarray, "trials features"]
+def score(
+    weights: Float[np.ndarray, " weights"], features: Float[np.ndarray, "trials features"]
 ) -> Float[np.ndarray, " trials"]:
-    """Return the scores of trials."""
-    scores: np.ndarray = found @ weights[:-1] + weights[-1]
+    """Compute the scores of trials."""
+    scores: np.ndarray = features @ weights[:-1] + weights[-1]
     return scores

@@ -1,7 +1,7 @@
-"""Measures detectors on recordings and events that took no part in their fit or calibration.
+"""Measure detectors by cross-validation over folds of recordings and events.
 
-Recordings and events are in five folds. For each, a detector is fitted and calibrated on the four
-others, permissive clips alone as for a shipped one, and judges the trials of this one.
+For each of the five folds, a detector is fitted and calibrated on the four others, on permissive
+clips alone as for a shipped bundle, and decides on the trials of this fold.
 """
 
 from __future__ import annotations
@@ -11,18 +11,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float
 
 from service.difference import relative_norm
 from service.retrieval.change_detector import ChangeDetector
-from training.change_detection.calibrate import FALSE_ALARMS, fit_detector, weighted_quantiles
-from training.change_detection.collection import COUNTS, Collection
-from training.change_detection.discriminant import features
-from training.change_detection.logistic import apply
+from training.change_detection.calibrate import FALSE_ALARM_RATE, fit, weighted_quantiles
+from training.change_detection.dataset import REFERENCE_COUNTS, DetectionDataset
+from training.change_detection.discriminant import trial_features
+from training.change_detection.excerpts import CONDITIONS, EXCERPT_SAMPLES, FOLDS
+from training.change_detection.logistic import score
 from training.change_detection.render import SNR_LU
-from training.change_detection.takes import CONDITIONS, EXCERPT, FOLDS, Condition
-from training.change_detection.trials import Against, Trials
-from training.errors import DatasetError
+from training.change_detection.trials import DetectionTrials
 from training.model.frontend import SAMPLE_RATE
 
 BOOTSTRAPS = 1000
@@ -30,156 +29,133 @@ ROC_POINTS = np.round(np.linspace(0.0, 1.0, 101), 2)
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ScoredTrials:
     """Trials with their scores.
 
     Attributes:
-        margins: Score less the threshold of the detector that gave it [trials].
-        is_added: Whether an event is in the mixture [trials].
-        weights: So that each recording counts 1 [trials].
-        recordings: Their recordings [trials].
+        trials: The trials.
+        margins: Score minus the threshold of the detector [trials].
     """
 
+    trials: DetectionTrials
     margins: Float[np.ndarray, " trials"]
-    is_added: Bool[np.ndarray, " trials"]
-    weights: Float[np.ndarray, " trials"]
-    recordings: Int64[np.ndarray, " trials"]
 
-    def fired(self, *, added: bool) -> float:
-        """Return the share of the trials of a side that are over the threshold."""
-        side = self.is_added == added
-        return float(np.average(self.margins[side] > 0, weights=self.weights[side]))
+    def rate(self, *, added: bool) -> float:
+        """Return the share of trials with, or without, an event that are over the threshold."""
+        side = self.trials.is_added == added
+        return float(np.average(self.margins[side] > 0, weights=self.trials.weights[side]))
 
     def interval(self, *, added: bool) -> list[float]:
-        """Return a 95 % interval of this share, drawing recordings anew."""
-        side = self.is_added == added
-        rows, numbers = np.unique(self.recordings[side], return_inverse=True)
-        total = np.bincount(numbers, self.weights[side])
-        fired = np.bincount(numbers, self.weights[side] * (self.margins[side] > 0))
+        """Return a 95 % interval of this share, by a bootstrap over recordings."""
+        side = self.trials.is_added == added
+        weights = self.trials.weights[side]
+        rows, numbers = np.unique(self.trials.recordings[side], return_inverse=True)
+        total = np.bincount(numbers, weights)
+        over = np.bincount(numbers, weights * (self.margins[side] > 0))
         drawn = np.random.default_rng(0).integers(len(rows), size=(BOOTSTRAPS, len(rows)))
-        shares = fired[drawn].sum(axis=1) / total[drawn].sum(axis=1)
+        shares = over[drawn].sum(axis=1) / total[drawn].sum(axis=1)
         return [float(value) for value in np.percentile(shares, [2.5, 97.5])]
 
     def roc(self) -> Float[np.ndarray, " points"]:
-        """Return the detections at each rate of false alarms of `ROC_POINTS`."""
-        margins, weights, added = self.margins, self.weights, self.is_added
+        """Return the share of detections at each rate of false alarms of `ROC_POINTS`."""
+        margins, weights, added = self.margins, self.trials.weights, self.trials.is_added
         bounds = weighted_quantiles(margins[~added], weights[~added], 1.0 - ROC_POINTS)
         over = margins[added] > bounds[:, np.newaxis]
         detections: np.ndarray = over @ weights[added] / weights[added].sum()
         detections[-1] = 1.0
         return detections
 
+    def figures(self) -> dict[str, Any]:
+        """Return rates of false alarms and of detections with their intervals."""
+        return {
+            "recordings": len(np.unique(self.trials.recordings)),
+            "trials": len(self.margins),
+            "false_alarms": round(self.rate(added=False), 4),
+            "false_alarms_95": _rounded(self.interval(added=False)),
+            "detections": round(self.rate(added=True), 4),
+            "detections_95": _rounded(self.interval(added=True)),
+        }
 
-Judge = Callable[[Trials], Float[np.ndarray, " trials"]]
-"""Gives the margins of trials."""
+
+Scorer = Callable[[DetectionTrials], Float[np.ndarray, " trials"]]
+"""Computes the margins of trials."""
 
 
-def measure(collection: Collection) -> dict[str, Any]:
+def measure(dataset: DetectionDataset) -> dict[str, Any]:
     """Measure rates of false alarms and of detections, for a results file."""
-    rows, curves = [], {}
-    detectors = [_detector_without(collection, fold) for fold in range(FOLDS)]
-    for n in COUNTS:
-        for condition in CONDITIONS:
-            trials = collection.trials(n, conditions=[condition])
-            judged = _judge(collection, trials, [_judge_of(collection, d, n) for d in detectors])
-            rows.append(_row(judged, n, condition, "others"))
-            if condition == "plain":
-                curves[str(n)] = _rounded(judged.roc())
+    detectors = [_fit_without(dataset, fold) for fold in range(FOLDS)]
+    by_detector = {
+        n: [_detector_scorer(dataset, detector, n) for detector in detectors]
+        for n in REFERENCE_COUNTS
+    }
+    by_norm = [_norm_scorer(dataset, fold) for fold in range(FOLDS)]
+    rates, curves = [], {}
+    for n, scorers in by_detector.items():
+        rows, curves[str(n)] = _rates(dataset, n, scorers)
+        rates += rows
     for condition in CONDITIONS[1:]:
-        trials = collection.trials(1, conditions=[condition], against="itself")
-        judged = _judge(collection, trials, [_judge_of(collection, d, 1) for d in detectors])
-        rows.append(_row(judged, 1, condition, "itself"))
-    norms = _judge(
-        collection,
-        collection.trials(1, conditions=["plain"]),
-        [_norm_without(collection, fold) for fold in range(FOLDS)],
-    )
-    curves["relative_norm"] = _rounded(norms.roc())
+        trials = dataset.trials(1, conditions=[condition], against="itself")
+        row = {"references": 1, "condition": condition, "against": "itself"}
+        rates.append(row | _cross_validate(dataset, trials, by_detector[1]).figures())
+    norm_rates, curves["relative_norm"] = _rates(dataset, 1, by_norm)
     return {
-        "excerpt_s": EXCERPT / SAMPLE_RATE,
+        "excerpt_s": EXCERPT_SAMPLES / SAMPLE_RATE,
         "snr_lu": SNR_LU,
-        "false_alarm_rate": FALSE_ALARMS,
-        "recordings": len(collection.material.recordings),
-        "events": len(collection.material.events),
-        "takes": len(collection.takes),
+        "false_alarm_rate": FALSE_ALARM_RATE,
+        "recordings": len(dataset.clips.recordings),
+        "events": len(dataset.clips.events),
+        "takes": len(dataset.excerpts),
         "folds": FOLDS,
-        "rates": rows,
-        "relative_norm": _relative_norm_rows(collection),
+        "rates": rates,
+        "relative_norm": norm_rates,
         "roc": {"false_alarms": ROC_POINTS.tolist(), "detections": curves},
     }
 
 
-def fit(collection: Collection, chosen: Bool[np.ndarray, " takes"]) -> ChangeDetector:
-    """Fit and calibrate a detector on the trials whose takes are all among the chosen.
-
-    Numbers of references that the recordings are too few or too short for are left out.
-
-    Raises:
-        DatasetError: They are for a single one.
-    """
-    folds = collection.folds
-    trials = {n: _among(collection.trials(n), chosen) for n in COUNTS}
-    trials = {n: each for n, each in trials.items() if _spans_folds(each, folds)}
-    if 1 not in trials:
-        raise DatasetError(
-            "to calibrate, there must be recordings in two folds, each with two excerpts that do "
-            "not overlap and an event to add"
-        )
-    nuisances = collection.nuisances()
-    nuisances = nuisances[chosen[nuisances].all(axis=1)]
-    return fit_detector(collection.embeddings, trials, nuisances, folds)
-
-
-def _detector_without(collection: Collection, fold: int) -> ChangeDetector:
-    folds = collection.folds
-    others = np.array([folds[take.row] != fold for take in collection.takes])
-    return fit(collection, others & collection.is_permissive)
-
-
-def _norm_without(collection: Collection, fold: int) -> Judge:
-    """Return a detector by the relative norm alone, with a threshold of the other folds."""
-    trials = _among(collection.trials(1), collection.is_permissive)
-    rest = trials.select((collection.folds[trials.recordings] != fold) & ~trials.is_added)
-    (threshold,) = weighted_quantiles(_norms(collection, rest), rest.weights, [1 - FALSE_ALARMS])
-    return lambda judged: _norms(collection, judged) - threshold
-
-
-def _relative_norm_rows(collection: Collection) -> list[dict[str, Any]]:
-    judges = [_norm_without(collection, fold) for fold in range(FOLDS)]
-    return [
-        _row(
-            _judge(collection, collection.trials(1, conditions=[condition]), judges),
-            1,
-            condition,
-            "others",
-        )
+def _rates(
+    dataset: DetectionDataset, n: int, scorers: Sequence[Scorer]
+) -> tuple[list[dict[str, Any]], list[float]]:
+    """Return the rates under every condition with ``n`` references, and the ROC without one."""
+    scored = {
+        condition: _cross_validate(dataset, dataset.trials(n, conditions=[condition]), scorers)
         for condition in CONDITIONS
+    }
+    rows = [
+        {"references": n, "condition": condition, "against": "others"} | of_condition.figures()
+        for condition, of_condition in scored.items()
     ]
+    return rows, _rounded(scored["plain"].roc())
 
 
-def _judge(collection: Collection, trials: Trials, judges: Sequence[Judge]) -> Judged:
-    """Let each trial be judged by the detector that has not heard its fold."""
-    folds = collection.folds[trials.recordings]
-    margins = np.zeros(len(folds))
-    for fold, judge in enumerate(judges):
-        margins[folds == fold] = judge(trials.select(folds == fold))
-    return Judged(margins, trials.is_added, trials.weights, trials.recordings)
+def _fit_without(dataset: DetectionDataset, fold: int) -> ChangeDetector:
+    folds = dataset.folds
+    others = np.array([folds[excerpt.recording] != fold for excerpt in dataset.excerpts])
+    return fit(dataset, others & dataset.is_permissive)
 
 
-def _judge_of(collection: Collection, detector: ChangeDetector, n: int) -> Judge:
+def _detector_scorer(dataset: DetectionDataset, detector: ChangeDetector, n: int) -> Scorer:
     calibration = detector.calibration
     row = calibration.row(n)
 
-    def judge(trials: Trials) -> Float[np.ndarray, " trials"]:
-        found = features(detector.discriminant, collection.embeddings, trials)
-        margins: np.ndarray = apply(calibration.weights[row], found) - calibration.thresholds[row]
-        return margins
+    def margins(trials: DetectionTrials) -> Float[np.ndarray, " trials"]:
+        features = trial_features(detector.discriminant, dataset.embeddings, trials)
+        found: np.ndarray = score(calibration.weights[row], features) - calibration.thresholds[row]
+        return found
 
-    return judge
+    return margins
 
 
-def _norms(collection: Collection, trials: Trials) -> Float[np.ndarray, " trials"]:
-    embeddings = collection.embeddings
+def _norm_scorer(dataset: DetectionDataset, fold: int) -> Scorer:
+    """Score by the relative norm alone, with a threshold of the other folds."""
+    trials = dataset.trials(1).among(dataset.is_permissive)
+    rest = trials.select((dataset.folds[trials.recordings] != fold) & ~trials.is_added)
+    norms, share = _norms(dataset, rest), 1 - FALSE_ALARM_RATE
+    (threshold,) = weighted_quantiles(norms, rest.weights, [share])
+    return lambda trials: _norms(dataset, trials) - threshold
+
+
+def _norms(dataset: DetectionDataset, trials: DetectionTrials) -> Float[np.ndarray, " trials"]:
+    embeddings = dataset.embeddings
     return np.array(
         [
             relative_norm(embeddings[mixture], embeddings[reference])
@@ -188,30 +164,15 @@ def _norms(collection: Collection, trials: Trials) -> Float[np.ndarray, " trials
     )
 
 
-def _row(judged: Judged, n: int, condition: Condition, against: Against) -> dict[str, Any]:
-    return {
-        "references": n,
-        "condition": condition,
-        "against": against,
-        "recordings": len(np.unique(judged.recordings)),
-        "trials": len(judged.margins),
-        "false_alarms": round(judged.fired(added=False), 4),
-        "false_alarms_95": _rounded(judged.interval(added=False)),
-        "detections": round(judged.fired(added=True), 4),
-        "detections_95": _rounded(judged.interval(added=True)),
-    }
-
-
-def _among(trials: Trials, chosen: Bool[np.ndarray, " takes"]) -> Trials:
-    return trials.select(chosen[trials.mixtures] & chosen[trials.references].all(axis=1))
-
-
-def _spans_folds(trials: Trials, folds: Int64[np.ndarray, " rows"]) -> bool:
-    """Tell whether some of each side remain whatever fold is left out."""
-    return all(
-        len(np.unique(folds[trials.recordings[trials.is_added == side]])) >= 2
-        for side in (False, True)
-    )
+def _cross_validate(
+    dataset: DetectionDataset, trials: DetectionTrials, scorers: Sequence[Scorer]
+) -> ScoredTrials:
+    """Score the trials of each fold by the scorer that was fitted without this fold."""
+    folds = dataset.folds[trials.recordings]
+    margins = np.zeros(len(folds))
+    for fold, scorer in enumerate(scorers):
+        margins[folds == fold] = scorer(trials.select(folds == fold))
+    return ScoredTrials(trials, margins)
 
 
 def _rounded(values: Sequence[float] | Float[np.ndarray, " values"]) -> list[float]:

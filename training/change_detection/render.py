@@ -1,4 +1,4 @@
-"""From a take to its waveform."""
+"""Render the waveform of an excerpt."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jaxtyping import Float32
 
 from service.audio.decoding import decode
 from service.audio.libsndfile import encode_mp3
-from training.change_detection.takes import EXCERPT, SHIFT, Take
+from training.change_detection.excerpts import EXCERPT_SAMPLES, SHIFT_SAMPLES, Excerpt
 from training.data.loudness import amplitude, fade, loudness
 from training.data.store import ClipStore
 from training.model.frontend import SAMPLE_RATE
@@ -19,42 +19,42 @@ SNR_LU = 0.0
 GAINS_DB = {"+6 dB": 6.0, "-6 dB": -6.0}
 
 
-def render_take(store: ClipStore, take: Take) -> Float32[np.ndarray, " samples"]:
-    """Cut an excerpt out, add its event at the excerpt's loudness, and bring it to its condition.
+def render_excerpt(store: ClipStore, excerpt: Excerpt) -> Float32[np.ndarray, " samples"]:
+    """Cut an excerpt, add its event at the loudness of the excerpt, and apply its condition.
 
-    Both loudnesses are integrated (ITU-R BS.1770), of the event's active part and of the excerpt
-    it is added to. Nothing is clipped but by the MP3.
+    Both loudnesses are integrated (ITU-R BS.1770): that of the active part of the event and that
+    of the excerpt. Only MP3 clips samples.
     """
-    first = take.first + (SHIFT if take.condition == "50 ms" else 0)
-    excerpt = store.part(take.row, first, first + EXCERPT)
-    if take.event is not None:
-        excerpt = add_event(excerpt, store.clip(take.event), take.onset)
-    if take.condition in GAINS_DB:
-        return excerpt * np.float32(amplitude(GAINS_DB[take.condition]))
-    return through_mp3(excerpt) if take.condition == "mp3" else excerpt
+    start = excerpt.start + (SHIFT_SAMPLES if excerpt.condition == "50 ms" else 0)
+    samples = store.part(excerpt.recording, start, start + EXCERPT_SAMPLES)
+    if excerpt.event is not None:
+        samples = add_event(samples, store.clip(excerpt.event), excerpt.onset)
+    if excerpt.condition in GAINS_DB:
+        return samples * np.float32(amplitude(GAINS_DB[excerpt.condition]))
+    return through_mp3(samples) if excerpt.condition == "mp3" else samples
 
 
 def add_event(
-    excerpt: Float32[np.ndarray, " samples"], sound: Float32[np.ndarray, " event"], onset: float
+    samples: Float32[np.ndarray, " samples"], clip: Float32[np.ndarray, " event"], onset: float
 ) -> Float32[np.ndarray, " samples"]:
-    """Add the active part of an event to an excerpt, as loud as that.
+    """Add the active part of an event to an excerpt, at the same loudness.
 
     Args:
-        excerpt: What it is added to.
-        sound: The clip of the event.
-        onset: Where it begins, 0 (at once) to 1 (as late as all of it fits).
+        samples: The excerpt.
+        clip: The clip of the event.
+        onset: Place of the event, from 0 (at the start) to 1 (as late as all of it fits).
     """
-    start, stop = active_part(sound, SAMPLE_RATE) or (0, sound.size)
-    event = sound[start:stop][: excerpt.size]
-    level = loudness(excerpt, SAMPLE_RATE) + SNR_LU - loudness(event, SAMPLE_RATE)
-    begin = round(onset * (excerpt.size - event.size))
-    mixture = excerpt.copy()
-    mixture[begin : begin + event.size] += fade(event, SAMPLE_RATE) * np.float32(amplitude(level))
+    start, stop = active_part(clip, SAMPLE_RATE) or (0, clip.size)
+    event = clip[start:stop][: samples.size]
+    gain_db = loudness(samples, SAMPLE_RATE) + SNR_LU - loudness(event, SAMPLE_RATE)
+    begin = round(onset * (samples.size - event.size))
+    mixture = samples.copy()
+    mixture[begin : begin + event.size] += fade(event, SAMPLE_RATE) * np.float32(amplitude(gain_db))
     return mixture
 
 
 def through_mp3(samples: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, " samples"]:
-    """Write a sound as MP3 and read it back."""
-    decoded = decode(io.BytesIO(encode_mp3(samples, SAMPLE_RATE)), sample_rate=SAMPLE_RATE).samples
-    kept = decoded[: samples.size]
-    return np.pad(kept, (0, samples.size - kept.size))
+    """Encode samples as MP3 and decode them to the same length."""
+    encoded = io.BytesIO(encode_mp3(samples, SAMPLE_RATE))
+    decoded = decode(encoded, sample_rate=SAMPLE_RATE).samples[: samples.size]
+    return np.pad(decoded, (0, samples.size - decoded.size))

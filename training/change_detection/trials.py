@@ -1,4 +1,4 @@
-"""Trials: a take against one or more plain excerpts of its recording."""
+"""Detection trials: an excerpt with one or more plain excerpts of its recording as references."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-from training.change_detection.takes import EXCERPT, Condition, Take
+from training.change_detection.excerpts import EXCERPT_SAMPLES, Condition, Excerpt
 
 Against = Literal["others", "itself"]
+"""References of a trial: other excerpts of the recording, or the same excerpt unprocessed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trials:
-    """Takes, each with its references, all rows of the list of takes.
+class DetectionTrials:
+    """Trials of a detector; excerpts are given by their numbers in the list of all excerpts.
 
     Attributes:
-        mixtures: Takes that are judged [trials].
-        references: Plain excerpts they are judged against [trials references].
+        mixtures: Excerpts to decide on [trials].
+        references: Plain excerpts that they are compared with [trials references].
         recordings: Rows of their recordings in the store [trials].
-        is_added: Whether an event is in the mixture [trials].
-        weights: So that each recording counts 1 [trials].
+        is_added: Whether the mixture contains an event [trials].
+        weights: Weights that sum to 1 over the trials of a recording without, and with, an event
+            [trials].
     """
 
     mixtures: Int64[np.ndarray, " trials"]
@@ -33,9 +35,9 @@ class Trials:
     is_added: Bool[np.ndarray, " trials"]
     weights: Float[np.ndarray, " trials"]
 
-    def select(self, chosen: Bool[np.ndarray, " trials"]) -> Trials:
-        """Restrict to some of the trials."""
-        return Trials(
+    def select(self, chosen: Bool[np.ndarray, " trials"]) -> DetectionTrials:
+        """Select some of the trials."""
+        return DetectionTrials(
             self.mixtures[chosen],
             self.references[chosen],
             self.recordings[chosen],
@@ -43,64 +45,68 @@ class Trials:
             self.weights[chosen],
         )
 
+    def among(self, chosen: Bool[np.ndarray, " excerpts"]) -> DetectionTrials:
+        """Select the trials whose excerpts are all among the chosen ones."""
+        return self.select(chosen[self.mixtures] & chosen[self.references].all(axis=1))
+
 
 def make_trials(
-    takes: Sequence[Take],
+    excerpts: Sequence[Excerpt],
     n_references: int,
     *,
     conditions: Iterable[Condition],
     against: Against = "others",
     seed: int = 0,
-) -> Trials:
-    """Pair takes with references.
+) -> DetectionTrials:
+    """Pair excerpts with references.
 
-    Of one reference, every excerpt that does not overlap the take is one in its turn; of several,
-    as many of these are drawn once. Against itself, a take has its own excerpt as it is for its
-    one reference.
+    With one reference, there is a trial for every excerpt of the recording that does not overlap
+    the mixture. With several, they are drawn once for each mixture.
 
     Args:
-        takes: All takes.
+        excerpts: All excerpts.
         n_references: References of each trial, at least 1.
-        conditions: Of the takes that are judged.
-        against: Other excerpts of the recording, or the take's own.
-        seed: Draws among the references.
+        conditions: Conditions of the mixtures.
+        against: Kind of references; ``itself`` has one for each trial.
+        seed: Of the drawn references.
     """
     random = np.random.default_rng([seed, n_references])
     plain: dict[int, dict[int, int]] = defaultdict(dict)
-    for number, take in enumerate(takes):
-        if take.condition == "plain" and take.event is None:
-            plain[take.row][take.first] = number
+    for number, excerpt in enumerate(excerpts):
+        if excerpt.is_plain:
+            plain[excerpt.recording][excerpt.start] = number
     mixtures, references, wanted = [], [], set(conditions)
-    for number, take in enumerate(takes):
-        if take.condition not in wanted:
+    for number, excerpt in enumerate(excerpts):
+        if excerpt.condition not in wanted:
             continue
-        own = plain[take.row]
+        of_recording = plain[excerpt.recording]
         if against == "itself":
-            mixtures.append(number)
-            references.append([own[take.first]])
-            continue
-        others = [row for first, row in own.items() if abs(first - take.first) >= EXCERPT]
-        for chosen in _choose(others, n_references, random):
-            mixtures.append(number)
-            references.append(chosen)
-    recordings = np.array([takes[number].row for number in mixtures], np.int64)
-    is_added = np.array([takes[number].event is not None for number in mixtures], bool)
-    counts = Counter(zip(recordings.tolist(), is_added.tolist(), strict=True))
-    weights = [
-        1.0 / counts[key] for key in zip(recordings.tolist(), is_added.tolist(), strict=True)
-    ]
-    return Trials(
+            chosen = [[of_recording[excerpt.start]]]
+        else:
+            others = [
+                other
+                for start, other in of_recording.items()
+                if abs(start - excerpt.start) >= EXCERPT_SAMPLES
+            ]
+            chosen = _choose(others, n_references, random)
+        mixtures += [number] * len(chosen)
+        references += chosen
+    recordings = [excerpts[number].recording for number in mixtures]
+    is_added = [excerpts[number].event is not None for number in mixtures]
+    sides = list(zip(recordings, is_added, strict=True))
+    counts = Counter(sides)
+    return DetectionTrials(
         np.array(mixtures, np.int64),
         np.array(references, np.int64).reshape(len(mixtures), n_references),
-        recordings,
-        is_added,
-        np.array(weights),
+        np.array(recordings, np.int64),
+        np.array(is_added, bool),
+        np.array([1.0 / counts[side] for side in sides]),
     )
 
 
-def _choose(rows: list[int], n: int, random: np.random.Generator) -> list[list[int]]:
-    if len(rows) < n:
+def _choose(others: list[int], n: int, random: np.random.Generator) -> list[list[int]]:
+    if len(others) < n:
         return []
     if n == 1:
-        return [[row] for row in rows]
-    return [random.choice(rows, n, replace=False).tolist()]
+        return [[other] for other in others]
+    return [random.choice(others, n, replace=False).tolist()]

@@ -1,6 +1,6 @@
 """The command ``minuend-train``: one module for each of its commands.
 
-What takes time to import is imported inside the commands, so that asking for help takes none.
+Modules that take long to import are imported inside the commands, so that ``--help`` is fast.
 """
 
 from __future__ import annotations
@@ -10,7 +10,17 @@ import sys
 import click
 
 from service.errors import StartupError
-from training.cli import changed, data, evaluate, export, pretrain, retrieval, sweep, variants
+from training.cli import (
+    changed,
+    data,
+    evaluate,
+    export,
+    pretrain,
+    renew,
+    retrieval,
+    sweep,
+    variants,
+)
 from training.errors import TrainingError
 
 
@@ -20,7 +30,7 @@ def commands() -> None:
 
 
 def main() -> None:
-    """Run a command; what we raise on purpose ends it with one line and exit code 1."""
+    """Run a command; an error that we raise ends it with one line and exit code 1."""
     try:
         commands()
     except (TrainingError, StartupError) as error:
@@ -28,5 +38,5 @@ def main() -> None:
         sys.exit(1)
 
 
-for module in (pretrain, retrieval, export, variants, changed, data, evaluate, sweep):
+for module in (pretrain, retrieval, export, variants, renew, changed, data, evaluate, sweep):
     commands.add_command(module.command)

@@ -12,7 +12,7 @@ from training.cli.output import tell
 DATA = click.option("--data", type=PLACE, required=True, help="CSV manifest.")
 CACHE = click.option("--cache", type=PLACE, default=Path("cache"), show_default=True)
 RESULTS = click.option("--results", type=PLACE, default=Path("docs/results"), show_default=True)
-THREADS = click.option("--threads", default=0, help="0 for one a core; 1 on a busy machine.")
+THREADS = click.option("--threads", default=0, help="0 for one for each core; 1 on a busy machine.")
 
 
 @click.command("calibrate")
@@ -22,16 +22,16 @@ THREADS = click.option("--threads", default=0, help="0 for one a core; 1 on a bu
 @THREADS
 @json_option
 def command(bundle: Path, data: Path, cache: Path, threads: int, *, as_json: bool) -> None:
-    """Let a bundle tell whether something was added, at a known rate of false alarms.
+    """Fit a bundle's detector of added sounds, with a known rate of false alarms.
 
-    The detector is fitted to permissive clips alone and replaces one that is there.
+    It is fitted to permissive clips alone and replaces an earlier detector.
     """
-    from training.change_detection.collection import collect
+    from training.change_detection.dataset import build_dataset
     from training.change_detection.export import calibrate
     from training.evaluation.encoders import open_embedder
 
-    collection = collect(data, open_embedder(str(bundle), threads=threads), cache)
-    tell({"file": calibrate(bundle, collection)}, as_json=as_json)
+    dataset = build_dataset(data, open_embedder(str(bundle), threads=threads), cache)
+    tell({"file": calibrate(bundle, dataset)}, as_json=as_json)
 
 
 @click.command("changed")
@@ -44,23 +44,23 @@ def command(bundle: Path, data: Path, cache: Path, threads: int, *, as_json: boo
 def changed(
     bundle: Path, data: Path, results: Path, cache: Path, threads: int, *, as_json: bool
 ) -> None:
-    """How often does `changed` fire, with a sound added and with none?
+    """Measure how often `changed` is true, with an added sound and without one.
 
-    BUNDLE names the encoder; detectors are fitted anew, each for recordings it has not heard.
-    Writes changed.json.
+    BUNDLE names the encoder. Detectors are fitted by cross-validation over recordings, so each is
+    tested on recordings that it was not fitted to. Writes changed.json.
     """
     from service.bundle.files import load_bundle
-    from training.change_detection.collection import collect
+    from training.change_detection.dataset import build_dataset
     from training.change_detection.measure import measure
     from training.evaluation.encoders import open_embedder
     from training.results import write_result
 
-    collection = collect(data, open_embedder(str(bundle), threads=threads), cache)
+    dataset = build_dataset(data, open_embedder(str(bundle), threads=threads), cache)
     figures = {
         "encoder": load_bundle(bundle).manifest.encoder.fingerprint,
-        "recordings_heard_by_encoder": collection.count_heard(bundle),
+        "recordings_heard_by_encoder": dataset.count_seen(bundle),
     }
-    write_result(results / "changed.json", figures | measure(collection))
+    write_result(results / "changed.json", figures | measure(dataset))
     tell({"results": results / "changed.json"}, as_json=as_json)
 
 
@@ -69,6 +69,6 @@ def changed(
 @json_option
 def page(results: Path, *, as_json: bool) -> None:
     """Render changed.md and its plot from the results file beside it."""
-    from training.reports.change_page import write_page
+    from training.reports.changed_page import write_page
 
     tell({"page": write_page(results)}, as_json=as_json)

@@ -9,7 +9,7 @@ from training.cli import datasets, scenes, towers
 
 @click.group("data")
 def command() -> None:
-    """Make data sets that are a function of recordings and a seed."""
+    """Make data sets from recordings and a seed."""
 
 
 for member in (

@@ -23,8 +23,8 @@ from training.cli.output import tell
 @click.option(
     "--test-backgrounds",
     type=PLACE,
-    help="Folder of those to test with, as FSD50K.eval_audio beside FSD50K.dev_audio in the "
-    "paper; without it the recordings are divided.",
+    help="Folder of the recordings for testing, such as FSD50K.eval_audio beside "
+    "FSD50K.dev_audio in the paper; without it, the recordings are divided.",
 )
 @click.option("--out", type=PLACE, required=True, help="Folder of the data set; must be new.")
 @click.option("--seed", default=42, show_default=True)
@@ -37,7 +37,7 @@ def bgknown(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Make Background-known ESC-50 (paper, section 5.2): a function of the sources and a seed.
+    """Make Background-known ESC-50 (paper, section 5.2) from sources and a seed.
 
     Needs about 1.3 GB. Recordings of 10 s or more serve as backgrounds.
     """
@@ -63,9 +63,9 @@ def bgknown(
 def prepare(task: str, source: Path, out: Path, where: tuple[str, ...], as_json: bool) -> None:
     """Write the metadata of a task for 'evaluate linear'.
 
-    TASK is esc50, us8k, spcv2, vc1, voxforge, cremad, gtzan, nsynth or surge, with the folder the
-    data set unpacks to as SOURCE; or folder, for a folder with a folder for each class; or
-    manifest, for a CSV with the columns path, label, and split or fold.
+    TASK is esc50, us8k, spcv2, vc1, voxforge, cremad, gtzan, nsynth or surge; SOURCE is then the
+    unpacked folder of the data set. TASK folder reads a folder with one folder per class, and
+    TASK manifest a CSV with the columns path, label, and split or fold.
     """
     from training.datasets.prepare import prepare_task
 

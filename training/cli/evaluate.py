@@ -9,7 +9,7 @@ from training.cli import changed, evaluation, towers
 
 @click.group("evaluate")
 def command() -> None:
-    """Measure encoders and towers the way the paper does."""
+    """Measure encoders and towers as in the paper."""
 
 
 for member in (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,68 +14,65 @@ from training.cli.output import tell
 if TYPE_CHECKING:
     from training.evaluation.measure import Measurement
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Command = Callable[..., Any]
 
 ENCODER_HELP = (
-    "Folder of a bundle; 'random' or 'random:SEED' for an encoder of the same shape that learnt "
-    "nothing; 'log-mel' for mean and standard deviation of the log-mel."
+    "Folder of a bundle; 'random' or 'random:SEED' for an untrained encoder of the same "
+    "architecture; 'log-mel' for mean and standard deviation of the log-mel."
 )
 
 
-def measured(command: Command) -> Command:
-    """Add the options that every measurement has."""
-    for option in reversed(
-        (
-            click.option("--encoder", required=True, help=ENCODER_HELP),
-            click.option(
-                "--statistics",
-                type=click.Choice(["bundle", "dataset"]),
-                default="bundle",
-                show_default=True,
-                help="Normalise by what is in the bundle, as served, or by the data, as the paper.",
-            ),
-            click.option("--results", type=PLACE, default=Path("docs/results"), show_default=True),
-            click.option("--cache", type=PLACE, default=Path("cache"), show_default=True),
-            click.option("--threads", default=0, help="0 for one a core; 1 on a busy machine."),
-            json_option,
-        )
-    ):
-        command = option(command)
-    return command
+def options_of(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Make a decorator that adds several options to a command."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
 
 
-def probed(command: Command) -> Command:
-    """Add the options of the classifier."""
-    for option in reversed(
-        (
-            click.option(
-                "--monitor",
-                type=click.Choice(["loss", "accuracy"]),
-                default="loss",
-                show_default=True,
-                help="What early stopping watches on the validation clips.",
-            ),
-            click.option(
-                "--seeds",
-                default="42,43,44",
-                show_default=True,
-                help="One run of the classifier each.",
-            ),
-        )
-    ):
-        command = option(command)
-    return command
+measurement_options = options_of(
+    click.option("--encoder", required=True, help=ENCODER_HELP),
+    click.option(
+        "--statistics",
+        type=click.Choice(["bundle", "dataset"]),
+        default="bundle",
+        show_default=True,
+        help="Normalise by those in the bundle, as served, or of the data, as in the paper.",
+    ),
+    click.option("--results", type=PLACE, default=Path("docs/results"), show_default=True),
+    click.option("--cache", type=PLACE, default=Path("cache"), show_default=True),
+    click.option("--threads", default=0, help="0 for one for each core; 1 on a busy machine."),
+    json_option,
+)
+classifier_options = options_of(
+    click.option(
+        "--monitor",
+        type=click.Choice(["loss", "accuracy"]),
+        default="loss",
+        show_default=True,
+        help="Figure of the validation clips that early stopping watches.",
+    ),
+    click.option(
+        "--seeds",
+        default="42,43,44",
+        show_default=True,
+        help="One run of the classifier for each.",
+    ),
+)
 
 
 @click.command("bgknown")
 @click.argument("data", type=PLACE)
-@measured
-@probed
-@click.option("--coefficient", default=1.0, show_default=True, help="Of the reference.")
+@measurement_options
+@classifier_options
+@click.option("--coefficient", default=1.0, show_default=True, help="Factor of the reference.")
 def bgknown(data: Path, **options: Any) -> None:
     """Table 1: classify the events of Background-known ESC-50.
 
-    DATA is the folder that 'data bgknown' made. Puts a row into bgknown.json of the results.
+    DATA is a folder made by 'data bgknown'. Writes a row of bgknown.json.
     """
     from training.evaluation.measure import measure_bgknown
 
@@ -85,16 +82,16 @@ def bgknown(data: Path, **options: Any) -> None:
 @click.command("linear")
 @click.argument("task")
 @click.argument("metadata", type=PLACE)
-@measured
-@probed
-@click.option("--train-folds", help="Such as 1,2,3: test on all others, once.")
-@click.option("--unit-s", type=float, help="Length that is embedded [s]; by the task if known.")
-@click.option("--learning-rate", type=float, help="Of the classifier; by the task if known.")
+@measurement_options
+@classifier_options
+@click.option("--train-folds", help="Such as 1,2,3: train on these and test on all others, once.")
+@click.option("--unit-s", type=float, help="Length that is embedded [s]; default: of the task.")
+@click.option("--learning-rate", type=float, help="Of the classifier; default: that of the task.")
 def linear(task: str, metadata: Path, **options: Any) -> None:
     """Table 3: train a linear layer on a task of labelled clips.
 
     TASK is esc50, us8k, spcv2, vc1, voxforge, cremad, gtzan, nsynth, surge, or a name of your own
-    with --unit-s. METADATA is the file that 'data prepare' made. Puts a row into linear.json.
+    with --unit-s. METADATA is a file made by 'data prepare'. Writes a row of linear.json.
     """
     from training.evaluation.measure import measure_linear
 
@@ -104,20 +101,20 @@ def linear(task: str, metadata: Path, **options: Any) -> None:
 
 @click.command("separation")
 @click.argument("data", type=PLACE)
-@measured
+@measurement_options
 @click.option("--pairs", default=500, show_default=True, help="Mixtures for each level.")
 @click.option("--seed", default=42, show_default=True, help="Draws clips and pairs.")
 @click.option(
     "--unheard-by",
     type=PLACE,
-    help="Bundle whose unheard clips to use; that of --encoder where it is one. With it, another "
+    help="Bundle whose training clips are left out; default: that of --encoder. With it, another "
     "encoder, 'random' or 'log-mel' is measured on the same pairs.",
 )
 def separation(data: Path, **options: Any) -> None:
-    """Is f(A+B) - w f(B) near f(A)? Ranks among 1,000 unheard clips, over w and level.
+    """Measure whether f(A+B) - w f(B) is near f(A): ranks among 1,000 clips, over w and level.
 
-    DATA is the manifest the encoder was trained from, or any other; clips that share a recording
-    with what a bundle has heard are left out. Puts a row into separation.json.
+    DATA is the manifest that the encoder was trained from, or any other. Clips that share a
+    recording with the training data of the bundle are left out. Writes a row of separation.json.
     """
     from training.evaluation.measure import measure_separate
 
@@ -130,14 +127,14 @@ def separation(data: Path, **options: Any) -> None:
 @click.option("--results", type=PLACE, default=Path("docs/results"), show_default=True)
 @json_option
 def report(results: Path, as_json: bool) -> None:
-    """Draw tables 1 and 3 beside the paper's, with pictures: RESULTS/paper.md."""
-    from training.reports.evaluation_page import write_report
+    """Write RESULTS/paper.md: tables 1 and 3 beside those of the paper, with plots."""
+    from training.reports.paper_page import write_page
 
-    tell({"page": write_report(results)}, as_json=as_json)
+    tell({"page": write_page(results)}, as_json=as_json)
 
 
 def _tell(summary: str, options: dict[str, Any]) -> None:
-    """Print what came out; as JSON, with the folder that has it in full."""
+    """Print the summary; as JSON, with the folder of the results."""
     as_json = options["as_json"]
     more = {"results": options["results"]} if as_json else {}
     tell({"summary": summary, **more}, as_json=as_json)
@@ -161,7 +158,7 @@ def numbers(text: str) -> tuple[int, ...]:
     """Read whole numbers with commas between them.
 
     Raises:
-        BadParameter: They are none.
+        BadParameter: The text is something else.
     """
     words = [word.strip() for word in text.split(",")]
     if not all(word.isdigit() for word in words):

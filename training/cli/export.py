@@ -13,8 +13,8 @@ from training.cli.output import tell
 @click.command("export")
 @click.argument("checkpoint", type=PLACE)
 @click.option("--out", type=PLACE, required=True, help="Folder of the bundle; names its id.")
-@click.option("--data", type=PLACE, help="Towers: manifest of the clips their scenes are made of.")
-@click.option("--scenes", type=PLACE, help="Towers: scenes they were not trained on, to gate with.")
+@click.option("--data", type=PLACE, help="Towers: manifest of the clips of their scenes.")
+@click.option("--scenes", type=PLACE, help="Towers: scenes for their gate, not trained on.")
 @click.option("--cache", type=PLACE, default=Path("cache"), show_default=True)
 @click.option("--any-licence", is_flag=True, help="Towers: for experiments that are not shipped.")
 @json_option
@@ -27,10 +27,10 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
     any_licence: bool,
     as_json: bool,
 ) -> None:
-    """Write a bundle from a checkpoint, if its graph gives what the torch model gives.
+    """Write a bundle from a checkpoint, if its graph computes the same as the torch model.
 
-    It has int8 and float16 variants too, those that pass their gate. A checkpoint of towers goes
-    into the bundle that is there, which must have the encoder that they were trained on.
+    Int8 and float16 variants that pass their gate are added. A checkpoint of towers is added to an
+    existing bundle, which must have the encoder that they were trained on.
     """
     from training.export.export import export
     from training.pretraining.checkpoint import load_checkpoint
@@ -38,8 +38,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     if load_checkpoint(checkpoint).get("format") != FORMAT:
         variants: list[str] = []
-        say = variants.append if as_json else click.echo
-        bundle = export(checkpoint, out, tell=say)
+        report = variants.append if as_json else click.echo
+        bundle = export(checkpoint, out, report=report)
         tell({"bundle": bundle, **({"variants": variants} if as_json else {})}, as_json=as_json)
         return
     if data is None or scenes is None:

@@ -1,4 +1,4 @@
-"""What commands print: their result, for people or as JSON for programs."""
+"""Print the result of a command, as text or as JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 
 def tell(result: Mapping[str, object], *, as_json: bool) -> None:
-    """Print a result as one JSON object, or else its values, those of a list one a line."""
+    """Print a result as one JSON object, or its values one per line; lists item by item."""
     if as_json:
         click.echo(json.dumps(result, indent=2, default=str))
         return

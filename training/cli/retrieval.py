@@ -14,7 +14,7 @@ from training.cli.output import tell
 @click.option("--recipe", "name", default="retrieval", show_default=True, help="Name or YAML.")
 @click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Override a setting.")
 @click.option("--train", type=PLACE, required=True, help="Folder of scenes, the training side.")
-@click.option("--bundle", type=PLACE, required=True, help="Whose encoder the towers stand on.")
+@click.option("--bundle", type=PLACE, required=True, help="Bundle with the encoder.")
 @click.option("--out", type=PLACE, required=True, help="Folder of the run.")
 @click.option("--cache", type=PLACE, default=Path("cache"), show_default=True)
 @json_option
@@ -27,13 +27,13 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
     cache: Path,
     as_json: bool,
 ) -> None:
-    """Train the towers that bring sounds and texts into one space, on cached embeddings."""
+    """Train the towers, which map sounds and texts into one space, on cached embeddings."""
     from service.bundle.files import load_bundle
-    from training.towers.recipe import load_recipe
+    from training.towers.recipe import load_towers_recipe
     from training.towers.run import train_retrieval
     from training.towers.text_cache import TextCache
 
-    recipe = load_recipe(name, overrides)
+    recipe = load_towers_recipe(name, overrides)
     texts = TextCache(cache / "texts", recipe.text)
     checkpoint = train_retrieval(recipe, train, load_bundle(bundle), out, texts)
     tell({"checkpoint": checkpoint}, as_json=as_json)

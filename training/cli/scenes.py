@@ -8,11 +8,11 @@ import click
 
 from training.cli.options import PLACE, json_option
 from training.cli.output import tell
-from training.scenes.scene import SceneName, Side
+from training.scenes.recipe import Side
 
 
 @click.command("scenes")
-@click.option("--scene", type=click.Choice(["rain", "traffic", "general"]), required=True)
+@click.option("--scene", "name", required=True, help="`general`, `rain`, `traffic`, or YAML.")
 @click.option("--side", type=click.Choice(["train", "test"]), required=True)
 @click.option("--data", type=PLACE, required=True, help="CSV manifest.")
 @click.option(
@@ -21,16 +21,18 @@ from training.scenes.scene import SceneName, Side
     type=PLACE,
     required=True,
     multiple=True,
-    help="Whose encoder embeds; given several times, each pair is rendered once for all of them.",
+    help="Bundle whose encoder embeds. May be repeated; each pair is rendered once for all.",
 )
-@click.option("--out", type=PLACE, required=True, help="Folder of the set; gone on with.")
+@click.option(
+    "--out", type=PLACE, required=True, help="Folder of the set; a stopped run continues."
+)
 @click.option("--pairs", "n_pairs", type=click.IntRange(min=1), required=True)
 @click.option("--permissive", is_flag=True, help="Only clips a shipped model may be trained on.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--cache", type=PLACE, default=Path("cache"), show_default=True)
 @json_option
 def scenes(  # noqa: PLR0913, PLR0917 - one parameter an option
-    scene: SceneName,
+    name: str,
     side: Side,
     data: Path,
     bundles: tuple[Path, ...],
@@ -42,11 +44,13 @@ def scenes(  # noqa: PLR0913, PLR0917 - one parameter an option
     as_json: bool,
 ) -> None:
     """Pairs of clips that differ by one or two changes, as in the APwD data set."""
-    from training.scenes.draw import Plan
+    from training.scenes.draw import PairPlan
     from training.scenes.generate import generate
+    from training.scenes.recipe import load_scene
 
-    plan = Plan(scene=scene, side=side, n_pairs=n_pairs, seed=seed, permissive=permissive)
-    generate(data, plan, bundles, out, cache)
+    scene = load_scene(name)
+    plan = PairPlan(scene=scene.name, side=side, n_pairs=n_pairs, seed=seed, permissive=permissive)
+    generate(data, scene, plan, bundles, out, cache)
     tell({"scenes": out}, as_json=as_json)
 
 
@@ -55,7 +59,9 @@ def scenes(  # noqa: PLR0913, PLR0917 - one parameter an option
 @click.option("--fsd50k", type=PLACE, required=True, help="Folder of FSD50K's audio.")
 @click.option("--esc50", type=PLACE, required=True, help="Folder of ESC-50's audio.")
 @click.option("--bundle", type=PLACE, required=True, help="Bundle whose encoder embeds.")
-@click.option("--out", type=PLACE, required=True, help="Folder of the set; gone on with.")
+@click.option(
+    "--out", type=PLACE, required=True, help="Folder of the set; a stopped run continues."
+)
 @json_option
 def apwd(jams: Path, fsd50k: Path, esc50: Path, bundle: Path, out: Path, as_json: bool) -> None:
     """The official APwD pairs, rendered from their recipes and your copies of the sources."""

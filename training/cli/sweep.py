@@ -14,7 +14,7 @@ from training.cli.output import tell
 @click.command("sweep")
 @click.argument("recipe")
 @click.option("--lambdas", default="0,0.1,0.2,0.5,0.8", show_default=True)
-@click.option("--seeds", help="Of pre-training, such as 42,43; the recipe's own if not given.")
+@click.option("--seeds", help="Seeds of pre-training, such as 42,43; by default the recipe's.")
 @click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Override a setting.")
 @click.option("--data", type=PLACE, required=True, help="CSV manifest with ESC-50 in it.")
 @click.option("--out", type=PLACE, required=True, help="Folder of runs, bundles and data sets.")
@@ -34,13 +34,13 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
 ) -> None:
     """Train RECIPE with every lambda, export, and measure: table 1, ESC-50 and separation.
 
-    Resumable: what is there is not done again. A run lies in OUT/RECIPE-LAMBDA (with -seedN for
-    another seed than the recipe's), its bundle in OUT/bundles. One row of sweep.json a run.
+    Can be resumed: finished steps are skipped. A run is in OUT/RECIPE-LAMBDA (with -seedN for
+    another seed than the recipe's), its bundle in OUT/bundles, its results in a row of sweep.json.
     """
-    from training.pretraining.pretrain import Source
+    from training.data.clips import TrainingData
     from training.sweep import Sweep, describe_plan
 
-    sweep = Sweep(recipe, overrides, Source(data, cache), out, results)
+    sweep = Sweep(recipe, overrides, TrainingData(data, cache), out, results)
     weights = [word.strip() for word in lambdas.split(",")]
     chosen = numbers(seeds) if seeds else ()
     click.echo(describe_plan(sweep, weights, chosen), err=as_json)

@@ -1,4 +1,4 @@
-"""Data for the towers, and what they are measured by."""
+"""``data mixtures``, ``data held-out`` and ``evaluate retrieval``, ``ablation``, their page."""
 
 from __future__ import annotations
 
@@ -12,40 +12,47 @@ from training.cli.output import tell
 
 RECIPE = click.option("--recipe", "name", default="retrieval", show_default=True)
 OVERRIDES = click.option("--set", "overrides", multiple=True, metavar="A.B=C")
-BUNDLE = click.option("--bundle", type=PLACE, required=True, help="Whose encoder is used.")
+BUNDLE = click.option("--bundle", type=PLACE, required=True, help="Bundle with the encoder.")
 TRAIN = click.option("--train", type=PLACE, required=True, help="Scenes, the training side.")
 CACHE = click.option("--cache", type=PLACE, default=Path("cache"), show_default=True)
 DATA = click.option("--data", type=PLACE, required=True, help="CSV manifest.")
-FOLDER = click.option("--out", type=PLACE, required=True, help="Folder of the set; gone on with.")
+SCENE = click.option("--scene", default="general", show_default=True, help="Name or YAML.")
+FOLDER = click.option(
+    "--out", type=PLACE, required=True, help="Folder of the set; a stopped run continues."
+)
 RESULTS = click.option("--results", type=PLACE, required=True, help="JSON file to write.")
 SEEDS = click.option("--seeds", type=click.IntRange(min=1, max=10), default=3, show_default=True)
 
 
 @click.command("mixtures")
 @DATA
+@SCENE
 @BUNDLE
 @FOLDER
 @CACHE
 @json_option
-def mixtures(data: Path, bundle: Path, out: Path, cache: Path, as_json: bool) -> None:
-    """500 events over backgrounds of the test side, to name what was added in words."""
+def mixtures(data: Path, scene: str, bundle: Path, out: Path, cache: Path, as_json: bool) -> None:
+    """500 events over backgrounds of the test side, to test the words for a difference."""
+    from training.scenes.recipe import load_scene
     from training.towers.evaluation.mixtures import make_mixtures
 
-    make_mixtures(data, bundle, out, cache)
+    make_mixtures(data, load_scene(scene), bundle, out, cache)
     tell({"scenes": out}, as_json=as_json)
 
 
 @click.command("held-out")
 @DATA
+@SCENE
 @BUNDLE
 @FOLDER
 @CACHE
 @json_option
-def held_out(data: Path, bundle: Path, out: Path, cache: Path, as_json: bool) -> None:
-    """Pairs of held-out sources of the training side, to choose between recipes on."""
+def held_out(data: Path, scene: str, bundle: Path, out: Path, cache: Path, as_json: bool) -> None:
+    """Pairs of held-out sources of the training side, to compare recipes of towers on."""
+    from training.scenes.recipe import load_scene
     from training.towers.evaluation.holdout import make_holdout
 
-    make_holdout(data, bundle, out, cache)
+    make_holdout(data, load_scene(scene), bundle, out, cache)
     tell({"scenes": out}, as_json=as_json)
 
 
@@ -54,9 +61,11 @@ def held_out(data: Path, bundle: Path, out: Path, cache: Path, as_json: bool) ->
 @OVERRIDES
 @TRAIN
 @click.option("--test", type=PLACE, required=True, help="Scenes, the test side.")
-@click.option("--mixtures", type=PLACE, help="To name differences in words.")
+@click.option("--mixtures", type=PLACE, help="To test the words for a difference.")
 @BUNDLE
-@click.option("--runs", type=PLACE, required=True, help="Folder of the checkpoints, used again.")
+@click.option(
+    "--runs", type=PLACE, required=True, help="Folder of the checkpoints, which are reused."
+)
 @SEEDS
 @RESULTS
 @CACHE
@@ -74,15 +83,15 @@ def retrieval(  # noqa: PLR0913, PLR0917 - one parameter an option
     cache: Path,
     as_json: bool,
 ) -> None:
-    """Train towers of a few seeds, and measure them beside the baselines."""
+    """Train towers of a few seeds, and measure them and the baselines."""
     from service.bundle.files import load_bundle
     from training.results import write_result
-    from training.towers.evaluation.experiment import Setting, run_experiment
-    from training.towers.recipe import load_recipe
+    from training.towers.evaluation.experiment import ExperimentSettings, run_experiment
+    from training.towers.recipe import load_towers_recipe
     from training.towers.text_cache import TextCache
 
-    recipe = load_recipe(name, overrides)
-    setting = Setting(
+    recipe = load_towers_recipe(name, overrides)
+    settings = ExperimentSettings(
         recipe=recipe,
         train=train,
         test=test,
@@ -92,7 +101,7 @@ def retrieval(  # noqa: PLR0913, PLR0917 - one parameter an option
         cache=TextCache(cache / "texts", recipe.text),
         seeds=seeds,
     )
-    write_result(results, run_experiment(setting))
+    write_result(results, run_experiment(settings))
     tell({"results": results}, as_json=as_json)
 
 
@@ -100,8 +109,8 @@ def retrieval(  # noqa: PLR0913, PLR0917 - one parameter an option
 @RECIPE
 @OVERRIDES
 @TRAIN
-@click.option("--held-out", type=PLACE, required=True, help="What `data held-out` made.")
-@click.option("--only", multiple=True, help="Variants to measure; all without.")
+@click.option("--held-out", type=PLACE, required=True, help="Folder made by `data held-out`.")
+@click.option("--only", multiple=True, help="Variant to measure; all by default.")
 @BUNDLE
 @SEEDS
 @RESULTS
@@ -119,24 +128,24 @@ def ablation(  # noqa: PLR0913, PLR0917 - one parameter an option
     cache: Path,
     as_json: bool,
 ) -> None:
-    """Measure what each part of a recipe is worth, on held-out sources of the training side."""
+    """Measure the effect of each part of a recipe on held-out sources of the training side."""
     from service.bundle.files import load_bundle
     from training.results import write_result
-    from training.towers.evaluation.ablation import AblationSetting, run_ablation
-    from training.towers.recipe import load_recipe
+    from training.towers.evaluation.ablation import AblationSettings, run_ablation
+    from training.towers.recipe import load_towers_recipe
     from training.towers.text_cache import TextCache
 
-    setting = AblationSetting(
+    settings = AblationSettings(
         recipe=name,
         overrides=overrides,
         train=train,
-        held=held_out,
+        held_out=held_out,
         bundle=load_bundle(bundle),
-        cache=TextCache(cache / "texts", load_recipe(name, overrides).text),
+        cache=TextCache(cache / "texts", load_towers_recipe(name, overrides).text),
         seeds=seeds,
         only=only,
     )
-    write_result(results, run_ablation(setting, partial(click.echo, err=as_json)))
+    write_result(results, run_ablation(settings, partial(click.echo, err=as_json)))
     tell({"results": results}, as_json=as_json)
 
 
@@ -145,6 +154,6 @@ def ablation(  # noqa: PLR0913, PLR0917 - one parameter an option
 @json_option
 def page(results: Path, as_json: bool) -> None:
     """Render retrieval.md and its plots from the results files beside it."""
-    from training.reports.towers_page import write_page
+    from training.reports.retrieval_page import write_page
 
     tell({"page": write_page(results)}, as_json=as_json)

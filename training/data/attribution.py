@@ -1,4 +1,4 @@
-"""Who made the sounds a bundle was trained on, and under which licence."""
+"""Authors and licences of the clips that a bundle was trained on."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from training.model.frontend import SAMPLE_RATE
 
 TRAINED = "trained"
 HELD_OUT = "held out"
-SOURCES = ("freesound_id", "recording", "esc50_src_overlap")  # tell what was heard
+SOURCES = ("freesound_id", "recording", "esc50_src_overlap")  # see training.data.splits
 COLUMNS = ("path", "corpus", "title", "author", "licence", "url", *SOURCES, "role")
 NOT_STATED = "not stated"
 STATED_AT_LENGTH = "stated per clip in ATTRIBUTION.csv"
-LONGEST_NAME = 80  # of a licence; longer ones are whole statements
+LONGEST_NAME = 80  # [characters] of a licence; a longer text is a statement, not a name
 
 
 def describe_data(store: ClipStore) -> list[DataSource]:
-    """Sum up the clips of each corpus: how many, how long, under which licences."""
+    """Summarise the clips of each corpus: number, duration and licences."""
     corpora = defaultdict(list)
     for i, clip in enumerate(store.clips):
         corpora[corpus_of(clip)].append(i)
@@ -40,16 +40,16 @@ def describe_data(store: ClipStore) -> list[DataSource]:
 def write_attribution(
     path: Path, clips: Mapping[str, Iterable[SourceClip]], parent: Path | None
 ) -> None:
-    """Name every clip with its author and licence.
+    """Write a CSV of every clip with its author and licence.
 
-    What the manifest of the data does not say is looked up in the fuller ``meta.csv`` of the
-    clip's corpus, where there is one.
+    Columns that the manifest of the data lacks are read from ``meta.csv`` in the folder of the
+    clip's corpus, if there is one.
 
     Args:
         path: The CSV to write.
         clips: The clips by their role, ``trained`` or ``held out``.
-        parent: The attribution of the bundle this one went on from; its clips are named too, and
-            what it was trained on stays ``trained``.
+        parent: Attribution of the bundle that training started from, if any. Its clips are listed
+            too, and those it was trained on stay ``trained``.
     """
     rows: dict[str, dict[str, str]] = {}
     if parent is not None and parent.is_file():
@@ -58,12 +58,12 @@ def write_attribution(
     details: dict[Path, dict[str, dict[str, str]]] = {}
     for role, members in clips.items():
         for clip in members:
-            known = _detail(clip, details) | {k: v for k, v in clip.columns.items() if v}
-            heard = rows.get(clip.name, {}).get("role") == TRAINED
-            known |= {"path": clip.name, "corpus": corpus_of(clip)}
-            known |= {"role": TRAINED if heard else role}
-            known.setdefault("licence", NOT_STATED)
-            rows[clip.name] = {column: known.get(column, "") for column in COLUMNS}
+            row = _detail(clip, details) | {k: v for k, v in clip.columns.items() if v}
+            was_trained = rows.get(clip.name, {}).get("role") == TRAINED
+            row |= {"path": clip.name, "corpus": corpus_of(clip)}
+            row |= {"role": TRAINED if was_trained else role}
+            row.setdefault("licence", NOT_STATED)
+            rows[clip.name] = {column: row.get(column, "") for column in COLUMNS}
     with path.open("w", newline="", encoding="utf-8") as lines:
         table = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
         table.writeheader()
@@ -71,23 +71,24 @@ def write_attribution(
 
 
 def corpus_of(clip: SourceClip) -> str:
-    """Name the corpus of a clip: the manifest's, else its folder."""
+    """Return the corpus of a clip: the column of the manifest, else the name of its folder."""
     return clip.columns.get("corpus") or clip.root.name
 
 
 def licence_of(clip: SourceClip) -> str:
-    """Name the licence of a clip; a whole statement is left to the attribution."""
+    """Return the name of a clip's licence, or a hint if it is a long statement."""
     name = clip.columns.get("licence") or NOT_STATED
     return name if len(name) <= LONGEST_NAME else STATED_AT_LENGTH
 
 
-def _detail(clip: SourceClip, read: dict[Path, dict[str, dict[str, str]]]) -> dict[str, str]:
-    """Find a clip in the ``meta.csv`` of its corpus, reading each file once."""
+def _detail(clip: SourceClip, tables: dict[Path, dict[str, dict[str, str]]]) -> dict[str, str]:
+    """Find a clip's row in the ``meta.csv`` of its corpus; each file is read once."""
     folder = clip.root / corpus_of(clip)
-    if folder not in read:
-        read[folder] = {}
+    if folder not in tables:
+        tables[folder] = {}
         if (folder / "meta.csv").is_file():
             with (folder / "meta.csv").open(newline="", encoding="utf-8") as lines:
-                read[folder] = {row["path"]: row for row in csv.DictReader(lines)}
-    row = read[folder].get(clip.path.relative_to(folder).as_posix(), {}) if read[folder] else {}
+                tables[folder] = {row["path"]: row for row in csv.DictReader(lines)}
+    table = tables[folder]
+    row = table.get(clip.path.relative_to(folder).as_posix(), {}) if table else {}
     return {key: value for key, value in row.items() if value}

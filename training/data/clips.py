@@ -1,17 +1,43 @@
-"""Which clips a run hears: a folder of audio, or a manifest with a filter."""
+"""Choose the clips of a run from a folder of audio, or from a manifest with a filter."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from training.data.manifest import SourceClip, read_clips
 from training.data.splits import leave_out
+from training.data.store import ClipStore, open_store
 from training.errors import DatasetError
-from training.recipe import DataRecipe
+from training.recipe import DataRecipe, Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """The audio of a run, on disk.
+
+    Attributes:
+        path: Folder of audio, or CSV manifest.
+        cache: Folder of decoded audio, shared by runs.
+    """
+
+    path: Path
+    cache: Path
+
+    def open(self, recipe: Recipe) -> tuple[ClipStore, ClipStore]:
+        """Open the clips for training and those held out; decode what is not in the cache.
+
+        Raises:
+            DatasetError: The data cannot be used.
+        """
+        clips = find_clips(self.path, recipe.data, recipe.seed)
+        store = open_store(clips, self.cache, recipe.data.max_unreadable)
+        held_out = [is_held_out(clip, recipe.data.held_out) for clip in store.clips]
+        return store.select(not is_held for is_held in held_out), store.select(held_out)
 
 
 def find_clips(data: Path, recipe: DataRecipe, seed: int) -> list[SourceClip]:
@@ -21,17 +47,17 @@ def find_clips(data: Path, recipe: DataRecipe, seed: int) -> list[SourceClip]:
         data: A folder, searched with its sub-folders, or a CSV manifest with a column ``path``
             relative to the manifest.
         recipe: Filter and number of clips.
-        seed: Draws the clips where there are more than ``max_files``.
+        seed: Seed of the choice if there are more than ``max_files``.
 
     Raises:
-        DatasetError: Nothing there, no such column, or fewer than two clips left.
+        DatasetError: ``data`` does not exist or lacks a column, or fewer than two clips are left.
     """
     clips = read_clips(data)
     if recipe.leave_out is not None:
         clips = leave_out(clips, recipe.leave_out)
     for columns, wanted in ((recipe.where, True), (recipe.exclude, False)):
         for column, values in columns.items():
-            clips = _filter(clips, column, values, keep=wanted)
+            clips = _filter(clips, column, values, wanted=wanted)
     if len(clips) < 2:
         raise DatasetError(f"{data} and the recipe's filter leave {len(clips)} clips; 2 are needed")
     if recipe.max_files is not None and len(clips) > recipe.max_files:
@@ -41,19 +67,19 @@ def find_clips(data: Path, recipe: DataRecipe, seed: int) -> list[SourceClip]:
 
 
 def is_held_out(clip: SourceClip, share: float) -> bool:
-    """Tell whether a clip is kept out of training, by a hash of its recording.
+    """Decide by a hash of its recording whether a clip is held out of training.
 
-    The answer depends on the recording's name alone, so it stays the same when other clips come
-    or go and when a later run goes on from an exported bundle.
+    The result depends on the recording's name alone, so it is the same after other clips were
+    added or removed, and in a later run that starts from an exported bundle.
     """
     digest = hashlib.sha256(clip.recording.encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64 < share
 
 
 def _filter(
-    clips: Sequence[SourceClip], column: str, values: list[str | int] | str | int, *, keep: bool
+    clips: Sequence[SourceClip], column: str, values: list[str | int] | str | int, *, wanted: bool
 ) -> list[SourceClip]:
-    allowed = {str(value) for value in (values if isinstance(values, list) else [values])}
+    named = {str(value) for value in (values if isinstance(values, list) else [values])}
     if any(column not in clip.columns for clip in clips):
         raise DatasetError(f"the filter names the column {column!r}, which the data does not have")
-    return [clip for clip in clips if (clip.columns[column] in allowed) == keep]
+    return [clip for clip in clips if (clip.columns[column] in named) == wanted]

@@ -1,4 +1,4 @@
-"""Files of audio and what is known of them: a folder, or a manifest."""
+"""List audio files of a folder, or of a CSV manifest with columns about them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from training.errors import DatasetError
 
 @dataclass(frozen=True, slots=True)
 class SourceClip:
-    """One file of audio.
+    """One audio file.
 
     Attributes:
-        root: The folder its name is relative to.
+        root: Folder that the name is relative to.
         name: Path below the root, with forward slashes.
-        columns: What the manifest says of it; empty for a folder.
+        columns: The file's row of the manifest; empty for a folder.
     """
 
     root: Path
@@ -27,12 +27,12 @@ class SourceClip:
 
     @property
     def path(self) -> Path:
-        """Where the file is."""
+        """Path of the file."""
         return self.root / self.name
 
     @property
     def recording(self) -> str:
-        """The recording it was cut from: clips that share it stay on one side of a split."""
+        """The recording it was cut from; clips of one recording are on one side of a split."""
         return self.columns.get("recording") or self.name
 
 
@@ -44,7 +44,7 @@ def read_clips(data: Path) -> list[SourceClip]:
             relative to the manifest.
 
     Raises:
-        DatasetError: Nothing there, or no such column.
+        DatasetError: ``data`` does not exist, or has no such column.
     """
     return _read_manifest(data) if data.is_file() else _walk(data)
 

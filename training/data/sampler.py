@@ -1,4 +1,4 @@
-"""Crops for training: which clips and which 0.95 s of them, as a function of seed and step."""
+"""Draw crops of 0.95 s for training, as a function of seed and step."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from training.data.store import FULL_SCALE, ClipStore
+from training.data.store import ClipStore
+from training.data.wav import FULL_SCALE
 from training.model.model import CROP_SAMPLES
 from training.recipe import Crops
 
 
 @dataclass(frozen=True, slots=True)
 class CropSampler:
-    """Draws the batches of one process.
+    """Source of the batches of one process.
 
-    Each epoch hears the crops of every clip in a new order. A batch depends on the seed and its
-    number alone, so a run can go on from any step without a saved state.
+    Each epoch has the crops of every clip in a new order. A batch depends on the seed and its
+    number alone, so a run can resume at any step without a saved state.
 
     Attributes:
         store: The clips.
-        batch_size: Samples of a step over all processes.
-        seed: Of the run.
+        batch_size: Number of crops of a step, over all processes.
+        seed: Seed of the run.
         rank: Number of this process.
-        world_size: Processes that share each batch equally.
+        world_size: Number of processes, which share each batch equally.
         crops: Crops of each clip in an epoch.
     """
 
@@ -37,7 +38,7 @@ class CropSampler:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches of an epoch; a last one of fewer than 2 samples a process is left out (A15)."""
+        """Batches of an epoch; a last one of fewer than 2 crops per process is dropped (A15)."""
         whole, rest = divmod(len(self._rows()), self.batch_size)
         return whole + (rest // self.world_size >= 2)
 
@@ -45,7 +46,7 @@ class CropSampler:
         """Cut the crops of a step; clips shorter than a crop are followed by zeros.
 
         Args:
-            step: Counted from the start of the run.
+            step: Number of the step in the run, from 0.
         """
         epoch, i = divmod(step, self.steps_per_epoch)
         order = np.random.default_rng([self.seed, epoch]).permutation(self._rows())
@@ -56,7 +57,7 @@ class CropSampler:
         return self._cut(rows, draws)
 
     def _rows(self) -> Int64[np.ndarray, " crops"]:
-        """Name the clip of each crop of an epoch."""
+        """List the row of the clip of each crop of an epoch."""
         rows = np.arange(len(self.store.clips))
         if self.crops == "one":
             return rows
@@ -66,8 +67,8 @@ class CropSampler:
         self, rows: Int64[np.ndarray, " batch"], draws: Float64[np.ndarray, " batch"]
     ) -> Float32[np.ndarray, "batch samples"]:
         lengths = self.store.lengths[rows]
-        places = np.maximum(lengths - CROP_SAMPLES, 0) + 1
-        first = (draws * places).astype(np.int64)
+        n_starts = np.maximum(lengths - CROP_SAMPLES, 0) + 1
+        first = (draws * n_starts).astype(np.int64)
         offset = first[:, None] + np.arange(CROP_SAMPLES)
         inside = offset < lengths[:, None]
         index = self.store.starts[rows][:, None] + np.where(inside, offset, 0)

@@ -1,4 +1,4 @@
-"""What evaluations test on, and what may be heard before: no source on both sides."""
+"""Keep the sources of test data out of training."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ TEST_SHARE = 1 / 3
 
 
 def sources(clip: SourceClip) -> frozenset[str]:
-    """Name every source a clip is known to come from.
+    """List every source that a clip is known to come from.
 
-    Two clips that share a name are cuts of one recording: by the manifest's ``recording``, by
-    their Freesound id, or by ``esc50_src_overlap``, the ESC-50 source a clip of another corpus
-    was found to repeat.
+    Two clips that share a source are cuts of one recording. A source is the manifest's
+    ``recording``, a Freesound id, or ``esc50_src_overlap``: the ESC-50 source that a clip of
+    another corpus was found to repeat.
     """
     names = {clip.recording}
     if freesound := clip.columns.get("freesound_id"):
@@ -28,7 +28,7 @@ def sources(clip: SourceClip) -> frozenset[str]:
 
 
 def matches(clip: SourceClip, columns: Columns) -> bool:
-    """Tell whether a clip has one of the allowed values in each of the columns."""
+    """Check whether a clip has one of the allowed values in each of the columns."""
     return all(
         clip.columns.get(column) in {str(v) for v in (vs if isinstance(vs, list) else [vs])}
         for column, vs in columns.items()
@@ -36,11 +36,11 @@ def matches(clip: SourceClip, columns: Columns) -> bool:
 
 
 def background_sides(backgrounds: Sequence[SourceClip]) -> Mapping[str, str]:
-    """Divide recordings of backgrounds between ``train`` and ``test``, a third of each kind there.
+    """Divide recordings of backgrounds: a third of each kind is ``test``, the rest ``train``.
 
-    A kind is a ``label``. Its recordings are taken in the order of their hashes, so that the side
-    of one does not depend on the order of the manifest; a kind with one recording serves training
-    only, and a recording that stands under several kinds stays on the side it was given first.
+    A kind is a ``label``. Its recordings are sorted by hash, so that the sides do not depend on
+    the order of the manifest. A kind with one recording is ``train`` only. A recording of several
+    kinds keeps the first side it was given.
 
     Returns:
         The side of each recording.
@@ -52,14 +52,14 @@ def background_sides(backgrounds: Sequence[SourceClip]) -> Mapping[str, str]:
     for kind in sorted(kinds):
         n_test = max(round(len(kinds[kind]) * TEST_SHARE), 1) if len(kinds[kind]) > 1 else 0
         n_test -= sum(sides.get(recording) == "test" for recording in kinds[kind])
-        free = sorted(kinds[kind] - sides.keys(), key=_hash)
-        for i, recording in enumerate(free):
+        undivided = sorted(kinds[kind] - sides.keys(), key=_hash)
+        for i, recording in enumerate(undivided):
             sides[recording] = "test" if i < n_test else "train"
     return sides
 
 
 def sources_under_test(clips: Sequence[SourceClip], rule: LeaveOutRecipe) -> frozenset[str]:
-    """Name the sources of everything that a rule's evaluations test on."""
+    """List the sources of all clips that a rule's evaluations test on."""
     tested = [clip for clip in clips if any(matches(clip, columns) for columns in rule.test)]
     backgrounds = [clip for clip in clips if rule.backgrounds and matches(clip, rule.backgrounds)]
     sides = background_sides(backgrounds)
@@ -68,13 +68,13 @@ def sources_under_test(clips: Sequence[SourceClip], rule: LeaveOutRecipe) -> fro
 
 
 def leave_out(clips: Sequence[SourceClip], rule: LeaveOutRecipe) -> list[SourceClip]:
-    """Keep the clips that share no source with what is tested on."""
+    """Return the clips that share no source with a tested clip."""
     tested = sources_under_test(clips, rule)
     return [clip for clip in clips if tested.isdisjoint(sources(clip))]
 
 
 def union_of_sources(clips: Iterable[SourceClip]) -> frozenset[str]:
-    """Name every source of any of the clips."""
+    """List the sources of all the clips."""
     return frozenset().union(*(sources(clip) for clip in clips))
 
 

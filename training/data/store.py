@@ -1,4 +1,4 @@
-"""Decoded audio on disk: one memory-mapped array, so that epochs do not decode again."""
+"""Store of decoded audio: one memory-mapped array, so that files are decoded only once."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ from jaxtyping import Float32, Int16, Int64
 from tqdm import tqdm
 
 from service.audio.decoding import RESAMPLER, RESAMPLER_QUALITY, AudioLimits, decode
+from service.concurrency.durable import staged_folder
 from service.errors import ClientError
 from training.data.manifest import SourceClip
+from training.data.wav import FULL_SCALE, to_int16
 from training.errors import DatasetError
 from training.model.frontend import SAMPLE_RATE
 
-FULL_SCALE = 32767.0
+LONGEST_S = 7200
+LIMITS = AudioLimits(max_seconds=LONGEST_S, max_samples=LONGEST_S * SAMPLE_RATE)
+"""Limits of a file that training or an evaluation reads."""
 DECODERS = 4
 
 
@@ -33,7 +37,7 @@ class ClipStore:
         clips: The readable clips.
         samples: All samples, memory-mapped.
         starts: First sample of each clip.
-        lengths: Samples of each clip, at least 1.
+        lengths: Number of samples of each clip, at least 1.
     """
 
     clips: list[SourceClip]
@@ -46,24 +50,24 @@ class ClipStore:
         return self.part(i, 0, int(self.lengths[i]))
 
     def part(self, i: int, first: int, last: int) -> Float32[np.ndarray, " samples"]:
-        """Read one clip from sample `first` up to but not including `last`."""
+        """Read the samples ``first`` to ``last - 1`` of a clip, full scale 1."""
         start = self.starts[i]
         samples = self.samples[start + first : start + min(last, int(self.lengths[i]))]
         return samples.astype(np.float32) / FULL_SCALE
 
     def select(self, chosen: Iterable[bool]) -> ClipStore:
-        """Restrict to some of the clips; the samples are shared."""
+        """Select some of the clips; the samples are shared."""
         rows = np.flatnonzero(np.fromiter(chosen, dtype=bool, count=len(self.clips)))
         clips = [self.clips[i] for i in rows]
         return ClipStore(clips, self.samples, self.starts[rows], self.lengths[rows])
 
 
 def open_store(clips: Sequence[SourceClip], cache: Path, max_unreadable: float) -> ClipStore:
-    """Open the store of these clips, decoding them first if no earlier run did.
+    """Open the store of these clips; decode them first if no earlier run has.
 
-    Files are decoded and resampled by the service's own ``audio`` module. The store's name
-    hashes the files' names, sizes and times and the resampler; unreadable files are listed in
-    its ``unreadable.csv`` and skipped.
+    Files are decoded and resampled by ``service.audio``, as the service does it. The name of the
+    store is a hash of the resampler and of the files' names, sizes and times. Unreadable files
+    are skipped, and listed in the store's ``unreadable.csv``.
 
     Args:
         clips: The clips, in order.
@@ -86,7 +90,7 @@ def open_store(clips: Sequence[SourceClip], cache: Path, max_unreadable: float) 
         )
     starts = np.cumsum(lengths) - lengths
     return ClipStore(
-        [clip for clip, keep in zip(clips, readable, strict=True) if keep],
+        [clip for clip, is_readable in zip(clips, readable, strict=True) if is_readable],
         np.memmap(folder / "samples.i16", dtype=np.int16, mode="r"),
         starts[readable],
         lengths[readable],
@@ -105,39 +109,39 @@ def _key(clips: Sequence[SourceClip]) -> str:
 
 
 def _build(clips: Sequence[SourceClip], folder: Path) -> None:
-    """Decode everything into a folder that appears under its name only when complete."""
-    building = folder.with_suffix(".building")
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir(parents=True)
+    """Decode all clips into the folder of a new store."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for interrupted in folder.parent.glob(f".{folder.name}.*.tmp"):
+        shutil.rmtree(interrupted)
     lengths = np.zeros(len(clips), dtype=np.int64)
-    with (
-        (building / "samples.i16").open("wb") as samples,
-        (building / "unreadable.csv").open("w", newline="", encoding="utf-8") as unreadable,
-    ):
-        faults = csv.writer(unreadable)
-        faults.writerow(["path", "reason"])
-        progress = tqdm(_decode_all(clips), total=len(clips), desc="decoding", unit="clip")
-        for i, decoded in enumerate(progress):
-            if isinstance(decoded, str):
-                faults.writerow([clips[i].name, decoded])
-                continue
-            lengths[i] = len(decoded)
-            samples.write(decoded.tobytes())
-    np.save(building / "lengths.npy", lengths)
-    building.rename(folder)
+    with staged_folder(folder) as staged:
+        with (
+            (staged / "samples.i16").open("wb") as samples,
+            (staged / "unreadable.csv").open("w", newline="", encoding="utf-8") as unreadable,
+        ):
+            faults = csv.writer(unreadable)
+            faults.writerow(["path", "reason"])
+            progress = tqdm(_decode_all(clips), total=len(clips), desc="decoding", unit="clip")
+            for i, decoded in enumerate(progress):
+                if isinstance(decoded, str):
+                    faults.writerow([clips[i].name, decoded])
+                    continue
+                lengths[i] = len(decoded)
+                samples.write(decoded.tobytes())
+        np.save(staged / "lengths.npy", lengths)
 
 
 def _decode_all(clips: Sequence[SourceClip]) -> Iterator[Int16[np.ndarray, " samples"] | str]:
-    """Decode in order with a bounded number of clips in flight."""
+    """Decode in order by several threads; a limited number of clips is in memory at once."""
     with ThreadPoolExecutor(DECODERS) as pool:
         for first in range(0, len(clips), 16 * DECODERS):
             yield from pool.map(_decode, clips[first : first + 16 * DECODERS])
 
 
 def _decode(clip: SourceClip) -> Int16[np.ndarray, " samples"] | str:
-    """Decode one clip, or say why it cannot be read."""
+    """Decode one clip; if it cannot be read, return the reason."""
     try:
-        audio = decode(clip.path, sample_rate=SAMPLE_RATE, limits=AudioLimits(max_seconds=7200.0))
+        audio = decode(clip.path, sample_rate=SAMPLE_RATE, limits=LIMITS)
     except (ClientError, OSError) as error:
         return str(error)
-    return np.rint(audio.samples.clip(-1.0, 1.0) * FULL_SCALE).astype(np.int16)
+    return to_int16(audio.samples)

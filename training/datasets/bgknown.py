@@ -1,10 +1,9 @@
-"""Background-known ESC-50: events in a background, and three references of it (paper, 5.2).
+"""Make Background-known ESC-50: mixtures of event and background, with three references each.
 
-Decisions B1-B15 of the reproduction: those of the mixture stand in ``excerpts``, those of the
-sides in ``sides``, and the following here. Backgrounds are drawn without replacement while there
-are enough of 10 s or more, otherwise in rounds, each as often as any other (B5, bent). Everything
-is mixed at the lowest rate of any source, at most 44.1 kHz, and then brought to 16 kHz (B8, bent).
-As in Scaper an event below the gate of -70 LUFS counts as being at it, which bounds its gain.
+The data set is that of the paper's section 5.2; docs/method.md, "Decisions on Background-known
+ESC-50", states what the paper leaves open. The events and backgrounds of each side come from
+``sides`` and ``pairing``, the excerpts and levels of a mixture from ``excerpts``. Everything is
+mixed at the lowest sample rate of any source, 16 to 44.1 kHz, and then resampled to 16 kHz (B8).
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
@@ -23,12 +21,13 @@ import numpy as np
 from tqdm import tqdm
 
 from service.audio.decoding import resample
+from service.concurrency.durable import staged_folder
 from training.data.loudness import FLOOR_LUFS, loudness
 from training.data.splits import sources
-from training.data.wav import quantise, write_wav
-from training.datasets.excerpts import EXCERPT_S, REFERENCE_LUFS, draw_excerpts, mix
+from training.data.wav import to_int16, write_wav
+from training.datasets.excerpts import EXCERPT_S, REFERENCE_LUFS, draw_starts, mix_event
 from training.datasets.metadata import join_sources
-from training.datasets.pairing import QUIETEST_LUFS, Pairing, decode_source, pair_up
+from training.datasets.pairing import QUIETEST_LUFS, Pairing, assign_backgrounds, decode_source
 from training.datasets.sides import TEST, TRAIN, Sides
 from training.errors import DatasetError
 from training.model.frontend import SAMPLE_RATE
@@ -36,49 +35,49 @@ from training.model.frontend import SAMPLE_RATE
 MANIFEST, SUMMARY = "manifest.csv", "dataset.json"
 PARTS = ("mixture", "a", "b", "c")
 HIGHEST_RATE = 44_100  # [Hz]
-SNR_LU = (0.0, 3.0)
-TRIES = 50  # of drawing an audible excerpt of one recording
-KEPT = 128  # decoded backgrounds
+SNR_LU = (0.0, 3.0)  # event over background (B7)
+MAX_DRAWS = 50  # of the excerpts of one recording, until one is loud enough (B9)
+CACHED_BACKGROUNDS = 128  # decoded recordings in memory
 
 
 def make_bgknown(sides: Sides, out: Path, seed: int) -> Path:
-    """Write the data set: ``mixture/ a/ b/ c/``, ``manifest.csv`` and ``dataset.json``.
+    """Write the data set: ``mixture/``, ``a/``, ``b/``, ``c/``, ``manifest.csv``, ``dataset.json``.
 
-    The folder appears under its name only when it is complete. It is a function of the sources
-    and the seed.
+    The content depends on the sources and the seed only. The folder is there complete or not at
+    all.
 
     Args:
         sides: Events and backgrounds.
-        out: Folder of the data set; nothing may be there.
+        out: Folder of the data set; it must not exist.
         seed: Of every draw.
 
     Returns:
         The folder.
 
     Raises:
-        DatasetError: Something is there already, a file cannot be read, or no background is long
-            and loud enough.
+        DatasetError: The folder exists, a file cannot be read, or no background is long and loud
+            enough.
     """
     if out.exists():
         raise DatasetError(f"{out} is there already; choose another folder")
     pairings = {
-        side: pair_up(sides.events[side], sides.backgrounds[side], [seed, number])
+        side: assign_backgrounds(sides.events[side], sides.backgrounds[side], [seed, number])
         for number, side in enumerate((TRAIN, TEST))
     }
     lowest = min(pairing.lowest_rate for pairing in pairings.values())
     rate = max(SAMPLE_RATE, min(HIGHEST_RATE, lowest))
-    staged = out.with_name(out.name + ".partial")
-    shutil.rmtree(staged, ignore_errors=True)
-    for part in PARTS:
-        (staged / part).mkdir(parents=True)
-    rows = list(_render_all(sides, pairings, staged, rate, seed))
-    _write_manifest(staged / MANIFEST, rows)
-    summary = _summarise(sides, pairings, rate, seed)
-    at_gate = [row["event"] for row in rows if row["event_lufs"] == f"{FLOOR_LUFS:.4f}"]
-    summary["events_at_the_gate"] = at_gate
-    summary["manifest_sha256"] = hashlib.sha256((staged / MANIFEST).read_bytes()).hexdigest()
-    (staged / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    staged.rename(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with staged_folder(out) as staged:
+        for part in PARTS:
+            (staged / part).mkdir()
+        rows = list(_render_all(sides, pairings, staged, rate, seed))
+        _write_manifest(staged / MANIFEST, rows)
+        summary = _summarise(sides, pairings, rate, seed)
+        # The loudness of an event below the gate is that of the gate, which bounds its gain.
+        at_gate = [row["event"] for row in rows if row["event_lufs"] == f"{FLOOR_LUFS:.4f}"]
+        summary["events_at_the_gate"] = at_gate
+        summary["manifest_sha256"] = hashlib.sha256((staged / MANIFEST).read_bytes()).hexdigest()
+        (staged / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     return out
 
 
@@ -86,7 +85,7 @@ def read_rows(folder: Path) -> list[dict[str, str]]:
     """Read the manifest of a data set.
 
     Raises:
-        DatasetError: It is not there.
+        DatasetError: It does not exist.
     """
     if not (folder / MANIFEST).is_file():
         raise DatasetError(f"{folder} holds no {MANIFEST}; 'data bgknown' makes the data set")
@@ -95,7 +94,7 @@ def read_rows(folder: Path) -> list[dict[str, str]]:
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    """Read what a data set says of itself."""
+    """Read the summary of a data set: seed, sample rate, levels, and numbers by side."""
     summary: dict[str, Any] = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     return summary
 
@@ -103,7 +102,7 @@ def read_summary(folder: Path) -> dict[str, Any]:
 def _render_all(
     sides: Sides, pairings: Mapping[str, Pairing], folder: Path, rate: int, seed: int
 ) -> Iterator[dict[str, object]]:
-    load = lru_cache(KEPT)(lambda path: decode_source(path, rate).samples)
+    load = lru_cache(CACHED_BACKGROUNDS)(lambda path: decode_source(path, rate).samples)
     pairs = [
         (side, event, background)
         for side, pairing in pairings.items()
@@ -133,20 +132,24 @@ def _render(
     rate: int,
     random: np.random.Generator,
 ) -> dict[str, object]:
-    """Draw, mix and write one row's files; return its draws."""
+    """Draw and write the mixture and references of one row.
+
+    Returns:
+        The draws, levels, and the hash of all samples, as text for the manifest.
+    """
     excerpt = round(EXCERPT_S * rate)
     event = np.pad(sounds[0][:excerpt], (0, max(0, excerpt - sounds[0].size)))
-    for _ in range(TRIES):
-        starts = draw_excerpts(sounds[1].size, excerpt, random)
+    for _ in range(MAX_DRAWS):
+        starts = draw_starts(sounds[1].size, excerpt, random)
         if loudness(sounds[1][starts.a : starts.a + excerpt], rate) >= QUIETEST_LUFS:
             break
     else:
-        raise DatasetError(f"{TRIES} excerpts of the background of {name} were all silent")
+        raise DatasetError(f"{MAX_DRAWS} excerpts of the background of {name} were all silent")
     snr_lu = float(random.uniform(*SNR_LU))
-    mixed = mix(event, sounds[1], starts, snr_lu, rate)
+    mixed = mix_event(event, sounds[1], starts, snr_lu, rate)
     digest = hashlib.sha256()
     for part, samples in {"mixture": mixed.mixture, **mixed.references}.items():
-        written = quantise(resample(samples, rate, SAMPLE_RATE))
+        written = to_int16(resample(samples, rate, SAMPLE_RATE))
         write_wav(folder / part / f"{name}.wav", written, SAMPLE_RATE)
         digest.update(written.tobytes())
     draws: dict[str, object] = {f"start_{part}": start for part, start in asdict(starts).items()}

@@ -1,8 +1,8 @@
-"""Excerpts of a background, and the mixture of an event with one of them."""
+"""Excerpts of a background recording, and the mixture of an event with one of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from jaxtyping import Float32
@@ -10,18 +10,18 @@ from jaxtyping import Float32
 from training.data.loudness import amplitude, fade, loudness
 
 EXCERPT_S = 5.0
-REFERENCE_LUFS = -30.0  # what the mixed excerpt is brought to (B1)
+REFERENCE_LUFS = -30.0  # loudness of excerpt (a) in the mixture (docs/method.md, B1)
 LARGEST_PEAK = 0.999
 
 
 @dataclass(frozen=True, slots=True)
-class Excerpts:
+class ExcerptStarts:
     """First samples of the three excerpts of a background (paper, section 5.2).
 
     Attributes:
-        a: The one that is mixed.
-        b: Overlaps it by half.
-        c: Does not overlap it.
+        a: Of the excerpt that is mixed with the event.
+        b: Of the excerpt that overlaps (a) by half.
+        c: Of the excerpt that does not overlap (a).
     """
 
     a: int
@@ -30,15 +30,15 @@ class Excerpts:
 
 
 @dataclass(frozen=True, slots=True)
-class Mixed:
-    """A mixture with its references, and how it came about.
+class Mixture:
+    """A mixture with its references and levels.
 
     Attributes:
-        mixture: Event and excerpt (a).
+        mixture: Event plus excerpt (a).
         references: The excerpts (a), (b) and (c), all at the gain of (a), so that (a) is exactly
-            what is in the mixture (B2).
-        levels: Loudness [LUFS] of event and excerpt before, gains [dB], and the factor that kept
-            all of them within full scale.
+            the background in the mixture (docs/method.md, B2).
+        levels: Loudness of event and excerpt before mixing [LUFS], gains [dB], and the factor
+            that keeps all of them within full scale.
     """
 
     mixture: np.ndarray
@@ -46,16 +46,17 @@ class Mixed:
     levels: dict[str, float]
 
 
-def draw_excerpts(length: int, excerpt: int, random: np.random.Generator) -> Excerpts:
-    """Draw where the excerpts start (B3, B4).
+def draw_starts(length: int, excerpt: int, random: np.random.Generator) -> ExcerptStarts:
+    """Draw the starts of the excerpts (docs/method.md, B3 and B4).
 
-    (a) starts in the first ``length - 2 excerpt`` samples and (c) anywhere after it, or both
-    mirrored in time; (b) half an excerpt before or after (a), where it fits.
+    (a) starts in the first ``length - 2 excerpt`` samples, and (c) anywhere after the end of (a);
+    in half of the cases both are mirrored in time. (b) starts half an excerpt before or after
+    (a), drawn from those that fit.
 
     Args:
         length: Samples of the background, at least two excerpts.
         excerpt: Samples of an excerpt.
-        random: Makes the draws.
+        random: Source of the draws.
 
     Raises:
         ValueError: The background is too short.
@@ -69,30 +70,29 @@ def draw_excerpts(length: int, excerpt: int, random: np.random.Generator) -> Exc
         a, c = length - excerpt - a, length - excerpt - c
     half = excerpt // 2
     fitting = [start for start in (a - half, a + half) if 0 <= start <= length - excerpt]
-    return Excerpts(a, fitting[int(random.integers(len(fitting)))], c)
+    return ExcerptStarts(a, fitting[int(random.integers(len(fitting)))], c)
 
 
-def mix(
+def mix_event(
     event: Float32[np.ndarray, " excerpt"],
     background: Float32[np.ndarray, " samples"],
-    excerpts: Excerpts,
+    starts: ExcerptStarts,
     snr_lu: float,
     sample_rate: int,
-) -> Mixed:
-    """Mix an event into excerpt (a) of a background with Scaper's gains (facts, section 6.2).
+) -> Mixture:
+    """Mix an event with excerpt (a) of a background, with Scaper's gains.
+
+    The rule is in docs/method.md, "Loudness, levels and fades".
 
     Args:
-        event: Of the length of an excerpt.
+        event: As long as an excerpt.
         background: The whole recording.
-        excerpts: Where its excerpts start.
+        starts: First samples of its excerpts.
         snr_lu: Loudness of the event over that of the excerpt [LU].
         sample_rate: Of all samples [Hz].
     """
     excerpt = event.size
-    parts = {
-        name: background[start : start + excerpt]
-        for name, start in (("a", excerpts.a), ("b", excerpts.b), ("c", excerpts.c))
-    }
+    parts = {name: background[i : i + excerpt] for name, i in asdict(starts).items()}
     event_lufs, background_lufs = loudness(event, sample_rate), loudness(parts["a"], sample_rate)
     event_gain = REFERENCE_LUFS + snr_lu - event_lufs
     background_gain = REFERENCE_LUFS - background_lufs
@@ -107,7 +107,7 @@ def mix(
         "background_gain_db": background_gain,
         "scale": scale,
     }
-    return Mixed(
+    return Mixture(
         (mixture * scale).astype(np.float32),
         {name: (part * scale).astype(np.float32) for name, part in references.items()},
         levels,

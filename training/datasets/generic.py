@@ -1,4 +1,4 @@
-"""Preparers for any labelled folder and any manifest with labels."""
+"""Readers of any folder with a folder for each class, and of any manifest with labels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from training.data.manifest import read_clips
 from training.data.splits import matches, sources
-from training.datasets.draws import draw_splits
+from training.datasets.group_splits import draw_group_splits
 from training.datasets.metadata import SPLITS, TaskClip
 from training.errors import DatasetError
 from training.recipe import Columns
@@ -17,31 +17,34 @@ SEED = 42
 def prepare_folder(source: Path) -> list[TaskClip]:
     """Read a folder with a folder for each class.
 
-    Where the first level is ``train``, ``test`` and perhaps ``valid``, with the classes below,
-    those are the splits; otherwise 70, 10 and 20 % of each class are drawn with a seed.
+    If the first level consists of ``train``, ``test`` and perhaps ``valid``, with the classes
+    below, these are the splits. Otherwise 70, 10 and 20 % of each class are drawn.
+
+    Raises:
+        DatasetError: A file is in no folder of a class.
     """
     files = read_clips(source)
-    parts = [Path(clip.name).parts for clip in files]
-    if files and all(part[0] in SPLITS and len(part) > 2 for part in parts):
-        return [TaskClip(c.path, p[1], split=p[0]) for c, p in zip(files, parts, strict=True)]
-    if wrong := [clip.name for clip, part in zip(files, parts, strict=True) if len(part) < 2]:
+    parts = {clip.name: Path(clip.name).parts for clip in files}
+    if files and all(names[0] in SPLITS and len(names) > 2 for names in parts.values()):
+        return [TaskClip(c.path, parts[c.name][1], split=parts[c.name][0]) for c in files]
+    if wrong := [name for name, names in parts.items() if len(names) < 2]:
         raise DatasetError(f"{source}: {wrong[0]} lies in no folder that would name its class")
     splits: dict[str, str] = {}
-    for label in {part[0] for part in parts}:
-        members = [clip.name for clip in files if Path(clip.name).parts[0] == label]
-        splits |= draw_splits(members, SEED, valid=0.1, test=0.2)
-    return [
-        TaskClip(clip.path, part[0], split=splits[clip.name])
-        for clip, part in zip(files, parts, strict=True)
-    ]
+    for label in {names[0] for names in parts.values()}:
+        members = [name for name, names in parts.items() if names[0] == label]
+        splits |= draw_group_splits(members, SEED, valid=0.1, test=0.2)
+    return [TaskClip(c.path, parts[c.name][0], split=splits[c.name]) for c in files]
 
 
 def prepare_manifest(source: Path, where: Columns) -> list[TaskClip]:
-    """Read the rows of a manifest that match; it needs ``label``, and ``split`` or ``fold``.
+    """Read the matching rows of a manifest.
 
     Args:
-        source: CSV with a column ``path``.
-        where: Columns and the values that let a row in.
+        source: CSV with the columns ``path``, ``label``, and ``split`` or ``fold``.
+        where: Columns, and for each the values of the rows to read.
+
+    Raises:
+        DatasetError: No row matches, or a row has no label or neither split nor fold.
     """
     clips = [clip for clip in read_clips(source) if matches(clip, where)]
     if not clips or any("label" not in clip.columns for clip in clips):

@@ -1,7 +1,7 @@
-"""The one form of metadata that linear evaluation reads, whatever data set it is of.
+"""Metadata of a task of linear evaluation: one CSV format for all data sets.
 
-A CSV with the columns ``path`` (relative to the CSV), ``label``, ``split`` (train, valid, test) or
-``fold`` (a number), and ``sources``: where the clip is known to come from, if it is.
+Its columns are ``path`` (relative to the CSV), ``label``, ``split`` (train, valid, test) or
+``fold`` (a number), and ``sources``: the recordings that the clip comes from, if they are known.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class TaskClip:
     """One clip of a task.
 
     Attributes:
-        path: Where it is.
+        path: The file.
         label: Its class.
-        split: ``train``, ``valid`` or ``test``; empty where the task has folds.
-        fold: Its fold; None where the task has splits.
-        sources: What it is known to come from, its name in the manifest among them; empty where
-            nothing is known.
+        split: ``train``, ``valid`` or ``test``; empty if the task has folds.
+        fold: Its fold; None if the task has splits.
+        sources: Names of the recordings it comes from, and its name in the manifest; empty if
+            they are not known.
     """
 
     path: Path
@@ -40,10 +40,10 @@ class TaskClip:
 
 
 def write_metadata(path: Path, clips: Sequence[TaskClip]) -> None:
-    """Write the metadata of a task, in the order of the paths.
+    """Write the metadata of a task, sorted by path.
 
     Raises:
-        DatasetError: There are no clips, or some are not there.
+        DatasetError: There are no clips, or files of some do not exist.
     """
     missing = [clip.path for clip in clips if not clip.path.is_file()]
     if not clips or missing:
@@ -66,7 +66,7 @@ def read_metadata(path: Path) -> list[TaskClip]:
     """Read the metadata of a task.
 
     Raises:
-        DatasetError: It is not there or has not the form; the message says what is wrong.
+        DatasetError: It does not exist or is not valid; the message says why.
     """
     if not path.is_file():
         raise DatasetError(f"there is no metadata {path}; 'data prepare' makes it")
@@ -75,17 +75,17 @@ def read_metadata(path: Path) -> list[TaskClip]:
         if absent := set(COLUMNS[:2]) - set(rows.fieldnames or []):
             raise DatasetError(f"{path} has no column {', '.join(sorted(absent))}")
         clips = [_read_row(path, row) for row in rows]
-    _check_sides(path, clips)
+    _check_splits(path, clips)
     return clips
 
 
 def join_sources(names: Iterable[str]) -> str:
-    """Write sources into one cell."""
+    """Join names of sources to the text of one cell."""
     return SEPARATOR.join(sorted(names))
 
 
 def split_sources(cell: str) -> frozenset[str]:
-    """Read sources from one cell."""
+    """Split the text of one cell into names of sources."""
     return frozenset(filter(None, cell.split(SEPARATOR)))
 
 
@@ -105,7 +105,7 @@ def _read_row(path: Path, row: dict[str, str]) -> TaskClip:
     )
 
 
-def _check_sides(path: Path, clips: Sequence[TaskClip]) -> None:
+def _check_splits(path: Path, clips: Sequence[TaskClip]) -> None:
     folds, splits = {clip.fold for clip in clips}, {clip.split for clip in clips}
     if None in folds and len(folds) > 1:
         raise DatasetError(f"{path} has folds for some clips and splits for others")

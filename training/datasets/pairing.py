@@ -1,4 +1,4 @@
-"""Which background each event is mixed with (decisions B5, B8 and B9)."""
+"""Assign a background recording to each event (docs/method.md, B5, B8 and B9)."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from training.datasets.excerpts import EXCERPT_S
 from training.errors import DatasetError
 from training.model.frontend import SAMPLE_RATE
 
-SHORTEST_S = 10.0
-QUIETEST_LUFS = -60.0  # a quieter excerpt is drawn again (B9)
+SHORTEST_S = 10.0  # shorter recordings are not used
+QUIETEST_LUFS = -60.0  # of an excerpt; a quieter one is drawn again
 
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """Which background each event of a side is mixed with.
+    """The backgrounds of the events of one side.
 
     Attributes:
-        backgrounds: One for each event, in their order.
-        files: How many different files.
-        recordings: How many different recordings.
-        lowest_rate: Of any source file of the side [Hz].
-        with_replacement: Whether there were fewer than events.
+        backgrounds: One for each event, in the order of the events.
+        files: Number of different files.
+        recordings: Number of different recordings.
+        lowest_rate: Lowest sample rate of events and backgrounds [Hz].
+        with_replacement: Whether files are used more than once, since there are fewer than events.
     """
 
     backgrounds: list[SourceClip]
@@ -42,10 +42,22 @@ class Pairing:
     with_replacement: bool
 
 
-def pair_up(
+def assign_backgrounds(
     events: Sequence[SourceClip], candidates: Sequence[SourceClip], seed: Sequence[int]
 ) -> Pairing:
-    """Draw a background for every event, surveying only as many files as that takes (B5)."""
+    """Draw a background for every event: without replacement, or in rounds if there are too few.
+
+    Candidates are decoded in random order until there are enough; one that is too short or mostly
+    silent is skipped.
+
+    Args:
+        events: Events of one side.
+        candidates: Background recordings of that side.
+        seed: Of the draw.
+
+    Raises:
+        DatasetError: No candidate can be used, or a file cannot be decoded.
+    """
     random = np.random.default_rng(seed)
     rates = [
         decode_source(clip.path, SAMPLE_RATE).source_rate_hz for clip in tqdm(events, desc="events")
@@ -55,10 +67,10 @@ def pair_up(
         for i in random.permutation(len(candidates)):
             if len(chosen) == len(events):
                 break
-            survey = decode_source(candidates[i].path, SAMPLE_RATE)
-            if survey.duration_s >= SHORTEST_S and _is_audible(survey.samples):
+            audio = decode_source(candidates[i].path, SAMPLE_RATE)
+            if audio.duration_s >= SHORTEST_S and _is_audible(audio.samples):
                 chosen.append(candidates[i])
-                rates.append(survey.source_rate_hz)
+                rates.append(audio.source_rate_hz)
                 bar.update()
     if not chosen:
         raise DatasetError(f"none of {len(candidates)} backgrounds has {SHORTEST_S:g} s of sound")
@@ -75,7 +87,7 @@ def pair_up(
 
 
 def decode_source(path: Path, rate: int) -> Audio:
-    """Decode a file to a rate [Hz].
+    """Decode a file and resample it to a rate [Hz].
 
     Raises:
         DatasetError: It cannot be read.
@@ -87,7 +99,7 @@ def decode_source(path: Path, rate: int) -> Audio:
 
 
 def _is_audible(samples: Float32[np.ndarray, " samples"]) -> bool:
-    """Tell whether a third of a recording's 5 s stretches could be mixed."""
+    """Tell whether at least a third of the 5 s stretches are loud enough to be mixed."""
     step = round(EXCERPT_S * SAMPLE_RATE)
     levels = [
         loudness(samples[first : first + step], SAMPLE_RATE)

@@ -1,4 +1,4 @@
-"""From a data set's own folder to metadata, by the name of the task."""
+"""Write the metadata of a task from the folder that its data set unpacks to."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ from pathlib import Path
 
 from training.datasets.generic import prepare_folder, prepare_manifest
 from training.datasets.metadata import TaskClip, write_metadata
+from training.datasets.tasks import TASKS
 from training.errors import DatasetError
-from training.evaluation.tasks import TASKS
 from training.recipe import Columns
 
 FOLDER, MANIFEST = "folder", "manifest"
 
 
 def prepare_task(task: str, source: Path, out: Path, where: Sequence[str] = ()) -> str:
-    """Write the metadata of a task and say what there is, and what should be.
+    """Write the metadata of a task.
 
     Args:
-        task: One of the nine, ``folder`` or ``manifest``.
-        source: Folder of the data set, or manifest.
+        task: Name of one of ``TASKS``, ``folder`` or ``manifest``.
+        source: Folder of the data set, or a manifest.
         out: CSV to write.
-        where: ``column=value`` of the rows of a manifest.
+        where: Conditions ``column=value`` for the rows of a manifest.
+
+    Returns:
+        A line with the numbers of clips and classes, and those of the paper if they differ.
 
     Raises:
-        DatasetError: There is no such task, or the source is not of its form.
+        DatasetError: There is no such task, or the source does not have its form.
     """
     clips = _prepare(task, source, where)
     write_metadata(out, clips)

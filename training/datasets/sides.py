@@ -1,4 +1,4 @@
-"""What Background-known ESC-50 is made from: events and backgrounds, each on one side."""
+"""Events and backgrounds of Background-known ESC-50, each on one side: training or test."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from training.data.manifest import SourceClip, read_clips
 from training.data.splits import background_sides, matches, sources, union_of_sources
-from training.datasets.environmental import prepare_esc50
+from training.datasets.preparers import prepare_esc50
 from training.errors import DatasetError
 from training.recipe import Columns
 
@@ -24,8 +24,8 @@ class Sides:
 
     Attributes:
         events: Clips of ESC-50 with their ``label`` and ``fold``.
-        backgrounds: Candidates; those that turn out too short are passed over later.
-        dropped: Backgrounds left out since they share a source with something on the other side.
+        backgrounds: Candidates; too short ones are skipped later.
+        dropped: Number of backgrounds left out because they share a source with the other side.
     """
 
     events: Mapping[str, list[SourceClip]]
@@ -37,15 +37,16 @@ def find_sides(events: Path, backgrounds: Path, test_backgrounds: Path | None = 
     """Find the events of folds 1-3 and 4-5 and the backgrounds to mix them with.
 
     Args:
-        events: ESC-50's own folder, or a manifest with rows of corpus ``esc50``.
-        backgrounds: A folder, or a manifest of which the rows of corpora ``ambience`` and
-            ``traffic`` serve. Its recordings are divided between the sides by
-            ``training.data.splits.background_sides``, and what shares a source across is dropped.
-        test_backgrounds: A folder of those to test with, such as FSD50K's evaluation audio; all
-            of ``backgrounds`` then are trained with, as in the paper (section 5.2).
+        events: The folder of ESC-50, or a manifest with rows of corpus ``esc50``.
+        backgrounds: A folder, or a manifest with rows of the corpora ``ambience`` and
+            ``traffic``. Its recordings are divided between the sides by
+            ``training.data.splits.background_sides``; those that share a source with the other
+            side are dropped (docs/method.md, B5).
+        test_backgrounds: A folder of backgrounds for the test side, such as FSD50K's evaluation
+            audio; ``backgrounds`` is then for training alone, as in the paper (section 5.2).
 
     Raises:
-        DatasetError: One of them holds nothing of use.
+        DatasetError: A side has no events or no backgrounds.
     """
     by_side: dict[str, list[SourceClip]] = {TRAIN: [], TEST: []}
     for clip in find_events(events):
@@ -62,7 +63,7 @@ def find_sides(events: Path, backgrounds: Path, test_backgrounds: Path | None = 
 
 
 def find_events(place: Path) -> list[SourceClip]:
-    """List the clips of ESC-50, from its own folder or a manifest."""
+    """List the clips of ESC-50, from its folder or from a manifest."""
     if place.is_file():
         return [clip for clip in read_clips(place) if matches(clip, EVENTS)]
     found = []
@@ -75,7 +76,7 @@ def find_events(place: Path) -> list[SourceClip]:
 
 
 def find_backgrounds(place: Path) -> list[SourceClip]:
-    """List candidates; in a folder the kind of one is the folder it lies in."""
+    """List background recordings; in a folder, the label is the name of the parent folder."""
     if place.is_file():
         return [clip for clip in read_clips(place) if matches(clip, BACKGROUNDS)]
     return [

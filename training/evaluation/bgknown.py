@@ -13,12 +13,12 @@ from jaxtyping import Float32
 from training.datasets.bgknown import PARTS, read_rows, read_summary
 from training.datasets.metadata import split_sources
 from training.datasets.sides import TEST, TRAIN
-from training.evaluation.division import divide
 from training.evaluation.embeddings import embed_cached, read_sound
 from training.evaluation.encoders import Embedder
-from training.evaluation.heard import count_heard
-from training.evaluation.interval import percent
+from training.evaluation.interval import summarise
+from training.evaluation.overlap import count_overlap
 from training.evaluation.probe import ProbeSettings, run_probe
+from training.evaluation.row_splits import stratified_splits
 
 SEEDS = (42, 43, 44)
 REFERENCES = PARTS[1:]
@@ -27,12 +27,12 @@ SETTINGS = ("mix", *REFERENCES)
 
 @dataclass(frozen=True, slots=True)
 class BgKnown:
-    """A data set that ``data bgknown`` made.
+    """A data set made by ``minuend-train data bgknown``.
 
     Attributes:
-        folder: Where it is.
-        rows: Of its manifest.
-        summary: What it says of itself.
+        folder: Its folder.
+        rows: Rows of its manifest.
+        summary: Content of its ``dataset.json``.
     """
 
     folder: Path
@@ -41,19 +41,19 @@ class BgKnown:
 
     @classmethod
     def open(cls, folder: Path) -> BgKnown:
-        """Read a data set's manifest.
+        """Read the manifest and the summary of a data set.
 
         Raises:
-            DatasetError: It is not there.
+            DatasetError: The folder holds none.
         """
         return cls(folder, read_rows(folder), read_summary(folder))
 
     def side(self, name: str) -> np.ndarray:
-        """Number the rows of a side."""
+        """Return the numbers of the rows of a side, ``train`` or ``test``."""
         return np.flatnonzero([row["side"] == name for row in self.rows])
 
     def loader(self, part: str) -> Callable[[int], Float32[np.ndarray, " samples"]]:
-        """Give a reader of one part of each row: ``mixture``, ``a``, ``b`` or ``c``."""
+        """Return a reader of one part of each row: ``mixture``, ``a``, ``b`` or ``c``."""
         return lambda i: read_sound(self.folder / part / f"{self.rows[i]['name']}.wav")
 
 
@@ -68,17 +68,17 @@ def evaluate_bgknown(
 ) -> dict[str, dict[str, object]]:
     """Classify events by ``f(mixture)`` and by ``f(mixture) - coefficient f(reference)``.
 
-    A classifier of its own is trained for each kind of reference (B13); the data set stays the
-    same for all seeds, which draw the validation rows and train the classifier (B12, B14). Where
-    the encoder is normalised by the data set, that is by the mixtures of the training side (B10).
+    Each kind of reference has a classifier of its own (docs/method.md, B13). A seed draws the
+    validation rows and trains the classifier; the data set stays the same (B12, B14). Statistics
+    of the data set, if the encoder uses any, are those of the training mixtures (B10).
 
     Args:
-        embedder: What is evaluated.
+        embedder: The encoder to evaluate.
         data: The data set.
         cache: Folder of caches.
         settings: Of the classifier.
-        seeds: One run each.
-        coefficient: Of the reference; 1 in the paper (B15).
+        seeds: One run for each.
+        coefficient: Factor of the reference; 1 in the paper (B15).
 
     Returns:
         Accuracy [%] by ``mix``, ``a``, ``b`` and ``c``.
@@ -92,16 +92,16 @@ def evaluate_bgknown(
             features -= np.float32(coefficient) * embeddings[setting]
         runs = []
         for seed in seeds:
-            division = divide(data.side(TRAIN), data.side(TEST), labels, seed)
-            runs.append(run_probe(features, labels, division, settings, seed))
-        accuracies[setting] = percent(runs)
+            splits = stratified_splits(data.side(TRAIN), data.side(TEST), labels, seed)
+            runs.append(run_probe(features, labels, splits, settings, seed))
+        accuracies[setting] = summarise(runs)
     return accuracies
 
 
 def embed_parts(
     embedder: Embedder, data: BgKnown, cache: Path
 ) -> Mapping[str, Float32[np.ndarray, "clips dim"]]:
-    """Embed mixtures and references."""
+    """Embed all mixtures and references; keys are ``mixture``, ``a``, ``b`` and ``c``."""
     mixtures = data.loader("mixture")
     embedder.fit(mixtures(int(i)) for i in data.side(TRAIN))
     identity = data.summary["manifest_sha256"]
@@ -111,7 +111,7 @@ def embed_parts(
     }
 
 
-def heard_in(data: BgKnown, heard: frozenset[str]) -> dict[str, int] | None:
-    """Count the test mixtures whose event or background was heard in pre-training."""
+def count_seen(data: BgKnown, seen: frozenset[str]) -> dict[str, int] | None:
+    """Count the test mixtures whose event or background is in the pre-training data."""
     tested = (data.rows[i] for i in data.side(TEST))
-    return count_heard((split_sources(row["sources"]) for row in tested), heard)
+    return count_overlap((split_sources(row["sources"]) for row in tested), seen)

@@ -1,4 +1,4 @@
-"""Embeddings on disk, computed once for each encoder and data set."""
+"""Cache of embeddings on disk, one file for each encoder and data set."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ import numpy as np
 from jaxtyping import Float32
 from tqdm import tqdm
 
-from service.audio.decoding import AudioLimits, decode
+from service.audio.decoding import decode
+from service.concurrency.durable import atomic_write
 from service.errors import ClientError
+from training.data.store import LIMITS
 from training.errors import DatasetError
 from training.evaluation.encoders import Embedder
 from training.model.frontend import SAMPLE_RATE
 
 BATCH = 32
 DECODERS = 2
-LIMITS = AudioLimits(max_seconds=7200.0)
 
 Load = Callable[[int], Float32[np.ndarray, " samples"]]
 
@@ -27,13 +28,13 @@ Load = Callable[[int], Float32[np.ndarray, " samples"]]
 def embed_cached(
     embedder: Embedder, load: Load, n: int, data: str, cache: Path
 ) -> Float32[np.ndarray, "clips dim"]:
-    """Embed clips, or read what an earlier call with the same encoder and data wrote.
+    """Embed clips, or read the file of an earlier call with the same encoder and data.
 
     Args:
-        embedder: With its statistics set.
-        load: Gives the samples of a clip by its number.
-        n: How many clips there are.
-        data: Hash of everything that decides what ``load`` gives.
+        embedder: The encoder, its statistics set.
+        load: Reads the samples of a clip by its number.
+        n: Number of clips.
+        data: Hash of everything that the sounds of ``load`` depend on.
         cache: Folder of all caches.
 
     Returns:
@@ -48,7 +49,7 @@ def embed_cached(
 
 
 def read_sound(path: Path) -> Float32[np.ndarray, " samples"]:
-    """Decode a file to 16 kHz mono.
+    """Decode a file to mono at 16 kHz.
 
     Raises:
         DatasetError: It cannot be read.
@@ -62,21 +63,21 @@ def read_sound(path: Path) -> Float32[np.ndarray, " samples"]:
 def fit_length(
     clip: Float32[np.ndarray, " samples"], samples: int, start: int = 0
 ) -> Float32[np.ndarray, " samples"]:
-    """Cut a clip to a length from a start on, or follow it by zeros."""
+    """Cut a clip to a length from a start on, or pad it with zeros."""
     cut = clip[start : start + samples]
     return np.pad(cut, (0, samples - cut.size))
 
 
 def hash_parts(parts: Sequence[object]) -> str:
-    """Hash what decides a data set."""
+    """Hash the parts of an identity of a data set."""
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
 
 
 def hash_files(paths: Sequence[Path]) -> str:
-    """Hash names, sizes and times of files, as a cheap identity of their content.
+    """Hash names, sizes and modification times of files, as a cheap identity of their content.
 
     Raises:
-        DatasetError: A file is missing.
+        DatasetError: A file does not exist.
     """
     parts: list[object] = []
     for path in paths:
@@ -90,7 +91,7 @@ def hash_files(paths: Sequence[Path]) -> str:
 def _embed_all(
     embedder: Embedder, load: Load, n: int
 ) -> Iterator[Float32[np.ndarray, "clips dim"]]:
-    """Embed in order, decoding the next batch while one is encoded."""
+    """Embed batches of clips in order; the next batch is decoded while one is encoded."""
     with (
         ThreadPoolExecutor(DECODERS) as pool,
         tqdm(total=n, desc="embedding", unit="clip") as bar,
@@ -105,16 +106,14 @@ def _embed_all(
 
 
 def _write(path: Path, batches: Iterator[Float32[np.ndarray, "clips dim"]], n: int) -> None:
-    """Write an array that appears under its name only when it is complete."""
+    """Write batches as one array; the file is there complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    rows, first = None, 0
-    for batch in batches:
-        if rows is None:
-            rows = np.lib.format.open_memmap(partial, "w+", np.float32, (n, batch.shape[1]))
-        rows[first : first + len(batch)] = batch
-        first += len(batch)
-    if rows is None:
-        raise DatasetError("there is nothing to embed")
-    rows.flush()
-    partial.replace(path)
+    with atomic_write(path) as file:
+        for number, batch in enumerate(batches):
+            if number == 0:
+                shape = (n, batch.shape[1])
+                header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+            file.write(batch.astype("<f4", copy=False).tobytes())
+        if n == 0:
+            raise DatasetError("there is nothing to embed")

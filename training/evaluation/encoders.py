@@ -1,4 +1,4 @@
-"""What is evaluated: the encoder of a bundle as it is served, or something to compare it with."""
+"""Encoders to evaluate: that of a bundle as it is served, and baselines."""
 
 from __future__ import annotations
 
@@ -26,43 +26,43 @@ LOG_MEL = "log-mel"
 
 
 class Embedder(Protocol):
-    """Turns sounds into vectors.
+    """An encoder that can be evaluated.
 
     Attributes:
-        manifest: Of the bundle it comes from, if it comes from one.
+        manifest: Manifest of its bundle; None if it has none.
     """
 
     manifest: BundleManifest | None
 
     @property
     def identity(self) -> str:
-        """Tell its vectors from those of any other."""
+        """A text that differs wherever the embeddings differ."""
 
     def fit(self, clips: Iterable[Float32[np.ndarray, " samples"]]) -> None:
-        """Take normalisation statistics from training clips, where it uses any of a data set."""
+        """Set normalisation statistics from training clips, if it uses those of a data set."""
 
     def embed(
         self, clips: Sequence[Float32[np.ndarray, " samples"]]
     ) -> Float32[np.ndarray, "clips dim"]:
-        """Embed clips at 16 kHz."""
+        """Embed clips at 16 kHz, of any length."""
 
     def describe(self) -> dict[str, Any]:
-        """Say what it is, for a results file."""
+        """Describe it for a results file."""
 
 
 def open_embedder(name: str, statistics: Statistics = "bundle", threads: int = 0) -> Embedder:
-    """Open what is named.
+    """Open an encoder by its name.
 
     Args:
-        name: Folder of a bundle; ``random`` or ``random:SEED``, an encoder of the same shape that
-            has learnt nothing; or ``log-mel``, mean and standard deviation of the log-mel.
-        statistics: Normalise by the statistics inside the bundle, as it is served, or by those of
-            each data set, as the paper does.
-        threads: Of a bundle that is run as it is served; 0 for one a core.
+        name: Folder of a bundle; ``random`` or ``random:SEED`` for an untrained encoder of the
+            same architecture; ``log-mel`` for mean and standard deviation of the log-mel.
+        statistics: Normalise by the statistics in the bundle, as served, or by those of each data
+            set, as in the paper.
+        threads: Threads of a bundle that runs as served; 0 for one for each core.
 
     Raises:
-        BundleError: It is no bundle.
-        DatasetError: The seed is no number.
+        BundleError: The folder holds no valid bundle.
+        DatasetError: The seed is not a number.
     """
     kind, _, seed = name.partition(":")
     if kind == LOG_MEL:
@@ -81,7 +81,7 @@ def open_embedder(name: str, statistics: Statistics = "bundle", threads: int = 0
 
 
 def random_model(seed: int) -> EmbeddingModel:
-    """Make an encoder that has learnt nothing."""
+    """Make an untrained encoder."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return EmbeddingModel().eval()
@@ -89,18 +89,18 @@ def random_model(seed: int) -> EmbeddingModel:
 
 @dataclass(slots=True)
 class BundleEmbedder:
-    """The encoder of a bundle, run the way the service runs it."""
+    """The encoder of a bundle, run in the same way as by the service."""
 
     encoder: Encoder
     manifest: BundleManifest | None
 
     @property
     def identity(self) -> str:
-        """The fingerprint: it already tells apart what differs in a number."""
+        """The fingerprint, which covers all weights and constants."""
         return self.encoder.fingerprint
 
     def fit(self, clips: Iterable[Float32[np.ndarray, " samples"]]) -> None:
-        """Keep the statistics of the graph."""
+        """Do nothing: the statistics are in the graph."""
 
     def embed(
         self, clips: Sequence[Float32[np.ndarray, " samples"]]
@@ -109,19 +109,19 @@ class BundleEmbedder:
         return self.encoder.embed(clips)
 
     def describe(self) -> dict[str, Any]:
-        """Say which bundle it is."""
+        """Describe the bundle."""
         assert self.manifest is not None
         return describe_bundle(self.manifest) | {"statistics": "bundle"}
 
 
 @dataclass(slots=True)
 class TorchEmbedder:
-    """An encoder run by torch, normalised by the statistics of the data set at hand.
+    """An encoder that torch runs, normalised by the statistics of the evaluated data set.
 
     Attributes:
-        model: In evaluation mode.
-        name: Tells its weights from others.
-        manifest: Of the bundle the weights are from, if any.
+        model: The model, in evaluation mode.
+        name: Identity of its weights.
+        manifest: Manifest of the bundle with these weights; None if there is none.
     """
 
     model: EmbeddingModel
@@ -130,13 +130,13 @@ class TorchEmbedder:
 
     @property
     def identity(self) -> str:
-        """Hash the weights' name and the statistics."""
+        """A hash of the name of the weights and of the statistics."""
         values = f"{self.name} {float(self.model.mean):.6f} {float(self.model.std):.6f}"
         return hashlib.sha256(values.encode()).hexdigest()
 
     @torch.inference_mode()
     def fit(self, clips: Iterable[Float32[np.ndarray, " samples"]]) -> None:
-        """Set mean and standard deviation from all log-mel values of the clips."""
+        """Set mean and standard deviation to those of all log-mel values of the clips."""
         count, total, squares = 0, 0.0, 0.0
         for clip in clips:
             log_mel = self.model.frontend(torch.from_numpy(clip)[None]).double()
@@ -151,7 +151,7 @@ class TorchEmbedder:
     def embed(
         self, clips: Sequence[Float32[np.ndarray, " samples"]]
     ) -> Float32[np.ndarray, "clips dim"]:
-        """Embed clips in one padded batch; what pads them is ignored."""
+        """Embed clips in one batch; padding does not change the embeddings."""
         lengths = torch.tensor([clip.size for clip in clips])
         batch = torch.zeros(len(clips), int(lengths.max()))
         for row, clip in zip(batch, clips, strict=True):
@@ -160,7 +160,7 @@ class TorchEmbedder:
         return embeddings
 
     def describe(self) -> dict[str, Any]:
-        """Say which weights they are."""
+        """Describe the weights."""
         known = (
             describe_bundle(self.manifest) if self.manifest else {"id": self.name, "kind": RANDOM}
         )
@@ -169,18 +169,18 @@ class TorchEmbedder:
 
 @dataclass(slots=True)
 class LogMelEmbedder:
-    """Mean and standard deviation over time of each log-mel band: what no learning gives."""
+    """A baseline without learning: mean and standard deviation over time of each log-mel band."""
 
     frontend: LogMel = field(default_factory=LogMel)
     manifest: BundleManifest | None = None
 
     @property
     def identity(self) -> str:
-        """There is only one."""
+        """A constant: there is only one such baseline."""
         return hashlib.sha256(LOG_MEL.encode()).hexdigest()
 
     def fit(self, clips: Iterable[Float32[np.ndarray, " samples"]]) -> None:
-        """Use no statistics: the probe standardises."""
+        """Do nothing: the probe standardises the features."""
 
     @torch.inference_mode()
     def embed(
@@ -195,12 +195,12 @@ class LogMelEmbedder:
         return stacked
 
     def describe(self) -> dict[str, Any]:
-        """Say what it is."""
+        """Describe the baseline."""
         return {"id": LOG_MEL, "kind": LOG_MEL, "statistics": "none"}
 
 
 def describe_bundle(manifest: BundleManifest) -> dict[str, Any]:
-    """Say which bundle it is and how it was trained, the whole recipe included."""
+    """Describe a bundle and its training, the whole recipe included."""
     training = manifest.training
     return {
         "id": manifest.id,

@@ -1,4 +1,4 @@
-"""The mean of a few runs and how far it can be trusted."""
+"""Mean and confidence interval of a few runs (docs/method.md, "Confidence interval")."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The mean of a few runs.
+    """The mean of a few runs with its confidence interval.
 
     Attributes:
-        mean: Of the runs.
-        half_width: Of the 95 % confidence interval; 0 for a single run, which tells nothing of it.
-        runs: The value of each.
+        mean: Mean of the runs.
+        half_width: Half width of the 95 % confidence interval; 0 for a single run.
+        runs: The value of each run.
     """
 
     mean: float
@@ -28,10 +28,10 @@ class Estimate:
 
 
 def estimate(runs: Sequence[float]) -> Estimate:
-    """Estimate a mean with Student's t: for three runs 2.484 standard deviations either way.
+    """Estimate a mean with Student's t; three runs give a half width of 2.484 deviations.
 
     Args:
-        runs: One value a seed, at least one.
+        runs: One value for each seed, at least one.
     """
     values = np.asarray(runs, np.float64)
     mean, half_width = float(values.mean()), 0.0
@@ -42,12 +42,12 @@ def estimate(runs: Sequence[float]) -> Estimate:
 
 
 def apart(ours: Sequence[float], theirs: Sequence[float]) -> bool:
-    """Tell whether no run of the one side lies between those of the other."""
+    """Tell whether all runs of one side are above all runs of the other."""
     return min(ours) > max(theirs) or max(ours) < min(theirs)
 
 
-def percent(runs: Sequence[float]) -> dict[str, object]:
-    """Write accuracies for a results file, in percent."""
+def summarise(runs: Sequence[float]) -> dict[str, object]:
+    """Summarise accuracies, 0 to 1, for a results file, in percent."""
     found = estimate([100.0 * run for run in runs])
     return {
         "mean": round(found.mean, 2),

@@ -1,8 +1,11 @@
-"""Linear evaluation on a task of labelled clips (paper, section 5.4; facts, section 5.1)."""
+"""Linear evaluation on a task of labelled clips (paper, section 5.4).
+
+The details are in docs/method.md, "Procedure of linear evaluation".
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +15,6 @@ from tqdm import tqdm
 
 from training.datasets.metadata import TaskClip
 from training.errors import DatasetError
-from training.evaluation.division import Division, divide
 from training.evaluation.embeddings import (
     embed_cached,
     fit_length,
@@ -21,24 +23,25 @@ from training.evaluation.embeddings import (
     read_sound,
 )
 from training.evaluation.encoders import Embedder
-from training.evaluation.heard import count_heard
-from training.evaluation.interval import percent
+from training.evaluation.interval import summarise
+from training.evaluation.overlap import count_overlap
 from training.evaluation.probe import ProbeSettings, run_probe
+from training.evaluation.row_splits import RowSplits, stratified_splits
 from training.model.frontend import SAMPLE_RATE
 
-STATISTICS_CLIPS = 5_000
+STATISTICS_CLIPS = 5_000  # the most that statistics of a data set are measured on
 CROP_SEED = 42
 
 
 @dataclass(frozen=True, slots=True)
 class LinearTask:
-    """Clips of a task and what of each is embedded.
+    """The clips of a task and the length that is embedded.
 
     Attributes:
         clips: In the order of the metadata.
-        unit_s: Length that is embedded [s].
-        train_folds: Folds to train on, all others to test on, in one round; None takes every
-            fold as the tested one in turn. Of no use to a task with splits.
+        unit_s: Length of every embedded clip [s].
+        train_folds: Folds for training, in one round; all others are for testing. None is
+            cross-validation: every fold is the test fold once. Ignored by a task with splits.
     """
 
     clips: Sequence[TaskClip]
@@ -47,15 +50,15 @@ class LinearTask:
 
     @property
     def labels(self) -> Int64[np.ndarray, " clips"]:
-        """Number the classes."""
+        """The class of every clip, as a number from 0."""
         numbered: np.ndarray = np.unique([c.label for c in self.clips], return_inverse=True)[1]
         return numbered
 
     def rounds(self) -> list[tuple[Int64[np.ndarray, " train"], Int64[np.ndarray, " test"]]]:
-        """List the rows to train on and to test on: once, or once a fold.
+        """List the rows for training and those for testing, in one round or one for each fold.
 
         Raises:
-            DatasetError: The folds to train on leave nothing to train on or to test on.
+            DatasetError: There are no rows for training, or none for testing.
         """
         if self.clips[0].fold is None:
             splits = np.array([clip.split for clip in self.clips])
@@ -72,21 +75,20 @@ class LinearTask:
             )
         return [(np.flatnonzero(trained), np.flatnonzero(~trained))]
 
-    def divisions(self, seed: int) -> Iterator[Division]:
-        """Divide every round; validation rows are the task's own or drawn with the seed."""
+    def splits(self, seed: int) -> Iterator[RowSplits]:
+        """Split every round; the validation rows are those of the task, or are drawn."""
         valid = np.array([clip.split == "valid" for clip in self.clips])
         for train, test in self.rounds():
             if valid.any():
-                yield Division(train[~valid[train]], train[valid[train]], test)
+                yield RowSplits(train[~valid[train]], train[valid[train]], test)
             else:
-                yield divide(train, test, self.labels, seed)
+                yield stratified_splits(train, test, self.labels, seed)
 
     def load(self, i: int) -> Float32[np.ndarray, " samples"]:
-        """Read one clip and bring it to the length of the task.
+        """Read one clip, and cut it or pad it with zeros to the length of the task.
 
-        A longer clip is cut: at a place drawn for the clip where it is trained on or validated
-        with, at its start where it is tested on or the task has folds. A shorter one is followed
-        by zeros.
+        A longer clip is cut at a random place if it is for training or validation, and at its
+        start if it is for testing or the task has folds. The place is fixed for each clip.
         """
         clip, samples = self.clips[i], round(self.unit_s * SAMPLE_RATE)
         sound = read_sound(clip.path)
@@ -97,15 +99,15 @@ class LinearTask:
         return fit_length(sound, samples, start)
 
     def identity(self) -> str:
-        """Hash what decides the embedded sounds: the files, their sides and the length."""
-        sides = [clip.split for clip in self.clips]
+        """Hash everything that the embedded sounds depend on: files, splits and length."""
+        splits = [clip.split for clip in self.clips]
         files = hash_files([clip.path for clip in self.clips])
-        return hash_parts([files, self.unit_s, CROP_SEED, *sides])
+        return hash_parts([files, self.unit_s, CROP_SEED, *splits])
 
-    def heard(self, heard: frozenset[str]) -> dict[str, int] | None:
-        """Count the tested clips that share a source with what was heard in pre-training."""
+    def count_seen(self, seen: frozenset[str]) -> dict[str, int] | None:
+        """Count the tested clips that share a source with the pre-training data."""
         tested = np.unique(np.concatenate([test for _, test in self.rounds()]))
-        return count_heard((self.clips[i].sources for i in tested), heard)
+        return count_overlap((self.clips[i].sources for i in tested), seen)
 
 
 def evaluate_linear(
@@ -115,25 +117,19 @@ def evaluate_linear(
     settings: ProbeSettings,
     seeds: Sequence[int],
 ) -> dict[str, object]:
-    """Train and test a probe for each seed; where there are folds, average over them.
+    """Train and test a probe for each seed, and average over the rounds of a task with folds.
 
     Returns:
         Accuracy [%].
     """
     first_train = task.rounds()[0][0]
     chosen = np.random.default_rng(CROP_SEED).permutation(first_train)[:STATISTICS_CLIPS]
-    embedder.fit(_loaded(task, chosen))
+    embedder.fit(task.load(int(i)) for i in chosen)
     features = embed_cached(embedder, task.load, len(task.clips), task.identity(), cache)
     labels = task.labels
     runs = []
     for seed in tqdm(seeds, desc="probes", unit="seed"):
-        rounds = task.divisions(seed)
-        runs.append(
-            np.mean([run_probe(features, labels, rows, settings, seed) for rows in rounds]).item()
-        )
-    return percent(runs)
-
-
-def _loaded(task: LinearTask, rows: Iterable[int]) -> Iterator[Float32[np.ndarray, " samples"]]:
-    for i in rows:
-        yield task.load(int(i))
+        rounds = task.splits(seed)
+        accuracies = [run_probe(features, labels, splits, settings, seed) for splits in rounds]
+        runs.append(float(np.mean(accuracies)))
+    return summarise(runs)

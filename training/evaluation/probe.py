@@ -1,4 +1,4 @@
-"""Linear evaluation: one linear layer on frozen, standardised features (paper, section 5.4)."""
+"""Linear probe: one linear layer on frozen, standardised features (paper, section 5.4)."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
-from training.evaluation.division import Division
+from training.evaluation.row_splits import RowSplits
 
-CHUNK = 4_096  # rows that are predicted at once
-SMALLEST_STD = 1e-8  # a feature that never moves stays 0
+CHUNK = 4_096  # rows processed at once
+SMALLEST_STD = 1e-8  # a feature of a smaller deviation is not scaled
 
 Monitor = Literal["loss", "accuracy"]
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeSettings:
-    """How a probe is trained (facts, section 5.1).
+    """Settings of the training of a probe (docs/method.md, "Procedure of linear evaluation").
 
     Attributes:
         learning_rate: Of Adam.
-        epochs: At most so many.
-        patience: Epochs without an improvement after which it stops.
+        epochs: Largest number of epochs.
+        patience: Epochs without an improvement after which training stops.
         batch_size: Rows of a step.
-        monitor: What an improvement is: a lower loss on the validation rows, as the paper says, or
-            an accuracy there that is not lower, as the evaluation code of its baseline has it.
+        monitor: What counts as an improvement on the validation rows: a lower loss, as in the
+            paper, or an accuracy that is not lower, as in the public code of its baseline.
     """
 
     learning_rate: float = 1e-3
@@ -43,9 +43,9 @@ class Probe(nn.Module):
     """Standardisation by the training rows, and one linear layer.
 
     Args:
-        mean: Of every feature over the training rows.
-        std: Its standard deviation there.
-        n_classes: Outputs.
+        mean: Mean of every feature over the training rows.
+        std: Standard deviation of every feature over the training rows.
+        n_classes: Number of outputs.
     """
 
     mean: Tensor
@@ -60,7 +60,7 @@ class Probe(nn.Module):
         self.linear = nn.Linear(mean.numel(), n_classes)
 
     def forward(self, features: Float[Tensor, "rows dim"]) -> Float[Tensor, "rows classes"]:
-        """Give the logits of rows of raw features."""
+        """Compute the logits of rows of raw features."""
         logits: Tensor = self.linear((features - self.mean) / self.std)
         return logits
 
@@ -68,32 +68,30 @@ class Probe(nn.Module):
 def run_probe(
     features: Float32[np.ndarray, "clips dim"],
     labels: Int64[np.ndarray, " clips"],
-    division: Division,
+    splits: RowSplits,
     settings: ProbeSettings,
     seed: int,
 ) -> float:
-    """Train a probe and return its accuracy on the test rows, 0 to 1.
-
-    The weights of the best epoch are the ones that are tested.
+    """Train a probe and return the accuracy of its best epoch on the test rows, 0 to 1.
 
     Args:
-        features: One row a clip; may be a file mapped into memory.
+        features: One row for each clip; may be mapped into memory from a file.
         labels: Class of every row, from 0.
-        division: Rows to train on, to stop by and to test on.
+        splits: Rows for training, validation and testing.
         settings: Of the training.
-        seed: Draws initial weights and the order of the rows.
+        seed: Of the initial weights and the order of the rows.
     """
     generator = torch.Generator().manual_seed(seed)
-    probe = _new_probe(features, division.train, int(labels.max()) + 1, generator)
+    probe = _new_probe(features, splits.train, int(labels.max()) + 1, generator)
     optimiser = torch.optim.Adam(
         probe.parameters(), lr=settings.learning_rate, eps=1e-8, weight_decay=1e-8
     )
     best, best_weights, waited = -np.inf, _weights(probe), 0
     for _ in range(settings.epochs):
         _train_epoch(
-            probe, optimiser, _batches(division.train, settings, generator), features, labels
+            probe, optimiser, _batches(splits.train, settings, generator), features, labels
         )
-        loss, accuracy = evaluate_probe(probe, features, labels, division.valid)
+        loss, accuracy = evaluate_probe(probe, features, labels, splits.valid)
         score = -loss if settings.monitor == "loss" else accuracy
         improved = score > best or (settings.monitor == "accuracy" and score == best)
         waited = 0 if improved else waited + 1
@@ -102,7 +100,7 @@ def run_probe(
         if waited >= settings.patience:
             break
     probe.load_state_dict(best_weights)
-    return evaluate_probe(probe, features, labels, division.test)[1]
+    return evaluate_probe(probe, features, labels, splits.test)[1]
 
 
 @torch.no_grad()
@@ -112,11 +110,11 @@ def evaluate_probe(
     labels: Int64[np.ndarray, " clips"],
     rows: Int64[np.ndarray, " rows"],
 ) -> tuple[float, float]:
-    """Return the mean cross-entropy and the accuracy over some rows."""
+    """Compute the mean cross-entropy and the accuracy over some rows."""
     loss, right = 0.0, 0
     for first in range(0, rows.size, CHUNK):
         chunk = rows[first : first + CHUNK]
-        logits, wanted = probe(_take(features, chunk)), torch.from_numpy(labels[chunk])
+        logits, wanted = probe(_load_rows(features, chunk)), torch.from_numpy(labels[chunk])
         loss += float(nn.functional.cross_entropy(logits, wanted, reduction="sum"))
         right += int((logits.argmax(dim=1) == wanted).sum())
     return loss / rows.size, right / rows.size
@@ -128,7 +126,7 @@ def _new_probe(
     n_classes: int,
     generator: torch.Generator,
 ) -> Probe:
-    """Standardise by the rows; draw weights as torch does, but from the generator."""
+    """Make a probe standardised by some rows; its weights are drawn as torch does."""
     mean, square = np.zeros(features.shape[1]), np.zeros(features.shape[1])
     for first in range(0, rows.size, CHUNK):
         chunk = features[rows[first : first + CHUNK]].astype(np.float64)
@@ -152,7 +150,7 @@ def _train_epoch(
 ) -> None:
     for rows in batches:
         loss = nn.functional.cross_entropy(
-            probe(_take(features, rows)), torch.from_numpy(labels[rows])
+            probe(_load_rows(features, rows)), torch.from_numpy(labels[rows])
         )
         optimiser.zero_grad()
         torch.autograd.backward(loss)
@@ -167,7 +165,7 @@ def _batches(
         yield order[first : first + settings.batch_size]
 
 
-def _take(
+def _load_rows(
     features: Float32[np.ndarray, "clips dim"], rows: Int64[np.ndarray, " rows"]
 ) -> Float[Tensor, "rows dim"]:
     return torch.from_numpy(features[rows])

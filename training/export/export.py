@@ -1,4 +1,4 @@
-"""From a checkpoint to a bundle the service can load."""
+"""Export a checkpoint as a bundle that the service loads."""
 
 from __future__ import annotations
 
@@ -26,13 +26,15 @@ from service.bundle.manifest import (
     TrainingInfo,
     encode_mean,
 )
+from service.concurrency.durable import staged_folder
 from service.errors import BundleError
 from service.inference.encoder import Encoder
 from training.data.attribution import HELD_OUT, TRAINED, describe_data, write_attribution
+from training.data.clips import TrainingData
 from training.data.store import ClipStore
 from training.export.fingerprint import fingerprint
 from training.export.graph import TOLERANCE, check_parity, write_graph
-from training.export.known_answer import render_clip
+from training.export.known_answer import make_known_clip
 from training.export.reference_weight import WeightChoice, choose_reference_weight
 from training.export.variants import FEWEST_HELD_OUT, KINDS, Kind, add_variants
 from training.model.encoder import DIM, PARTIAL_FRAMES, TIME_STRIDE
@@ -40,17 +42,17 @@ from training.model.frontend import HOP_LENGTH, SAMPLE_RATE
 from training.model.model import CROP_SAMPLES, MIN_SAMPLES, EmbeddingModel
 from training.pretraining.checkpoint import load_checkpoint
 from training.pretraining.metrics import METRICS
-from training.pretraining.pretrain import PARENT_ATTRIBUTION, Source
+from training.pretraining.pretrain import PARENT_ATTRIBUTION
 from training.pretraining.run import Progress, restore_statistics
 from training.recipe import Recipe
-from training.reports.encoder_card import write_card
+from training.reports.cards import write_card
 
 LICENCE = "Apache-2.0"
 GRAPH = "encoder.onnx"
 KNOWN_ANSWER = "known_answer.npz"
-CONTEXT_FRAMES = 2  # an encoder frame depends on less than this many neighbours on either side
-MEAN_CLIPS = 1_000  # clips that the mean embedding is taken over
-DEFAULT_WEIGHT = 0.5  # of the reference, where nothing was held out to choose it by
+CONTEXT_FRAMES = 2  # frames on either side that an encoder frame depends on, rounded up
+MEAN_CLIPS = 1_000  # clips of the mean embedding
+DEFAULT_WEIGHT = 0.5  # of the reference, if too few clips are held out to choose it
 
 
 def export(
@@ -58,24 +60,24 @@ def export(
     out: Path,
     *,
     kinds: Sequence[Kind] = KINDS,
-    tell: Callable[[str], object] = lambda _: None,
+    report: Callable[[str], object] = lambda _: None,
 ) -> Path:
     """Write the bundle of a checkpoint's online encoder.
 
-    The bundle appears under its name only when it is complete and its graph gives what the torch
-    model gives.
+    The folder gets its name only when the bundle is complete and its graph gives the same
+    embeddings as the torch model.
 
     Args:
-        checkpoint: Of a run; the run's data must still be where it was.
-        out: Folder of the bundle, replaced if there is one; its name is the bundle's id.
+        checkpoint: Checkpoint of a run; the run's data must still be where it was.
+        out: Folder of the bundle; an existing bundle is replaced. Its name is the bundle's id.
         kinds: Variants to make, see ``training.export.variants``.
-        tell: Is told in a line what became of each variant.
+        report: Called with one line about the outcome of each variant.
 
     Returns:
         The folder of the bundle.
 
     Raises:
-        BundleError: The name cannot be a bundle's id, or something else stands there.
+        BundleError: The name is no valid id, or ``out`` exists and is no bundle.
         CheckpointError: The checkpoint cannot be read.
         DatasetError: The run's data is gone.
         ExportParityError: The exported graph differs from the torch model.
@@ -83,41 +85,21 @@ def export(
     _check_target(out)
     content = load_checkpoint(checkpoint)
     recipe = Recipe.model_validate(content["recipe"])
-    source = Source(Path(content["origin"]["data"]), Path(content["origin"]["cache"]))
-    trained, held_out = source.open(recipe)
-    model = load_model(content)
-    staged = out.with_name(out.name + ".partial")
-    shutil.rmtree(staged, ignore_errors=True)
-    staged.mkdir(parents=True)
-    write_graph(model, staged / GRAPH)
-    _write_known_answer(model, staged / KNOWN_ANSWER)
-    manifest = _first_manifest(staged, out.name, model, content, trained)
-    write_manifest(staged, manifest)
-
-    encoder = Encoder.open(load_bundle(staged), device="cpu")
-    parity = check_parity(model, encoder)
-    mean = mean_embedding(encoder, trained, recipe.seed)
-    choice = None
-    if len(held_out.clips) >= FEWEST_HELD_OUT:
-        choice = choose_reference_weight(encoder, held_out, mean, recipe.seed)
-    weight = choice.weight if choice else DEFAULT_WEIGHT
-    difference = DifferenceInfo(mean=encode_mean(mean), reference_weight=weight)
-    scores = _scores(choice) | {"parity_with_torch": parity}
-    manifest = manifest.model_copy(update={"difference": difference, "scores": scores})
-    write_manifest(staged, manifest)
-    for outcome in add_variants(staged, trained, held_out, recipe.seed, kinds=kinds):
-        tell(outcome.line())
-
-    manifest = load_bundle(staged).manifest
-    shutil.copy(checkpoint.parent / METRICS, staged / METRICS)
-    write_card(staged, manifest)
-    roles = {TRAINED: trained.clips, HELD_OUT: held_out.clips}
-    write_attribution(staged / "ATTRIBUTION.csv", roles, checkpoint.parent / PARENT_ATTRIBUTION)
-    write_manifest(staged, with_files(staged, manifest))
-    finished = load_bundle(staged)
-    Encoder.open(finished, device="cpu").check(finished)
-    shutil.rmtree(out, ignore_errors=True)
-    staged.rename(out)
+    data = TrainingData(Path(content["origin"]["data"]), Path(content["origin"]["cache"]))
+    trained, held_out = data.open(recipe)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with staged_folder(out, replace=True) as staged:
+        encoder, parity = _write_encoder(staged, out.name, content, trained)
+        difference, scores = _measure_difference(encoder, trained, held_out, recipe.seed)
+        scores["parity_with_torch"] = parity
+        manifest = load_bundle(staged).manifest
+        manifest = manifest.model_copy(update={"difference": difference, "scores": scores})
+        write_manifest(staged, manifest)
+        for outcome in add_variants(staged, trained, held_out, recipe.seed, kinds=kinds):
+            report(outcome.line())
+        _write_documents(staged, checkpoint.parent, trained, held_out)
+        finished = load_bundle(staged)
+        Encoder.open(finished, device="cpu").check(finished)
     return out
 
 
@@ -132,7 +114,7 @@ def _check_target(out: Path) -> None:
 
 
 def load_model(content: dict[str, Any]) -> EmbeddingModel:
-    """Take the online encoder and the statistics out of a checkpoint."""
+    """Make the model of a checkpoint: online encoder and statistics."""
     model = EmbeddingModel()
     prefix = "encoder."
     weights = {
@@ -146,7 +128,7 @@ def load_model(content: dict[str, Any]) -> EmbeddingModel:
 
 
 def mean_embedding(encoder: Encoder, store: ClipStore, seed: int) -> Float32[np.ndarray, " dim"]:
-    """Average the embeddings of up to 1,000 training clips drawn with the seed."""
+    """Average the embeddings of up to 1,000 training clips, which the seed draws."""
     n = len(store.clips)
     chosen = np.random.default_rng(seed).permutation(n)[:MEAN_CLIPS]
     total = np.zeros(encoder.dim)
@@ -156,17 +138,65 @@ def mean_embedding(encoder: Encoder, store: ClipStore, seed: int) -> Float32[np.
     return (total / len(chosen)).astype(np.float32)
 
 
+def with_files(staged: Path, manifest: BundleManifest) -> BundleManifest:
+    """Return the manifest with every file of the folder listed."""
+    names = sorted(p.name for p in staged.iterdir() if p.name != MANIFEST_FILE)
+    return manifest.model_copy(update={"files": {name: hash_file(staged / name) for name in names}})
+
+
+def _write_encoder(
+    staged: Path, name: str, content: dict[str, Any], trained: ClipStore
+) -> tuple[Encoder, float]:
+    """Write graph, known answer and a first manifest.
+
+    Returns:
+        The exported encoder, and its largest deviation from the torch model.
+    """
+    model = load_model(content)
+    write_graph(model, staged / GRAPH)
+    _write_known_answer(model, staged / KNOWN_ANSWER)
+    write_manifest(staged, _first_manifest(staged, name, model, content, trained))
+    encoder = Encoder.open(load_bundle(staged), device="cpu")
+    return encoder, check_parity(model, encoder)
+
+
 def _write_known_answer(model: EmbeddingModel, path: Path) -> None:
-    clip = render_clip()
+    clip = make_known_clip()
     with torch.inference_mode():
-        answer = model(torch.from_numpy(clip)[None], torch.tensor([clip.size]))
-    np.savez(path, waveform=clip, embedding=answer.embedding[0].numpy())
+        output = model(torch.from_numpy(clip)[None], torch.tensor([clip.size]))
+    np.savez(path, waveform=clip, embedding=output.embedding[0].numpy())
+
+
+def _measure_difference(
+    encoder: Encoder, trained: ClipStore, held_out: ClipStore, seed: int
+) -> tuple[DifferenceInfo, dict[str, float | int | str]]:
+    """Measure the mean embedding, and choose the weight of the reference.
+
+    Returns:
+        Both as the manifest has them, and the scores of the choice.
+    """
+    mean = mean_embedding(encoder, trained, seed)
+    choice = None
+    if len(held_out.clips) >= FEWEST_HELD_OUT:
+        choice = choose_reference_weight(encoder, held_out, mean, seed)
+    weight = choice.weight if choice else DEFAULT_WEIGHT
+    return DifferenceInfo(mean=encode_mean(mean), reference_weight=weight), _scores(choice)
+
+
+def _write_documents(staged: Path, run: Path, trained: ClipStore, held_out: ClipStore) -> None:
+    """Write metrics, card and attribution, and the manifest that lists all files."""
+    manifest = load_bundle(staged).manifest
+    shutil.copy(run / METRICS, staged / METRICS)
+    write_card(staged, manifest)
+    roles = {TRAINED: trained.clips, HELD_OUT: held_out.clips}
+    write_attribution(staged / "ATTRIBUTION.csv", roles, run / PARENT_ATTRIBUTION)
+    write_manifest(staged, with_files(staged, manifest))
 
 
 def _first_manifest(
     staged: Path, name: str, model: EmbeddingModel, content: dict[str, Any], trained: ClipStore
 ) -> BundleManifest:
-    """Say all that is known before the exported encoder has run."""
+    """Fill in everything that is known before the exported encoder has run."""
     recipe, progress = Recipe.model_validate(content["recipe"]), Progress(**content["progress"])
     block = HOP_LENGTH * TIME_STRIDE
     encoder = EncoderInfo(
@@ -222,9 +252,3 @@ def _scores(choice: WeightChoice | None) -> dict[str, float | int | str]:
         scores[f"first_{name}"] = round(choice.recall_at_1[weight], 4)
         scores[f"rank_{name}"] = round(choice.reciprocal_rank[weight], 4)
     return scores
-
-
-def with_files(staged: Path, manifest: BundleManifest) -> BundleManifest:
-    """Return the manifest with every file of the folder listed."""
-    names = sorted(p.name for p in staged.iterdir() if p.name != MANIFEST_FILE)
-    return manifest.model_copy(update={"files": {name: hash_file(staged / name) for name in names}})

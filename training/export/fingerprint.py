@@ -1,4 +1,4 @@
-"""The identity of an encoder's embeddings: a hash of all that they depend on."""
+"""Fingerprint of an encoder: a hash of everything that its embeddings depend on."""
 
 from __future__ import annotations
 
@@ -20,9 +20,8 @@ from training.model.model import MIN_SAMPLES, EmbeddingModel
 def fingerprint(model: EmbeddingModel) -> str:
     """Hash the weights, the statistics, the front end's constants and the resampler.
 
-    Over canonical content, not over the bytes of a file: exporting the same model again, with
-    another exporter or operator set, keeps it. The front end counts by its definition, whichever
-    way it is computed.
+    The hash is over canonical content, not over the bytes of a file: another exporter or operator
+    set does not change it. The front end is hashed by its definition, not by how it is computed.
     """
     digest = hashlib.sha256()
     constants = [RESAMPLER, RESAMPLER_QUALITY, SAMPLE_RATE, HOP_LENGTH, MIN_SAMPLES]

@@ -1,7 +1,7 @@
-"""The float16 variant: convolutions and per-frame network in half precision, for GPUs.
+"""The float16 variant for GPUs: convolutions and per-frame network in float16.
 
-The front end squares and takes logarithms of what may be very small, and pooling adds up many
-frames: both stay in float32.
+The front end computes squares and logarithms of very small values, and pooling adds up many
+frames; both stay in float32.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from training.model.encoder import AudioEncoder
 from training.model.model import EmbeddingModel
 
 
-class HalfEncoder(AudioEncoder):
-    """An encoder that takes and gives float32 and computes in float16."""
+class Float16Encoder(AudioEncoder):
+    """An encoder with inputs and outputs in float32 that computes in float16."""
 
     def frames(
         self,
@@ -29,10 +29,10 @@ class HalfEncoder(AudioEncoder):
         return super().frames(log_mel.half(), n_frames, generator).float()
 
 
-def half_precision(model: EmbeddingModel) -> EmbeddingModel:
-    """Copy a model with the weights of its encoder rounded to float16."""
-    encoder = HalfEncoder()
+def to_float16(model: EmbeddingModel) -> EmbeddingModel:
+    """Copy a model; the weights of its encoder are rounded to float16."""
+    encoder = Float16Encoder()
     encoder.load_state_dict(model.encoder.state_dict())
-    halved = copy.deepcopy(model)
-    halved.encoder = encoder.half()
-    return halved.eval()
+    rounded = copy.deepcopy(model)
+    rounded.encoder = encoder.half()
+    return rounded.eval()

@@ -1,4 +1,4 @@
-"""The torch model as an ONNX graph, and the gate that holds the two together."""
+"""Export the torch model as an ONNX graph, and check that both compute the same."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+from torch import nn
 
 from service.inference.encoder import Encoder
 from training.errors import ExportParityError
@@ -16,7 +17,7 @@ from training.model.model import EmbeddingModel
 
 OPSET = 20
 TOLERANCE = 1e-4  # of the largest value of an embedding
-# One sample, around a hop, the shortest whole clip, the length of a crop, 1, 5, 10 and 61 seconds.
+# One sample, around one hop, the shortest clip, a training crop, and 1, 5, 10 and 61 seconds.
 LENGTHS = (
     *(1, HOP_LENGTH - 1, HOP_LENGTH, HOP_LENGTH + 1, 480, 15_200),
     *(seconds * SAMPLE_RATE for seconds in (1, 5, 10, 61)),
@@ -24,9 +25,36 @@ LENGTHS = (
 
 
 def write_graph(model: EmbeddingModel, path: Path) -> None:
-    """Export a model: any batch, any length, names of parameters kept, BatchNorm not folded."""
+    """Export a model for any batch and length.
+
+    Parameters keep their names and BatchNorm is not folded, so that the weights can be read back.
+    """
     batch, samples = torch.export.Dim("batch"), torch.export.Dim("samples")
     example = (torch.zeros(2, 2 * SAMPLE_RATE), torch.tensor([2 * SAMPLE_RATE, SAMPLE_RATE]))
+    axes = ({0: batch, 1: samples}, {0: batch})
+    outputs = ["embedding", "sums", "maxima"]
+    graph = export_onnx(model, example, ["waveform", "lengths"], outputs, axes)
+    for output in graph.graph.output[1:]:
+        output.type.tensor_type.shape.dim[1].dim_param = "partials"
+    onnx.save(graph, str(path))
+
+
+def export_onnx(
+    model: nn.Module,
+    example: tuple[torch.Tensor, ...],
+    inputs: list[str],
+    outputs: list[str],
+    axes: tuple[dict[int, torch.export.Dim], ...],
+) -> onnx.ModelProto:
+    """Export a model in evaluation mode, unoptimised.
+
+    Args:
+        model: The model.
+        example: Inputs of any size.
+        inputs: Names of the inputs.
+        outputs: Names of the outputs.
+        axes: Dynamic axes of each input.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
@@ -35,23 +63,20 @@ def write_graph(model: EmbeddingModel, path: Path) -> None:
             dynamo=True,
             optimize=False,
             opset_version=OPSET,
-            input_names=["waveform", "lengths"],
-            output_names=["embedding", "sums", "maxima"],
-            dynamic_shapes=({0: batch, 1: samples}, {0: batch}),
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_shapes=axes,
             verbose=False,
         )
     assert program is not None
-    graph = program.model_proto
-    for output in graph.graph.output[1:]:
-        output.type.tensor_type.shape.dim[1].dim_param = "partials"
-    onnx.save(graph, str(path))
+    return program.model_proto
 
 
 def check_parity(model: EmbeddingModel, encoder: Encoder) -> float:
     """Compare the exported encoder with the torch model, alone and in a batch.
 
     Returns:
-        The largest deviation found, relative to the largest value of the embedding.
+        The largest deviation, relative to the largest value of the embedding.
 
     Raises:
         ExportParityError: A deviation exceeds 1e-4.
@@ -62,9 +87,9 @@ def check_parity(model: EmbeddingModel, encoder: Encoder) -> float:
     worst = 0.0
     for clip, batched in zip(clips, together, strict=True):
         with torch.inference_mode():
-            wanted = model(torch.from_numpy(clip)[None], torch.tensor([clip.size])).embedding[0]
+            expected = model(torch.from_numpy(clip)[None], torch.tensor([clip.size])).embedding[0]
         for found in (batched, encoder.embed([clip])[0]):
-            deviation = np.abs(found - wanted.numpy()).max() / wanted.abs().max().item()
+            deviation = np.abs(found - expected.numpy()).max() / expected.abs().max().item()
             worst = max(worst, float(deviation))
             if not deviation <= TOLERANCE:
                 raise ExportParityError(

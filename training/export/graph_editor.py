@@ -1,4 +1,4 @@
-"""Editing an ONNX graph: nodes are found by what they take and give, and added in order."""
+"""Edit an ONNX graph: find nodes by their inputs and outputs, add nodes, replace a value."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from training.errors import ExportParityError
 
 
 class GraphEditor:
-    """A graph being edited.
+    """Editor of one graph.
 
     Attributes:
-        values: Every constant of the graph by its name.
+        values: The constants of the graph, by name.
     """
 
     def __init__(self, model: onnx.ModelProto) -> None:
@@ -27,16 +27,16 @@ class GraphEditor:
         }
 
     def producer(self, name: str, op: str) -> onnx.NodeProto:
-        """Find the node that gives a value.
+        """Find the node that has ``name`` as an output.
 
         Raises:
-            ExportParityError: It is not of the kind expected.
+            ExportParityError: Its operator is not ``op``.
         """
         found = [node for node in self._model.graph.node if name in node.output]
         return self._expect(found, op, f"gives {name}")
 
     def consumer(self, name: str, op: str) -> onnx.NodeProto:
-        """Find the one node of a kind that takes a value.
+        """Find the one node of operator ``op`` that has ``name`` as an input.
 
         Raises:
             ExportParityError: There is none, or there are several.
@@ -45,45 +45,45 @@ class GraphEditor:
         return self._expect(found, op, f"takes {name}")
 
     def constant(self, name: str, value: np.ndarray | np.generic) -> str:
-        """Add a constant, or find it again, and return its name."""
+        """Add a constant, unless there is one of this name, and return its name."""
         if name not in self.values:
             self.values[name] = np.asarray(value)
             self._model.graph.initializer.append(numpy_helper.from_array(self.values[name], name))
         return name
 
     def add(self, op: str, *inputs: str, **attributes: Any) -> str:
-        """Add a node and return the name of what it gives."""
+        """Add a node and return the name of its output."""
         output = f"edited_{op}_{len(self._added)}"
         self._added.append(helper.make_node(op, inputs, [output], output, **attributes))
         return output
 
     def replace(self, old: str, new: str) -> None:
-        """Let every node that took ``old`` take ``new``; the added nodes come where old was."""
+        """Replace the value ``old`` by ``new`` in all inputs, and its node by the added nodes."""
         self._replaced = (old, new)
 
     def finish(self) -> onnx.ModelProto:
-        """Put the added nodes in and drop what nothing needs any more.
+        """Insert the added nodes, and remove nodes and constants that are no longer used.
 
         Raises:
-            onnx.checker.ValidationError: The result is no graph.
+            onnx.checker.ValidationError: The result is no valid graph.
         """
         graph = self._model.graph
         nodes = list(graph.node)
         if self._replaced is not None:
             old, new = self._replaced
-            place = next(i for i, node in enumerate(nodes) if old in node.output)
-            for node in nodes[place:]:
+            position = next(i for i, node in enumerate(nodes) if old in node.output)
+            for node in nodes[position:]:
                 node.input[:] = [new if name == old else name for name in node.input]
-            nodes[place : place + 1] = self._added
-        needed = {output.name for output in graph.output}
-        kept = []
+            nodes[position : position + 1] = self._added
+        used = {output.name for output in graph.output}
+        used_nodes = []
         for node in reversed(nodes):
-            if needed.intersection(node.output):
-                needed.update(node.input)
-                kept.append(node)
-        constants = [value for value in graph.initializer if value.name in needed]
+            if used.intersection(node.output):
+                used.update(node.input)
+                used_nodes.append(node)
+        constants = [value for value in graph.initializer if value.name in used]
         del graph.node[:], graph.initializer[:], graph.value_info[:]
-        graph.node.extend(reversed(kept))
+        graph.node.extend(reversed(used_nodes))
         graph.initializer.extend(constants)
         onnx.checker.check_model(self._model)
         return self._model

@@ -1,9 +1,9 @@
-"""The HEAR interface over a bundle, so that public benchmark harnesses can run it.
+"""The API of the HEAR benchmark (Holistic Evaluation of Audio Representations) for a bundle.
 
     hear-validator training.export.hear --model BUNDLE
 
-A scene embedding is the bundle's embedding of the whole clip. A timestamp embedding is one frame
-of the encoder, which is what a scene embedding pools over; there are 25 a second.
+A scene embedding is the bundle's embedding of a whole clip. Timestamp embeddings are the frames of
+the encoder, over which a scene embedding is pooled; there are 25 per second.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from training.errors import DatasetError
 from training.export.load import load_bundle
 from training.model.encoder import DIM, TIME_STRIDE
 from training.model.frontend import HOP_LENGTH, SAMPLE_RATE
-from training.model.model import MIN_SAMPLES, EmbeddingModel, fit
+from training.model.model import MIN_SAMPLES, EmbeddingModel, mask_and_pad
 
-BATCH = 16  # clips that are encoded at once
+BATCH = 16  # clips encoded in one call
 
 
 class HearModel(nn.Module):
-    """An encoder with the attributes the harness asks for.
+    """An encoder with the attributes that HEAR requires.
 
     Attributes:
-        sample_rate: Of the audio it takes [Hz].
-        scene_embedding_size: Values of an embedding of a clip.
-        timestamp_embedding_size: Values of an embedding of a moment.
+        sample_rate: Rate of the audio [Hz].
+        scene_embedding_size: Number of values of a clip's embedding.
+        timestamp_embedding_size: Number of values of a timestamp's embedding.
     """
 
     sample_rate = SAMPLE_RATE
@@ -47,10 +47,10 @@ class HearModel(nn.Module):
         return embedding
 
     def frames(self, audio: Float[Tensor, "clips samples"]) -> Float[Tensor, "clips frames dim"]:
-        """Embed the moments of clips of one length."""
+        """Compute the encoder frames of clips of one length."""
         lengths = torch.full((len(audio),), audio.shape[1], device=audio.device)
         n_log_mel = 1 + lengths.clamp(min=MIN_SAMPLES) // HOP_LENGTH
-        log_mel = self.model.log_mel(fit(audio, lengths))
+        log_mel = self.model.log_mel(mask_and_pad(audio, lengths))
         frames = self.model.encoder.frames(log_mel, n_log_mel)
         return frames[:, : int(n_log_mel[0]) // TIME_STRIDE]
 
@@ -62,7 +62,7 @@ def load_model(model_file_path: str = "models/default") -> HearModel:
         model_file_path: Folder of the bundle.
 
     Raises:
-        BundleError: The bundle is damaged or not one.
+        BundleError: The folder is no bundle, or the bundle is damaged.
     """
     return HearModel(load_bundle(Path(model_file_path)).model).eval()
 
@@ -71,7 +71,7 @@ def load_model(model_file_path: str = "models/default") -> HearModel:
 def get_scene_embeddings(
     audio: Float[Tensor, "clips samples"], model: HearModel
 ) -> Float[Tensor, "clips dim"]:
-    """Embed each clip as a whole.
+    """Compute one embedding for each clip.
 
     Args:
         audio: Clips of one length at 16 kHz, -1 to 1.
@@ -88,14 +88,14 @@ def get_scene_embeddings(
 def get_timestamp_embeddings(
     audio: Float[Tensor, "clips samples"], model: HearModel
 ) -> tuple[Float[Tensor, "clips frames dim"], Float[Tensor, "clips frames"]]:
-    """Embed the moments of each clip, every 40 ms.
+    """Compute an embedding for every 40 ms of each clip.
 
     Args:
         audio: Clips of one length at 16 kHz, -1 to 1.
         model: From ``load_model``.
 
     Returns:
-        The embeddings, and the centre of each moment [ms].
+        The embeddings, and their timestamps: the centres of the frames [ms].
 
     Raises:
         DatasetError: There are no samples.

@@ -1,4 +1,4 @@
-"""The clip that every bundle carries with its embedding, to be checked on the host it runs on."""
+"""The clip of the known answer: a bundle has it with its embedding, to check an encoder by."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from training.model.frontend import SAMPLE_RATE
 SECONDS = 3.0
 
 
-def render_clip() -> Float32[np.ndarray, " samples"]:
-    """Render three seconds with something at every pitch: a sweep, noise bursts and clicks."""
+def make_known_clip() -> Float32[np.ndarray, " samples"]:
+    """Make three seconds of sound at all frequencies: a sweep, noise bursts and clicks."""
     time = np.arange(int(SECONDS * SAMPLE_RATE)) / SAMPLE_RATE
     sweep = 0.3 * np.sin(2.0 * np.pi * (100.0 * time + 1_100.0 * time**2))
     noise = 0.1 * np.random.default_rng(20_230_921).standard_normal(time.size)

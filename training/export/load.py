@@ -1,4 +1,4 @@
-"""Get the torch encoder back from a bundle."""
+"""Load the torch encoder of a bundle."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class LoadedBundle:
     """A bundle's encoder as a torch model.
 
     Attributes:
-        model: With the weights and the statistics of the bundle, in evaluation mode.
+        model: The model, in evaluation mode, with the weights and statistics of the bundle.
         manifest: The bundle's ``bundle.json``.
     """
 
@@ -29,20 +29,21 @@ class LoadedBundle:
 
 
 def load_bundle(path: Path) -> LoadedBundle:
-    """Load a bundle's encoder for fine-tuning, or to go on with its pre-training.
+    """Load a bundle's encoder for fine-tuning or further pre-training.
 
     The initialisers of the exported graph carry the names of the model's parameters.
 
     Raises:
-        BundleError: The bundle is damaged or not one, or its encoder is of another kind.
+        BundleError: The folder is no bundle, the bundle is damaged, or its encoder is another
+            network.
     """
     verified = bundle.load_bundle(path)
     graph = onnx.load(str(verified.file(verified.manifest.encoder.file))).graph
     values = {item.name: onnx.numpy_helper.to_array(item) for item in graph.initializer}
     model = EmbeddingModel()
-    wanted = model.state_dict()
-    weights = {name: torch.from_numpy(values[name].copy()) for name in wanted if name in values}
-    weights |= {name: wanted[name] for name in wanted if name.endswith("num_batches_tracked")}
+    initial = model.state_dict()
+    weights = {name: torch.from_numpy(values[name].copy()) for name in initial if name in values}
+    weights |= {name: initial[name] for name in initial if name.endswith("num_batches_tracked")}
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

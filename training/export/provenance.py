@@ -1,4 +1,4 @@
-"""Which code made a result."""
+"""The commit of the code that makes a result."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def git_commit() -> str:
-    """Name the commit of this checkout, with ``+`` where files differ from it; or ``unknown``."""
+    """Return the commit of this checkout, with ``+`` if files differ from it; or ``unknown``."""
     folder = Path(__file__).parent
     try:
         commit = _git(folder, "rev-parse", "--short=12", "HEAD")

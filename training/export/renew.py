@@ -1,4 +1,4 @@
-"""From a bundle to the same bundle: its encoder's graph and variants written anew."""
+"""Renew parts of a bundle in place: its manifest, its variants, or its encoder's graph."""
 
 from __future__ import annotations
 
@@ -8,35 +8,46 @@ from dataclasses import replace
 from pathlib import Path
 
 from service.bundle.files import hash_file, load_bundle, write_manifest
+from service.bundle.manifest import SCHEMA_VERSION, BundleManifest
+from service.concurrency.durable import staged_folder
 from service.errors import BundleError
 from service.inference.encoder import Encoder
+from training.data.clips import TrainingData
 from training.export.export import with_files
 from training.export.fingerprint import fingerprint
 from training.export.gate import Scorer
 from training.export.graph import check_parity, write_graph
 from training.export.load import load_bundle as load_torch
-from training.export.variants import Outcome, add_variants
-from training.pretraining.pretrain import Source
+from training.export.variants import VariantOutcome, add_variants
 from training.recipe import Recipe
-from training.reports.encoder_card import put_variants
+from training.reports.cards import put_encoder
 
 
-def renew(
-    folder: Path, source: Source, *, graph: bool = False, scorers: Sequence[Scorer] = ()
-) -> list[Outcome]:
-    """Give a bundle the variants that its encoder has by this version of the exporter.
+def renew_manifest(folder: Path) -> None:
+    """Write a bundle's manifest in the present format; no other file changes.
 
-    The checkpoint is not needed: the weights stand in the graph. The fingerprint stays, so a
-    library made with the bundle goes on. The bundle is replaced when all is done.
+    Raises:
+        BundleError: The folder is no bundle, or the bundle is damaged.
+    """
+    write_manifest(folder, in_present_format(load_bundle(folder).manifest))
+
+
+def renew_variants(
+    folder: Path, data: TrainingData, *, graph: bool = False, scorers: Sequence[Scorer] = ()
+) -> list[VariantOutcome]:
+    """Make the variants of a bundle's encoder again, by this version of the exporter.
+
+    No checkpoint is needed, since the weights are in the graph. The fingerprint stays, so
+    libraries made with the bundle stay valid. The bundle is replaced when everything is done.
 
     Args:
         folder: The bundle.
-        source: The data the encoder was trained on; what was held out then is judged by.
-        graph: Write the float32 graph anew too.
+        data: The data that the encoder was trained on; the gate uses the clips held out then.
+        graph: Write the float32 graph again, too.
         scorers: Further measurements of the gate.
 
     Returns:
-        What became of each variant.
+        The outcome of each variant.
 
     Raises:
         BundleError: The folder holds no bundle of this encoder.
@@ -44,27 +55,24 @@ def renew(
         ExportParityError: The new graph differs from the weights of the old one.
     """
     recipe = Recipe.model_validate(load_bundle(folder).manifest.training.recipe)
-    trained, held_out = source.open(recipe)
-    staged = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(staged, ignore_errors=True)
-    shutil.copytree(folder, staged)
-    if graph:
-        rewrite_graph(staged)
-    outcomes = add_variants(staged, trained, held_out, recipe.seed, scorers=scorers)
-    manifest = load_bundle(staged).manifest
-    put_variants(staged, manifest.encoder.variants)
-    write_manifest(staged, with_files(staged, manifest))
-    shutil.rmtree(folder)
-    staged.rename(folder)
+    trained, held_out = data.open(recipe)
+    with staged_folder(folder, replace=True) as staged:
+        shutil.copytree(folder, staged, dirs_exist_ok=True)
+        if graph:
+            rewrite_graph(staged)
+        outcomes = add_variants(staged, trained, held_out, recipe.seed, scorers=scorers)
+        manifest = in_present_format(load_bundle(staged).manifest)
+        put_encoder(staged, manifest)
+        write_manifest(staged, with_files(staged, manifest))
     return outcomes
 
 
 def rewrite_graph(folder: Path) -> None:
-    """Write the float32 graph of a bundle anew from the weights in it.
+    """Write the float32 graph of a bundle again, from the weights in it.
 
     Raises:
-        BundleError: The weights have another fingerprint than the manifest says.
-        ExportParityError: The new graph does not compute what its weights say.
+        BundleError: The weights do not have the fingerprint in the manifest.
+        ExportParityError: The new graph does not compute what a model of these weights computes.
     """
     bundle, model = load_bundle(folder), load_torch(folder).model
     if fingerprint(model) != bundle.manifest.encoder.fingerprint:
@@ -79,3 +87,11 @@ def rewrite_graph(folder: Path) -> None:
     manifest = bundle.manifest.model_copy(update={"files": files, "scores": scores})
     write_manifest(folder, manifest)
     Encoder.open(replace(bundle, manifest=manifest), device="cpu").check(bundle)
+
+
+def in_present_format(manifest: BundleManifest) -> BundleManifest:
+    """Return the manifest in the format that is written now.
+
+    Format 1 lacks the geometry of the encoder; the manifest's defaults are that of format 1.
+    """
+    return manifest.model_copy(update={"schema_version": SCHEMA_VERSION})

@@ -1,4 +1,4 @@
-"""Variants of an exported encoder in cheaper arithmetic, shipped if they pass the gate."""
+"""Make int8 and float16 variants of an exported encoder; those that pass the gate are shipped."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from service.bundle.files import Bundle, hash_file, load_bundle, write_manifest
 from service.bundle.manifest import EncoderVariant
 from service.inference.encoder import Encoder
 from training.data.store import ClipStore
-from training.export.float16 import half_precision
-from training.export.gate import Gate, Judgement, Scorer
+from training.export.float16 import to_float16
+from training.export.gate import PrecisionGate, Scorer
 from training.export.graph import TOLERANCE, write_graph
 from training.export.int8 import measure_ranges, write_int8
 from training.export.load import load_bundle as load_torch
-from training.export.reference_weight import LONGEST, mix
+from training.export.reference_weight import LONGEST_SAMPLES, mix
 from training.model.frontend import SAMPLE_RATE
 
-FEWEST_HELD_OUT = 10
+FEWEST_HELD_OUT = 10  # clips; with fewer, nothing can be measured
 CALIBRATION_CLIPS = 200
-LEVELS_DB = (-30.0, 6.0)  # every third clip of the calibration is made as much louder
+LEVELS_DB = (-30.0, 6.0)  # range of the gain of every third clip of the calibration
 SPEED_ROUNDS = 15
 
 Kind = Literal["int8", "float16"]
@@ -33,19 +33,19 @@ KINDS: tuple[Kind, ...] = ("int8", "float16")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a variant.
+class VariantOutcome:
+    """A variant, and whether it passed the gate.
 
     Attributes:
-        variant: As the manifest has it, or would have had it.
-        faults: Why it is not in the bundle; empty if it is.
+        variant: Its entry in the manifest, or the entry it would have had.
+        faults: Reasons why it is not in the bundle; empty if it is.
     """
 
     variant: EncoderVariant
     faults: list[str]
 
     def line(self) -> str:
-        """Say it in a line."""
+        """Describe the outcome in one line."""
         figures = ", ".join(f"{name} {value:g}" for name, value in self.variant.figures.items())
         verdict = f"not shipped: {'; '.join(self.faults)}" if self.faults else "shipped"
         speed = f"{self.variant.cpu_speed:g} times the speed of float32"
@@ -60,15 +60,15 @@ def add_variants(
     *,
     kinds: Sequence[Kind] = KINDS,
     scorers: Sequence[Scorer] = (),
-) -> list[Outcome]:
-    """Write int8 and float16 variants into a bundle and keep those that pass the gate.
+) -> list[VariantOutcome]:
+    """Add those int8 and float16 variants to a bundle that pass the gate.
 
     Args:
         folder: A complete bundle; variants that it has are replaced.
-        trained: Clips of the training, to calibrate by.
-        held_out: Clips to judge by; with fewer than 10 nothing can be judged, so nothing is added.
-        seed: Draws clips and pairs.
-        kinds: Which to make.
+        trained: Training clips, for the calibration.
+        held_out: Clips for the gate; with fewer than 10, no variant is made.
+        seed: Seed of clips and pairs.
+        kinds: The variants to make.
         scorers: Further measurements of the gate.
 
     Raises:
@@ -80,8 +80,8 @@ def add_variants(
     bundle = load_bundle(folder)
     _replace_variants(bundle, [])
     bundle, model = load_bundle(folder), load_torch(folder).model
-    reference = Encoder.open(bundle, device="cpu", threads=1)
-    gate = Gate(reference, held_out, seed, scorers)
+    float32 = Encoder.open(bundle, device="cpu", threads=1)
+    gate = PrecisionGate(float32, held_out, seed, scorers)
     outcomes = []
     for kind in kinds:
         file = bundle.file(f"encoder.{kind}.onnx")
@@ -89,8 +89,8 @@ def add_variants(
             ranges = measure_ranges(model, calibration_clips(trained, seed))
             write_int8(bundle.encoder_file, file, ranges)
         else:
-            write_graph(half_precision(model), file)
-        outcomes.append(_try_variant(bundle, kind, reference, gate))
+            write_graph(to_float16(model), file)
+        outcomes.append(_check_variant(bundle, kind, gate))
         if outcomes[-1].faults:
             file.unlink()
     _replace_variants(bundle, [outcome.variant for outcome in outcomes if not outcome.faults])
@@ -98,34 +98,34 @@ def add_variants(
 
 
 def calibration_clips(store: ClipStore, seed: int) -> Iterator[Float32[np.ndarray, " samples"]]:
-    """Give up to 200 clips, every third at another level, mixtures of them, and silence."""
+    """Yield up to 200 clips, every third at another level, mixtures of them, and silence."""
     random = np.random.default_rng(seed)
     chosen = random.permutation(len(store.clips))[:CALIBRATION_CLIPS]
     before = np.zeros(SAMPLE_RATE, np.float32)
     yield before
-    for place, i in enumerate(chosen):
-        clip = store.clip(i)[:LONGEST]
-        if place % 3 == 0:
+    for n, i in enumerate(chosen):
+        clip = store.clip(i)[:LONGEST_SAMPLES]
+        if n % 3 == 0:
             clip = clip * np.float32(10.0 ** (random.uniform(*LEVELS_DB) / 20.0))
         yield clip
-        if place % 2:
+        if n % 2:
             yield mix(clip, before)
         before = clip
 
 
-def measure_speed(variant: Encoder, reference: Encoder) -> float:
-    """Compare the processor time of two encoders on a clip of 5 s, one after the other in turn.
+def measure_speed(variant: Encoder, float32: Encoder) -> float:
+    """Compare the processor time of two encoders on a clip of 5 s, in turns.
 
     Returns:
-        How many clips one encodes in the time in which the reference encodes one.
+        Clips that the variant encodes in the time in which the float32 encoder encodes one.
     """
-    clip = np.random.default_rng(0).uniform(-0.1, 0.1, LONGEST).astype(np.float32)
+    clip = np.random.default_rng(0).uniform(-0.1, 0.1, LONGEST_SAMPLES).astype(np.float32)
     ratios = []
-    for encoder in (variant, reference):
+    for encoder in (variant, float32):
         encoder.embed([clip])
     for _ in range(SPEED_ROUNDS):
         spent = []
-        for encoder in (variant, reference):
+        for encoder in (variant, float32):
             start = time.process_time()
             encoder.embed([clip])
             spent.append(time.process_time() - start)
@@ -133,20 +133,20 @@ def measure_speed(variant: Encoder, reference: Encoder) -> float:
     return float(np.median(ratios))
 
 
-def _try_variant(bundle: Bundle, kind: Kind, reference: Encoder, gate: Gate) -> Outcome:
+def _check_variant(bundle: Bundle, kind: Kind, gate: PrecisionGate) -> VariantOutcome:
     """Measure a variant whose graph has been written."""
     variant = EncoderVariant(
         file=f"encoder.{kind}.onnx", precision=kind, tolerance=TOLERANCE, cpu_speed=1, figures={}
     )
     encoder = Encoder.open(replace(bundle, variant=variant), device="cpu", threads=1)
-    judgement: Judgement = gate.judge(encoder)
+    report = gate.check(encoder)
     measured = {
-        # Other processors round a little differently; what saturates is off by far more.
+        # Other processors round a little differently; saturation deviates by far more.
         "tolerance": max(1.5 * known_deviation(encoder, bundle), TOLERANCE),
-        "cpu_speed": round(measure_speed(encoder, reference), 2),
-        "figures": judgement.figures,
+        "cpu_speed": round(measure_speed(encoder, gate.float32), 2),
+        "figures": report.figures,
     }
-    return Outcome(variant.model_copy(update=measured), judgement.faults)
+    return VariantOutcome(variant.model_copy(update=measured), report.faults)
 
 
 def known_deviation(encoder: Encoder, bundle: Bundle) -> float:
@@ -158,7 +158,7 @@ def known_deviation(encoder: Encoder, bundle: Bundle) -> float:
 
 
 def _replace_variants(bundle: Bundle, variants: Sequence[EncoderVariant]) -> None:
-    """Let the manifest list these variants and no others, and their files."""
+    """List these variants and no others in the manifest, and delete the files of the others."""
     manifest = bundle.manifest
     dropped = {variant.file for variant in manifest.encoder.variants}
     files = {name: entry for name, entry in manifest.files.items() if name not in dropped}

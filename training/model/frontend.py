@@ -1,7 +1,10 @@
-"""The log-mel spectrogram: the only definition of it in the repository.
+"""The log-mel spectrogram, defined only here (docs/method.md, "Front end").
 
-Training calls it on its device, and the export puts the same module inside the graph, so the
-service needs no mel, window or hop of its own.
+Training calls it on its device, and the export puts the same module into the graph, so the
+service needs no mel filters, window or hop of its own.
+
+``mel_power`` is the definition. ``LogMel`` computes the same with a quarter of the products;
+tests/unit/training/model/test_frontend.py holds it to the definition and to torchaudio.
 """
 
 from __future__ import annotations
@@ -26,8 +29,21 @@ LOG_OFFSET = 1.19e-7  # added to the mel power before the logarithm
 _HALF = N_FFT // 2
 _QUARTER = N_FFT // 4
 _BIN_HZ = SAMPLE_RATE / N_FFT
-# The bins between the two frequencies: every other has weight 0 in every filter.
-_HEARD = range(int(F_MIN // _BIN_HZ) + 1, math.ceil(F_MAX / _BIN_HZ))
+# Bins above F_MIN and below F_MAX; the others have weight 0 in every filter.
+_USED_BINS = range(int(F_MIN // _BIN_HZ) + 1, math.ceil(F_MAX / _BIN_HZ))
+
+
+def mel_power(
+    frames: Float[Tensor, "batch n_fft frames"],
+) -> Float[Tensor, "batch mels frames"]:
+    """Compute mel power by its definition: window, Fourier transform, power, mel filters.
+
+    Args:
+        frames: Frames of 400 samples, not yet windowed, one in each column.
+    """
+    spectrum = windowed_fourier_kernel().squeeze(1).to(frames) @ frames
+    real, imaginary = spectrum[:, :N_BINS], spectrum[:, N_BINS:]
+    return mel_filters().to(frames) @ (real.square() + imaginary.square())
 
 
 class LogMel(nn.Module):
@@ -37,10 +53,10 @@ class LogMel(nn.Module):
     (paper, section 5.1). Frame ``t`` is centred on sample ``160 t``; beyond the ends of the
     waveform there are zeros.
 
-    The short-time Fourier transform is a product with fixed matrices, of ordinary operators that
-    every execution provider has. Half a frame holds whole periods of the even bins, and half a
-    period more of the odd ones: so the even bins hear the sum of the two halves of a windowed
-    frame, and the odd bins their difference.
+    The Fourier transform is a product with fixed matrices, since every execution provider has
+    matrix products. A frame is folded first: half a frame later, the wave of bin ``k`` has the
+    sign ``(-1)^k``. So even bins need only the sum of the two halves of a windowed frame, and odd
+    bins only their difference.
     """
 
     window: Tensor
@@ -50,8 +66,8 @@ class LogMel(nn.Module):
         self.register_buffer(
             "window", hann_window().to(torch.get_default_dtype())[:, None], persistent=False
         )
-        self.even = _MelPower([k for k in _HEARD if k % 2 == 0])
-        self.odd = _MelPower([k for k in _HEARD if k % 2 == 1])
+        self.even = _FoldedMelPower([k for k in _USED_BINS if k % 2 == 0])
+        self.odd = _FoldedMelPower([k for k in _USED_BINS if k % 2 == 1])
 
     def forward(
         self, waveform: Float[Tensor, "batch samples"]
@@ -66,16 +82,19 @@ class LogMel(nn.Module):
         """
         windowed = cut_frames(waveform) * self.window
         early, late = windowed[:, :_HALF], windowed[:, _HALF:]
-        mel_power: Tensor = self.even(early + late) + self.odd(early - late)
-        return (mel_power + LOG_OFFSET).log()
+        power: Tensor = self.even(early + late) + self.odd(early - late)
+        return (power + LOG_OFFSET).log()
 
 
-class _MelPower(nn.Module):
-    """What some bins bring to the mel power.
+class _FoldedMelPower(nn.Module):
+    """Contribution of some bins to the mel power, from half frames that are folded once more.
 
-    Only powers are asked for, so phases may be counted from the middle of the half frame. About it
-    cosines are even and sines odd: the cosines hear the sum of each two opposite samples, and the
-    sines their difference.
+    Power does not depend on where phases are counted from; here it is the middle of the half
+    frame. About it, cosines are even and sines odd. So cosines need only the sum of opposite
+    samples, and sines only their difference.
+
+    Args:
+        bins: All even, for sums of half frames, or all odd, for differences.
     """
 
     cosines: Tensor
@@ -103,10 +122,10 @@ class _MelPower(nn.Module):
 def cut_frames(
     waveform: Float[Tensor, "batch samples"],
 ) -> Float[Tensor, "batch n_fft frames"]:
-    """Cut the frames of 400 samples, each from two hops and a half of the waveform.
+    """Cut out the frames, one in each column; a frame is two hops and a half of the waveform.
 
-    Frames stand side by side, a sample to a row: so halves are taken, and turned round, by whole
-    rows.
+    With frames in columns, the halves of all frames are whole rows, which are cheap to slice and
+    to reverse.
     """
     batch, samples = waveform.shape
     n_frames = 1 + samples // HOP_LENGTH
@@ -119,15 +138,14 @@ def cut_frames(
 
 
 def hann_window() -> Float64[Tensor, " n_fft"]:
-    """Build the periodic Hann window, made in float64."""
+    """Build the periodic Hann window, in float64."""
     return torch.hann_window(N_FFT, periodic=True, dtype=torch.float64)
 
 
 def windowed_fourier_kernel() -> Float64[Tensor, "twice_bins 1 n_fft"]:
-    """Build the transform as it is defined, real parts first, made in float64.
+    """Build the windowed Fourier transform, real parts first, in float64.
 
-    ``LogMel`` computes the same powers with a quarter of the products. The shape is that of a
-    convolution's weights; the fingerprint counts it.
+    The shape is that of the weights of a convolution; it is part of the fingerprint.
     """
     sample = torch.arange(N_FFT, dtype=torch.float64)
     angle = 2.0 * math.pi / N_FFT * torch.outer(torch.arange(N_BINS, dtype=torch.float64), sample)

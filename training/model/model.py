@@ -1,4 +1,4 @@
-"""The model that is exported: waveform in, embedding out, normalisation inside."""
+"""The exported model: from waveform to embedding, normalisation included."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from training.model.encoder import TIME_STRIDE, AudioEncoder, frame_mask, pool_partials
 from training.model.frontend import HOP_LENGTH, LogMel
 
-MIN_SAMPLES = 480  # the shortest clip that fills one encoder frame; shorter ones get zeros
-CROP_SAMPLES = 15_200  # 0.95 s, 96 log-mel frames: what training sees at once
+MIN_SAMPLES = 480  # the shortest clip of one encoder frame; shorter ones are padded with zeros
+CROP_SAMPLES = 15_200  # 0.95 s, 96 log-mel frames: the length of a training crop
 
 
-class Embedded(NamedTuple):
-    """What the graph answers.
+class ModelOutput(NamedTuple):
+    """The outputs of the exported graph.
 
     Attributes:
         embedding: Mean over frames plus maximum over frames.
@@ -32,8 +32,8 @@ class Embedded(NamedTuple):
 class EmbeddingModel(nn.Module):
     """Front end, normalisation statistics and encoder.
 
-    The statistics are one mean and one standard deviation of the training log-mel (facts,
-    section 1.2), kept as buffers so that they travel with the weights.
+    The statistics are one mean and one standard deviation of the training log-mel
+    (docs/method.md, "Normalisation statistics"). They are buffers, saved with the weights.
     """
 
     mean: Tensor
@@ -55,27 +55,27 @@ class EmbeddingModel(nn.Module):
 
     def forward(
         self, waveform: Float[Tensor, "batch samples"], lengths: Int[Tensor, " batch"]
-    ) -> Embedded:
-        """Embed clips of any length, each independent of the batch it stands in.
+    ) -> ModelOutput:
+        """Embed clips of any length; the result for a clip does not depend on its batch.
 
         Args:
             waveform: Mono sound at 16 kHz, full scale 1.
-            lengths: Valid samples of each clip, at least 1. Samples beyond are ignored whatever
-                they hold. A clip under 480 samples counts as 480, the rest being zeros.
+            lengths: Number of valid samples of each clip, at least 1. The others are ignored,
+                also if they are not finite. A clip below 480 samples counts as 480, with zeros.
         """
-        waveform = fit(waveform, lengths)
+        waveform = mask_and_pad(waveform, lengths)
         n_log_mel = 1 + lengths.clamp(min=MIN_SAMPLES) // HOP_LENGTH
         frames = self.encoder.frames(self.log_mel(waveform), n_log_mel)
         n_frames = n_log_mel // TIME_STRIDE
         sums, maxima = pool_partials(frames, n_frames)
         mean = sums.sum(dim=1) / n_frames.unsqueeze(1)
-        return Embedded(mean + maxima.amax(dim=1), sums, maxima)
+        return ModelOutput(mean + maxima.amax(dim=1), sums, maxima)
 
 
-def fit(
+def mask_and_pad(
     waveform: Float[Tensor, "batch samples"], lengths: Int[Tensor, " batch"]
 ) -> Float[Tensor, "batch fitted"]:
-    """Zero what lies beyond each length and extend the batch to at least 15,200 samples."""
+    """Zero the samples beyond each length; pad the batch to at least 15,200 samples."""
     samples = waveform.shape[1]
     valid = frame_mask(lengths, samples)
     waveform = torch.where(valid, waveform, 0.0)

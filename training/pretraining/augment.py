@@ -1,4 +1,7 @@
-"""BYOL-A's augmentation of a batch of log-mels: mixup, random resize crop, random linear fader."""
+"""Augmentation of BYOL-A v2: mixup, random resize crop, random linear fader.
+
+All of it works on a batch of normalised log-mels (docs/method.md, "Augmentation").
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,14 @@ from training.recipe import ViewsRecipe
 
 
 class MixupBank(nn.Module):
-    """The last inputs seen, un-mixed, from which mixup draws its backgrounds.
+    """Ring buffer of the last inputs, before mixing; mixup draws its backgrounds from it.
 
-    First in, first out. Kept in buffers, so a checkpoint holds it.
+    It is made of module buffers, so that a checkpoint contains it.
+
+    Args:
+        size: Number of inputs.
+        mels: Mel bands of an input.
+        frames: Frames of an input.
     """
 
     inputs: Tensor
@@ -26,7 +34,7 @@ class MixupBank(nn.Module):
         self.register_buffer("pushed", torch.zeros((), dtype=torch.int64))
 
     def draw(self, n: int, generator: torch.Generator) -> Float[Tensor, "n mels frames"] | None:
-        """Draw ``n`` inputs uniformly, or None while the bank is empty."""
+        """Draw ``n`` inputs uniformly; None while the bank is empty."""
         filled = min(int(self.pushed), len(self.inputs))
         if filled == 0:
             return None
@@ -34,12 +42,12 @@ class MixupBank(nn.Module):
         return self.inputs[chosen]
 
     def push(self, inputs: Float[Tensor, "batch mels frames"]) -> None:
-        """Store a batch over the oldest inputs."""
+        """Replace the oldest inputs by a batch."""
         size = len(self.inputs)
         newest = inputs[-size:]
         first = int(self.pushed) + len(inputs) - len(newest)
-        places = (first + torch.arange(len(newest), device=inputs.device)) % size
-        self.inputs[places] = newest.to(self.inputs)
+        rows = (first + torch.arange(len(newest), device=inputs.device)) % size
+        self.inputs[rows] = newest.to(self.inputs)
         self.pushed += len(inputs)
 
 
@@ -49,9 +57,9 @@ def augment(
     recipe: ViewsRecipe,
     generator: torch.Generator,
 ) -> Float[Tensor, "batch mels frames"]:
-    """Make one augmented view of a batch of normalised log-mels (facts, section 1.3).
+    """Make one augmented view of a batch of normalised log-mels.
 
-    The bank is drawn from before the batch is pushed into it.
+    Backgrounds are drawn before the batch is pushed into the bank.
     """
     background = bank.draw(len(log_mel), generator)
     view = log_mel
@@ -70,7 +78,7 @@ def mixup(
     ratio: float,
     generator: torch.Generator,
 ) -> Float[Tensor, "batch mels frames"]:
-    """Add a quiet background: ``ln((1 - a) exp(x) + a exp(z) + eps)`` with a ~ ratio U(0, 1)."""
+    """Mix in a quiet background: ``ln((1 - a) exp(x) + a exp(z) + eps)``, a ~ ratio U(0, 1)."""
     share = ratio * torch.rand(len(log_mel), 1, 1, generator=generator, device=log_mel.device)
     return ((1.0 - share) * log_mel.exp() + share * background.exp() + LOG_OFFSET).log()
 
@@ -78,7 +86,7 @@ def mixup(
 def random_linear_fader(
     log_mel: Float[Tensor, "batch mels frames"], gain: float, generator: torch.Generator
 ) -> Float[Tensor, "batch mels frames"]:
-    """Add a straight line in time, equal for all mels, from head to tail ~ gain U(-1, 1)."""
+    """Add a straight line over time, equal for all mels; both ends are drawn ~ gain U(-1, 1)."""
     batch, _, frames = log_mel.shape
     ends = gain * (2.0 * torch.rand(2, batch, 1, generator=generator, device=log_mel.device) - 1.0)
     time = torch.linspace(0.0, 1.0, frames, device=log_mel.device)
@@ -89,10 +97,10 @@ def random_linear_fader(
 def normalise_jointly(
     views: Float[Tensor, "batch mels frames"],
 ) -> tuple[Float[Tensor, "batch mels frames"], Float[Tensor, ""]]:
-    """Bring all views together to mean 0 and standard deviation 1 (one pair of scalars).
+    """Normalise all views by one mean and one standard deviation, over all values.
 
     Returns:
-        The views, and the standard deviation they had.
+        The normalised views, and the standard deviation that they were divided by.
     """
     std = views.std().clamp(min=torch.finfo(views.dtype).eps)
     return (views - views.mean()) / std, std

@@ -1,4 +1,4 @@
-"""The projector and the predictors: one shape of network, in training only."""
+"""Projector and predictors, which exist in training only (docs/method.md, A14)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ HIDDEN = 4096
 
 
 class Head(nn.Module):
-    """Linear, BatchNorm, ReLU, Linear: the network of BYOL's projector and predictors."""
+    """Linear, BatchNorm, ReLU, Linear: the form of BYOL's projector and predictors."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -19,6 +19,6 @@ class Head(nn.Module):
         )
 
     def forward(self, x: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch projection"]:
-        """Project or predict; the output has 256 values and is not normalised."""
+        """Compute a projection or a prediction: 256 values, not normalised."""
         projected: Tensor = self.layers(x)
         return projected

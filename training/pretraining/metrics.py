@@ -1,4 +1,4 @@
-"""What a run writes down as it goes: a file of JSON lines, and TensorBoard."""
+"""The metrics of a run: a file of JSON lines, and TensorBoard."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ METRICS = "metrics.jsonl"
 
 
 class MetricsLog:
-    """Appends metrics by step; a resumed run drops the lines after the step it goes on from.
+    """Log of metrics by step; a resumed run drops the lines from its first step on.
 
     Args:
-        folder: Of the run; holds ``metrics.jsonl`` and ``tensorboard/``. With None nothing is
-            written: one process of a run keeps its log.
-        first_step: The step the run starts or goes on at.
+        folder: Folder of the run, for ``metrics.jsonl`` and ``tensorboard/``. None writes
+            nothing: only the first process of a run writes a log.
+        first_step: Step at which the run starts or resumes.
     """
 
     def __init__(self, folder: Path | None, first_step: int) -> None:
@@ -27,9 +27,9 @@ class MetricsLog:
         if folder is None:
             return
         path = folder / METRICS
-        kept = [line for line in read_metrics(path) if line["step"] < first_step]
+        earlier = [line for line in read_metrics(path) if line["step"] < first_step]
         self._lines = path.open("w", encoding="utf-8")
-        for line in kept:
+        for line in earlier:
             self._lines.write(json.dumps(line) + "\n")
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
 
@@ -57,7 +57,7 @@ class MetricsLog:
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """Read the lines of a metrics file, or none; an unfinished last line is dropped."""
+    """Read the lines of a metrics file, none if it is missing; drop an incomplete last line."""
     if not path.is_file():
         return []
     lines = path.read_text(encoding="utf-8").split("\n")[:-1]

@@ -1,4 +1,4 @@
-"""The pre-training loop: data, step, metrics, checkpoint."""
+"""The pre-training loop: data, steps, metrics, checkpoints."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ import torch
 from jaxtyping import Float32
 from tqdm import tqdm
 
-from training.data.clips import find_clips, is_held_out
+from training.data.clips import TrainingData
 from training.data.sampler import CropSampler
-from training.data.store import ClipStore, open_store
 from training.errors import CheckpointError, DatasetError, RecipeError
 from training.export.load import load_bundle
 from training.export.provenance import git_commit
@@ -24,38 +23,17 @@ from training.pretraining.metrics import MetricsLog
 from training.pretraining.processes import Processes, join_processes
 from training.pretraining.run import Progress, measure_statistics, new_state, restore_run, save_run
 from training.pretraining.schedules import ema_decay, learning_rate
+from training.pretraining.stability import StabilityCheck
 from training.pretraining.step import TrainState, train_step
-from training.pretraining.watch import Watch
 from training.recipe import Recipe
 
 CHECKPOINT = "checkpoint.pt"
 PARENT_ATTRIBUTION = "parent-attribution.csv"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a run's audio is.
-
-    Attributes:
-        data: Folder of audio or CSV manifest.
-        cache: Folder of decoded audio, shared by runs.
-    """
-
-    data: Path
-    cache: Path
-
-    def open(self, recipe: Recipe) -> tuple[ClipStore, ClipStore]:
-        """Open the clips trained on and those held out, decoding what was not decoded before."""
-        clips = find_clips(self.data, recipe.data, recipe.seed)
-        store = open_store(clips, self.cache, recipe.data.max_unreadable)
-        held_out = store.select(is_held_out(clip, recipe.data.held_out) for clip in store.clips)
-        kept = store.select(not is_held_out(clip, recipe.data.held_out) for clip in store.clips)
-        return kept, held_out
-
-
 def pretrain(
     recipe: Recipe,
-    source: Source,
+    data: TrainingData,
     out: Path,
     *,
     init: Path | None = None,
@@ -65,36 +43,38 @@ def pretrain(
     """Pre-train an encoder (paper, sections 4 and 5.1).
 
     Args:
-        recipe: Of the run.
-        source: The audio.
+        recipe: Recipe of the run.
+        data: The audio.
         out: Folder of the run: checkpoint, metrics, TensorBoard.
-        init: Bundle whose encoder and statistics to go on from, with fresh heads and optimiser.
-        resume: Go on from the checkpoint in ``out``; the run then is the one that never stopped.
+        init: Bundle whose encoder and statistics to start from, with new heads and optimiser.
+        resume: Continue from the checkpoint in ``out``; the result is that of a run without a stop.
         stop_after: Stop with a checkpoint after this many steps of the run.
 
     Returns:
-        The checkpoint.
+        The path of the checkpoint.
 
     Raises:
         DatasetError: The data cannot be used, or is too little.
-        RecipeError: The processes cannot share the batch.
-        CheckpointError: A run is there already and ``resume`` was not asked for, or the
-            checkpoint cannot be gone on from.
+        RecipeError: The batch cannot be shared by the processes.
+        CheckpointError: The folder has a checkpoint and ``resume`` is False, or the checkpoint
+            cannot be resumed.
         DivergenceError: A loss is not finite.
         CollapseError: All embeddings became the same.
     """
     checkpoint = out / CHECKPOINT
     if checkpoint.exists() and not resume:
         raise CheckpointError(f"{out} holds a run; add --resume, or choose another folder")
+
+    def prepare() -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        data.open(recipe)
+        if init is not None and (init / "ATTRIBUTION.csv").is_file():
+            shutil.copy(init / "ATTRIBUTION.csv", out / PARENT_ATTRIBUTION)
+
     keep_freed_memory()
     with join_processes() as processes:
-        if processes.is_first:
-            out.mkdir(parents=True, exist_ok=True)
-            source.open(recipe)
-            if init is not None and (init / "ATTRIBUTION.csv").is_file():
-                shutil.copy(init / "ATTRIBUTION.csv", out / PARENT_ATTRIBUTION)
-        processes.wait()
-        run = _begin(recipe, source, processes, init)
+        processes.run_in_first(prepare)
+        run = _start_run(recipe, data, processes, init)
         if resume:
             run.progress = restore_run(checkpoint, run.state, recipe, processes)
         run.train(out, stop_after)
@@ -103,37 +83,37 @@ def pretrain(
 
 @dataclass(slots=True)
 class PretrainingRun:
-    """A run in one of its processes.
+    """A run, in one of its processes.
 
     Attributes:
-        recipe: Of the run.
-        source: Where its audio is.
-        processes: Who shares the work.
-        device: Where this process computes.
-        sampler: Gives this process its crops.
-        state: What the steps change.
-        progress: How far the run is.
-        commit: Of the code that started or resumed the run.
-        watch: Notices divergence and collapse.
+        recipe: Recipe of the run.
+        data: The audio.
+        processes: The processes that share the work.
+        device: Device of this process.
+        sampler: Source of this process's crops.
+        state: The state that steps change.
+        progress: Progress of the run.
+        commit: Commit of the code that started or resumed the run.
+        stability: Detects divergence and collapse.
     """
 
     recipe: Recipe
-    source: Source
+    data: TrainingData
     processes: Processes
     device: torch.device
     sampler: CropSampler
     state: TrainState
     progress: Progress
     commit: str = field(default_factory=git_commit)
-    watch: Watch = field(default_factory=Watch)
+    stability: StabilityCheck = field(default_factory=StabilityCheck)
 
     @property
     def precision(self) -> torch.dtype:
-        """What matrix products are computed in."""
+        """Type that matrix products are computed in."""
         return choose_precision(self.recipe.compute.precision, self.device)
 
     def train(self, out: Path, stop_after: int | None) -> None:
-        """Do the steps that are left, writing metrics and checkpoints."""
+        """Do the remaining steps; write metrics and checkpoints."""
         first, compute = self.progress.step, self.recipe.compute
         n_steps = self.recipe.optim.epochs * self.sampler.steps_per_epoch
         last = n_steps if stop_after is None else min(stop_after, n_steps)
@@ -161,8 +141,8 @@ class PretrainingRun:
     def save(self, path: Path) -> None:
         """Write the run's checkpoint."""
         origin = {
-            "data": str(self.source.data.resolve()),
-            "cache": str(self.source.cache.resolve()),
+            "data": str(self.data.path.resolve()),
+            "cache": str(self.data.cache.resolve()),
             "commit": self.commit,
             "precision": str(self.precision).removeprefix("torch."),
         }
@@ -183,32 +163,32 @@ class PretrainingRun:
             precision=self.precision,
             ema_decay=decay,
         )
-        self.watch.check(step, metrics)
+        self.stability.check(step, metrics)
         return asdict(metrics) | {"learning_rate": rate, "ema_decay": decay}
 
     def _batches(
         self, first: int, last: int
     ) -> Iterator[tuple[int, Float32[np.ndarray, "batch samples"]]]:
-        """Cut each batch while the step before it computes."""
+        """Yield the batches; each is cut while the step before it is computed."""
         with ThreadPoolExecutor(1) as pool:
-            ahead = pool.submit(self.sampler.batch, first)
+            following = pool.submit(self.sampler.batch, first)
             for step in range(first, last):
-                crops = ahead.result()
-                ahead = pool.submit(self.sampler.batch, step + 1)
+                crops = following.result()
+                following = pool.submit(self.sampler.batch, step + 1)
                 yield step, crops
 
 
 def step_generator(seed: int, rank: int, step: int, device: torch.device) -> torch.Generator:
-    """Make the generator of one step of one process: a function of its arguments alone."""
+    """Make the random generator of one step of one process, from the arguments alone."""
     state = np.random.SeedSequence([seed, rank, step]).generate_state(1, np.uint64)[0]
     return torch.Generator(device).manual_seed(int(state) >> 1)
 
 
-def _begin(
-    recipe: Recipe, source: Source, processes: Processes, init: Path | None
+def _start_run(
+    recipe: Recipe, data: TrainingData, processes: Processes, init: Path | None
 ) -> PretrainingRun:
     device = choose_device()
-    store, held_out = source.open(recipe)
+    store, held_out = data.open(recipe)
     first_rank = CropSampler(store, recipe.optim.batch_size, recipe.seed, crops=recipe.data.crops)
     sampler = replace(first_rank, rank=processes.rank, world_size=processes.world_size)
     share, rest = divmod(recipe.optim.batch_size, processes.world_size)
@@ -231,4 +211,4 @@ def _begin(
         state = new_state(recipe, device, processes, loaded.model)
         progress.parent = loaded.manifest.encoder.fingerprint
         progress.parent_samples = loaded.manifest.training.samples_seen
-    return PretrainingRun(recipe, source, processes, device, sampler, state, progress)
+    return PretrainingRun(recipe, data, processes, device, sampler, state, progress)

@@ -1,28 +1,33 @@
-"""The processes that share a run: one, or as many as ``torchrun`` starts."""
+"""The processes of a run: one, or those that ``torchrun`` starts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+PREPARATION_TIMEOUT = timedelta(days=7)  # decoding a large data set takes hours
+
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """Which of how many this process is.
+    """The number of this process, and of all.
 
     Attributes:
         rank: Number of this process, from 0.
-        world_size: How many there are.
+        world_size: Number of processes.
+        preparation_group: Process group with a long timeout, for ``run_in_first``.
     """
 
     rank: int = 0
     world_size: int = 1
+    preparation_group: distributed.ProcessGroup | None = None
 
     @property
     def is_first(self) -> bool:
@@ -35,10 +40,16 @@ class Processes:
             return module
         return DistributedDataParallel(module, broadcast_buffers=False)
 
-    def wait(self) -> None:
-        """Wait until every process is here."""
+    def run_in_first(self, prepare: Callable[[], None]) -> None:
+        """Call a function in the first process; the others wait until it returns.
+
+        The function may take days. Every other wait has the default timeout of its backend, so
+        that a process that hangs is noticed.
+        """
+        if self.is_first:
+            prepare()
         if self.world_size > 1:
-            distributed.barrier()
+            distributed.barrier(self.preparation_group)
 
     def gather(self, value: Any) -> list[Any]:
         """Collect a value of every process, in the order of their ranks."""
@@ -60,7 +71,9 @@ def join_processes() -> Iterator[Processes]:
     rank = distributed.get_rank()
     if on_gpu:
         torch.cuda.set_device(rank % torch.cuda.device_count())
+    group = distributed.new_group(backend="gloo", timeout=PREPARATION_TIMEOUT)
+    assert isinstance(group, distributed.ProcessGroup)
     try:
-        yield Processes(rank, distributed.get_world_size())
+        yield Processes(rank, distributed.get_world_size(), group)
     finally:
         distributed.destroy_process_group()

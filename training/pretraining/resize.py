@@ -1,4 +1,4 @@
-"""Random resize crop, the whole batch at once, as two small matrix products per sample."""
+"""Random resize crop of a whole batch, as two small matrix products per sample."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ def random_resize_crop(
     scale: tuple[float, float] = (0.6, 1.5),
     canvas_scale: float = 1.5,
 ) -> Float[Tensor, "batch mels frames"]:
-    """Cut a random box out of a wider canvas and stretch it back to the input's size.
+    """Cut a random box out of a wider canvas and resize it to the input's size.
 
-    The input lies centred in time on a canvas of zeros (the mean of normalised values),
-    ``canvas_scale`` times as long. Height and width of the box are the input's times
-    U(scale), cut to the canvas, its place uniform. The box is resized by bicubic interpolation
-    with aligned corners, which reads nothing beyond the edge of the box (facts, section 1.3).
+    The canvas is ``canvas_scale`` times as long as the input, which lies in its middle; the rest
+    is zeros, the mean of normalised values. Height and width of the box are those of the input
+    times U(scale), limited to the canvas; its position is uniform. It is resized by bicubic
+    interpolation with aligned corners, which reads nothing outside the box (docs/method.md,
+    "Augmentation").
 
     Args:
         log_mel: Normalised log-mel.
         generator: Source of the boxes.
-        scale: Least and greatest box size over the input's size.
-        canvas_scale: Canvas length over the input's, at least 1.
+        scale: Smallest and largest size of a box, relative to the input's size.
+        canvas_scale: Length of the canvas relative to the input's, at least 1.
     """
     batch, mels, frames = log_mel.shape
     canvas = int(frames * canvas_scale)
@@ -43,15 +44,15 @@ def random_resize_crop(
 def crop_resize_matrix(
     start: Int[Tensor, " batch"], size: Int[Tensor, " batch"], length: int, n_out: int
 ) -> Float[Tensor, "batch out length"]:
-    """Build the matrices that cut ``[start, start + size)`` and resize it to ``n_out`` values.
+    """Build matrices that cut out ``[start, start + size)`` and resize it to ``n_out`` values.
 
-    Positions of the cut outside ``[0, length)`` hold zeros and have no column.
+    The input counts as zero outside ``[0, length)``.
 
     Args:
-        start: First position of the cut, may be negative.
-        size: Positions in the cut, at least 1.
-        length: Positions of the input.
-        n_out: Positions of the output, at least 2.
+        start: First position of the cut; may be negative.
+        size: Length of the cut, at least 1.
+        length: Length of the input.
+        n_out: Length of the output, at least 2.
     """
     steps = torch.arange(n_out, device=start.device)
     position = steps * (size.unsqueeze(1) - 1) / (n_out - 1)
@@ -69,7 +70,7 @@ def crop_resize_matrix(
 def _draw_interval(
     draws: Float[Tensor, "2 batch"], length: int, limit: int, scale: tuple[float, float]
 ) -> tuple[Int[Tensor, " batch"], Int[Tensor, " batch"]]:
-    """Draw sizes around ``length`` and starts uniform over all places within ``limit``."""
+    """Draw sizes ``length`` times U(scale), at most ``limit``, and starts uniform within it."""
     low, high = scale
     size = ((low + (high - low) * draws[0]) * length).long().clamp(1, limit)
     start = (draws[1] * (limit - size + 1)).long()
@@ -77,7 +78,7 @@ def _draw_interval(
 
 
 def _cubic(distance: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """Weigh a tap by the cubic convolution kernel at ``distance``, 0 to 2 positions away."""
+    """Evaluate the cubic convolution kernel at a distance of 0 to 2 positions."""
     x = distance.abs()
     near = ((CUBIC + 2.0) * x - (CUBIC + 3.0)) * x * x + 1.0
     far = ((CUBIC * x - 5.0 * CUBIC) * x + 8.0 * CUBIC) * x - 4.0 * CUBIC

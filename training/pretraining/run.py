@@ -1,4 +1,4 @@
-"""A run: its state from the first step on, and as a checkpoint."""
+"""Start, save and restore the state of a pre-training run."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ from training.model.model import CROP_SAMPLES, EmbeddingModel
 from training.pretraining.augment import MixupBank
 from training.pretraining.checkpoint import load_checkpoint, save_checkpoint
 from training.pretraining.networks import OnlineNetwork, TargetNetwork
+from training.pretraining.objective import Objective
 from training.pretraining.processes import Processes
 from training.pretraining.step import TrainState
 from training.recipe import Recipe
 
 FORMAT = 1
 FRAMES = 1 + CROP_SAMPLES // HOP_LENGTH
-STATISTICS_CROPS = 10_000
+STATISTICS_CROPS = 10_000  # at least, if an epoch has that many
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far a run is.
+    """Progress of a run.
 
     Attributes:
-        step: Steps done.
-        samples_seen: Crops heard by this run.
-        parent: Fingerprint of the encoder it went on from, or None.
-        parent_samples: Crops that bundle had heard.
+        step: Number of steps done.
+        samples_seen: Number of crops this run was trained on.
+        parent: Fingerprint of the encoder that the run started from, or None.
+        parent_samples: Number of crops that encoder was trained on.
     """
 
     step: int = 0
@@ -45,33 +46,35 @@ class Progress:
 def new_state(
     recipe: Recipe, device: torch.device, processes: Processes, model: EmbeddingModel | None = None
 ) -> TrainState:
-    """Set up networks, optimiser and bank, equal in every process for the same seed.
+    """Set up networks, mixup bank and optimiser, equal in every process for the same seed.
 
     Args:
-        recipe: Of the run.
-        device: Where to compute.
-        processes: Who shares the gradients.
-        model: An encoder to go on from; a new one where None.
+        recipe: Recipe of the run.
+        device: Device to compute on.
+        processes: The processes that average their gradients.
+        model: An encoder to start from; None makes a new one.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         model = model or EmbeddingModel()
-        online = OnlineNetwork(model.encoder, recipe.loss)
+        online = OnlineNetwork(model.encoder, with_difference=recipe.loss.lambda_ > 0)
     model.to(device)
     online.to(device).to(memory_format=torch.channels_last)
-    target = TargetNetwork(online.encoder, online.projector)
+    target = TargetNetwork(online)
     for network in (model, online, target):
         network.train()
     bank = MixupBank(recipe.views.bank_size, N_MELS, FRAMES).to(device)
     optimiser = torch.optim.Adam(online.parameters(), lr=recipe.optim.learning_rate)
-    return TrainState(model, online, target, bank, optimiser, processes.wrap(online))
+    objective = processes.wrap(Objective(online, recipe.loss))
+    return TrainState(model, online, target, bank, optimiser, objective)
 
 
 @torch.no_grad()
 def measure_statistics(model: EmbeddingModel, sampler: CropSampler, device: torch.device) -> None:
     """Set the model's mean and standard deviation from the first crops of training.
 
-    All bins of up to 10,000 crops count alike (facts, section 1.2).
+    All values of the log-mels count alike. Whole batches are taken until there are 10,000 crops,
+    at most one epoch (docs/method.md, "Normalisation statistics"); batches of 256 give 10,240.
     """
     count, total, squares = 0, 0.0, 0.0
     for step in range(-(-STATISTICS_CROPS // sampler.batch_size)):
@@ -99,12 +102,12 @@ def save_run(
     """Write the checkpoint of a run; every process takes part, the first one writes.
 
     Args:
-        path: Of the checkpoint.
-        state: Of this process.
-        progress: How far the run is.
-        processes: Whose banks and BatchNorm statistics to collect.
-        recipe: Of the run.
-        origin: Where its data and its cache are, the commit of the code and the precision.
+        path: Path of the checkpoint.
+        state: State of this process.
+        progress: Progress of the run.
+        processes: The processes whose banks and BatchNorm statistics are collected.
+        recipe: Recipe of the run.
+        origin: Paths of data and cache, commit of the code, and precision.
     """
     banks = processes.gather({name: b.cpu() for name, b in state.bank.state_dict().items()})
     buffers = processes.gather(_local_buffers(state))
@@ -126,7 +129,7 @@ def save_run(
 
 
 def restore_run(path: Path, state: TrainState, recipe: Recipe, processes: Processes) -> Progress:
-    """Bring a state back to where a checkpoint was written.
+    """Load the state of a checkpoint into ``state``.
 
     Raises:
         CheckpointError: Not readable, or written by another recipe or number of processes.
@@ -156,7 +159,7 @@ def restore_statistics(model: EmbeddingModel, content: dict[str, Any]) -> None:
 
 
 def _local_buffers(state: TrainState) -> dict[str, torch.Tensor]:
-    """Collect the BatchNorm statistics of this process: each has seen other samples."""
+    """Collect the BatchNorm statistics of this process, which differ between processes."""
     return {
         f"{network}.{name}": buffer.cpu()
         for network in ("online", "target")

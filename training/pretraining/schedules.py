@@ -1,4 +1,4 @@
-"""Learning rate, and the averaging of the target, over the steps of a run."""
+"""Learning rate and decay of the target network over the steps of a run."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from training.recipe import OptimRecipe
 
 
 def learning_rate(step: int, n_steps: int, recipe: OptimRecipe) -> float:
-    """Give the learning rate of a step.
+    """Compute the learning rate of a step.
 
-    It rises in a straight line over the warm-up, then stays (``constant``) or falls along a
-    half cosine that reaches 0 after the last step (``cosine``).
+    It rises linearly over the warm-up. Afterwards it is constant (``constant``), or falls along
+    half a cosine to 0 after the last step (``cosine``).
 
     Args:
         step: From 0 to ``n_steps - 1``.
         n_steps: Steps of the whole run.
-        recipe: Gives the peak, the warm-up and the shape.
+        recipe: Peak, warm-up and schedule.
     """
     if step < recipe.warmup_steps:
         return recipe.learning_rate * (step + 1) / recipe.warmup_steps
@@ -27,15 +27,15 @@ def learning_rate(step: int, n_steps: int, recipe: OptimRecipe) -> float:
 
 
 def ema_decay(step: int, n_steps: int, recipe: OptimRecipe) -> float:
-    """Give the share of the target that stays at a step.
+    """Compute the decay of the target network's moving average at a step.
 
-    It stays (``constant``), or rises along a half cosine that reaches 1 after the last step
-    (``cosine``): BYOL, section 3.3 of Grill et al. 2020.
+    It is constant (``constant``), or rises along half a cosine to 1 after the last step
+    (``cosine``), as in BYOL (Grill et al. 2020, section 3.3).
 
     Args:
         step: From 0 to ``n_steps - 1``.
         n_steps: Steps of the whole run.
-        recipe: Gives the share at first, and the shape.
+        recipe: First decay, and schedule.
     """
     if recipe.ema_schedule == "constant":
         return recipe.ema_decay
@@ -43,5 +43,5 @@ def ema_decay(step: int, n_steps: int, recipe: OptimRecipe) -> float:
 
 
 def _half_cosine(progress: float) -> float:
-    """Fall from 1 to 0 while progress rises from 0 to 1."""
+    """Compute a half cosine that falls from 1 to 0 while ``progress`` rises from 0 to 1."""
     return 0.5 * (1.0 + math.cos(math.pi * progress))

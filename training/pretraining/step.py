@@ -11,14 +11,8 @@ from torch.profiler import record_function
 
 from training.model.model import EmbeddingModel
 from training.pretraining.augment import MixupBank, augment, normalise_jointly
-from training.pretraining.losses import weighted_sum
-from training.pretraining.networks import (
-    Losses,
-    OnlineNetwork,
-    TargetNetwork,
-    Views,
-    update_average,
-)
+from training.pretraining.networks import OnlineNetwork, TargetNetwork, update_average
+from training.pretraining.objective import Losses, Views, weighted_sum
 from training.recipe import Recipe
 
 
@@ -27,12 +21,12 @@ class TrainState:
     """Everything that a step changes.
 
     Attributes:
-        model: Front end, statistics and the online encoder: what is exported.
+        model: Front end, statistics and the online encoder: the part that is exported.
         online: Encoder, projector and predictors.
         target: The averaged encoder and projector.
         bank: Backgrounds for mixup.
         optimiser: Adam over the online parameters.
-        trained: What computes the losses: ``online``, or its distributed wrapper.
+        objective: ``Objective`` of the online network, or its distributed wrapper.
     """
 
     model: EmbeddingModel
@@ -40,20 +34,19 @@ class TrainState:
     target: TargetNetwork
     bank: MixupBank
     optimiser: torch.optim.Optimizer
-    trained: nn.Module
+    objective: nn.Module
 
 
 @dataclass(frozen=True, slots=True)
 class StepMetrics:
-    """What a step reports.
+    """Metrics of one step.
 
     Attributes:
         loss: The weighted sum.
         byol: ``L_byol``, 0 to 8.
         difference: ``L_diff``, 0 to 8.
         gradient_norm: Length of the whole gradient.
-        embedding_std: Standard deviation over the batch, averaged over the dimensions of the
-            unit-length embeddings, times the square root of their number; 0 is collapse.
+        embedding_std: See the function ``embedding_std``; 0 is collapse.
     """
 
     loss: float
@@ -79,8 +72,8 @@ def train_step(
         clips: Crops of 0.95 s at 16 kHz.
         generator: Source of all randomness of the step.
         recipe: Augmentation, objective and average.
-        precision: What matrix products are computed in.
-        ema_decay: Share of the target that stays; None for that of the recipe.
+        precision: Type that matrix products are computed in.
+        ema_decay: Decay of the moving average; None takes the recipe's.
     """
     with record_function("augmentation"):
         views = make_views(state, clips, generator, recipe)
@@ -101,7 +94,7 @@ def train_step(
         byol=float(losses.byol.detach()),
         difference=float(losses.difference.detach()),
         gradient_norm=float(gradient_norm),
-        embedding_std=float(spread_of_directions(losses.embedding)),
+        embedding_std=float(embedding_std(losses.embedding)),
     )
 
 
@@ -128,12 +121,17 @@ def compute_losses(
     reduced = precision != torch.float32
     with torch.autocast(views.first.device.type, dtype=precision, enabled=reduced):
         targets = state.target(views.first, generator), state.target(views.second, generator)
-        losses: Losses = state.trained(views, targets, generator)
+        losses: Losses = state.objective(views, targets, generator)
     return losses
 
 
-def spread_of_directions(embedding: Float[Tensor, "batch dim"]) -> Float[Tensor, ""]:
-    """Measure how much embeddings differ in direction; 0 is collapse, about 1 is no structure."""
+def embedding_std(embedding: Float[Tensor, "batch dim"]) -> Float[Tensor, ""]:
+    """Measure how much the directions of embeddings differ.
+
+    The standard deviation over the batch of the unit-length embeddings, averaged over the
+    dimensions, times the square root of their number. 0 is collapse; unrelated random directions
+    give about 1.
+    """
     directions = nn.functional.normalize(embedding.float(), dim=1)
-    spread: Tensor = directions.std(dim=0).mean() * directions.shape[1] ** 0.5
-    return spread
+    std: Tensor = directions.std(dim=0).mean() * directions.shape[1] ** 0.5
+    return std

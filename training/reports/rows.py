@@ -1,4 +1,4 @@
-"""Rows of results files, named and chosen for the tables."""
+"""Rows of results files: how they are chosen, sorted and named for tables."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from training.recipe import Recipe
 Row = dict[str, Any]
 
 
-def weight(row: Row) -> float | None:
-    """Give lambda of the encoder of a row; None for what was never trained."""
+def lambda_of(row: Row) -> float | None:
+    """Return lambda of the encoder of a row; None for an untrained encoder."""
     recipe = row["encoder"].get("recipe")
     return float(recipe["loss"]["lambda"]) if recipe else None
 
 
-def samples(row: Row) -> int:
-    """Give the samples the encoder of a row has heard."""
+def samples_seen(row: Row) -> int:
+    """Return the number of samples that the encoder of a row was trained on."""
     return int(row["encoder"].get("samples_seen", 0))
 
 
-def plan(row: Row) -> str:
-    """Name what runs of equal compute share: samples, and the recipe but for lambda and seed."""
-    recipe = but_lambda(row["encoder"]["recipe"])
-    kept = {key: value for key, value in recipe.items() if key not in ("name", "seed")}
-    return json.dumps([samples(row), kept], sort_keys=True)
+def setup_key(row: Row) -> str:
+    """Return what runs of equal compute share: samples, and the recipe but for lambda and seed."""
+    recipe = without_lambda(row["encoder"]["recipe"])
+    shared = {key: value for key, value in recipe.items() if key not in ("name", "seed")}
+    return json.dumps([samples_seen(row), shared], sort_keys=True)
 
 
-def but_lambda(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a recipe without its lambda."""
-    whole = with_defaults(recipe)
-    loss = {key: value for key, value in whole["loss"].items() if key != "lambda"}
-    return {**whole, "loss": loss}
+def without_lambda(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe, defaults filled in, without its lambda."""
+    filled = with_defaults(recipe)
+    loss = {key: value for key, value in filled["loss"].items() if key != "lambda"}
+    return {**filled, "loss": loss}
 
 
 def with_defaults(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a recipe with the defaults of the settings that were not there when it was written."""
+    """Fill in the defaults of settings that were added after a recipe was written."""
     return _filled(recipe, Recipe(name="").to_dict())
 
 
@@ -53,81 +53,84 @@ def _filled(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, 
 
 
 def is_clean(row: Row) -> bool:
-    """Tell whether an encoder is known to have heard nothing that is tested on."""
-    heard = row.get("test_clips_heard")
-    return heard is not None and heard["heard"] == 0
+    """Tell whether an encoder is known to have seen no test clip in pre-training."""
+    overlap = row.get("test_clips_heard")
+    return overlap is not None and overlap["heard"] == 0
 
 
 def trained_cleanly(rows: Iterable[Row]) -> list[Row]:
-    """Choose the rows of trained encoders that heard nothing tested on."""
-    return [row for row in rows if weight(row) is not None and is_clean(row)]
-
-
-def swept(rows: Iterable[Row]) -> list[Row]:
-    """Choose the runs that a table over lambda is made of, which heard nothing tested on."""
-    return of_equal_compute(trained_cleanly(rows))
+    """Select the rows of trained encoders that saw no test clip in pre-training."""
+    return [row for row in rows if lambda_of(row) is not None and is_clean(row)]
 
 
 def of_equal_compute(rows: Iterable[Row]) -> list[Row]:
-    """Choose the largest group of runs that differ in nothing but lambda and seed."""
-    by_plan: dict[str, list[Row]] = {}
+    """Select the largest group of runs that differ in lambda and seed alone."""
+    groups: dict[str, list[Row]] = {}
     for row in rows:
-        by_plan.setdefault(plan(row), []).append(row)
-    return max(by_plan.values(), key=len, default=[])
+        groups.setdefault(setup_key(row), []).append(row)
+    return max(groups.values(), key=len, default=[])
+
+
+def comparable(rows: Iterable[Row]) -> list[Row]:
+    """Select the runs that a table over lambda consists of."""
+    return of_equal_compute(trained_cleanly(rows))
 
 
 def runs_of(rows: Iterable[Row], value: float) -> list[Row]:
-    """Choose the runs of one lambda that a table over lambda is made of."""
-    return [row for row in swept(rows) if weight(row) == value]
+    """Select the runs of one lambda that a table over lambda consists of."""
+    return [row for row in comparable(rows) if lambda_of(row) == value]
 
 
 def others(rows: Sequence[Row]) -> list[Row]:
-    """Choose what a table over lambda is compared with.
+    """Select the rows that stand below a table over lambda.
 
-    Trained encoders first, then untrained ones, then those that heard clips tested on.
+    Returns:
+        Longer training first, then untrained encoders, then those that saw test clips; each
+        group by name.
     """
-    table = swept(rows)
+    table = comparable(rows)
     longer = [row for row in trained_cleanly(rows) if row not in table]
-    untrained = [row for row in rows if weight(row) is None]
-    heard = [row for row in rows if weight(row) is not None and not is_clean(row)]
-    return [row for group in (longer, untrained, heard) for row in sorted(group, key=name)]
+    untrained = [row for row in rows if lambda_of(row) is None]
+    unclean = [row for row in rows if lambda_of(row) is not None and not is_clean(row)]
+    return [row for group in (longer, untrained, unclean) for row in sorted(group, key=full_name)]
 
 
-def name(row: Row) -> str:
-    """Name the encoder of a row for a table, with what a reader must know of it."""
-    return ", ".join(filter(None, (encoder_name(row), heard_note(row))))
+def full_name(row: Row) -> str:
+    """Name the encoder of a row, with a note where it saw test clips."""
+    return ", ".join(filter(None, (encoder_name(row), overlap_note(row))))
 
 
 def encoder_name(row: Row) -> str:
-    """Name the encoder of a row, whatever it was tested on."""
+    """Name the encoder of a row, for a table."""
     encoder = row["encoder"]
     if encoder["kind"] == "log-mel":
         return "log-mel, mean and standard deviation"
     if encoder["kind"] == "random":
         return f"random initialisation, seed {encoder['id'].partition(':')[2] or 0}"
-    said = [f"λ {weight(row):g}", f"{samples(row):,} samples", f"seed {encoder['recipe']['seed']}"]
+    details = (
+        f"λ {lambda_of(row):g}, {samples_seen(row):,} samples, seed {encoder['recipe']['seed']}"
+    )
     if encoder["statistics"] == "dataset":
-        said.append("statistics of the data set")
-    return f"`{encoder['id']}` ({', '.join(said)})"
+        details += ", statistics of the data set"
+    return f"`{encoder['id']}` ({details})"
 
 
-def heard_note(row: Row) -> str:
-    """Say how much of what is tested on was heard in pre-training; nothing if none was."""
-    if weight(row) is None or is_clean(row):
+def overlap_note(row: Row) -> str:
+    """State which share of the test clips an encoder saw; empty for a clean or untrained one."""
+    if lambda_of(row) is None or is_clean(row):
         return ""
-    heard = row.get("test_clips_heard")
-    if heard is None:
-        return "not known whether test clips were heard in pre-training"
-    share = heard["heard"] / heard["tested"]
-    return f"{share:.0%} of the test clips heard in pre-training, without labels"
+    overlap = row.get("test_clips_heard")
+    if overlap is None:
+        return "not known whether test clips were in the pre-training data"
+    share = overlap["heard"] / overlap["tested"]
+    return f"{share:.0%} of the test clips were in the pre-training data, without labels"
 
 
-def accuracy(figures: dict[str, Any]) -> str:
-    """Write an accuracy with its interval."""
-    return f"{figures['mean']:.2f} ± {figures['interval_95']:.2f}"
+def by_lambda(rows: Iterable[Row]) -> list[Row]:
+    """Sort rows: untrained encoders, then by lambda and by samples seen."""
 
+    def position(row: Row) -> tuple[bool, float, int, str]:
+        value = lambda_of(row)
+        return value is not None, value or 0.0, samples_seen(row), row["encoder"]["id"]
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Write a table in Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return sorted(rows, key=position)

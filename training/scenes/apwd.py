@@ -1,7 +1,7 @@
-"""The official APwD release: JAMS files, and the user's own FSD50K and ESC-50 (facts, section 3).
+"""Reading of the official APwD release (docs/method.md, "The APwD release").
 
-The release holds no audio and no words. Differences are recovered from the recipes of the two
-clips, and the audio is rendered anew from the sources.
+The release holds JAMS files, but no audio and no words. The changes of a pair are recovered from
+the recipes of its two clips; `apwd_audio` renders the audio from the user's FSD50K and ESC-50.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from training.errors import DatasetError
 from training.scenes.changes import Change
 from training.scenes.jams import JamsItem, Soundscape, read_soundscape
 from training.scenes.load import EventRow
-from training.scenes.pair import Background, Clip, Item, Pair, Source
+from training.scenes.pair import Background, ChangeSource, Clip, Item, Pair
 
-# The release's own names for classes of ESC-50.
+# Names that the release has for classes of ESC-50.
 LABELS = {"thunder": "thunderstorm", "birds": "chirping_birds", "church_bell": "church_bells"}
 
 _NAME = re.compile(r"_(\d+)_s1$")
@@ -28,7 +28,7 @@ class Release:
     """The pairs of one subset and split.
 
     Attributes:
-        kind: What the background is.
+        kind: Kind of the backgrounds.
         sample_rate: Rate the clips are rendered at [Hz].
         pairs: The pairs, in the order of their numbers.
         events: The events that occur, in the order of the rows of their embeddings.
@@ -46,40 +46,40 @@ def read_release(folder: Path) -> Release:
     Raises:
         DatasetError: There are none, one of a pair is missing, or a pair is not of this kind.
     """
-    clips = {
+    soundscapes = {
         int(found[1]): (read_soundscape(path), read_soundscape(_second(path)))
         for path in sorted(folder.glob("*_s1.jams"))
         if (found := _NAME.search(path.stem))
     }
-    if not clips:
+    if not soundscapes:
         raise DatasetError(f"{folder} holds no files named ..._<number>_s1.jams")
-    both = [clip for pair in clips.values() for clip in pair]
-    kinds = {_label(item) for clip in both for item in clip.of_role("background")}
-    rates = {clip.sample_rate for clip in both}
+    clips = [clip for pair in soundscapes.values() for clip in pair]
+    kinds = {_label(item) for clip in clips for item in clip.of_role("background")}
+    rates = {clip.sample_rate for clip in clips}
     if len(kinds) != 1 or len(rates) != 1:
         raise DatasetError(
             f"{folder} mixes backgrounds {sorted(kinds)} and rates {sorted(rates)}; "
             "read one subset at a time"
         )
     (kind,), (sample_rate,) = kinds, rates
-    rows = _event_rows(both, kind)
-    numbers = {row.path: number for number, row in enumerate(rows)}
-    beds: dict[tuple[str, ...], int] = {}
+    events = _event_rows(clips, kind)
+    rows = {event.path: row for row, event in enumerate(events)}
+    background_ids: dict[tuple[str, ...], int] = {}
     pairs = []
-    for index in sorted(clips):
-        query, target = clips[index]
+    for index in sorted(soundscapes):
+        query, target = soundscapes[index]
         files = tuple(sorted({item.file for item in query.of_role("background")}))
-        bed = beds.setdefault(files, len(beds))
-        pairs.append(_PairReader(kind, query, target).pair(index, bed, numbers))
-    return Release(kind=kind, sample_rate=sample_rate, pairs=pairs, events=rows)
+        background_id = background_ids.setdefault(files, len(background_ids))
+        pairs.append(_PairReader(kind, query, target).read(index, background_id, rows))
+    return Release(kind=kind, sample_rate=sample_rate, pairs=pairs, events=events)
 
 
-def differences(query: Soundscape, target: Soundscape, kind: str) -> list[Change]:
-    """Recover what changes from one clip to the other (facts, section 3.6).
+def recover_changes(query: Soundscape, target: Soundscape, kind: str) -> list[Change]:
+    """Recover the changes from one clip to the other (docs/method.md, "Recovering the changes").
 
     A sound of the target only was added and one of the query only was removed; for the sound of
-    the background that is more or less of it. One of both became louder or quieter. The
-    background comes last.
+    the background that is more or less of it. One of both became louder or quieter. The change of
+    the background comes last.
     """
     before, after = _levels(query), _levels(target)
     changes = []
@@ -102,6 +102,7 @@ def _label(item: JamsItem) -> str:
 
 
 def _levels(clip: Soundscape) -> Mapping[str, float]:
+    """Find the level of the loudest foreground sound of each label [LU]."""
     levels: dict[str, float] = {}
     for item in clip.of_role("foreground"):
         label = _label(item)
@@ -126,15 +127,16 @@ def _fold(file: str) -> int:
 
 
 class _PairReader:
-    """What a pair of soundscapes says as one of our pairs."""
+    """Translates two soundscapes into a pair."""
 
     def __init__(self, kind: str, query: Soundscape, target: Soundscape) -> None:
         self._kind = kind
         self._query = query
         self._target = target
 
-    def pair(self, index: int, bed: int, rows: Mapping[str, int]) -> Pair:
-        changes = differences(self._query, self._target, self._kind)
+    def read(self, index: int, background_id: int, rows: Mapping[str, int]) -> Pair:
+        """Build the pair; `rows` has the row of the embedding of each event, by its file."""
+        changes = recover_changes(self._query, self._target, self._kind)
         if not changes or self._query.ref_db != self._target.ref_db:
             raise DatasetError(
                 f"pair {index} is none: its clips have the references {self._query.ref_db:g} and "
@@ -142,7 +144,7 @@ class _PairReader:
             )
         return Pair(
             index=index,
-            bed=bed,
+            background_id=background_id,
             backgrounds=tuple(self._background(i) for i in self._query.of_role("background")),
             ref_db=self._query.ref_db,
             changes=tuple(changes),
@@ -178,12 +180,14 @@ class _PairReader:
             snr_db=item.snr,
         )
 
-    def _sources(self, changes: Sequence[Change], rows: Mapping[str, int]) -> dict[str, Source]:
-        found = {}
+    def _sources(
+        self, changes: Sequence[Change], rows: Mapping[str, int]
+    ) -> dict[str, ChangeSource]:
+        sources = {}
         for change in changes:
             clip = self._target if change.kind in ("add", "louder") else self._query
-            heard = [i for i in clip.of_role("foreground") if _label(i) == change.label]
-            if heard and change.label != self._kind:
-                file = max(heard, key=lambda item: item.snr).file
-                found[change.label] = Source(path=file, row=rows[file])
-        return found
+            items = [i for i in clip.of_role("foreground") if _label(i) == change.label]
+            if items and change.label != self._kind:
+                file = max(items, key=lambda item: item.snr).file
+                sources[change.label] = ChangeSource(path=file, row=rows[file])
+        return sources

@@ -1,4 +1,4 @@
-"""The six ways in which the target of a pair differs from its query."""
+"""The six kinds of change from the query of a pair to its target."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _INVERSE: dict[ChangeKind, ChangeKind] = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change, from query to target.
+    """One change from query to target.
 
     Attributes:
-        kind: What happens.
-        label: To what: a class of events, or the kind of the background.
+        kind: Kind of the change.
+        label: The sound that changes: a class of events, or the kind of the background.
     """
 
     kind: ChangeKind

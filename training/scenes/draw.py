@@ -1,11 +1,11 @@
-"""The recipe of a pair (facts, section 3.3): every draw is a function of four numbers.
+"""Random draw of pairs; the recipe of a pair is in docs/method.md, "Recipe of a pair".
 
-What can be read off the paper's data is taken as it is: two backgrounds of one kind at the
-reference, in excerpts of their own in each clip; nothing else but what changes; recording, onset
-and duration of an event drawn anew in each clip. What cannot be read off is chosen: six of sixteen
-pairs have two changes, as those that were read; the six kinds are as frequent as another; base
-levels are uniform over 0 to 12 LU and drops over 6 to 12; more of a background has 4 to 12 LU over
-the reference, since at 0 the bed would rise by less than 2.
+Every pair depends on the scene, the side, the seed and its index only. Follows the paper's data:
+both clips of a pair have the same two backgrounds of one kind, in different excerpts, and nothing
+else but what changes; recording, onset and duration of an event are drawn anew for each clip.
+Chosen here: 6 of 16 pairs have two changes; the six kinds are equally likely; levels are uniform
+over 0 to 12 LU and drops over 6 to 12 LU; more of a background is at 4 to 12 LU over the
+reference, since at 0 LU the level of the backgrounds would rise by less than 2 dB.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import TypeVar
 import numpy as np
 
 from training.scenes.changes import BACKGROUND_CHANGES, CHANGE_KINDS, EVENT_CHANGES, Change
-from training.scenes.pair import Background, Clip, Item, Pair, Role, Source
-from training.scenes.pool import CUT_S, Event, Pool
-from training.scenes.scene import CLIP_S, SceneName, Side
+from training.scenes.pair import CLIP_S, Background, ChangeSource, Clip, Item, Pair, Role
+from training.scenes.pool import BACKGROUND_S, Event, ScenePool
+from training.scenes.recipe import Side
 
 REFERENCE_LUFS = (-36.0, -26.0)
 BASE_DB = (0.0, 12.0)
@@ -30,102 +30,107 @@ MORE_DB = (4.0, 12.0)
 ONSET_S = (0.0, 8.0)
 DURATION_S = (3.0, 5.0)
 TWO_CHANGES = 6 / 16
-PAIRS_PER_BED = {"train": 10, "test": 50}
+PAIRS_PER_BACKGROUND = {"train": 10, "test": 50}
 
 Option = TypeVar("Option")
+BackgroundPair = tuple[Background, Background]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What a set of pairs is a function of, apart from the recordings.
+class PairPlan:
+    """All that a set of pairs depends on, apart from the recordings.
 
     Attributes:
-        scene: Which scene.
-        side: Which side of it.
-        n_pairs: How many pairs.
+        scene: Name of the scene.
+        side: Side of the scene.
+        n_pairs: Number of pairs.
         seed: Another seed gives other pairs.
-        permissive: Only clips whose licence lets a model trained on them be shipped.
+        permissive: Use only clips whose licence lets a model trained on them be shipped.
     """
 
-    scene: SceneName
+    scene: str
     side: Side
     n_pairs: int
     seed: int
     permissive: bool
 
-    def draw(self, stream: str, index: int) -> np.random.Generator:
-        """Make the generator of one pair or bed; no two streams or indices share it."""
+    def rng(self, stream: str, index: int) -> np.random.Generator:
+        """Make the generator of one index of a stream; no two streams or indices share one."""
         name = hashlib.sha256(f"{self.scene} {self.side} {stream}".encode()).digest()
         return np.random.default_rng([int.from_bytes(name[:8], "big"), self.seed, index])
 
 
-def draw_pairs(pool: Pool, plan: Plan) -> list[Pair]:
+def draw_pairs(pool: ScenePool, plan: PairPlan) -> list[Pair]:
     """Draw all pairs of a set; the first n of a larger set are those of a smaller one."""
-    per_bed = PAIRS_PER_BED[plan.side]
-    beds = draw_beds(pool, plan, -(-plan.n_pairs // per_bed))
+    n_sharing = PAIRS_PER_BACKGROUND[plan.side]
+    backgrounds = draw_backgrounds(pool, plan, -(-plan.n_pairs // n_sharing))
     rows = {event.path: row for row, event in enumerate(list_events(pool))}
-    return [
-        _PairDraw(pool, beds[i // per_bed], plan.draw("pair", i)).pair(i, i // per_bed, rows)
-        for i in range(plan.n_pairs)
-    ]
+    pairs = []
+    for index in range(plan.n_pairs):
+        background_id = index // n_sharing
+        sampler = _PairSampler(pool, backgrounds[background_id], plan.rng("pair", index))
+        pairs.append(sampler.draw(index, background_id, rows))
+    return pairs
 
 
-def list_events(pool: Pool) -> list[Event]:
+def list_events(pool: ScenePool) -> list[Event]:
     """List the events of a pool in the order of the rows of their embeddings."""
     return [event for events in pool.events.values() for event in events]
 
 
-def draw_beds(pool: Pool, plan: Plan, n_beds: int) -> list[tuple[Background, Background]]:
-    """Draw the two backgrounds of each bed, of one kind.
+def draw_backgrounds(pool: ScenePool, plan: PairPlan, n: int) -> list[BackgroundPair]:
+    """Draw n times two backgrounds of one kind.
 
-    The kinds take turns, and so do the pairs of each kind, those of two recordings before those
-    of one; a pair comes again only when all have been taken.
+    The kinds alternate. Within a kind, all combinations of two occur before one is repeated;
+    those of two recordings come before those of one.
     """
-    kinds = [str(kind) for kind in plan.draw("kinds", 0).permutation(list(pool.backgrounds))]
-    turns = {kind: _turns(pool.backgrounds[kind], plan.draw(f"beds {kind}", 0)) for kind in kinds}
-    beds = []
-    for bed in range(n_beds):
-        kind, turn = kinds[bed % len(kinds)], bed // len(kinds)
-        beds.append(turns[kind][turn % len(turns[kind])])
-    return beds
+    kinds = [str(kind) for kind in plan.rng("kinds", 0).permutation(list(pool.backgrounds))]
+    # The names of the streams are part of the seed.
+    combined = {
+        kind: _combine(pool.backgrounds[kind], plan.rng(f"beds {kind}", 0)) for kind in kinds
+    }
+    drawn = []
+    for number in range(n):
+        kind, turn = kinds[number % len(kinds)], number // len(kinds)
+        drawn.append(combined[kind][turn % len(combined[kind])])
+    return drawn
 
 
-def _turns(
-    backgrounds: Sequence[Background], draw: np.random.Generator
-) -> list[tuple[Background, Background]]:
+def _combine(backgrounds: Sequence[Background], rng: np.random.Generator) -> list[BackgroundPair]:
     pairs = list(combinations(backgrounds, 2))
-    pairs = [pairs[i] for i in draw.permutation(len(pairs))]
+    pairs = [pairs[i] for i in rng.permutation(len(pairs))]
     return sorted(pairs, key=lambda pair: pair[0].recording == pair[1].recording)
 
 
-class _PairDraw:
-    """The draws of one pair."""
+class _PairSampler:
+    """Draws one pair over two given backgrounds."""
 
     def __init__(
-        self, pool: Pool, bed: tuple[Background, Background], draw: np.random.Generator
+        self, pool: ScenePool, backgrounds: BackgroundPair, rng: np.random.Generator
     ) -> None:
         self._pool = pool
-        self._bed = bed
-        self._kind = bed[0].kind
-        self._draw = draw
+        self._backgrounds = backgrounds
+        self._kind = backgrounds[0].kind
+        self._rng = rng
 
-    def pair(self, index: int, bed: int, rows: dict[str, int]) -> Pair:
+    def draw(self, index: int, background_id: int, rows: dict[str, int]) -> Pair:
+        """Draw the pair; `rows` has the row of the embedding of each event, by its path."""
         ref_db = self._uniform(REFERENCE_LUFS)
         query, target = self._excerpts(), self._excerpts()
         changes = self._changes()
-        sources: dict[str, Source] = {}
+        sources: dict[str, ChangeSource] = {}
         for change in changes:
-            before, after = self._apply(change)
+            before, after = self._items_of(change)
             query += before
             target += after
-            heard = [item for item in before + after if item.role == "event"]
-            if heard:
-                loudest = max(heard, key=lambda item: item.snr_db)
-                sources[change.label] = Source(path=loudest.path, row=rows[loudest.path])
+            events = [item for item in before + after if item.role == "event"]
+            if events:
+                loudest = max(events, key=lambda item: item.snr_db)
+                sources[change.label] = ChangeSource(path=loudest.path, row=rows[loudest.path])
         return Pair(
             index=index,
-            bed=bed,
-            backgrounds=self._bed,
+            background_id=background_id,
+            backgrounds=self._backgrounds,
             ref_db=ref_db,
             changes=tuple(changes),
             query=self._clip(query),
@@ -135,19 +140,19 @@ class _PairDraw:
 
     def _changes(self) -> list[Change]:
         """Draw one or two changes of different sounds; at most one is of the background."""
-        first = _one(CHANGE_KINDS, self._draw)
+        first = _choose(CHANGE_KINDS, self._rng)
         kinds = [first]
-        if self._draw.random() < TWO_CHANGES:
+        if self._rng.random() < TWO_CHANGES:
             others = EVENT_CHANGES if first in BACKGROUND_CHANGES else CHANGE_KINDS
-            kinds.append(_one(others, self._draw))
-        classes = iter(self._draw.permutation(self._pool.classes_on(self._kind)))
+            kinds.append(_choose(others, self._rng))
+        classes = iter(self._rng.permutation(self._pool.classes_on(self._kind)))
         return [
             Change(kind, self._kind if kind in BACKGROUND_CHANGES else str(next(classes)))
             for kind in kinds
         ]
 
-    def _apply(self, change: Change) -> tuple[list[Item], list[Item]]:
-        """Draw what a change puts into the query and into the target."""
+    def _items_of(self, change: Change) -> tuple[list[Item], list[Item]]:
+        """Draw the items that a change adds to the query and to the target."""
         if change.kind in BACKGROUND_CHANGES:
             more = [self._more()]
             return ([], more) if change.kind == "more" else (more, [])
@@ -159,7 +164,7 @@ class _PairDraw:
         return (quiet, loud) if change.kind == "louder" else (loud, quiet)
 
     def _event(self, label: str, snr_db: float) -> Item:
-        event = _one(self._pool.events[label], self._draw)
+        event = _choose(self._pool.events[label], self._rng)
         duration_s = min(self._uniform(DURATION_S), event.length_s)
         return Item(
             role="event",
@@ -174,10 +179,10 @@ class _PairDraw:
         )
 
     def _excerpts(self) -> list[Item]:
-        return [self._excerpt("background", background, 0.0) for background in self._bed]
+        return [self._excerpt("background", background, 0.0) for background in self._backgrounds]
 
     def _more(self) -> Item:
-        background = _one(self._pool.backgrounds[self._kind], self._draw)
+        background = _choose(self._pool.backgrounds[self._kind], self._rng)
         return self._excerpt("more", background, self._uniform(MORE_DB))
 
     def _excerpt(self, role: Role, background: Background, snr_db: float) -> Item:
@@ -187,7 +192,7 @@ class _PairDraw:
             path=background.path,
             from_s=background.from_s,
             length_s=background.length_s,
-            source_time_s=self._uniform((0.0, CUT_S - CLIP_S)),
+            source_time_s=self._uniform((0.0, BACKGROUND_S - CLIP_S)),
             onset_s=0.0,
             duration_s=CLIP_S,
             snr_db=snr_db,
@@ -198,8 +203,8 @@ class _PairDraw:
         return Clip(items=tuple(items), labels=(self._kind, *events))
 
     def _uniform(self, bounds: tuple[float, float]) -> float:
-        return round(float(self._draw.uniform(*bounds)), 3)
+        return round(float(self._rng.uniform(*bounds)), 3)
 
 
-def _one(options: Sequence[Option], draw: np.random.Generator) -> Option:
-    return options[int(draw.integers(len(options)))]
+def _choose(options: Sequence[Option], rng: np.random.Generator) -> Option:
+    return options[int(rng.integers(len(options)))]

@@ -1,9 +1,8 @@
-"""The folder of a set of pairs: written once, filled batch by batch, and never half believed."""
+"""Writing of the folder of a set of pairs, batch by batch, so that a stopped run can go on."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
+from service.concurrency.durable import atomic_write
 from training.errors import DatasetError
 from training.scenes.load import (
     EVENT_ROWS_FILE,
@@ -25,17 +25,17 @@ from training.scenes.load import (
 from training.scenes.pair import Pair
 
 ABOUT_FILE = "about.json"
-# The one thing a set may be another of: a larger one begins with the pairs of a smaller one.
+# The only setting in which a set may differ: a larger one begins with the pairs of a smaller one.
 N_PAIRS = "n_pairs"
 
 
 @dataclass(slots=True)
-class State:
-    """How far the embedding has come, and what it has cost.
+class EmbeddingProgress:
+    """Number of embedded events and pairs, and the time spent; the content of `state.json`.
 
     Attributes:
-        events: Clean events embedded.
-        done: Pairs embedded.
+        events: Number of clean events embedded.
+        done: Number of pairs embedded.
         rendering_s: Time of the threads that rendered pairs [s].
         encoding_s: Time of the encoder on pairs [s].
         elapsed_s: Time that passed while pairs were made [s], that of other encoders included.
@@ -59,18 +59,18 @@ class State:
 
 
 def write_pairs(folder: Path, about: Mapping[str, object], pairs: Iterable[Pair]) -> None:
-    """Begin a set, or make sure that the folder is of the same one, which may have been smaller.
+    """Write the pairs of a set, or check that the folder holds the same set or its beginning.
 
     Args:
-        folder: The folder; made if it is not there.
-        about: What the pairs are a function of.
+        folder: The folder; made if it does not exist.
+        about: All that the pairs depend on.
         pairs: The pairs.
 
     Raises:
         DatasetError: The folder holds another set.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lines = "".join(f"{_json(asdict(pair))}\n" for pair in pairs).encode()
+    lines = "".join(f"{pair.to_json()}\n" for pair in pairs).encode()
     path, about_path = folder / PAIRS_FILE, folder / ABOUT_FILE
     written = path.read_bytes() if path.is_file() else b""
     if written:
@@ -82,71 +82,73 @@ def write_pairs(folder: Path, about: Mapping[str, object], pairs: Iterable[Pair]
         if written == lines:
             return
         about = found | about
-    _replace(about_path, _pretty(about))
-    _replace(path, lines)
+    _write(about_path, _indented(about))
+    _write(path, lines)
 
 
-def add_to_about(folder: Path, **found: object) -> None:
-    """Add to what `about.json` says; mappings are merged."""
+def add_to_about(folder: Path, **entries: object) -> None:
+    """Add entries to `about.json`; mappings are merged."""
     path = folder / ABOUT_FILE
     about: dict[str, Any] = json.loads(path.read_bytes())
-    for name, value in found.items():
+    for name, value in entries.items():
         about[name] = about.get(name, {}) | value if isinstance(value, dict) else value
-    _replace(path, _pretty(about))
+    _write(path, _indented(about))
 
 
 class EmbeddingFiles:
-    """The embeddings of one encoder, memory-mapped, with a note of how far they go.
+    """The memory-mapped embeddings of one encoder, and a record of how many are written.
 
     Attributes:
-        state: What has been written.
+        progress: What has been written.
     """
 
     def __init__(self, folder: Path, events: Iterable[EventRow], n_pairs: int, dim: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._state_path = folder / STATE_FILE
-        begun = self._state_path.is_file()
-        self.state = State(**json.loads(self._state_path.read_bytes())) if begun else State()
+        self._progress_path = folder / STATE_FILE
+        begun = self._progress_path.is_file()
+        self.progress = EmbeddingProgress(
+            **(json.loads(self._progress_path.read_bytes()) if begun else {})
+        )
         rows = [_json(asdict(event)) for event in events]
         if not begun:
-            _replace(folder / EVENT_ROWS_FILE, "".join(f"{row}\n" for row in rows).encode())
-        self._events = _map(folder / EVENTS_FILE, (len(rows), dim), begun=begun)
-        self._query = _map(folder / QUERY_FILE, (n_pairs, dim), begun=begun)
-        self._target = _map(folder / TARGET_FILE, (n_pairs, dim), begun=begun)
+            _write(folder / EVENT_ROWS_FILE, "".join(f"{row}\n" for row in rows).encode())
+        self._events = _open_array(folder / EVENTS_FILE, (len(rows), dim), begun=begun)
+        self._query = _open_array(folder / QUERY_FILE, (n_pairs, dim), begun=begun)
+        self._target = _open_array(folder / TARGET_FILE, (n_pairs, dim), begun=begun)
         self.save()
 
     def add_events(self, embeddings: Float32[np.ndarray, "events dim"]) -> None:
-        """Write the next clean events."""
-        done = self.state.events
-        self._events[done : done + len(embeddings)] = embeddings
-        self.state.events += len(embeddings)
+        """Write the embeddings of the next clean events."""
+        first = self.progress.events
+        self._events[first : first + len(embeddings)] = embeddings
+        self.progress.events += len(embeddings)
 
     def add_pairs(self, embeddings: Float32[np.ndarray, "clips dim"]) -> None:
-        """Write the next pairs: query, target, query, target and so on."""
-        done, n_pairs = self.state.done, len(embeddings) // 2
-        self._query[done : done + n_pairs] = embeddings[0::2]
-        self._target[done : done + n_pairs] = embeddings[1::2]
-        self.state.done += n_pairs
+        """Write the embeddings of the next pairs: query, target, query, target and so on."""
+        first, n_pairs = self.progress.done, len(embeddings) // 2
+        self._query[first : first + n_pairs] = embeddings[0::2]
+        self._target[first : first + n_pairs] = embeddings[1::2]
+        self.progress.done += n_pairs
 
     def save(self) -> None:
-        """Bring what has been written to the disk, and then the note that it was."""
+        """Write the embeddings to the disk, and after them the record of how many there are."""
         for embeddings in (self._events, self._query, self._target):
             embeddings.flush()
-        _replace(self._state_path, _pretty(asdict(self.state)))
+        _write(self._progress_path, _indented(asdict(self.progress)))
 
 
-def _map(path: Path, shape: tuple[int, int], *, begun: bool) -> np.memmap[Any, np.dtype[Any]]:
-    """Open an array of embeddings, make it, or make it longer."""
+def _open_array(
+    path: Path, shape: tuple[int, int], *, begun: bool
+) -> np.memmap[Any, np.dtype[Any]]:
+    """Open an array of embeddings; create it, or extend it, where needed."""
     if not begun:
         return np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
     found = np.lib.format.open_memmap(path, mode="r+")
     if found.shape[0] < shape[0] and found.shape[1] == shape[1]:
-        longer = path.with_suffix(".tmp")
-        grown = np.lib.format.open_memmap(longer, mode="w+", dtype=np.float16, shape=shape)
-        grown[: len(found)] = found
-        grown.flush()
-        longer.replace(path)
-        return grown
+        added = np.zeros((shape[0] - found.shape[0], shape[1]), np.float16)
+        with atomic_write(path) as file:
+            np.lib.format.write_array(file, np.concatenate([found, added]))
+        return np.lib.format.open_memmap(path, mode="r+")
     if found.shape != shape:
         raise DatasetError(f"{path} is {found.shape}, this set needs {shape}")
     return found
@@ -156,15 +158,10 @@ def _json(content: object) -> str:
     return json.dumps(content, separators=(",", ":"))
 
 
-def _pretty(content: object) -> bytes:
+def _indented(content: object) -> bytes:
     return (json.dumps(content, indent=2) + "\n").encode()
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
+def _write(path: Path, content: bytes) -> None:
+    with atomic_write(path) as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

@@ -1,4 +1,4 @@
-"""A JAMS file as Scaper writes it: plain JSON, of which the instantiated events are read."""
+"""Reading of JAMS files as Scaper writes them: plain JSON with the events as instantiated."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from training.errors import DatasetError
-from training.scenes.scene import CLIP_S
+from training.scenes.pair import CLIP_S
 
 Seconds = Annotated[float, Field(ge=0)]
+JamsRole = Literal["background", "foreground"]
 
 
-class _Record(BaseModel):
+class _JamsRecord(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class JamsItem(_Record):
+class JamsItem(_JamsRecord):
     """One sound of a soundscape.
 
     Attributes:
-        label: Folder its file was taken from.
-        source_file: The file, in the folders of whoever made the data.
-        source_time: Where in the file the excerpt starts [s].
-        event_time: Where in the soundscape it starts [s].
-        event_duration: How long it lasts [s].
+        label: Folder that its file was taken from.
+        source_file: Its file, in the folders of the author of the data.
+        source_time: Start of the excerpt in the file [s].
+        event_time: Start of the excerpt in the soundscape [s].
+        event_duration: Duration of the excerpt [s].
         snr: Its loudness over the reference [LU].
-        role: Whether it is a background or a foreground event.
+        role: Background or foreground event.
         pitch_shift: Not supported.
         time_stretch: Not supported.
     """
@@ -38,7 +39,7 @@ class JamsItem(_Record):
     event_time: Seconds
     event_duration: Annotated[float, Field(gt=0)]
     snr: float
-    role: Literal["background", "foreground"]
+    role: JamsRole
     pitch_shift: None
     time_stretch: None
 
@@ -48,36 +49,36 @@ class JamsItem(_Record):
         return self.source_file.replace("\\", "/").rsplit("/", 1)[-1]
 
 
-class _Observation(_Record):
+class _Observation(_JamsRecord):
     value: JamsItem
 
 
-class _ScaperSandbox(_Record):
+class _ScaperSandbox(_JamsRecord):
     ref_db: float
     sr: Annotated[int, Field(gt=0)]
     duration: Annotated[float, Field(ge=CLIP_S, le=CLIP_S)]
 
 
-class _Sandbox(_Record):
+class _Sandbox(_JamsRecord):
     scaper: _ScaperSandbox
 
 
-class _Annotation(_Record):
+class _Annotation(_JamsRecord):
     namespace: Literal["scaper"]
     data: tuple[_Observation, ...]
     sandbox: _Sandbox
 
 
-class _Jams(_Record):
+class _Jams(_JamsRecord):
     annotations: Annotated[tuple[_Annotation, ...], Field(min_length=1, max_length=1)]
 
 
-class Soundscape(_Record):
+class Soundscape(_JamsRecord):
     """One clip as a JAMS file describes it.
 
     Attributes:
-        ref_db: Loudness that ratios are over [LUFS].
-        sample_rate: Rate it is rendered at [Hz].
+        ref_db: Reference of the levels [LUFS].
+        sample_rate: Rate that it is rendered at [Hz].
         items: Its sounds.
     """
 
@@ -85,7 +86,7 @@ class Soundscape(_Record):
     sample_rate: int
     items: tuple[JamsItem, ...]
 
-    def of_role(self, role: Literal["background", "foreground"]) -> list[JamsItem]:
+    def of_role(self, role: JamsRole) -> list[JamsItem]:
         """List the sounds of a role in their order."""
         return [item for item in self.items if item.role == role]
 

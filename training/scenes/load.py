@@ -1,4 +1,4 @@
-"""Reading a set of pairs with the embeddings that one encoder gave its clips."""
+"""Reading of a set of pairs with the embeddings that one encoder computed of its clips."""
 
 from __future__ import annotations
 
@@ -26,7 +26,13 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRow:
-    """Which clean event a row of embeddings is of."""
+    """The clean event of one row of embeddings.
+
+    Attributes:
+        path: Its file, as the manifest names it.
+        label: Its class.
+        fold: Its fold in the manifest; 0 where there is none.
+    """
 
     path: str
     label: str
@@ -38,11 +44,11 @@ class SceneSet:
     """Pairs and the raw embeddings of their clips.
 
     Attributes:
-        pairs: What each pair is.
+        pairs: The pairs.
         query: Embeddings of the queries, float16 [pairs dim].
         target: Embeddings of the targets, float16 [pairs dim].
         events: Embeddings of the clean events of this side, float16 [events dim].
-        event_rows: What each row of `events` is.
+        event_rows: The event of each row of `events`.
     """
 
     pairs: list[Pair]
@@ -51,25 +57,13 @@ class SceneSet:
     events: Float16[np.ndarray, "events dim"]
     event_rows: list[EventRow]
 
-    @property
-    def reversed(self) -> SceneSet:
-        """The same clips the other way round: an augmentation that costs no rendering."""
-        return SceneSet(
-            pairs=[pair.reversed for pair in self.pairs],
-            query=self.target,
-            target=self.query,
-            events=self.events,
-            event_rows=self.event_rows,
-        )
 
-
-def load_scenes(folder: Path, fingerprint: str, *, finished: bool = True) -> SceneSet:
+def load_scenes(folder: Path, fingerprint: str) -> SceneSet:
     """Read a set; the embeddings are memory-mapped.
 
     Args:
-        folder: What `minuend-train data scenes` wrote.
-        fingerprint: Of the encoder whose embeddings are wanted.
-        finished: Refuse a set that is not finished; else take the pairs that are there.
+        folder: Folder that `minuend-train data scenes` wrote.
+        fingerprint: Fingerprint of the encoder.
 
     Raises:
         DatasetError: The set is missing or unfinished, or was not embedded by this encoder.
@@ -82,16 +76,16 @@ def load_scenes(folder: Path, fingerprint: str, *, finished: bool = True) -> Sce
             f"it holds those of {', '.join(others) or 'none'}"
         )
     pairs = _read_lines(folder / PAIRS_FILE, TypeAdapter(Pair))
-    done = json.loads((embedded / STATE_FILE).read_bytes())["done"]
-    if finished and done < len(pairs):
+    n_embedded = json.loads((embedded / STATE_FILE).read_bytes())["done"]
+    if n_embedded < len(pairs):
         raise DatasetError(
-            f"{embedded} is unfinished: {done} of {len(pairs)} pairs; "
+            f"{embedded} is unfinished: {n_embedded} of {len(pairs)} pairs; "
             "the command that began it goes on with it"
         )
     return SceneSet(
-        pairs=pairs[:done],
-        query=np.load(embedded / QUERY_FILE, mmap_mode="r")[:done],
-        target=np.load(embedded / TARGET_FILE, mmap_mode="r")[:done],
+        pairs=pairs[:n_embedded],
+        query=np.load(embedded / QUERY_FILE, mmap_mode="r")[:n_embedded],
+        target=np.load(embedded / TARGET_FILE, mmap_mode="r")[:n_embedded],
         events=np.load(embedded / EVENTS_FILE, mmap_mode="r"),
         event_rows=_read_lines(embedded / EVENT_ROWS_FILE, TypeAdapter(EventRow)),
     )

@@ -1,26 +1,32 @@
-"""A pair as it is drawn: everything its two clips are rendered from, as one line of JSON."""
+"""A pair of clips as it is drawn: all that is needed to render it, as one line of JSON."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from training.scenes.changes import Change
 
 Role = Literal["background", "event", "more"]
 
+CLIP_S = 10.0
+"""Duration of every clip of a pair [s]."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Background:
-    """One of the two sounds a pair lies on.
+    """One of the two backgrounds of a pair.
 
     Attributes:
-        path: File of it, as the manifest names it.
-        recording: Recording it was cut from.
-        kind: Label of it.
-        from_s: Where in the file it starts [s].
-        length_s: How long it is before it is repeated [s].
+        path: Its file, as the manifest names it.
+        recording: Recording that it was cut from.
+        kind: Its label.
+        from_s: Its start in the file [s].
+        length_s: Its duration before it is repeated [s].
     """
 
     path: str
@@ -32,18 +38,18 @@ class Background:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One sound in one clip.
+    """One sound in one clip: an excerpt of a source.
 
     Attributes:
         role: `background`, `event`, or `more` of the background.
         label: Class of the event or kind of the background.
-        path: File of it, as the manifest names it.
-        from_s: Where in the file the sound starts that the excerpt is of [s].
-        length_s: How long that sound is [s].
-        source_time_s: Where in that sound the excerpt starts [s].
-        onset_s: Where in the clip it starts [s].
-        duration_s: How long it lasts [s].
-        snr_db: Its loudness over the reference of the pair [LU].
+        path: File of the source, as the manifest names it.
+        from_s: Start of the source in its file [s].
+        length_s: Duration of the source [s].
+        source_time_s: Start of the excerpt in the source [s].
+        onset_s: Start of the excerpt in the clip [s].
+        duration_s: Duration of the excerpt [s].
+        snr_db: Loudness over the reference of the pair [LU].
     """
 
     role: Role
@@ -62,8 +68,8 @@ class Clip:
     """One clip of a pair.
 
     Attributes:
-        items: What it is the sum of.
-        labels: What is heard in it: the kind of the background, then the classes of events.
+        items: The sounds that it is the sum of.
+        labels: Kind of the background, then the classes of the events in it.
     """
 
     items: tuple[Item, ...]
@@ -71,12 +77,12 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """The event of a change where it is heard, or heard louder.
+class ChangeSource:
+    """The clean event behind the change of an event, where it occurs or is louder.
 
     Attributes:
-        path: File of it, as the manifest names it.
-        row: Row of the embeddings of the clean events.
+        path: Its file, as the manifest names it.
+        row: Its row among the embeddings of the clean events.
     """
 
     path: str
@@ -85,34 +91,34 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """A query, a target, and what changes from one to the other.
+    """A query, a target, and the changes from the first to the second.
 
     Attributes:
-        index: Which pair of the set.
-        bed: Which pair of backgrounds; pairs of one bed share it.
-        backgrounds: The two sounds that both clips lie on, in excerpts of their own.
+        index: Number of the pair in its set.
+        background_id: Number of its two backgrounds, which several pairs share; `bed` in files.
+        backgrounds: The two backgrounds of both clips, which have different excerpts of them.
         ref_db: Loudness of each background [LUFS].
-        changes: One or two, never to the same sound.
+        changes: One or two, of different sounds.
         query: The first clip.
         target: The second clip.
-        sources: The event of each change of an event, by its label.
+        sources: Clean event of each change of an event, by its label.
     """
 
     index: int
-    bed: int
+    background_id: Annotated[int, Field(validation_alias="bed")]
     backgrounds: tuple[Background, ...]
     ref_db: float
     changes: tuple[Change, ...]
     query: Clip
     target: Clip
-    sources: Mapping[str, Source]
+    sources: Mapping[str, ChangeSource]
 
     @property
     def reversed(self) -> Pair:
         """The pair that leads from the target to the query."""
         return Pair(
             index=self.index,
-            bed=self.bed,
+            background_id=self.background_id,
             backgrounds=self.backgrounds,
             ref_db=self.ref_db,
             changes=tuple(change.inverse for change in self.changes),
@@ -120,3 +126,9 @@ class Pair:
             target=self.query,
             sources=self.sources,
         )
+
+    def to_json(self) -> str:
+        """Write the pair as one line, which `pydantic.TypeAdapter(Pair)` reads back."""
+        content = asdict(self)
+        ids = {"index": content.pop("index"), "bed": content.pop("background_id")}
+        return json.dumps(ids | content, separators=(",", ":"))

@@ -1,10 +1,12 @@
-"""What the pairs of one side are drawn from: no source is on both sides."""
+"""The sources that pairs of one side are drawn from: no source is on both sides."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from training.data.manifest import SourceClip
 from training.data.splits import background_sides, matches, sources, union_of_sources
@@ -14,17 +16,13 @@ from training.model.frontend import SAMPLE_RATE
 from training.recipe import Columns
 from training.scenes.activity import active_part
 from training.scenes.pair import Background
-from training.scenes.scene import Scene, Side
+from training.scenes.recipe import SceneRecipe, Side
 
-EVENTS: Columns = {"corpus": "esc50"}
-TEST_EVENTS: Columns = {"corpus": "esc50", "fold": 5}
-# As the recipe `table` leaves out: an encoder trained with it heard no background of a test.
-BACKGROUNDS: Columns = {"corpus": ["ambience", "traffic"]}
 PERMISSIVE: Columns = {"permissive": 1}
 
 # A longer recording gives several backgrounds of this length; a shorter one is repeated [s].
-CUT_S = 20.0
-# Each half of a kind's only background has at least this [s].
+BACKGROUND_S = 20.0
+# Shortest half of a kind's only background [s].
 SHORTEST_HALF_S = 5.0
 # An event of a lower peak is silence with noise, and not brought to a level.
 QUIETEST_PEAK = 1e-3
@@ -35,11 +33,12 @@ class Event:
     """A clip of one event.
 
     Attributes:
-        path: File of it, as the manifest names it.
-        label: Class of it.
-        fold: Fold of ESC-50.
-        from_s: Where in the file it becomes active [s].
-        length_s: How long it is active [s].
+        path: Its file, as the manifest names it.
+        label: Its class.
+        fold: Its fold in the manifest; 0 where there is none.
+        from_s: Start of its active part in the file [s].
+        length_s: Duration of its active part [s].
+        is_held_out: Whether recipes of towers are compared on it.
     """
 
     path: str
@@ -47,11 +46,12 @@ class Event:
     fold: int
     from_s: float
     length_s: float
+    is_held_out: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pool:
-    """Everything one side of a scene is drawn from.
+class ScenePool:
+    """All sources of one side of a scene.
 
     Attributes:
         scene: The scene.
@@ -59,78 +59,79 @@ class Pool:
         backgrounds: Backgrounds by kind, at least two of each.
     """
 
-    scene: Scene
+    scene: SceneRecipe
     events: Mapping[str, Sequence[Event]]
     backgrounds: Mapping[str, Sequence[Background]]
 
     def classes_on(self, kind: str) -> list[str]:
-        """List the classes that may happen on a kind of background: not those that are it."""
-        own = self.scene.own_classes[kind]
-        return [label for label in self.events if label not in own]
+        """List the classes that may be drawn on a kind of background: not the same sound."""
+        same = self.scene.backgrounds.kinds[kind]
+        return [label for label in self.events if label not in same]
 
 
-def scene_clips(clips: Sequence[SourceClip]) -> list[SourceClip]:
-    """Keep the clips that any scene is made of, whatever its side.
+def scene_clips(clips: Sequence[SourceClip], scene: SceneRecipe) -> list[SourceClip]:
+    """Select all events and backgrounds of the corpora of a scene.
 
     Raises:
         DatasetError: There are none.
     """
-    kept = [clip for clip in clips if matches(clip, EVENTS) or matches(clip, BACKGROUNDS)]
-    if not kept:
+    selected = [clip for clip in clips if scene.is_event(clip) or scene.is_background(clip)]
+    if not selected:
         raise DatasetError(
             "scenes need a manifest with the columns corpus, label, fold, recording and "
-            f"permissive, and clips of {EVENTS} and {BACKGROUNDS}; there are none"
+            f"permissive, and clips of {scene.events.where} and {scene.backgrounds.where}; "
+            "there are none"
         )
-    return kept
+    return selected
 
 
-def clips_of_side(clips: Sequence[SourceClip], side: Side) -> list[SourceClip]:
-    """Divide events and backgrounds, so that no source is heard on both sides.
+def clips_of_side(clips: Sequence[SourceClip], scene: SceneRecipe, side: Side) -> list[SourceClip]:
+    """Divide events and backgrounds, so that no source is on both sides.
 
-    Events of fold 5 are for testing. Backgrounds are divided by recording, over all of them. A
-    background that shares a source with an event, of either side, is on none; whatever else
-    shares a source with what is tested on is not trained on.
+    The recipe names the events for testing. Backgrounds are divided by recording, over all of
+    them. A background that shares a source with an event, of either side, is on neither side.
+    Any other clip that shares a source with the test side is not trained on.
     """
-    backgrounds = [clip for clip in clips if matches(clip, BACKGROUNDS)]
-    events = [clip for clip in clips if matches(clip, EVENTS)]
+    backgrounds = [clip for clip in clips if scene.is_background(clip)]
+    events = [clip for clip in clips if scene.is_event(clip)]
     sides = background_sides(backgrounds)
-    heard = union_of_sources(events)
-    backgrounds = [clip for clip in backgrounds if heard.isdisjoint(sources(clip))]
+    event_sources = union_of_sources(events)
+    backgrounds = [clip for clip in backgrounds if event_sources.isdisjoint(sources(clip))]
     tested = [clip for clip in backgrounds if sides[clip.recording] == "test"]
-    tested += [clip for clip in events if matches(clip, TEST_EVENTS)]
+    tested += [clip for clip in events if scene.is_test_event(clip)]
     if side == "test":
         return tested
-    named = union_of_sources(tested)
-    return [clip for clip in events + backgrounds if named.isdisjoint(sources(clip))]
+    tested_sources = union_of_sources(tested)
+    return [clip for clip in events + backgrounds if tested_sources.isdisjoint(sources(clip))]
 
 
-def build_pool(store: ClipStore, scene: Scene, side: Side, *, permissive: bool) -> Pool:
-    """Find what one side of a scene is drawn from.
+def build_pool(store: ClipStore, scene: SceneRecipe, side: Side, *, permissive: bool) -> ScenePool:
+    """Find the sources of one side of a scene.
 
     Args:
-        store: All clips that scenes are made of.
+        store: All clips of the scene (`scene_clips`).
         scene: The scene.
         side: The side.
-        permissive: Take only clips whose licence lets a model trained on them be shipped.
+        permissive: Use only clips whose licence lets a model trained on them be shipped.
 
     Raises:
         DatasetError: There is no background, or not two classes of events to change on it.
     """
     rows = {clip.name: row for row, clip in enumerate(store.clips)}
-    clips = clips_of_side(store.clips, side)
+    clips = clips_of_side(store.clips, scene, side)
     if permissive:
         clips = [clip for clip in clips if matches(clip, PERMISSIVE)]
     events: dict[str, list[Event]] = defaultdict(list)
-    backgrounds: dict[str, list[Background]] = {kind: [] for kind in scene.kinds}
+    backgrounds: dict[str, list[Background]] = {kind: [] for kind in scene.backgrounds.kinds}
     for clip in clips:
         label, row = clip.columns["label"], rows[clip.name]
-        if matches(clip, BACKGROUNDS):
+        if scene.is_background(clip):
             if label in backgrounds:
-                backgrounds[label] += _cuts(clip, store.lengths[row] / SAMPLE_RATE)
-        elif scene.has_class(label) and (event := _event(clip, store, row)):
+                backgrounds[label] += _cut(clip, store.lengths[row] / SAMPLE_RATE)
+        elif scene.has_class(label) and (event := _event(clip, store, row, scene)):
             events[label].append(event)
     usable = {kind: _at_least_two(cuts) for kind, cuts in sorted(backgrounds.items())}
-    pool = Pool(
+    pool = ScenePool(
         scene=scene,
         events=dict(sorted(events.items())),
         backgrounds={kind: cuts for kind, cuts in usable.items() if cuts},
@@ -144,24 +145,27 @@ def build_pool(store: ClipStore, scene: Scene, side: Side, *, permissive: bool) 
     return pool
 
 
-def _event(clip: SourceClip, store: ClipStore, row: int) -> Event | None:
-    sound = store.clip(row)
-    part = active_part(sound, SAMPLE_RATE)
-    if part is None or abs(sound).max() < QUIETEST_PEAK:
+def _event(clip: SourceClip, store: ClipStore, row: int, scene: SceneRecipe) -> Event | None:
+    waveform = store.clip(row)
+    part = active_part(waveform, SAMPLE_RATE)
+    if part is None or np.abs(waveform).max() < QUIETEST_PEAK:
         return None
     start, stop = part
+    fold = clip.columns.get("fold", "")
     return Event(
         path=clip.name,
         label=clip.columns["label"],
-        fold=int(clip.columns["fold"]),
+        fold=int(fold) if fold.isdecimal() else 0,
         from_s=start / SAMPLE_RATE,
         length_s=(stop - start) / SAMPLE_RATE,
+        is_held_out=matches(clip, scene.events.held_out),
     )
 
 
-def _cuts(clip: SourceClip, seconds: float) -> Iterable[Background]:
-    n_cuts = int(seconds // CUT_S)
-    bounds = [(i * CUT_S, CUT_S) for i in range(n_cuts)] or [(0.0, seconds)]
+def _cut(clip: SourceClip, duration_s: float) -> Iterable[Background]:
+    """Cut a recording into backgrounds of 20 s; a shorter recording is one background."""
+    n_cuts = int(duration_s // BACKGROUND_S)
+    bounds = [(i * BACKGROUND_S, BACKGROUND_S) for i in range(n_cuts)] or [(0.0, duration_s)]
     for from_s, length_s in bounds:
         yield Background(
             path=clip.name,
@@ -172,21 +176,12 @@ def _cuts(clip: SourceClip, seconds: float) -> Iterable[Background]:
         )
 
 
-def _at_least_two(cuts: list[Background]) -> list[Background]:
-    """Halve the only background of a kind; none is left where that is too short."""
-    if len(cuts) != 1:
-        return cuts
-    (only,) = cuts
-    half = only.length_s / 2
-    if half < SHORTEST_HALF_S:
+def _at_least_two(backgrounds: list[Background]) -> list[Background]:
+    """Halve the only background of a kind; return none where the halves are too short."""
+    if len(backgrounds) != 1:
+        return backgrounds
+    (only,) = backgrounds
+    half_s = only.length_s / 2
+    if half_s < SHORTEST_HALF_S:
         return []
-    return [
-        Background(
-            path=only.path,
-            recording=only.recording,
-            kind=only.kind,
-            from_s=only.from_s + i * half,
-            length_s=half,
-        )
-        for i in range(2)
-    ]
+    return [replace(only, from_s=only.from_s + i * half_s, length_s=half_s) for i in range(2)]

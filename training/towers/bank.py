@@ -1,4 +1,4 @@
-"""The text bank: the phrases that changes are told in, with their vectors."""
+"""The text bank: phrases that describe a difference, with their vectors."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32
 
-from training.towers.evaluation.ranks import unit
+from service.difference import l2_normalize
 from training.towers.vocabulary import Vocabulary
-from training.words import describe_sound, names
+from training.words.grammar import describe_sound, list_names
 
-DRAWN = 16  # descriptions that the vector of a phrase is averaged over
+N_DESCRIPTIONS = 16  # averaged for the vector of a phrase
 
-TextVectors = Callable[[Sequence[str]], Float32[np.ndarray, "texts dim"]]
-"""Gives the text tower's vectors of texts."""
+EmbedTexts = Callable[[Sequence[str]], Float32[np.ndarray, "texts dim"]]
+"""Returns the vectors of texts, as the text tower gives them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,9 @@ class Phrase:
     """One entry of the bank.
 
     Attributes:
-        phrase: The plainest name of the label.
+        phrase: Plainest name of the label.
         label: Class of the event, or kind of the background.
-        kind: Which of the two.
+        kind: Whether it is an event or a background.
         vector: Unit vector, float32 [dim].
     """
 
@@ -39,30 +39,31 @@ class Phrase:
     vector: Float32[np.ndarray, " dim"]
 
 
-def make_bank(vocabulary: Vocabulary, embed: TextVectors) -> list[Phrase]:
+def make_bank(vocabulary: Vocabulary, embed: EmbedTexts) -> list[Phrase]:
     """Make one phrase for each label: the mean direction of 16 descriptions of it.
 
     Args:
         vocabulary: The labels.
         embed: The text tower, as it is served or as it was trained.
     """
-    draw = np.random.default_rng(0)
-    told = [[describe_sound([label], draw) for _ in range(DRAWN)] for label in vocabulary.labels]
-    vectors = unit(embed([text for texts in told for text in texts]))
-    means = unit(vectors.reshape(len(told), DRAWN, -1).mean(axis=1))
+    rng = np.random.default_rng(0)
+    labels = vocabulary.labels
+    texts = [describe_sound([label], rng) for label in labels for _ in range(N_DESCRIPTIONS)]
+    vectors = l2_normalize(embed(texts))
+    means = l2_normalize(vectors.reshape(len(labels), N_DESCRIPTIONS, -1).mean(axis=1))
     return [
         Phrase(
-            phrase=names(label)[0],
+            phrase=list_names(label)[0],
             label=label,
             kind="event" if label in vocabulary.events else "background",
             vector=vector,
         )
-        for label, vector in zip(vocabulary.labels, means, strict=True)
+        for label, vector in zip(labels, means, strict=True)
     ]
 
 
 def write_bank(path: Path, bank: Sequence[Phrase]) -> None:
-    """Write a bank as the service reads it; a line for each phrase."""
+    """Write a bank in the format of the service; a line for each phrase."""
     lines = [
         json.dumps(
             {

@@ -1,56 +1,141 @@
-"""Which pairs stand in a batch: those that share a bed are each other's hard negatives."""
+"""Batches of pairs. Pairs over the same backgrounds are hard negatives of each other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int64
+import torch
+from jaxtyping import Float32, Int64
+from torch import Tensor
+
+from training.towers.data import TowerData
+from training.towers.texts import TrainingTexts
+
+MAX_EVENTS = 128  # clean events of one batch
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Pairs of one step, some of them reversed.
+
+    Attributes:
+        query: Embeddings, float32 [batch inputs].
+        target: Embeddings, float32 [batch inputs].
+        query_labels: Labels as zeros and ones, float32 [batch labels].
+        target_labels: Labels as zeros and ones, float32 [batch labels].
+        target_clip: Row of the target among the clips, int64 [batch].
+        request: Embedded request for the changes, float32 [batch hidden].
+        description: Embedded description of the target, float32 [batch hidden].
+        added_label: The one label that only the target has, or -1; int64 [batch].
+        added_event: Its clean event, a row of the events, or -1; int64 [batch].
+        label_texts: Embedded description of each label, float32 [labels hidden].
+        events: Rows of clean events, int64 [events].
+    """
+
+    query: Float32[Tensor, "batch inputs"]
+    target: Float32[Tensor, "batch inputs"]
+    query_labels: Float32[Tensor, "batch labels"]
+    target_labels: Float32[Tensor, "batch labels"]
+    target_clip: Int64[Tensor, " batch"]
+    request: Float32[Tensor, "batch hidden"]
+    description: Float32[Tensor, "batch hidden"]
+    added_label: Int64[Tensor, " batch"]
+    added_event: Int64[Tensor, " batch"]
+    label_texts: Float32[Tensor, "labels hidden"]
+    events: Int64[Tensor, " events"]
 
 
 def draw_batches(
-    beds: Int64[np.ndarray, " pairs"], *, batch_size: int, per_bed: int, draw: np.random.Generator
+    background_ids: Int64[np.ndarray, " pairs"],
+    *,
+    batch_size: int,
+    group_size: int,
+    rng: np.random.Generator,
 ) -> Iterator[Int64[np.ndarray, " batch"]]:
-    """Yield all pairs once, in batches of groups that share a bed.
+    """Yield all pairs once, in batches of groups over the same backgrounds.
 
     Args:
-        beds: Of each pair.
-        batch_size: Pairs of one batch; the last one has what is left, and is dropped below 2.
-        per_bed: Most pairs of one group; 1 is a plain shuffle.
-        draw: Shuffles the pairs within the beds, and the groups.
+        background_ids: Number of the backgrounds of each pair.
+        batch_size: Pairs of one batch; the last batch may be smaller, and is dropped below 2.
+        group_size: Largest number of pairs of one group; 1 is a plain shuffle.
+        rng: Shuffles the pairs over the same backgrounds, and the groups.
     """
-    shuffled = draw.permutation(len(beds))
-    by_bed = shuffled[np.argsort(beds[shuffled], kind="stable")]
-    cuts = np.flatnonzero(np.diff(beds[by_bed])) + 1
+    shuffled = rng.permutation(len(background_ids))
+    sorted_rows = shuffled[np.argsort(background_ids[shuffled], kind="stable")]
+    borders = np.flatnonzero(np.diff(background_ids[sorted_rows])) + 1
     groups = [
-        bed[first : first + per_bed]
-        for bed in np.split(by_bed, cuts)
-        for first in range(0, len(bed), per_bed)
+        rows[first : first + group_size]
+        for rows in np.split(sorted_rows, borders)
+        for first in range(0, len(rows), group_size)
     ]
-    order = np.concatenate([groups[i] for i in draw.permutation(len(groups))])
+    order = np.concatenate([groups[i] for i in rng.permutation(len(groups))])
     for first in range(0, len(order), batch_size):
         batch = order[first : first + batch_size]
         if len(batch) >= 2:
             yield batch
 
 
-def split_pairs(
-    beds: Int64[np.ndarray, " pairs"], *, share: float, whole_beds: bool, seed: int
-) -> tuple[Int64[np.ndarray, " trained"], Int64[np.ndarray, " validated"]]:
-    """Draw the pairs kept for validation; at least one, where there is a share at all.
+def draw_batch(
+    data: TowerData,
+    rows: Int64[np.ndarray, " batch"],
+    reversed_share: float,
+    rng: np.random.Generator,
+) -> Batch:
+    """Draw the directions and texts of some pairs, and clean events.
 
     Args:
-        beds: Of each pair.
-        share: Kept for validation, 0 to 1.
-        whole_beds: Draw beds with all their pairs, instead of pairs.
+        data: Data of the training.
+        rows: Pairs of the batch.
+        reversed_share: Share of them that leads from target to query.
+        rng: Draws.
+    """
+    texts = data.texts
+    is_reversed = rng.random(len(rows)) < reversed_share
+    direction, pairs = torch.from_numpy(is_reversed.astype(np.int64)), torch.from_numpy(rows)
+    query, target = data.pair_clips[pairs, direction], data.pair_clips[pairs, 1 - direction]
+    requests = np.where(is_reversed[:, None], texts.reversed_changes[rows], texts.changes[rows])
+    return Batch(
+        query=data.clips[query],
+        target=data.clips[target],
+        query_labels=data.clip_labels[query],
+        target_labels=data.clip_labels[target],
+        target_clip=target,
+        request=_choose(texts, requests, rng),
+        description=_choose(texts, texts.clips[target.numpy()], rng),
+        added_label=data.added_labels[pairs, direction],
+        added_event=data.added_events[pairs, direction],
+        label_texts=_choose(texts, texts.labels, rng),
+        events=torch.from_numpy(rng.permutation(len(data.events))[:MAX_EVENTS]),
+    )
+
+
+def split_pairs(
+    background_ids: Int64[np.ndarray, " pairs"], *, share: float, by_background: bool, seed: int
+) -> tuple[Int64[np.ndarray, " trained"], Int64[np.ndarray, " validated"]]:
+    """Draw the pairs for validation; at least one, where the share is above 0.
+
+    Args:
+        background_ids: Number of the backgrounds of each pair.
+        share: Share for validation, 0 to 1.
+        by_background: Draw all pairs over the same backgrounds together, instead of single pairs.
         seed: Draws them.
 
     Returns:
         Rows to train on and rows to validate with, each in ascending order.
     """
-    draw = np.random.default_rng(seed)
-    units = beds if whole_beds else np.arange(len(beds))
-    names = draw.permutation(np.unique(units))
-    n_kept = max(round(share * len(names)), 1) if share > 0 else 0
-    is_kept = np.isin(units, names[:n_kept])
-    return np.flatnonzero(~is_kept), np.flatnonzero(is_kept)
+    rng = np.random.default_rng(seed)
+    groups = background_ids if by_background else np.arange(len(background_ids))
+    names = rng.permutation(np.unique(groups))
+    n_validated = max(round(share * len(names)), 1) if share > 0 else 0
+    is_validated = np.isin(groups, names[:n_validated])
+    return np.flatnonzero(~is_validated), np.flatnonzero(is_validated)
+
+
+def _choose(
+    texts: TrainingTexts, table: Int64[np.ndarray, "rows variants"], rng: np.random.Generator
+) -> Float32[Tensor, "rows hidden"]:
+    """Draw one text of each row."""
+    variant = rng.integers(table.shape[1], size=len(table))
+    return torch.from_numpy(texts.embeddings[table[np.arange(len(table)), variant]])

@@ -1,4 +1,4 @@
-"""What the towers are trained on: cached embeddings of clips, and what is known of them."""
+"""The data that towers are trained on: cached embeddings of clips, their labels and texts."""
 
 from __future__ import annotations
 
@@ -13,97 +13,96 @@ from torch import Tensor
 
 from service.bundle.files import Bundle
 from training.scenes.load import SceneSet
-from training.towers.links import clip_of, list_links
-from training.towers.networks import Tower
+from training.towers.networks import TowerNetwork
 from training.towers.recipe import TowersRecipe
 from training.towers.text_cache import TextCache
-from training.towers.texts import Texts, draw_texts
-from training.towers.vocabulary import Vocabulary, appearing
+from training.towers.texts import TrainingTexts, draw_texts
+from training.towers.training_pairs import clip_at, list_training_pairs
+from training.towers.vocabulary import Vocabulary, added_label
 
-NOTHING = -1
-SOUNDS = ("clips", "events", "mean")
+NONE = -1
+EMBEDDINGS = ("clips", "events", "mean")
 
 
 @dataclass(frozen=True, slots=True)
 class TowerData:
-    """Clips and the links between them, as tensors.
+    """Clips and the pairs of them, as tensors.
 
-    Sounds are raw embeddings, or what a tower sees of them (`seen_by`), which is all that its
-    training needs. In the tables of two columns the second is of the link turned round.
+    Embeddings are raw, or normalised by the audio tower (`normalised_by`), which is sufficient for
+    its training. In the tables of two columns the second is of the reversed pair.
 
     Attributes:
-        clips: Sounds, float32 [clips inputs].
-        heard: Labels heard in each clip, float32 [clips labels].
-        ends: Rows of query and target, int64 [links 2].
-        beds: Of each link, int64 [links].
-        appears: The one label that is in the target only, or -1; int64 [links 2].
-        event: The clean event behind it, a row of ``events``, or -1; int64 [links 2].
-        events: Clean events, float32 [events inputs].
+        clips: Embeddings, float32 [clips inputs].
+        clip_labels: Labels of each clip as zeros and ones, float32 [clips labels].
+        pair_clips: Rows of query and target, int64 [pairs 2].
+        background_ids: Number of the backgrounds of each pair, int64 [pairs].
+        added_labels: The one label that only the target has, or -1; int64 [pairs 2].
+        added_events: Its clean event, a row of ``events``, or -1; int64 [pairs 2].
+        events: Embeddings of clean events, float32 [events inputs].
         event_labels: Label of each, int64 [events].
-        mean: The bundle's mean embedding, float32 [inputs].
-        reference_weight: How much of a reference is taken away.
-        texts: What is read.
+        mean: Mean embedding of the bundle, float32 [inputs].
+        reference_weight: Share of a reference that is subtracted, 0 to 1.
+        texts: The texts.
     """
 
     clips: Float32[Tensor, "clips inputs"]
-    heard: Float32[Tensor, "clips labels"]
-    ends: Int64[Tensor, "links 2"]
-    beds: Int64[np.ndarray, " links"]
-    appears: Int64[Tensor, "links 2"]
-    event: Int64[Tensor, "links 2"]
+    clip_labels: Float32[Tensor, "clips labels"]
+    pair_clips: Int64[Tensor, "pairs 2"]
+    background_ids: Int64[np.ndarray, " pairs"]
+    added_labels: Int64[Tensor, "pairs 2"]
+    added_events: Int64[Tensor, "pairs 2"]
     events: Float32[Tensor, "events inputs"]
     event_labels: Int64[Tensor, " events"]
     mean: Float32[Tensor, " inputs"]
     reference_weight: float
-    texts: Texts
+    texts: TrainingTexts
 
     @torch.no_grad()
-    def seen_by(self, tower: Tower) -> Self:
-        """Give what a tower sees of the sounds.
+    def normalised_by(self, tower: TowerNetwork) -> Self:
+        """Normalise all embeddings by a tower."""
+        normalised: dict[str, Any] = {
+            name: tower.normalise(getattr(self, name)) for name in EMBEDDINGS
+        }
+        return dataclasses.replace(self, **normalised)
 
-        Seeing is affine, so a difference can be taken before or after it.
-        """
-        sounds: dict[str, Any] = {name: tower.see(getattr(self, name)) for name in SOUNDS}
-        return dataclasses.replace(self, **sounds)
 
-
-def gather(
+def build_tower_data(
     scenes: SceneSet, vocabulary: Vocabulary, cache: TextCache, recipe: TowersRecipe, bundle: Bundle
 ) -> TowerData:
-    """Link the clips of scenes, draw their texts, and turn all into tensors.
+    """List the pairs of scenes, draw their texts, and turn all into tensors.
 
     Args:
-        scenes: Embedded by the bundle's encoder.
+        scenes: Scenes embedded by the bundle's encoder.
         vocabulary: The labels.
         cache: Embeds the texts.
-        recipe: Which links and how many texts.
-        bundle: Says how differences are taken.
+        recipe: Selects the pairs and the number of texts.
+        bundle: Defines how differences are taken.
     """
-    links = list_links(scenes, recipe.pairs.crossed, recipe.text.seed)
-    clips = [clip_of(scenes, row) for row in range(2 * len(scenes.pairs))]
+    pairs = list_training_pairs(scenes, recipe.pairs.crossed, recipe.text.seed)
+    clips = [clip_at(scenes, row) for row in range(2 * len(scenes.pairs))]
     column = {label: i for i, label in enumerate(vocabulary.labels)}
-    appears = torch.full((len(links), 2), NOTHING)
-    event = torch.full((len(links), 2), NOTHING)
-    for row, link in enumerate(links):
-        for way, each in enumerate((link, link.reversed)):
-            label = appearing(each.changes)
+    added_labels = torch.full((len(pairs), 2), NONE)
+    added_events = torch.full((len(pairs), 2), NONE)
+    for row, pair in enumerate(pairs):
+        for direction, directed in enumerate((pair, pair.reversed)):
+            label = added_label(directed.changes)
             if label is not None:
-                appears[row, way] = column[label]
-                source = link.sources.get(label)
-                event[row, way] = NOTHING if source is None else source.row
-    sounds = np.stack([scenes.query, scenes.target], axis=1).reshape(len(clips), -1)
+                added_labels[row, direction] = column[label]
+                source = pair.sources.get(label)
+                added_events[row, direction] = NONE if source is None else source.row
+    embeddings = np.stack([scenes.query, scenes.target], axis=1).reshape(len(clips), -1)
     return TowerData(
-        clips=_float32(sounds),
-        heard=torch.from_numpy(vocabulary.heard([clip.labels for clip in clips])),
-        ends=torch.tensor([[link.query, link.target] for link in links]),
-        beds=np.array([link.bed for link in links]),
-        appears=appears,
-        event=event,
+        clips=_float32(embeddings),
+        clip_labels=torch.from_numpy(vocabulary.encode([clip.labels for clip in clips])),
+        pair_clips=torch.tensor([[pair.query, pair.target] for pair in pairs]),
+        background_ids=np.array([pair.background_id for pair in pairs]),
+        added_labels=added_labels,
+        added_events=added_events,
         events=_float32(scenes.events),
         event_labels=torch.tensor([column[row.label] for row in scenes.event_rows]),
         mean=torch.from_numpy(bundle.mean),
         reference_weight=bundle.manifest.difference.reference_weight,
-        texts=draw_texts(links, clips, vocabulary, cache, recipe.text),
+        texts=draw_texts(pairs, clips, vocabulary, cache, recipe.text),
     )
 
 

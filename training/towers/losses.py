@@ -1,57 +1,143 @@
-"""The losses of the towers."""
+"""The losses of the towers, and their sum for one batch."""
 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
 from torch.nn import functional
 
+from training.towers.batches import Batch
+from training.towers.data import NONE, TowerData
+from training.towers.networks import TowerNetworks, compose_query
+from training.towers.recipe import TowersRecipe
 
-def contrastive(
+
+def contrastive_loss(
     queries: Float[Tensor, "batch dim"],
     items: Float[Tensor, "batch dim"],
     scale: Float[Tensor, ""],
-    alike: Bool[Tensor, "batch batch"] | None = None,
+    is_same: Bool[Tensor, "batch batch"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Symmetric InfoNCE: row i of each side is to be told from all other rows of the other.
+    """Symmetric InfoNCE: tell row i of each side from all other rows of the other side.
 
     Args:
         queries: Unit vectors.
         items: Unit vectors.
         scale: 1 / temperature.
-        alike: Pairs that are no negatives of each other, symmetric; the diagonal does not matter.
+        is_same: Rows that are not negatives of each other, symmetric; the diagonal is ignored.
 
     Returns:
         Mean over both directions; ln(batch) where all vectors are equal.
     """
     logits = scale * queries @ items.T
     own = torch.arange(len(logits), device=logits.device)
-    if alike is not None:
+    if is_same is not None:
         is_other = ~torch.eye(len(logits), dtype=torch.bool, device=logits.device)
-        logits = logits.masked_fill(alike & is_other, -torch.inf)
+        logits = logits.masked_fill(is_same & is_other, -torch.inf)
     return (functional.cross_entropy(logits, own) + functional.cross_entropy(logits.T, own)) / 2
 
 
-def by_words(
+def label_loss(
     vectors: Float[Tensor, "batch dim"],
-    words: Float[Tensor, "labels dim"],
+    label_vectors: Float[Tensor, "labels dim"],
     labels: Int64[Tensor, " batch"],
     scale: Float[Tensor, ""],
 ) -> Float[Tensor, ""]:
-    """Cross-entropy of telling a sound's label by the words that lie nearest.
+    """Cross-entropy of classifying sounds by the texts of the labels.
 
     Args:
         vectors: Unit vectors of sounds.
-        words: Unit vectors of the words for each label.
-        labels: The right row of ``words`` for each sound.
+        label_vectors: Unit vectors of the text of each label.
+        labels: The right row of ``label_vectors`` for each sound.
         scale: 1 / temperature.
     """
-    return functional.cross_entropy(scale * vectors @ words.T, labels)
+    return functional.cross_entropy(scale * vectors @ label_vectors.T, labels)
 
 
-def multi_label(
-    logits: Float[Tensor, "batch labels"], heard: Float[Tensor, "batch labels"]
+def multi_label_loss(
+    logits: Float[Tensor, "batch labels"], labels: Float[Tensor, "batch labels"]
 ) -> Float[Tensor, ""]:
-    """Binary cross-entropy of what is heard in a clip, mean over clips and labels."""
-    return functional.binary_cross_entropy_with_logits(logits, heard)
+    """Binary cross-entropy of the labels of clips, mean over clips and labels."""
+    return functional.binary_cross_entropy_with_logits(logits, labels)
+
+
+def compute_losses(
+    networks: TowerNetworks,
+    batch: Batch,
+    data: TowerData,
+    recipe: TowersRecipe,
+    *,
+    with_events: bool,
+) -> dict[str, Float[Tensor, ""]]:
+    """Compute the losses that have a weight in the recipe, unweighted.
+
+    Args:
+        networks: In training or in evaluation mode.
+        batch: Pairs with normalised embeddings.
+        data: The same embeddings; has the clean events and the weight of a reference.
+        recipe: Recipe of the training.
+        with_events: Include the loss on clean events, which does not depend on the pairs.
+    """
+    weights, scale = recipe.loss, networks.scale
+    audio, target = networks.audio.project(batch.query), networks.audio.project(batch.target)
+    query = compose_query(
+        audio if recipe.network.query != "text" else None,
+        networks.text(batch.request) if recipe.network.query != "audio" else None,
+    )
+    items = functional.normalize(target, dim=-1)
+    is_same_clip = batch.target_clip[:, None] == batch.target_clip[None, :]
+    losses = {"contrastive": contrastive_loss(query, items, scale, is_same_clip)}
+    if weights.classification:
+        logits = networks.labels(torch.cat([audio, target]))
+        labels = torch.cat([batch.query_labels, batch.target_labels])
+        losses["classification"] = multi_label_loss(logits, labels)
+    if weights.description:
+        descriptions = compose_query(None, networks.text(batch.description))
+        is_same = _has_same_labels(batch.target_labels)
+        losses["description"] = contrastive_loss(descriptions, items, scale, is_same)
+    if weights.events or weights.difference:
+        label_vectors = compose_query(None, networks.text(batch.label_texts))
+        if weights.events and with_events:
+            events = compose_query(networks.audio.project(data.events[batch.events]), None)
+            event_labels = data.event_labels[batch.events]
+            losses["events"] = label_loss(events, label_vectors, event_labels, scale)
+        if weights.difference:
+            losses |= _difference_loss(networks, batch, data, label_vectors)
+    return losses
+
+
+def total_loss(losses: dict[str, Float[Tensor, ""]], recipe: TowersRecipe) -> Float[Tensor, ""]:
+    """Add the losses up, each with its weight; the contrastive one has weight 1."""
+    weights = recipe.loss.model_dump() | {"contrastive": 1.0}
+    return torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
+
+
+def _difference_loss(
+    networks: TowerNetworks,
+    batch: Batch,
+    data: TowerData,
+    label_vectors: Float[Tensor, "labels dim"],
+) -> dict[str, Float[Tensor, ""]]:
+    """Compare target minus query with the text of the added label and with its clean event."""
+    has_label = batch.added_label != NONE
+    if has_label.sum() < 2:
+        return {}
+    remainder = batch.target - data.reference_weight * (batch.query - data.mean)
+    vectors = compose_query(networks.audio.project(remainder[has_label]), None)
+    labels, events = batch.added_label[has_label], batch.added_event[has_label]
+    loss = label_loss(vectors, label_vectors, labels, networks.scale)
+    has_event = events != NONE
+    if has_event.sum() >= 2:
+        clean = compose_query(networks.audio.project(data.events[events[has_event]]), None)
+        labels = labels[has_event]
+        is_same = labels[:, None] == labels[None, :]
+        loss = (loss + contrastive_loss(vectors[has_event], clean, networks.scale, is_same)) / 2
+    return {"difference": loss}
+
+
+def _has_same_labels(labels: Float32[Tensor, "batch labels"]) -> Bool[Tensor, "batch batch"]:
+    """Tell which clips have the same labels, so that the description of one fits the other."""
+    n = labels.sum(dim=1)
+    n_common = labels @ labels.T
+    return (n_common == n[:, None]) & (n_common == n[None, :])

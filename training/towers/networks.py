@@ -1,4 +1,4 @@
-"""The towers: adapters and linear layers over frozen encoders (paper, figure 3)."""
+"""The networks of the towers: adapters and linear layers over frozen encoders (paper, figure 3)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from training.towers.recipe import NetworkRecipe
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.01, 1.0
 SMALLEST_STD = 1e-4
-MOST_ROWS = 2_000
-SPARE = 16  # components beyond those asked for, which make these more exact
+MAX_ROWS = 2_000
+EXTRA_COMPONENTS = 16  # computed beyond those asked for, which become more exact
 
 
-class Tower(nn.Module):
-    """From the output of a frozen encoder into the common space.
+class TowerNetwork(nn.Module):
+    """Maps the output of a frozen encoder into the common space.
 
     Adapter: ``h = W1 x``, ``LayerNorm(h + Dropout(W2 GELU(h)))``; then a linear layer.
 
@@ -26,7 +26,8 @@ class Tower(nn.Module):
         n_inputs: Length of an embedding.
         recipe: Shape of the towers.
         unit: Whether the output has length 1.
-        components: Principal components that are seen of the input; None for all of it.
+        components: Number of principal components of the input that are used; None uses all
+            values.
     """
 
     mean: Tensor
@@ -57,66 +58,69 @@ class Tower(nn.Module):
 
     def forward(self, embedding: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch dim"]:
         """Map embeddings, each row on its own."""
-        return self.place(self.see(embedding))
+        return self.project(self.normalise(embedding))
 
-    def see(self, embedding: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch seen"]:
-        """Standardise embeddings and take their components: all that is not trained, and affine."""
-        seen = (embedding - self.mean) / self.std
-        return seen if self.basis is None else seen @ self.basis.T
+    def normalise(self, embedding: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch used"]:
+        """Standardise embeddings and take their components: the affine part, which is not trained.
 
-    def place(self, seen: Float[Tensor, "batch seen"]) -> Float[Tensor, "batch dim"]:
-        """Map what is seen of embeddings into the common space."""
-        entered = self.entry(self.input_dropout(seen))
-        residual = self.dropout(self.residual(functional.gelu(entered)))
-        vector: Tensor = self.exit(self.norm(entered + residual))
+        Differences of embeddings can be taken before or after it.
+        """
+        normalised = (embedding - self.mean) / self.std
+        return normalised if self.basis is None else normalised @ self.basis.T
+
+    def project(self, normalised: Float[Tensor, "batch used"]) -> Float[Tensor, "batch dim"]:
+        """Map normalised embeddings into the common space."""
+        hidden = self.entry(self.input_dropout(normalised))
+        residual = self.dropout(self.residual(functional.gelu(hidden)))
+        vector: Tensor = self.exit(self.norm(hidden + residual))
         return functional.normalize(vector, dim=-1) if self.unit else vector
 
     @torch.no_grad()
-    def standardise(self, sample: Float32[Tensor, "samples inputs"]) -> None:
-        """Take mean and standard deviation of every input value from a sample."""
+    def fit_statistics(self, sample: Float32[Tensor, "samples inputs"]) -> None:
+        """Set mean and standard deviation of every input value to those of a sample."""
         self.mean.copy_(sample.double().mean(dim=0))
         self.std.copy_(sample.double().std(dim=0, correction=0).clamp(min=SMALLEST_STD))
 
     @torch.no_grad()
-    def find_components(self, sample: Float32[Tensor, "samples inputs"]) -> None:
-        """Take the basis from the principal components of a standardised sample.
+    def fit_components(self, sample: Float32[Tensor, "samples inputs"]) -> None:
+        """Set the basis to the principal components of a standardised sample.
 
-        Up to 2,000 rows are looked at. Each component is divided by its standard deviation to the
-        power of ``whiten``, and all of them brought to a mean square of 1 together.
+        Uses up to 2,000 rows. Each component is divided by its standard deviation to the power of
+        ``whiten``; then all of them are scaled together to a mean square of 1.
         """
         assert self.basis is not None
-        rows = torch.linspace(0, len(sample) - 1, min(len(sample), MOST_ROWS)).long()
+        rows = torch.linspace(0, len(sample) - 1, min(len(sample), MAX_ROWS)).long()
         scaled = (sample[rows] - self.mean) / self.std
         n = len(self.basis)
-        _, spread, directions = torch.svd_lowrank(scaled, q=min(n + SPARE, *scaled.shape), niter=4)
-        std = (spread[:n] / math.sqrt(len(scaled))).clamp(min=SMALLEST_STD)
+        rank = min(n + EXTRA_COMPONENTS, *scaled.shape)
+        _, singular_values, directions = torch.svd_lowrank(scaled, q=rank, niter=4)
+        std = (singular_values[:n] / math.sqrt(len(scaled))).clamp(min=SMALLEST_STD)
         self.basis.zero_()
-        kept = std ** (1.0 - self.whiten)
-        scale = 1.0 / kept.square().mean().sqrt()
+        scale = 1.0 / (std ** (1.0 - self.whiten)).square().mean().sqrt()
         self.basis[: len(std)] = (scale * directions[:, :n] / std**self.whiten).T
 
 
-class Towers(nn.Module):
-    """Both towers, and what only training needs: the temperature and the head for labels.
+class TowerNetworks(nn.Module):
+    """Both towers, and the parts that only training needs: temperature and multi-label head.
 
     Args:
         n_audio: Length of an embedding of the audio encoder.
         n_text: Length of an embedding of the text encoder.
         n_labels: Outputs of the multi-label head.
         recipe: Shape of the towers.
-        temperature: At the start.
+        temperature: Temperature at the start.
     """
 
     def __init__(
         self, n_audio: int, n_text: int, n_labels: int, recipe: NetworkRecipe, temperature: float
     ) -> None:
         super().__init__()
-        self.audio = Tower(
+        self.audio = TowerNetwork(
             n_audio, recipe, unit=recipe.unit != "none", components=recipe.components
         )
-        self.text = Tower(n_text, recipe, unit=recipe.unit == "both")
+        self.text = TowerNetwork(n_text, recipe, unit=recipe.unit == "both")
         if recipe.unit == "audio":
-            # A text begins as long as a sound: one far longer is all that a query ever hears.
+            # Text vectors start at the length of audio vectors: longer ones dominate the query.
             with torch.no_grad():
                 self.text.exit.weight.mul_(math.sqrt(3.0 / recipe.dim))
                 self.text.exit.bias.zero_()
@@ -125,12 +129,12 @@ class Towers(nn.Module):
 
     @property
     def scale(self) -> Float[Tensor, ""]:
-        """What cosines are multiplied by in contrastive losses: 1 / temperature."""
+        """Factor of the cosines in contrastive losses: 1 / temperature."""
         lowest, highest = math.log(LOWEST_TEMPERATURE), math.log(HIGHEST_TEMPERATURE)
         return torch.exp(-self.log_temperature.clamp(lowest, highest))
 
 
-def compose(
+def compose_query(
     audio: Float[Tensor, "*batch dim"] | None,
     text: Float[Tensor, "*batch dim"] | None,
     strength: float = 1.0,
@@ -140,11 +144,9 @@ def compose(
     Raises:
         ValueError: Both are None.
     """
-    if audio is None and text is None:
+    terms = [audio, None if text is None else strength * text]
+    present = [term for term in terms if term is not None]
+    if not present:
         raise ValueError("a query needs audio or text")
-    if text is None or audio is None:
-        total = audio if audio is not None else strength * text if text is not None else None
-        assert total is not None
-    else:
-        total = audio + strength * text
+    total = present[0] if len(present) == 1 else present[0] + present[1]
     return functional.normalize(total, dim=-1)

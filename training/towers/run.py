@@ -12,17 +12,17 @@ from service.bundle.files import Bundle
 from training.errors import CheckpointError
 from training.export.provenance import git_commit
 from training.pretraining.checkpoint import load_checkpoint, save_checkpoint
+from training.scenes.folder import ABOUT_FILE
 from training.scenes.load import SceneSet, load_scenes
-from training.towers.data import gather
-from training.towers.networks import Towers
+from training.towers.data import build_tower_data
+from training.towers.networks import TowerNetworks
 from training.towers.recipe import TowersRecipe
 from training.towers.text_cache import TextCache
-from training.towers.train import Trained, train_towers
+from training.towers.train import TrainedTowers, train_towers
 from training.towers.vocabulary import Vocabulary
 
 FORMAT = "towers-1"
 CHECKPOINT = "checkpoint.pt"
-ABOUT = "about.json"
 METRICS = "metrics.jsonl"
 
 
@@ -31,18 +31,18 @@ class LoadedTowers:
     """Towers as a checkpoint holds them.
 
     Attributes:
-        towers: In evaluation mode.
-        recipe: They were trained by.
-        vocabulary: The labels they know.
+        networks: The networks, in evaluation mode.
+        recipe: Recipe of the training.
+        vocabulary: Labels of the training.
         encoder: Fingerprint of the audio encoder.
         text_encoder: sha256 of each file of the text encoder.
-        data: What ``about.json`` of the scenes said.
-        sources: Every clip that was heard, by its path in the manifest.
-        pairs: How many there were.
-        commit: Of the code.
+        data: Content of ``about.json`` of the scenes.
+        sources: Path in the manifest of every clip that the pairs were made of.
+        pairs: Number of pairs.
+        commit: Commit of the code.
     """
 
-    towers: Towers
+    networks: TowerNetworks
     recipe: TowersRecipe
     vocabulary: Vocabulary
     encoder: str
@@ -59,11 +59,11 @@ def train_retrieval(
     """Train towers on a folder of scenes and write their checkpoint and metrics.
 
     Args:
-        recipe: Of the training.
-        scenes: A training side, embedded by the bundle's encoder.
-        bundle: Whose encoder the towers stand on.
+        recipe: Recipe of the training.
+        scenes: Scenes of a training side, embedded by the bundle's encoder.
+        bundle: Bundle with the encoder.
         out: Folder of the run.
-        cache: Embeds texts; of the recipe's text encoder.
+        cache: Embeds texts with the recipe's text encoder.
 
     Returns:
         The checkpoint.
@@ -71,45 +71,33 @@ def train_retrieval(
     Raises:
         DatasetError: The scenes are unfinished, or of another encoder.
         DivergenceError: A loss is not finite any more.
-        TextEncoderError: The text encoder's files are missing or not the ones meant.
+        TextEncoderError: The files of the text encoder are missing, or the weights have another
+            hash.
     """
     loaded = load_scenes(scenes, bundle.manifest.encoder.fingerprint)
     vocabulary = Vocabulary.of(loaded)
-    trained = train_towers(recipe, gather(loaded, vocabulary, cache, recipe, bundle))
+    trained = train_towers(recipe, build_tower_data(loaded, vocabulary, cache, recipe, bundle))
     out.mkdir(parents=True, exist_ok=True)
     lines = ({"step": int(line["epoch"])} | line for line in trained.history)
     (out / METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
-    content = describe_run(recipe, trained, vocabulary, loaded)
-    content |= {
+    content = _describe_training(recipe, trained, vocabulary, loaded) | {
         "encoder": bundle.manifest.encoder.fingerprint,
         "text_encoder": cache.files.sha256,
-        "data": json.loads((scenes / ABOUT).read_text(encoding="utf-8")),
+        "data": read_about(scenes),
         "commit": git_commit(),
     }
     save_checkpoint(out / CHECKPOINT, content)
     return out / CHECKPOINT
 
 
-def describe_run(
-    recipe: TowersRecipe, trained: Trained, vocabulary: Vocabulary, scenes: SceneSet
-) -> dict[str, Any]:
-    """Collect what a checkpoint holds of the training itself."""
-    return {
-        "format": FORMAT,
-        "recipe": recipe.to_dict(),
-        "towers": trained.towers.state_dict(),
-        "vocabulary": {
-            "events": list(vocabulary.events),
-            "backgrounds": list(vocabulary.backgrounds),
-        },
-        "epoch": trained.epoch,
-        "pairs": len(scenes.pairs),
-        "sources": sorted(set(_sources(scenes))),
-    }
+def read_about(scenes: Path) -> dict[str, Any]:
+    """Read ``about.json`` of a folder of scenes."""
+    about: dict[str, Any] = json.loads((scenes / ABOUT_FILE).read_text(encoding="utf-8"))
+    return about
 
 
 def load_towers(path: Path) -> LoadedTowers:
-    """Read towers back.
+    """Read the towers of a checkpoint.
 
     Raises:
         CheckpointError: The file cannot be read, or holds no towers.
@@ -118,19 +106,19 @@ def load_towers(path: Path) -> LoadedTowers:
     if content.get("format") != FORMAT:
         raise CheckpointError(f"{path} holds no towers of format {FORMAT}")
     recipe = TowersRecipe.model_validate(content["recipe"])
-    words = content["vocabulary"]
-    vocabulary = Vocabulary(tuple(words["events"]), tuple(words["backgrounds"]))
+    labels = content["vocabulary"]
+    vocabulary = Vocabulary(tuple(labels["events"]), tuple(labels["backgrounds"]))
     state = content["towers"]
-    towers = Towers(
+    networks = TowerNetworks(
         len(state["audio.mean"]),
         len(state["text.mean"]),
         len(vocabulary.labels),
         recipe.network,
         recipe.loss.temperature,
     )
-    towers.load_state_dict(state)
+    networks.load_state_dict(state)
     return LoadedTowers(
-        towers=towers.eval().requires_grad_(False),
+        networks=networks.eval().requires_grad_(False),
         recipe=recipe,
         vocabulary=vocabulary,
         encoder=content["encoder"],
@@ -140,6 +128,23 @@ def load_towers(path: Path) -> LoadedTowers:
         pairs=content["pairs"],
         commit=content["commit"],
     )
+
+
+def _describe_training(
+    recipe: TowersRecipe, trained: TrainedTowers, vocabulary: Vocabulary, scenes: SceneSet
+) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "recipe": recipe.to_dict(),
+        "towers": trained.networks.state_dict(),
+        "vocabulary": {
+            "events": list(vocabulary.events),
+            "backgrounds": list(vocabulary.backgrounds),
+        },
+        "epoch": trained.epoch,
+        "pairs": len(scenes.pairs),
+        "sources": sorted(set(_sources(scenes))),
+    }
 
 
 def _sources(scenes: SceneSet) -> Iterable[str]:

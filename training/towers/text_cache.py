@@ -1,4 +1,4 @@
-"""Embeddings of texts, kept on disk by string: the text encoder is frozen, and slow."""
+"""Disk cache of text embeddings, by string: the text encoder is frozen, and slow."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ import numpy as np
 from jaxtyping import Float32
 from tqdm import tqdm
 
-from training.towers.files import find_text_encoder
 from training.towers.recipe import TextRecipe
+from training.towers.text_encoder_files import find_text_encoder
 
-PORTION = 1024  # texts encoded between two writes
+TEXTS_PER_WRITE = 1024
 
 
 class TextCache:
-    """Embeds texts, each string once for ever.
+    """Embeds texts, each string once.
 
-    A folder of two files that only grow: ``texts.jsonl`` with a string a line, and
-    ``embeddings.f32`` with a row for each. What a crash left in one of them only is dropped.
+    A folder of two files that are only appended to: ``texts.jsonl`` with a string per line, and
+    ``embeddings.f32`` with a row for each. Rows that a crash left in one of them only are dropped.
 
     Args:
-        folder: Of all caches; each text encoder has its own folder in it.
+        folder: Folder of all caches; each text encoder has its own folder in it.
         recipe: Names the text encoder.
 
     Raises:
-        TextEncoderError: Its files are missing or not the ones meant.
+        TextEncoderError: The files of the text encoder are missing, or the weights have another
+            hash.
     """
 
     def __init__(self, folder: Path, recipe: TextRecipe) -> None:
@@ -42,7 +43,7 @@ class TextCache:
         self._read()
 
     def embed(self, texts: Sequence[str]) -> Float32[np.ndarray, "texts hidden"]:
-        """Give the embedding of each text, running the text encoder for new ones only."""
+        """Return the embedding of each text; run the text encoder for new texts only."""
         new = sorted(set(texts) - self._rows.keys(), key=lambda text: (len(text), text))
         if new:
             self._encode(new)
@@ -53,22 +54,23 @@ class TextCache:
         return np.asarray(stored[rows])
 
     def _encode(self, new: Sequence[str]) -> None:
-        from training.towers.text_encoder import TextEncoder, encode_texts, load_tokenizer
+        from training.towers.text_encoder import TextEncoderNetwork, encode_texts, load_tokenizer
 
-        encoder = TextEncoder(self.files)
+        encoder = TextEncoderNetwork(self.files)
         tokenizer = load_tokenizer(self.files, self._recipe.max_tokens)
-        for first in tqdm(range(0, len(new), PORTION), desc="texts", disable=len(new) < PORTION):
-            portion = new[first : first + PORTION]
-            embeddings = encode_texts(encoder, tokenizer, portion)
+        is_quick = len(new) < TEXTS_PER_WRITE
+        for first in tqdm(range(0, len(new), TEXTS_PER_WRITE), desc="texts", disable=is_quick):
+            batch = new[first : first + TEXTS_PER_WRITE]
+            embeddings = encode_texts(encoder, tokenizer, batch)
             with self._vectors.open("ab") as file:
                 file.write(embeddings.astype("<f4").tobytes())
             with self._texts.open("a", encoding="utf-8") as lines:
-                lines.writelines(json.dumps(text) + "\n" for text in portion)
-            for text in portion:
+                lines.writelines(json.dumps(text) + "\n" for text in batch)
+            for text in batch:
                 self._rows[text] = len(self._rows)
 
     def _read(self) -> None:
-        """Read the strings, and cut both files to what they have in common."""
+        """Read the strings, and cut both files to the rows that they have in common."""
         if not (self._texts.is_file() and self._vectors.is_file()):
             for path in (self._texts, self._vectors):
                 path.write_bytes(b"")

@@ -12,19 +12,23 @@ from transformers import AutoModel
 from transformers.utils import logging as transformers_logging
 
 from service.inference.tokenizer import Tokenizer
-from training.towers.files import TOKENIZER, TextEncoderFiles
+from training.towers.text_encoder_files import TOKENIZER, TextEncoderFiles
 
 BATCH = 128
 
 
-class TextEncoder(nn.Module):
-    """A BERT whose token-level output is averaged over the tokens that are there."""
+class TextEncoderNetwork(nn.Module):
+    """A BERT whose outputs are averaged over the tokens.
+
+    Args:
+        files: Files of the network.
+    """
 
     def __init__(self, files: TextEncoderFiles) -> None:
         super().__init__()
-        # transformers leaves it untyped
+        # transformers has no annotation here
         transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        # Eager attention is plain matrix products, which export to any provider.
+        # Eager attention is plain matrix products, which every execution provider can run.
         self.bert = AutoModel.from_pretrained(
             files.folder, local_files_only=True, use_safetensors=True, attn_implementation="eager"
         )
@@ -36,7 +40,7 @@ class TextEncoder(nn.Module):
         input_ids: Int64[Tensor, "batch tokens"],
         attention_mask: Int64[Tensor, "batch tokens"],
     ) -> Float[Tensor, "batch hidden"]:
-        """Encode texts; positions whose mask is 0 do not count, whatever they hold."""
+        """Encode texts; positions whose mask is 0 are ignored, whatever their values."""
         tokens = self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         return masked_mean(tokens, attention_mask)
 
@@ -44,13 +48,13 @@ class TextEncoder(nn.Module):
 def masked_mean(
     tokens: Float[Tensor, "batch tokens hidden"], mask: Int64[Tensor, "batch tokens"]
 ) -> Float[Tensor, "batch hidden"]:
-    """Average over the positions whose mask is 1; at least one must be."""
-    kept = torch.where(mask[..., None] > 0, tokens, 0.0)
-    return kept.sum(dim=1) / mask.sum(dim=1, keepdim=True).to(tokens.dtype)
+    """Average over the positions whose mask is 1; there must be at least one."""
+    masked = torch.where(mask[..., None] > 0, tokens, 0.0)
+    return masked.sum(dim=1) / mask.sum(dim=1, keepdim=True).to(tokens.dtype)
 
 
 def load_tokenizer(files: TextEncoderFiles, max_tokens: int) -> Tokenizer:
-    """Load the tokeniser as the service does: it pads nothing and cuts at ``max_tokens``."""
+    """Load the tokeniser as the service does: without padding, cut at ``max_tokens``."""
     return Tokenizer(files.folder / TOKENIZER, max_tokens)
 
 
@@ -66,9 +70,9 @@ def tokenize(
 
 @torch.inference_mode()
 def encode_texts(
-    encoder: TextEncoder, tokenizer: Tokenizer, texts: Sequence[str]
+    encoder: TextEncoderNetwork, tokenizer: Tokenizer, texts: Sequence[str]
 ) -> Float32[ndarray, "texts hidden"]:
-    """Encode any number of texts, those of similar length together."""
+    """Encode any number of texts; those of similar length share a batch."""
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     embeddings = torch.zeros(len(texts), encoder.dim)
     for first in range(0, len(order), BATCH):

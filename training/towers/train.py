@@ -1,4 +1,4 @@
-"""The training of the towers: epochs over cached embeddings, the best state kept."""
+"""Training of the towers: epochs over cached embeddings; the best state is kept."""
 
 from __future__ import annotations
 
@@ -14,125 +14,121 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from training.errors import DatasetError, DivergenceError
-from training.towers.batches import draw_batches, split_pairs
+from training.towers.batches import draw_batch, draw_batches, split_pairs
 from training.towers.data import TowerData
-from training.towers.networks import Towers
+from training.towers.losses import compute_losses, total_loss
+from training.towers.networks import TowerNetworks
 from training.towers.recipe import TowersRecipe
-from training.towers.step import draw_batch, measure_losses, total_loss
 
 FEWEST_PAIRS = 4
 
+Rows = Int64[np.ndarray, " rows"]
+
 
 @dataclass(slots=True)
-class Trained:
-    """What a training made.
+class TrainedTowers:
+    """The result of a training.
 
     Attributes:
-        towers: In the state with the lowest validation loss, in evaluation mode.
-        epoch: Whose end that was, from 1; the last one where nothing was kept for validation.
-        loss: The validation loss there; nan without validation.
-        history: Mean of every loss over each epoch, with the validation's.
+        networks: In the state with the lowest validation loss, in evaluation mode.
+        epoch: Epoch of that state, from 1; the last one without validation.
+        loss: Validation loss of that state; nan without validation.
+        history: Mean of every loss over each epoch, with the validation loss.
     """
 
-    towers: Towers
+    networks: TowerNetworks
     epoch: int = 0
     loss: float = math.nan
     history: list[dict[str, float]] = field(default_factory=list)
 
 
-def train_towers(recipe: TowersRecipe, data: TowerData) -> Trained:
+def train_towers(recipe: TowersRecipe, data: TowerData) -> TrainedTowers:
     """Train towers from the first step to the last.
 
-    The same recipe on the same data gives the same towers; the global generators stay as they are.
+    The same recipe on the same data gives the same towers. Global random generators are not
+    changed.
 
     Raises:
         DatasetError: There are too few pairs.
         DivergenceError: A loss is not finite any more.
     """
-    if len(data.beds) < FEWEST_PAIRS:
-        raise DatasetError(f"{len(data.beds)} pairs are too few; {FEWEST_PAIRS} are needed")
+    n_pairs = len(data.background_ids)
+    if n_pairs < FEWEST_PAIRS:
+        raise DatasetError(f"{n_pairs} pairs are too few; {FEWEST_PAIRS} are needed")
     trained, validated = split_pairs(
-        data.beds,
+        data.background_ids,
         share=recipe.pairs.validation,
-        whole_beds=recipe.pairs.validate_by == "bed",
+        by_background=recipe.pairs.validate_by == "bed",
         seed=recipe.seed,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        towers = new_towers(recipe, data, trained)
-        return _run(recipe, data.seen_by(towers.audio), towers, (trained, validated))
+        networks = new_networks(recipe, data, trained)
+        return _train(recipe, data.normalised_by(networks.audio), networks, (trained, validated))
 
 
-def new_towers(
-    recipe: TowersRecipe, data: TowerData, rows: Int64[np.ndarray, " trained"]
-) -> Towers:
-    """Make untrained towers, with the statistics of the pairs they will be trained on."""
+def new_networks(recipe: TowersRecipe, data: TowerData, rows: Rows) -> TowerNetworks:
+    """Make untrained towers, with the statistics of the pairs that they will be trained on."""
     texts = data.texts
-    towers = Towers(
+    networks = TowerNetworks(
         data.clips.shape[1],
         texts.embeddings.shape[1],
-        data.heard.shape[1],
+        data.clip_labels.shape[1],
         recipe.network,
         recipe.loss.temperature,
     )
-    towers.log_temperature.requires_grad_(recipe.loss.learn_temperature)
+    networks.log_temperature.requires_grad_(recipe.loss.learn_temperature)
     if recipe.network.standardise:
-        heard = torch.unique(data.ends[torch.from_numpy(rows)])
-        sounds = data.clips[heard]
-        towers.audio.standardise(sounds)
+        clips = torch.unique(data.pair_clips[torch.from_numpy(rows)])
+        embeddings = data.clips[clips]
+        networks.audio.fit_statistics(embeddings)
         if recipe.network.components is not None:
-            towers.audio.find_components(sounds)
-        read = np.concatenate([texts.changes[rows], texts.clips[heard.numpy()]], axis=None)
-        spoken: np.ndarray = np.array(sorted(set(read.tolist())))
-        towers.text.standardise(torch.from_numpy(texts.embeddings[spoken]))
-    return towers
+            networks.audio.fit_components(embeddings)
+        used = np.unique(
+            np.concatenate([texts.changes[rows], texts.clips[clips.numpy()]], axis=None)
+        )
+        networks.text.fit_statistics(torch.from_numpy(texts.embeddings[used]))
+    return networks
 
 
-def _run(
-    recipe: TowersRecipe,
-    data: TowerData,
-    towers: Towers,
-    rows: tuple[Int64[np.ndarray, " trained"], Int64[np.ndarray, " validated"]],
-) -> Trained:
+def _train(
+    recipe: TowersRecipe, data: TowerData, networks: TowerNetworks, rows: tuple[Rows, Rows]
+) -> TrainedTowers:
+    """Run all epochs on the first rows, with validation on the second."""
     optim = recipe.optim
-    draw = np.random.default_rng(recipe.seed)
-    parameters = [p for p in towers.parameters() if p.requires_grad]
+    rng = np.random.default_rng(recipe.seed)
+    parameters = [p for p in networks.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
         parameters, lr=optim.learning_rate, weight_decay=optim.weight_decay
     )
-    kept = Trained(towers)
+    result = TrainedTowers(networks)
     best: dict[str, Tensor] | None = None
     for epoch in range(optim.epochs):
         _set_rate(optimiser, recipe, epoch)
         line = {"epoch": float(epoch + 1)}
-        line |= _train_epoch(
-            recipe, data, towers, optimiser, _batches(recipe, data, rows[0], draw), draw
-        )
+        line |= _train_epoch(recipe, data, networks, optimiser, rows[0], rng)
         if len(rows[1]) >= 2:
-            line |= _validate(recipe, data, towers, rows[1])
-        line["temperature"] = 1.0 / float(towers.scale.detach())
-        kept.history.append(line)
+            line |= _validate(recipe, data, networks, rows[1])
+        line["temperature"] = 1.0 / float(networks.scale.detach())
+        result.history.append(line)
         loss = line.get("validation", math.nan)
-        if best is None or math.isnan(loss) or loss < kept.loss:
-            kept.epoch, kept.loss = epoch + 1, loss
-            best = copy.deepcopy(towers.state_dict())
+        if best is None or math.isnan(loss) or loss < result.loss:
+            result.epoch, result.loss = epoch + 1, loss
+            best = copy.deepcopy(networks.state_dict())
     assert best is not None
-    towers.load_state_dict(best)
-    towers.eval().requires_grad_(False)
-    return kept
+    networks.load_state_dict(best)
+    networks.eval().requires_grad_(False)
+    return result
 
 
 def _batches(
-    recipe: TowersRecipe,
-    data: TowerData,
-    rows: Int64[np.ndarray, " rows"],
-    draw: np.random.Generator,
-) -> Iterator[Int64[np.ndarray, " batch"]]:
+    recipe: TowersRecipe, data: TowerData, rows: Rows, rng: np.random.Generator
+) -> Iterator[Rows]:
     batches = draw_batches(
-        data.beds[rows],
+        data.background_ids[rows],
         batch_size=recipe.optim.batch_size,
-        per_bed=recipe.pairs.per_bed,
-        draw=draw,
+        group_size=recipe.pairs.per_bed,
+        rng=rng,
     )
     return (rows[batch] for batch in batches)
 
@@ -140,17 +136,18 @@ def _batches(
 def _train_epoch(
     recipe: TowersRecipe,
     data: TowerData,
-    towers: Towers,
+    networks: TowerNetworks,
     optimiser: torch.optim.Optimizer,
-    batches: Iterator[Int64[np.ndarray, " batch"]],
-    draw: np.random.Generator,
+    rows: Rows,
+    rng: np.random.Generator,
 ) -> dict[str, float]:
-    towers.train()
+    """Train one epoch; return the mean of every loss over its steps."""
+    networks.train()
     sums: dict[str, float] = defaultdict(float)
     n = 0
-    for rows in batches:
-        batch = draw_batch(data, rows, recipe.pairs.reversed, draw)
-        losses = measure_losses(towers, batch, data, recipe, with_events=True)
+    for chosen in _batches(recipe, data, rows, rng):
+        batch = draw_batch(data, chosen, recipe.pairs.reversed, rng)
+        losses = compute_losses(networks, batch, data, recipe, with_events=True)
         total = total_loss(losses, recipe)
         if not torch.isfinite(total):
             raise DivergenceError(
@@ -168,15 +165,15 @@ def _train_epoch(
 
 @torch.inference_mode()
 def _validate(
-    recipe: TowersRecipe, data: TowerData, towers: Towers, rows: Int64[np.ndarray, " validated"]
+    recipe: TowersRecipe, data: TowerData, networks: TowerNetworks, rows: Rows
 ) -> dict[str, float]:
-    """Measure the losses on the validation pairs: the same batches and texts every time."""
-    towers.eval()
-    draw = np.random.default_rng(0)
+    """Compute the loss of the validation pairs, with the same batches and texts every time."""
+    networks.eval()
+    rng = np.random.default_rng(0)
     total, n = 0.0, 0
-    for chosen in _batches(recipe, data, rows, draw):
-        batch = draw_batch(data, chosen, 0.0, draw)
-        losses = measure_losses(towers, batch, data, recipe, with_events=False)
+    for chosen in _batches(recipe, data, rows, rng):
+        batch = draw_batch(data, chosen, 0.0, rng)
+        losses = compute_losses(networks, batch, data, recipe, with_events=False)
         total += float(total_loss(losses, recipe)) * len(chosen)
         n += len(chosen)
     return {"validation": total / n}

@@ -1,4 +1,4 @@
-"""The labels of a set of scenes, and which of them each clip and each change is about."""
+"""The labels of a set of scenes, and the label that a change adds."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from jaxtyping import Float32
 from training.scenes.changes import Change
 from training.scenes.load import SceneSet
 
-APPEARS = ("add", "more")
-"""Kinds of change by which something is in the target that was not in the query."""
+ADDING_KINDS = ("add", "more")
+"""Kinds of change after which the target has a sound that the query does not have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """The labels the towers know, in a fixed order.
+    """The labels that towers are trained on, in a fixed order.
 
     Attributes:
         events: Classes of events.
-        backgrounds: Kinds of background that are no class of event.
+        backgrounds: Kinds of background that are not classes of events.
     """
 
     events: tuple[str, ...]
@@ -36,19 +36,19 @@ class Vocabulary:
     def of(cls, scenes: SceneSet) -> Vocabulary:
         """Collect the labels of all pairs and of the clean events."""
         events = {row.label for row in scenes.event_rows}
-        heard = {label for p in scenes.pairs for c in (p.query, p.target) for label in c.labels}
-        return cls(tuple(sorted(events)), tuple(sorted(heard - events)))
+        labels = {label for p in scenes.pairs for c in (p.query, p.target) for label in c.labels}
+        return cls(tuple(sorted(events)), tuple(sorted(labels - events)))
 
-    def heard(self, clips: Sequence[Iterable[str]]) -> Float32[np.ndarray, "clips labels"]:
-        """Mark the labels of each clip with 1; labels that are not known are left out."""
+    def encode(self, clips: Sequence[Iterable[str]]) -> Float32[np.ndarray, "clips labels"]:
+        """Encode the labels of each clip as zeros and ones; unknown labels are left out."""
         column = {label: i for i, label in enumerate(self.labels)}
-        marks = np.zeros((len(clips), len(column)), np.float32)
+        encoded = np.zeros((len(clips), len(column)), np.float32)
         for row, labels in enumerate(clips):
-            marks[row, [column[label] for label in labels if label in column]] = 1.0
-        return marks
+            encoded[row, [column[label] for label in labels if label in column]] = 1.0
+        return encoded
 
 
-def appearing(changes: Iterable[Change]) -> str | None:
-    """Name the one label that the target has and the query has not, if it is one."""
-    labels = [change.label for change in changes if change.kind in APPEARS]
+def added_label(changes: Iterable[Change]) -> str | None:
+    """Return the label that the target has and the query does not have, if it is exactly one."""
+    labels = [change.label for change in changes if change.kind in ADDING_KINDS]
     return labels[0] if len(labels) == 1 else None

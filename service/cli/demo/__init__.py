@@ -1,1 +1,4 @@
-"""The demo library: sounds made by a script, so that a clone has something to search."""
+"""The command `minuend demo`, and the clips of its library.
+
+The clips were rendered by `tools/demo_library`; none is a recording.
+"""

@@ -1,4 +1,4 @@
-"""One request to the service, as the demo sends it and as curl would."""
+"""Multipart request of the demo, and the curl command that sends the same."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ TIMEOUT_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back: the status, the JSON body, and how long it took [s]."""
+    """Answer of the service: status, JSON body, and time until it came [s]."""
 
     status: int
     body: dict[str, Any]
-    took_s: float
+    duration_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A form posted to the service.
+    """A POST request with a multipart form.
 
     Attributes:
-        path: Of the endpoint.
+        path: Path of the endpoint.
         files: File parts by name.
-        fields: Other parts by name.
+        fields: Text parts by name.
     """
 
     path: str
@@ -41,16 +41,21 @@ class Call:
     fields: Mapping[str, str | int] = field(default_factory=dict)
 
     def curl(self, url: str, *, show: Callable[[Path], str] = str) -> str:
-        """Return the command line that does the same; `show` says how to write a path."""
+        """Return the curl command that sends the same request.
+
+        Args:
+            url: Address of the service, without a path.
+            show: Formats the path of a file.
+        """
         parts = [f"{name}=@{show(path)}" for name, path in self.files.items()]
         parts += [f"{name}={value}" for name, value in self.fields.items()]
         return f"curl -s {' '.join(f'-F {shlex.quote(part)}' for part in parts)} {url}{self.path}"
 
     def send(self, port: int) -> Reply:
-        """Send it and wait for the answer.
+        """Send the request and wait for the answer.
 
         Raises:
-            OSError: Nobody answers, or a file cannot be read.
+            OSError: The service does not answer, or a file cannot be read.
         """
         boundary = uuid4().hex
         body = self._body(boundary.encode())

@@ -1,4 +1,4 @@
-"""`minuend demo`: the service at work on sounds that come with it."""
+"""`minuend demo`: start the service on the demo clips and show its answers."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 @click.command("demo", epilog="Example: minuend demo --once")
-@click.option("--once", is_flag=True, help="End after the answers.")
+@click.option("--once", is_flag=True, help="Stop after the answers.")
 @json_option
 @settings_options("port", "library", "bundle", "device")
 def command(*, once: bool, as_json: bool, settings: Settings) -> None:
-    """Start the service, fill a library with demo sounds, and show what it answers.
+    """Start the service, fill a library with demo clips, and print answers of the service.
 
-    The library is a temporary one unless --library is given. The service then goes on until it is
-    stopped by Ctrl-C. Without --port it takes another port if its own is in use.
+    The library is temporary unless --library is given. The service then runs until Ctrl-C. Without
+    --port, another port is used if that of the settings is not free.
     """
     from service.cli.demo.server import Server, choose_port
     from service.services import check_bundle
@@ -55,19 +55,19 @@ def command(*, once: bool, as_json: bool, settings: Settings) -> None:
             log=Path(scratch) / "service.log",
         ) as server:
             say = quiet if as_json else click.echo
-            answers = _show(server, settings, Path(scratch), start, say)
+            answers = _run_tour(server, settings, Path(scratch), start, say)
             if as_json:
                 click.echo(json_text({"url": server.url, "answers": answers}))
             if not once:
-                _stay(server, say)
+                _wait(server, say)
 
 
-def _show(
+def _run_tour(
     server: Server, settings: Settings, scratch: Path, start: float, say: Say
 ) -> list[dict[str, Any]]:
-    """Show the calls and return what was answered."""
+    """Send the requests of the tour, print them and return the answers."""
     say(f"Starting the service at {server.url} with the bundle {settings.bundle} ...")
-    # Imported while the service starts, which takes it as long.
+    # These imports take as long as the start of the service, and run at the same time.
     from service.cli.demo.tour import CLIPS, TABLE, Tour
     from service.cli.index import index_folder
 
@@ -87,7 +87,7 @@ def _show(
     return tour.answers
 
 
-def _stay(server: Server, say: Say) -> None:
+def _wait(server: Server, say: Say) -> None:
     try:
         say(
             f"\nThe service goes on at {server.url}: open it in a browser, or try the commands"
@@ -100,7 +100,7 @@ def _stay(server: Server, say: Say) -> None:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let SIGTERM do what Ctrl-C does, and Ctrl-C what it should where a shell ignores it."""
+    """Raise KeyboardInterrupt on SIGTERM and on SIGINT, also if the shell ignores SIGINT."""
 
     def interrupt(number: int, frame: FrameType | None) -> Never:
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Mixtures of demo clips, made on the fly."""
+"""Mixtures of two clips."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from pathlib import Path
 import numpy as np
 
 from service.audio.decoding import decode
-from tools.demo_library.synthesis.timeline import SAMPLE_RATE
+
+SAMPLE_RATE = 24_000
+"""Sample rate of the demo clips and of a mixture [Hz]."""
 
 FULL_SCALE = 32_767
 
 
 def write_mixture(path: Path, *, background: Path, added: Path) -> None:
-    """Write a clip with another sound in it as 16-bit WAV, as long as the clip itself.
+    """Write the sum of two clips as 16-bit WAV, with the length of the background.
 
-    Both keep their level, unless their sum would be beyond full scale.
+    The levels of both are kept, unless their sum exceeds full scale.
 
     Args:
-        path: The file to make.
-        background: The clip that there was.
-        added: The sound that is added, from the start.
+        path: The file to write.
+        background: The first clip.
+        added: The second clip; it begins with the first and is cut to its length.
     """
     mixture, sound = (decode(file, sample_rate=SAMPLE_RATE).samples for file in (background, added))
     n_samples = min(mixture.size, sound.size)

@@ -1,4 +1,4 @@
-"""The service as a child process on loopback."""
+"""The service as a child process that listens on the loopback address."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ POLL_TIMEOUT_S = 2.0
 
 
 class Server:
-    """Starts the service when the context is entered and stops it when it is left.
+    """Context manager that starts the service and stops it again.
 
-    What else the service is to know it takes from the environment, as it always does.
+    All other settings of the service come from the environment.
 
     Args:
-        port: Where it listens.
-        bundle: Folder of the bundle it serves.
-        library: Folder of its library.
-        device: Where its encoder runs.
-        log: File for what it has to say.
+        port: TCP port on the loopback address.
+        bundle: Folder of the bundle.
+        library: Folder of the library.
+        device: Device of the encoder.
+        log: File for its output.
     """
 
     def __init__(self, *, port: int, bundle: Path, library: Path, device: str, log: Path) -> None:
         self.port = port
         self.url = f"http://{HOST}:{port}"
         self._log = log
-        # -P: not to take a folder `service` that happens to be where the command is run.
+        # -P: do not import a folder `service` of the working directory.
         self._command = [sys.executable, "-P", "-m", "service.cli", "serve", "--host", HOST]
         self._command += ["--port", str(port), "--bundle", str(bundle), "--library", str(library)]
         self._command += ["--device", device]
@@ -58,46 +58,47 @@ class Server:
         try:
             self.stop()
         except StartupError:
-            if error is None:  # how it ended matters less than why it had to
+            if error is None:  # do not hide the first error
                 raise
         finally:
-            # Only where it did not stop, or waiting for it was interrupted.
+            # Has an effect only if the service did not stop, or the wait for it was interrupted.
             self._process.kill()
             self._process.wait()
 
     @property
     def pid(self) -> int:
-        """The process the service runs as."""
+        """Id of the process."""
         return self._process.pid
 
     def wait_ready(self) -> None:
-        """Wait until requests are welcome.
+        """Wait until the service accepts requests.
 
         Raises:
-            StartupError: The service ended, with its own last words; or it takes too long.
+            StartupError: The service ended, with the last line of its log; or it is not ready in
+                `START_TIMEOUT_S`.
         """
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._is_ready():
             if self._process.poll() is not None:
-                raise StartupError(self._last_words())
+                raise StartupError(self._last_line())
             if time.monotonic() > deadline:
                 raise StartupError(f"the service is not ready after {START_TIMEOUT_S:g} s")
             time.sleep(POLL_S)
 
     def wait(self) -> None:
-        """Wait until the service ends by itself, which it should not.
+        """Wait until the service ends without being stopped.
 
         Raises:
-            StartupError: Always, with the last words of the service.
+            StartupError: Always, with the last line of its log.
         """
         self._process.wait()
-        raise StartupError(self._last_words())
+        raise StartupError(self._last_line())
 
     def stop(self) -> None:
-        """Let the service end its requests and stop.
+        """Stop the service after its current requests.
 
         Raises:
-            StartupError: It had to be killed, or ended with an error.
+            StartupError: It did not stop in `STOP_TIMEOUT_S`, or ended with an error.
         """
         self._process.terminate()
         try:
@@ -105,7 +106,7 @@ class Server:
         except subprocess.TimeoutExpired as error:
             raise StartupError(f"the service did not stop in {STOP_TIMEOUT_S:g} s") from error
         if code != 0:
-            raise StartupError(self._last_words())
+            raise StartupError(self._last_line())
 
     def _is_ready(self) -> bool:
         connection = http.client.HTTPConnection(HOST, self.port, timeout=POLL_TIMEOUT_S)
@@ -117,19 +118,23 @@ class Server:
         finally:
             connection.close()
 
-    def _last_words(self) -> str:
+    def _last_line(self) -> str:
         lines = self._log.read_text(encoding="utf-8", errors="replace").split("\n")
-        words = next((line for line in reversed(lines) if line.strip()), "it said nothing")
-        return f"the service ended with exit code {self._process.returncode}: {words}"
+        last = next((line for line in reversed(lines) if line.strip()), "it said nothing")
+        return f"the service ended with exit code {self._process.returncode}: {last}"
 
 
 def choose_port(port: int) -> int:
-    """Return the port if it is free, and otherwise one that is."""
-    for choice in (port, 0):
+    """Return the port if it is free, otherwise another free port.
+
+    Raises:
+        StartupError: No port is free.
+    """
+    for candidate in (port, 0):
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                listener.bind((HOST, choice))
+                listener.bind((HOST, candidate))
             except OSError:
                 continue
             return int(listener.getsockname()[1])

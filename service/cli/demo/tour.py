@@ -1,4 +1,4 @@
-"""The three calls that the demo shows, and what came back."""
+"""The requests of the demo, and its printed explanation of the answers."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ _COLUMN = 44
 
 
 class Tour:
-    """Sends requests to a service whose library holds the demo clips, and tells of the answers.
+    """Sends the requests of the demo to a service with the demo clips, and prints the answers.
 
     Args:
         server: The service.
-        scratch: Folder for the mixtures.
-        say: Prints a line for people.
+        scratch: Folder for temporary files.
+        say: Prints a line.
 
     Attributes:
-        answers: The calls and what was answered, in their order.
+        answers: Path and answer of each request, in order.
     """
 
     def __init__(self, server: Server, scratch: Path, say: Callable[[str], object]) -> None:
@@ -52,20 +52,20 @@ class Tour:
         self._table = read_metadata(TABLE)
 
     def embed(self) -> None:
-        """Show an embedding."""
+        """Embed a clip."""
         self._say("\n1. A sound as numbers: its embedding")
-        body = self._ask(Call("/embed", files={"audio": EXAMPLE}))
+        body = self._send(Call("/embed", files={"audio": EXAMPLE}))
         clip = body["embeddings"][0]
         numbers = ", ".join(f"{value:.3f}" for value in clip["embedding"][:6])
         self._say(f"   {len(clip['embedding'])} numbers: {numbers}, ...")
         self._say(f"   of {clip['duration_s']:.1f} s of sound ({clip['media_type']})")
 
     def subtract(self) -> None:
-        """Show that a mixture minus its background finds the sound that was added."""
+        """Search by a mixture, and by the mixture minus its background."""
         self._say("\n2. What is new: a mixture minus its background")
         mixture = self._mix("mixture.wav", BACKGROUND, ADDED)
-        plain = self._ask(Call("/search", {"audio": mixture}, {"k": N_HITS}))
-        found = self._ask(
+        plain = self._send(Call("/search", {"audio": mixture}, {"k": N_HITS}))
+        found = self._send(
             Call("/difference", {"mixture": mixture, "reference": BACKGROUND}, {"k": N_HITS})
         )
         self._say(
@@ -78,14 +78,14 @@ class Tour:
             self._say(f"   {rank}  {left:{_COLUMN}}{right}".rstrip())
 
     def search(self) -> None:
-        """Show a search by example, as it is and minus a reference."""
+        """Search by a clip, and by a mixture minus a reference."""
         self._say("\n3. More like this: search by example")
-        body = self._ask(Call("/search", fields={"clip_id": _clip_id(EXAMPLE), "k": N_HITS}))
-        self._tell(body["hits"])
+        body = self._send(Call("/search", fields={"clip_id": _clip_id(EXAMPLE), "k": N_HITS}))
+        self._print_hits(body["hits"])
         self._say("   and more like this, but without that: minus a reference")
         mixture = self._mix("mixture-2.wav", OTHER_BACKGROUND, OTHER_ADDED)
         fields: dict[str, str | int] = {"reference_id": _clip_id(OTHER_BACKGROUND), "k": N_HITS}
-        self._tell(self._ask(Call("/search", {"audio": mixture}, fields))["hits"])
+        self._print_hits(self._send(Call("/search", {"audio": mixture}, fields))["hits"])
 
     def _mix(self, name: str, background: Path, added: Path) -> Path:
         path = self._scratch / name
@@ -97,16 +97,16 @@ class Tour:
     def _row(self, clip: Path) -> Metadata:
         return self._table[clip.name]
 
-    def _ask(self, call: Call) -> dict[str, Any]:
+    def _send(self, call: Call) -> dict[str, Any]:
         self._say(f"   $ {call.curl(self._server.url, show=shown_path)}")
         reply = call.send(self._server.port)
         if reply.status != http.client.OK:
             raise click.ClickException(f"{call.path} answered {json.dumps(reply.body)}")
-        self._say(f"   answered in {1000 * reply.took_s:.0f} ms")
+        self._say(f"   answered in {1000 * reply.duration_s:.0f} ms")
         self.answers.append({"call": call.path, "answer": reply.body})
         return reply.body
 
-    def _tell(self, hits: list[dict[str, Any]]) -> None:
+    def _print_hits(self, hits: list[dict[str, Any]]) -> None:
         for rank, hit in enumerate(hits, start=1):
             self._say(f"   {rank}  {_hit(hit)}")
 

@@ -1,4 +1,4 @@
-"""A run of two steps and the bundle exported from it: made once, read by all."""
+"""A run of two steps and the bundle exported from it, made once for all tests."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ import tiny_run
 from service.bundle import files as bundle
 from service.bundle.files import Bundle
 from service.inference.encoder import Encoder
+from training.data.clips import TrainingData
 from training.export.export import export
 from training.export.load import load_bundle
 from training.model.model import EmbeddingModel
-from training.pretraining.pretrain import Source, pretrain
+from training.pretraining.pretrain import pretrain
 
 
 @pytest.fixture(scope="session")
 def export_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder that does not stay: a checkpoint is large."""
+    """A folder that is deleted at the end, since a checkpoint is large."""
     folder = tmp_path_factory.mktemp("export")
     yield folder
     shutil.rmtree(folder)
@@ -32,11 +33,13 @@ def checkpoint(export_folder: Path) -> Path:
     recipe = tiny_run.recipe(
         data={"held_out": 0.5}, optim={"batch_size": 4}, loss={"symmetric": False}
     )
-    source = Source(tiny_run.write_sounds(export_folder / "sounds", 24), export_folder / "cache")
+    data = TrainingData(
+        tiny_run.write_sounds(export_folder / "sounds", 24), export_folder / "cache"
+    )
     with pytest.MonkeyPatch.context() as patch:
         # The heads are not exported, so they may be narrow.
         patch.setattr("training.pretraining.heads.HIDDEN", 48)
-        return pretrain(recipe, source, export_folder / "run", stop_after=2)
+        return pretrain(recipe, data, export_folder / "run", stop_after=2)
 
 
 @pytest.fixture(scope="session")

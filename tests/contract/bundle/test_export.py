@@ -1,4 +1,4 @@
-"""The bundle that an export writes, and what it refuses to write."""
+"""The bundle that an export writes, and the cases in which it writes none."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from service.bundle import files as bundle
 from service.bundle.files import Bundle
 from service.errors import BundleError
 from service.inference.encoder import Encoder
+from training.data.clips import TrainingData
 from training.errors import CheckpointError, DatasetError, ExportParityError
 from training.export import export as module
 from training.export.export import export
@@ -27,11 +28,11 @@ from training.export.fingerprint import fingerprint
 from training.export.graph import check_parity
 from training.export.load import load_bundle
 from training.model.model import EmbeddingModel
-from training.pretraining.pretrain import Source, pretrain
+from training.pretraining.pretrain import pretrain
 
 pytestmark = pytest.mark.timeout(600)
 
-# Of the largest embedding value, as the issue promises.
+# Of the largest value of the embedding.
 PARITY = 1e-4
 SEEN, FILES = 8, 24  # of the run in the fixtures
 
@@ -44,7 +45,7 @@ def test_the_service_opens_the_bundle_and_its_known_answer_is_right(
     assert encoder.fingerprint == exported.manifest.encoder.fingerprint
 
 
-def test_the_manifest_says_what_was_trained_and_lists_every_file(
+def test_the_manifest_describes_the_training_and_lists_every_file(
     exported: Bundle, checkpoint: Path
 ) -> None:
     manifest = exported.manifest
@@ -90,7 +91,7 @@ def attribution(exported: Bundle) -> list[dict[str, str]]:
         return list(csv.DictReader(lines))
 
 
-def test_card_and_attribution_name_what_went_in(exported: Bundle) -> None:
+def test_card_and_attribution_name_the_training_data(exported: Bundle) -> None:
     card = exported.file("MODEL_CARD.md").read_text()
     manifest = exported.manifest
     for fact in (
@@ -105,7 +106,7 @@ def test_card_and_attribution_name_what_went_in(exported: Bundle) -> None:
     assert {row["corpus"] for row in rows} == {"sounds"}
 
 
-def test_the_torch_encoder_comes_back_with_its_fingerprint(
+def test_the_torch_encoder_is_loaded_with_its_fingerprint(
     exported: Bundle, checkpoint: Path
 ) -> None:
     loaded = load_bundle(exported.path)
@@ -119,39 +120,39 @@ def test_the_torch_encoder_comes_back_with_its_fingerprint(
     assert fingerprint(loaded.model) == exported.manifest.encoder.fingerprint
 
 
-def test_a_bundle_of_another_kind_of_encoder_does_not_load(tmp_path: Path) -> None:
+def test_a_bundle_of_another_network_does_not_load(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="does not hold this encoder"):
         load_bundle(tiny_bundle.write(tmp_path / "tiny"))
 
 
-def test_a_run_that_goes_on_from_a_bundle_exports_what_both_have_heard(
+def test_a_run_that_starts_from_a_bundle_exports_the_data_of_both(
     exported: Bundle, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before its first step its encoder is the bundle's, and so is the fingerprint."""
     monkeypatch.setattr("training.pretraining.heads.HIDDEN", 48)
     origin = torch.load(checkpoint, weights_only=True)["origin"]
-    source = Source(Path(origin["data"]), Path(origin["cache"]))
+    data = TrainingData(Path(origin["data"]), Path(origin["cache"]))
     recipe = tiny_run.recipe(data={"held_out": 0.9})
-    begun = pretrain(recipe, source, tmp_path / "run", init=exported.path, stop_after=0)
-    content = torch.load(begun, weights_only=True)
+    started = pretrain(recipe, data, tmp_path / "run", init=exported.path, stop_after=0)
+    content = torch.load(started, weights_only=True)
     content["progress"]["samples_seen"] = 1_000
-    torch.save(content, begun)
-    again = bundle.load_bundle(export(begun, tmp_path / "again", kinds=()))
+    torch.save(content, started)
+    again = bundle.load_bundle(export(started, tmp_path / "again", kinds=()))
     parent = exported.manifest.encoder.fingerprint
     assert again.manifest.encoder.fingerprint == parent
     assert again.manifest.training.parent == parent
     assert again.manifest.training.samples_seen == 1_000 + SEEN
     assert f"going on from the encoder `{parent}`" in again.file("MODEL_CARD.md").read_text()
-    # What the parent heard stays heard, though more is held out now.
-    heard, still = (
+    # Clips that the parent was trained on stay so, although more are held out now.
+    before, after = (
         {row["path"] for row in attribution(each) if row["role"] == "trained"}
         for each in (exported, again)
     )
-    assert heard <= still
+    assert before <= after
     Encoder.open(again, device="cpu").check(again)
 
 
-def test_the_gate_passes_the_graph_of_this_model_and_no_other(
+def test_the_parity_check_refuses_the_graph_of_another_model(
     encoder: Encoder, model: EmbeddingModel
 ) -> None:
     changed = copy.deepcopy(model)
@@ -175,15 +176,15 @@ def test_a_graph_that_differs_is_not_written_as_a_bundle(
     monkeypatch.setattr(module, "write_graph", write_another)
     with pytest.raises(ExportParityError):
         export(checkpoint, tmp_path / "bundle")
-    assert not (tmp_path / "bundle").exists()
+    assert not list(tmp_path.iterdir())
 
 
-def test_what_is_no_bundle_is_never_replaced(checkpoint: Path, tmp_path: Path) -> None:
-    precious = tmp_path / "thesis.txt"
-    precious.write_text("years of work")
+def test_a_folder_that_is_no_bundle_is_never_replaced(checkpoint: Path, tmp_path: Path) -> None:
+    other = tmp_path / "thesis.txt"
+    other.write_text("years of work")
     with pytest.raises(BundleError, match="holds no bundle"):
         export(checkpoint, tmp_path)
-    assert precious.read_text() == "years of work"
+    assert other.read_text() == "years of work"
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The exported graph: its contract, and that it computes what the torch model computes."""
+"""The exported graph: its inputs and outputs, and that it computes the same as the torch model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from training.model.model import EmbeddingModel
 
 pytestmark = pytest.mark.timeout(600)
 
-# Of the largest embedding value, as the issue promises.
+# Of the largest value of the embedding.
 PARITY, INDEPENDENCE = 1e-4, 1e-5
 SECOND = 16_000
 LENGTHS = [1, 159, 160, 161, 480, 15_200, SECOND, 5 * SECOND, 10 * SECOND, 61 * SECOND]
@@ -45,7 +45,7 @@ def noise(samples: int) -> np.ndarray:
 def run(
     session: onnxruntime.InferenceSession, clips: Sequence[np.ndarray]
 ) -> Mapping[str, np.ndarray]:
-    """Run clips as one batch, each followed by something that must not matter."""
+    """Run clips as one batch, each padded with values that must not matter."""
     fillers = itertools.cycle([np.nan, np.inf, -np.inf, 1e30])
     batch = np.zeros((len(clips), max(clip.size for clip in clips)), np.float32)
     for row, clip, filler in zip(batch, clips, fillers, strict=False):
@@ -83,7 +83,7 @@ def test_the_graph_has_the_inputs_and_outputs_of_the_contract(graph: onnx.ModelP
 def test_the_initialisers_carry_the_names_of_the_parameters(
     graph: onnx.ModelProto, model: EmbeddingModel
 ) -> None:
-    """BatchNorm is not folded: its statistics and scales are there as they were trained."""
+    """BatchNorm is not folded: its statistics and scales are those of training."""
     values = {item.name: onnx.numpy_helper.to_array(item) for item in graph.graph.initializer}
     for name, expected in model.state_dict().items():
         if not name.endswith("num_batches_tracked"):
@@ -98,19 +98,19 @@ def test_the_graph_is_of_operators_that_every_provider_has(graph: onnx.ModelProt
 
 
 @pytest.mark.parametrize("samples", LENGTHS)
-def test_the_graph_gives_what_torch_gives(
+def test_the_graph_computes_the_same_as_torch(
     session: onnxruntime.InferenceSession, model: EmbeddingModel, samples: int
 ) -> None:
     clip = noise(samples)
     with torch.inference_mode():
-        wanted = model(torch.from_numpy(clip)[None], torch.tensor([samples]))
+        expected = model(torch.from_numpy(clip)[None], torch.tensor([samples]))
     found = run(session, [clip])
-    for name, values in wanted._asdict().items():
+    for name, values in expected._asdict().items():
         assert found[name].shape == values.shape
         assert deviation(found[name], values.numpy()) <= PARITY
 
 
-def test_a_clip_is_the_same_alone_and_in_a_batch_whatever_lies_beyond(
+def test_a_clip_is_the_same_alone_and_in_a_batch_whatever_pads_it(
     session: onnxruntime.InferenceSession,
 ) -> None:
     clips = [noise(n) for n in (1, 479, 5 * SECOND, 799, 15_199, SECOND, 3201)]

@@ -1,4 +1,4 @@
-"""The int8 graph of a real export, against the same arithmetic in float64."""
+"""The int8 graph of a real export, compared with the same arithmetic in float64."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from training.export.gate import BATCH_TOLERANCE
 from training.export.int8 import (
     ACTIVATION_LEVELS,
     Ranges,
-    folded,
+    activation_scale,
+    fold_batch_norm,
     measure_ranges,
     quantise_weights,
-    scale_of,
     write_int8,
 )
 from training.model.model import EmbeddingModel
 
-HALF_WAY = 1e-3  # of a step: what float32 cannot tell from the middle
+HALF_WAY = 1e-3  # of a step: as near to the middle as float32 resolves
 SOUNDS = [synth.chirp(100, 7000, 1.3), synth.noise(0, 1.0), synth.tone(440, 1.1), synth.silence()]
 
 
@@ -57,10 +57,10 @@ def embed(session: Session, clips: list[np.ndarray]) -> np.ndarray:
 def naive(
     model: EmbeddingModel, ranges: Ranges, clip: np.ndarray, nudge: float = 0.0
 ) -> np.ndarray:
-    """What int8 arithmetic that never saturates gives, in float64, nudged by a part of a step."""
+    """Compute in float64 the int8 arithmetic without saturation; inputs are shifted by a nudge."""
 
     def rounded(x: torch.Tensor, largest: float) -> torch.Tensor:
-        step = float(scale_of(largest))
+        step = float(activation_scale(largest))
         return (x / step + nudge).round().clamp(0, ACTIVATION_LEVELS) * step
 
     def weights(weight: torch.Tensor) -> torch.Tensor:
@@ -70,7 +70,7 @@ def naive(
 
     encoder = model.encoder
     values = {f"encoder.{name}": value.numpy() for name, value in encoder.state_dict().items()}
-    weight, bias = (torch.from_numpy(part) for part in folded(values, "conv2", "norm2"))
+    weight, bias = (torch.from_numpy(part) for part in fold_batch_norm(values, "conv2", "norm2"))
     with torch.no_grad():
         x = model.log_mel(torch.from_numpy(clip)[None]).transpose(1, 2).unsqueeze(1)
         x = nn.functional.max_pool2d(encoder.norm1(encoder.conv1(x)), 2).relu().double()
@@ -93,10 +93,10 @@ def naive(
 
 
 @pytest.mark.parametrize("sound", SOUNDS[:3], ids=["chirp", "noise", "tone"])
-def test_the_graph_computes_what_int8_without_saturation_gives(
+def test_the_graph_computes_int8_without_saturation(
     session: Session, model: EmbeddingModel, ranges: Ranges, sound: np.ndarray
 ) -> None:
-    """A value half-way between two steps may round either way; saturated ones would be far off."""
+    """A value half-way between two steps may round up or down; saturation would be far off."""
     found = embed(session, [sound])[0]
     expected = [naive(model, ranges, sound, nudge) for nudge in (-HALF_WAY, 0.0, HALF_WAY)]
     tolerance = 0.01 * expected[1].max()
@@ -113,14 +113,14 @@ def test_it_is_close_to_float32_but_not_the_same(session: Session, model: Embedd
     assert 1e-5 < deviation < 0.05
 
 
-def test_a_clip_does_not_depend_on_its_batch_nor_on_what_pads_it(session: Session) -> None:
+def test_a_clip_does_not_depend_on_its_batch_nor_on_its_padding(session: Session) -> None:
     together = embed(session, SOUNDS)
     for clip, embedding in zip(SOUNDS, together, strict=True):
         alone = embed(session, [clip])[0]
         np.testing.assert_allclose(embedding, alone, rtol=0, atol=BATCH_TOLERANCE * alone.max())
 
 
-def test_the_large_weights_are_stored_in_a_byte_each_and_no_more(path: Path) -> None:
+def test_the_large_weights_are_stored_as_bytes_only(path: Path) -> None:
     kinds = {
         value.name: (value.data_type, tuple(value.dims))
         for value in onnx.load(str(path)).graph.initializer
@@ -129,5 +129,5 @@ def test_the_large_weights_are_stored_in_a_byte_each_and_no_more(path: Path) -> 
         assert kinds[name][0] == onnx.TensorProto.INT8
     assert "encoder.linear1.weight" not in kinds
     assert "encoder.norm2.weight" not in kinds
-    # The first convolution is as it was.
+    # The first convolution is unchanged.
     assert kinds["encoder.conv1.weight"] == (onnx.TensorProto.FLOAT, (64, 1, 3, 3))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -11,12 +12,13 @@ import torch
 
 from service.bundle import files as bundle
 from service.bundle.files import Bundle, load_bundle
+from service.bundle.manifest import GEOMETRY
 from service.errors import BundleError
 from service.inference.encoder import Encoder
+from training.data.clips import TrainingData
 from training.export import renew as module
-from training.export.renew import renew, rewrite_graph
+from training.export.renew import renew_manifest, renew_variants, rewrite_graph
 from training.model.model import EmbeddingModel
-from training.pretraining.pretrain import Source
 
 
 @pytest.fixture
@@ -24,11 +26,13 @@ def copy(exported: Bundle, tmp_path: Path) -> Path:
     return Path(shutil.copytree(exported.path, tmp_path / "copy"))
 
 
-def test_a_bundle_gets_its_variants_and_stays_the_same_otherwise(
+def test_a_bundle_gets_its_variants_and_is_otherwise_unchanged(
     copy: Path, exported: Bundle, checkpoint: Path
 ) -> None:
     origin = torch.load(checkpoint, weights_only=True)["origin"]
-    outcomes = renew(copy, Source(Path(origin["data"]), Path(origin["cache"])))
+    scores = exported.manifest.scores | {"parity_with_torch": 1.5e-6}
+    bundle.write_manifest(copy, exported.manifest.model_copy(update={"scores": scores}))
+    outcomes = renew_variants(copy, TrainingData(Path(origin["data"]), Path(origin["cache"])))
     renewed = load_bundle(copy)
     shipped = {outcome.variant.precision for outcome in outcomes if not outcome.faults}
     assert shipped == {"int8", "float16"}
@@ -36,15 +40,16 @@ def test_a_bundle_gets_its_variants_and_stays_the_same_otherwise(
     assert renewed.manifest.difference == exported.manifest.difference
     assert renewed.encoder_file.read_bytes() == exported.encoder_file.read_bytes()
     card = renewed.file("MODEL_CARD.md").read_text()
+    assert "at most 1.5e-06" in card, "the card shows the figures of the manifest"
     assert "| int8 | " in card
     assert "| float16 | " in card
-    assert not copy.with_name("copy.partial").exists()
+    assert list(copy.parent.iterdir()) == [copy]
 
 
-def test_a_rewritten_graph_gives_what_the_old_one_gave(
+def test_a_rewritten_graph_computes_the_same(
     copy: Path, exported: Bundle, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the exporter: here one that names the graph's parts otherwise."""
+    """By another exporter, which gives the nodes other names."""
 
     def write_renamed(_: EmbeddingModel, path: Path) -> None:
         graph = onnx.load(str(exported.encoder_file))
@@ -67,3 +72,17 @@ def test_weights_of_another_fingerprint_are_refused(copy: Path, exported: Bundle
     bundle.write_manifest(copy, exported.manifest.model_copy(update={"encoder": encoder}))
     with pytest.raises(BundleError, match="the same weights have another fingerprint here"):
         rewrite_graph(copy)
+
+
+def test_a_bundle_of_format_1_is_brought_to_the_present_format(copy: Path) -> None:
+    path = copy / "bundle.json"
+    present = path.read_bytes()
+    content = json.loads(present)
+    content["schema_version"] = 1
+    for name in GEOMETRY:
+        del content["encoder"][name]
+    path.write_text(json.dumps(content))
+    renew_manifest(copy)
+    assert path.read_bytes() == present
+    renew_manifest(copy)
+    assert path.read_bytes() == present

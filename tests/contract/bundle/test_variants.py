@@ -12,10 +12,10 @@ import torch
 
 from service.bundle.files import Bundle, load_bundle
 from service.inference.encoder import Encoder
+from training.data.clips import TrainingData
 from training.data.store import ClipStore
 from training.export import gate
 from training.export.variants import add_variants, calibration_clips, measure_speed
-from training.pretraining.pretrain import Source
 from training.recipe import Recipe
 
 
@@ -23,8 +23,8 @@ from training.recipe import Recipe
 def stores(checkpoint: Path) -> tuple[ClipStore, ClipStore]:
     """The clips that the exported encoder was trained on, and those held out."""
     content = torch.load(checkpoint, weights_only=True)
-    source = Source(Path(content["origin"]["data"]), Path(content["origin"]["cache"]))
-    return source.open(Recipe.model_validate(content["recipe"]))
+    data = TrainingData(Path(content["origin"]["data"]), Path(content["origin"]["cache"]))
+    return data.open(Recipe.model_validate(content["recipe"]))
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_variant_that_passes_is_in_the_bundle(
     assert 0 < np.abs(found - expected).max() < 0.1 * expected.max()
 
 
-def test_a_variant_that_fails_is_not_and_leaves_nothing_not_even_an_older_one(
+def test_a_variant_that_fails_is_removed_with_any_older_one(
     copy: Path, stores: tuple[ClipStore, ClipStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny_bundle.add_variant(copy, "int8", cpu_speed=2.0)
@@ -66,7 +66,7 @@ def test_a_variant_that_fails_is_not_and_leaves_nothing_not_even_an_older_one(
     assert not [name for name in after.manifest.files if "int8" in name]
 
 
-def test_without_held_out_clips_nothing_can_be_judged(
+def test_with_fewer_than_10_held_out_clips_no_variant_is_made(
     copy: Path, stores: tuple[ClipStore, ClipStore]
 ) -> None:
     trained, held_out = stores
@@ -75,7 +75,7 @@ def test_without_held_out_clips_nothing_can_be_judged(
     assert load_bundle(copy).manifest.encoder.variants == ()
 
 
-def test_calibration_hears_silence_mixtures_and_other_levels(
+def test_calibration_has_silence_mixtures_and_other_levels(
     stores: tuple[ClipStore, ClipStore],
 ) -> None:
     trained, _ = stores

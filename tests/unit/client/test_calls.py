@@ -21,12 +21,12 @@ def test_fields_that_are_none_are_not_sent_and_others_are_json() -> None:
     assert [name for name, _ in call.files] == ["audio"]
 
 
-def test_ids_cannot_leave_their_place_in_the_path() -> None:
+def test_ids_are_quoted_in_the_path() -> None:
     assert calls.get_clip("a/../b?c#d").path == "/clips/a%2F..%2Fb%3Fc%23d"
 
 
 @pytest.mark.parametrize("kind", ["path", "str", "file"])
-def test_a_file_is_sent_whole_on_every_attempt(kind: str, tmp_path: Path) -> None:
+def test_every_attempt_sends_the_whole_file(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "rain.wav"
     path.write_bytes(b"0123456789")
     opened_once = io.BytesIO(b"0123456789")
@@ -38,7 +38,7 @@ def test_a_file_is_sent_whole_on_every_attempt(kind: str, tmp_path: Path) -> Non
             assert file.read() == b"0123456789"
 
 
-def test_a_stream_of_vectors_is_cut_into_requests_without_being_read_ahead() -> None:
+def test_a_stream_of_vectors_is_divided_into_requests_without_reading_ahead() -> None:
     read = []
 
     def clips() -> object:
@@ -72,7 +72,7 @@ def test_a_difference_has_as_many_references_as_are_given(given: object, files: 
 
 
 @pytest.mark.parametrize("given", ["a", ["a"]])
-def test_stored_references_are_fields_of_their_own(given: object) -> None:
+def test_stored_references_are_separate_fields(given: object) -> None:
     call = calls.difference(None, [], mixture_id="m", reference_id=given)
 
     assert call.fields["reference_id"] == ["a"]

@@ -16,7 +16,7 @@ from minuend_client import (
     VectorClip,
 )
 
-AT_ONCE = Retry(attempts=4, first_wait_s=0.0)
+WITHOUT_WAIT = Retry(attempts=4, first_wait_s=0.0)
 CLIP = {
     "clip": {
         "clip_id": "a",
@@ -37,14 +37,14 @@ def problem(status: int, code: str) -> httpx.Response:
 def client(handler: Handler, **options: object) -> Client:
     return Client(
         "http://service",
-        retry=AT_ONCE,
+        retry=WITHOUT_WAIT,
         transport=httpx.MockTransport(handler),
         **options,  # type: ignore[arg-type]  # only an api_key here
     )
 
 
 class Scripted:
-    """Gives one answer after the other; an exception is raised."""
+    """Handler that returns the given responses in order, or raises them if they are exceptions."""
 
     def __init__(self, *answers: httpx.Response | Exception) -> None:
         self.answers = list(answers)
@@ -59,7 +59,7 @@ class Scripted:
         return answer
 
 
-def test_a_busy_service_is_asked_again_with_the_same_body(tmp_path: Path) -> None:
+def test_a_request_to_a_busy_service_is_repeated_with_the_same_body(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(b"audio bytes")
     script = Scripted(
@@ -73,7 +73,7 @@ def test_a_busy_service_is_asked_again_with_the_same_body(tmp_path: Path) -> Non
     assert all(b"audio bytes" in request.content for request in script.requests)
 
 
-def test_a_refusal_is_raised_at_once_with_its_code() -> None:
+def test_a_refusal_is_raised_without_retry_with_its_code() -> None:
     script = Scripted(problem(404, "clip_unknown"))
     with client(script) as minuend, pytest.raises(ProblemError, match="not today") as caught:
         minuend.get_clip("a")
@@ -81,7 +81,7 @@ def test_a_refusal_is_raised_at_once_with_its_code() -> None:
     assert caught.value.request_id == "r1"
 
 
-def test_when_the_service_stays_busy_the_last_refusal_is_raised() -> None:
+def test_the_last_refusal_of_a_busy_service_is_raised() -> None:
     script = Scripted(*[problem(503, "overloaded") for _ in range(4)])
     with client(script) as minuend, pytest.raises(ProblemError) as caught:
         minuend.info()
@@ -89,20 +89,20 @@ def test_when_the_service_stays_busy_the_last_refusal_is_raised() -> None:
     assert not script.answers
 
 
-def test_no_answer_at_all_is_an_error_of_its_own() -> None:
+def test_a_missing_answer_is_an_unreachable_error() -> None:
     script = Scripted(*[httpx.ConnectError("refused") for _ in range(4)])
     with client(script) as minuend, pytest.raises(UnreachableError, match="refused"):
         minuend.info()
 
 
-def test_a_proxy_s_page_is_a_problem_too() -> None:
+def test_the_page_of_a_proxy_is_a_problem_error() -> None:
     script = Scripted(httpx.Response(403, text="<html>Forbidden</html>"))
     with client(script) as minuend, pytest.raises(ProblemError, match="Forbidden") as caught:
         minuend.info()
     assert caught.value.code == "unknown"
 
 
-def test_the_key_goes_with_every_request() -> None:
+def test_every_request_has_the_key() -> None:
     script = Scripted(httpx.Response(200, json={}), httpx.Response(204))
     with client(script, api_key="secret") as minuend:
         minuend.info()
@@ -117,15 +117,15 @@ def listing(request: httpx.Request) -> httpx.Response:
     return httpx.Response(200, json=body | {"next_cursor": str(i + 1) if i < 2 else None})
 
 
-def test_all_pages_are_gone_through() -> None:
+def test_clips_iterates_over_all_pages() -> None:
     with client(listing) as minuend:
         assert [clip.clip_id for clip in minuend.clips()] == ["a", "b", "c"]
 
 
 def test_one_refused_file_of_many_does_not_stop_the_others(tmp_path: Path) -> None:
-    paths = [tmp_path / name for name in ("good.wav", "bad.wav", "gone.wav", "last.wav")]
+    paths = [tmp_path / name for name in ("good.wav", "bad.wav", "missing.wav", "last.wav")]
     for path in paths:
-        if path.name != "gone.wav":
+        if path.name != "missing.wav":
             path.write_bytes(path.name.encode())
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -133,11 +133,11 @@ def test_one_refused_file_of_many_does_not_stop_the_others(tmp_path: Path) -> No
         return problem(400, "audio_undecodable") if bad else httpx.Response(201, json=CLIP)
 
     with client(answer) as minuend:
-        good, bad, gone, last = minuend.add_files(paths)
+        good, bad, missing, last = minuend.add_files(paths)
     assert good.clip is not None
     assert last.clip is not None
     assert isinstance(bad.error, ProblemError)
-    assert isinstance(gone.error, FileNotFoundError)
+    assert isinstance(missing.error, FileNotFoundError)
 
 
 def bulk(request: httpx.Request) -> httpx.Response:
@@ -148,7 +148,7 @@ def bulk(request: httpx.Request) -> httpx.Response:
     return httpx.Response(200, json={"created": len(lines) - 1, "updated": 1})
 
 
-def test_vectors_are_streamed_and_progress_is_told() -> None:
+def test_vectors_are_streamed_with_progress() -> None:
     done: list[int] = []
     clips = (VectorClip(str(i), [0.0]) for i in range(2500))
     with client(bulk) as minuend:
@@ -163,7 +163,9 @@ def test_the_asynchronous_client_makes_the_same_calls() -> None:
 
     async def use() -> None:
         transport = httpx.MockTransport(script)
-        async with AsyncClient("http://service", retry=AT_ONCE, transport=transport) as minuend:
+        async with AsyncClient(
+            "http://service", retry=WITHOUT_WAIT, transport=transport
+        ) as minuend:
             assert (await minuend.add_clip(b"bytes", clip_id="a")).clip_id == "a"
         async with AsyncClient("http://service", transport=httpx.MockTransport(listing)) as minuend:
             assert [clip.clip_id async for clip in minuend.clips()] == ["a", "b", "c"]
@@ -177,7 +179,7 @@ def test_the_asynchronous_client_makes_the_same_calls() -> None:
     assert done == [1000, 1500]
 
 
-def test_both_clients_have_the_same_calls() -> None:
+def test_both_clients_have_the_same_methods() -> None:
     public = {name for name in vars(Client) if not name.startswith("_")}
     awaited = {name for name in vars(AsyncClient) if not name.startswith("_")}
     assert public - awaited == {"add_files"}

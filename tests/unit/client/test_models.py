@@ -7,13 +7,13 @@ from minuend_client import models
 from service.api.vector_encoding import parse_vector, to_base64
 
 
-def test_vectors_travel_both_ways_without_loss() -> None:
+def test_vectors_are_converted_both_ways_without_loss() -> None:
     vector = np.random.default_rng(0).standard_normal(3072).astype(np.float32)
     np.testing.assert_array_equal(np.asarray(models.from_base64(to_base64(vector))), vector)
     np.testing.assert_array_equal(parse_vector(models.to_base64(vector.tolist())), vector)
 
 
-def test_a_hit_is_read_and_what_is_newer_than_the_client_is_passed_over() -> None:
+def test_unknown_fields_of_a_hit_are_ignored() -> None:
     (hit,) = models.parse_hits(
         {
             "hits": [
@@ -25,7 +25,7 @@ def test_a_hit_is_read_and_what_is_newer_than_the_client_is_passed_over() -> Non
                     "duration_s": 3600.0,
                     "start_s": 1215.0,
                     "end_s": 1225.0,
-                    "of_tomorrow": True,
+                    "new_field": True,
                 }
             ]
         }
@@ -33,12 +33,12 @@ def test_a_hit_is_read_and_what_is_newer_than_the_client_is_passed_over() -> Non
     assert hit == models.Hit("a", 0.5, {"audio": 0.5}, {}, 3600.0, 1215.0, 1225.0)
 
 
-def test_an_answer_that_lacks_what_every_answer_has_is_an_error() -> None:
+def test_an_answer_without_hits_is_an_error() -> None:
     with pytest.raises(KeyError):
         models.parse_hits({})
 
 
-def test_notices_are_read() -> None:
+def test_notices_are_parsed() -> None:
     body = {"hits": [], "notices": [{"code": "modifier_cut", "detail": "too long"}]}
     assert models.parse_search(body).notices == (models.Notice("modifier_cut", "too long"),)
 
@@ -48,7 +48,7 @@ def difference_body() -> dict[str, object]:
     return {"embedding": vector, "relative_norm": 0.5, "cosine": 0.25, "hits": [], "phrases": []}
 
 
-def test_a_difference_of_an_older_service_is_read() -> None:
+def test_the_difference_of_an_older_service_is_parsed() -> None:
     found = models.parse_difference(difference_body())
 
     assert (found.spread, found.level_difference_db, found.changed, found.curve) == (
@@ -59,14 +59,14 @@ def test_a_difference_of_an_older_service_is_read() -> None:
     )
 
 
-def test_a_verdict_and_a_curve_are_read() -> None:
-    verdict = {"changed": True, "score": 2.0, "threshold": 1.0, "false_alarm_rate": 0.01}
+def test_a_change_decision_and_a_curve_are_parsed() -> None:
+    decision = {"changed": True, "score": 2.0, "threshold": 1.0, "false_alarm_rate": 0.01}
     phrase = {"phrase": "a dog", "label": "dog", "score": 0.5}
     point = {"start_s": 0.5, "end_s": 1.5, "relative_norm": 0.7, "phrases": [phrase]}
     body = difference_body() | {
         "spread": 0.1,
         "level_difference_db": -3.0,
-        "changed": verdict,
+        "changed": decision,
         "curve": [point],
     }
 

@@ -44,7 +44,7 @@ def test_the_recipe_for_two_cores_takes_the_difference_loss_in_one_direction() -
     assert load_recipe("cpu").loss.lambda_ == 0.5
 
 
-def test_a_recipe_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+def test_a_written_recipe_is_read_back(tmp_path: Path) -> None:
     recipe = load_recipe("cpu", ["data.where.permissive=1", "loss.lambda=0.2"])
     again = load_recipe(write(tmp_path / "again.yaml", yaml.safe_dump(recipe.to_dict())))
     assert again == recipe
@@ -52,7 +52,7 @@ def test_a_recipe_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     assert Recipe.model_validate(recipe.to_dict()) == recipe
 
 
-def test_the_hash_is_of_what_a_recipe_says(tmp_path: Path) -> None:
+def test_the_hash_depends_on_every_setting(tmp_path: Path) -> None:
     recipe = load_recipe("cpu")
     changes = ["seed=1", "loss.lambda=0.4", "data.exclude.corpus=esc50", "optim.epochs=3"]
     hashes = {load_recipe("cpu", [change]).sha256() for change in changes}
@@ -105,12 +105,12 @@ def test_every_fault_is_reported_at_once(tmp_path: Path) -> None:
         ("name: x\ndata: {where: {column: {nested: 1}}}", "data.where.column"),
     ],
 )
-def test_what_is_no_recipe_is_refused(tmp_path: Path, text: str, fault: str) -> None:
+def test_an_invalid_recipe_is_refused(tmp_path: Path, text: str, fault: str) -> None:
     with pytest.raises(RecipeError, match=fault):
         load_recipe(write(tmp_path / "bad.yaml", text))
 
 
-def test_an_unknown_recipe_is_answered_with_the_shipped_ones() -> None:
+def test_for_an_unknown_recipe_the_shipped_ones_are_listed() -> None:
     with pytest.raises(RecipeError, match=r"no recipe 'papr'; shipped are .*cpu.*paper"):
         load_recipe("papr")
 
@@ -120,6 +120,6 @@ def test_an_override_that_is_not_yaml_is_named() -> None:
         load_recipe("cpu", ["seed=["])
 
 
-def test_a_recipe_cannot_be_changed_by_accident() -> None:
+def test_a_recipe_is_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         load_recipe("cpu").loss.lambda_ = 0.0  # type: ignore[misc]

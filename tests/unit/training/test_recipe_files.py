@@ -28,12 +28,12 @@ def test_a_recipe_of_any_kind_is_read_with_overrides(tmp_path: Path) -> None:
     assert read_recipe(Whole, path, ["part.size=5"]).part.size == 5
 
 
-def test_the_hash_does_not_depend_on_how_it_is_written(tmp_path: Path) -> None:
+def test_the_hash_does_not_depend_on_the_notation(tmp_path: Path) -> None:
     path = write(tmp_path / "a.yaml", "part: {size: 1}\nname: a  # a comment\n")
     assert read_recipe(Whole, path, []).sha256() == Whole(name="a").sha256()
 
 
-def test_what_is_misspelt_is_named(tmp_path: Path) -> None:
+def test_a_misspelt_setting_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "a.yaml", "name: a\npart: {sise: 2}\n")
     with pytest.raises(RecipeError, match=r"part\.sise"):
         read_recipe(Whole, path, [])
@@ -62,7 +62,7 @@ class Wide(RecipeFile):
         Wide(name="b", filters={"where": {"b": 1}, "more": {}}),
     ],
 )
-def test_the_overrides_between_two_recipes_make_the_one_of_the_other(
+def test_the_overrides_between_two_recipes_turn_one_into_the_other(
     tmp_path: Path, changed: Wide
 ) -> None:
     path = write(tmp_path / "a.yaml", "name: a\nfilters: {where: {a: 1}}\n")

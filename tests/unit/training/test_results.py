@@ -23,13 +23,13 @@ def test_a_command_is_written_without_the_folders_of_a_machine(
     assert command(["/x/training/cli/__main__.py", "sweep"]) == "minuend-train sweep"
 
 
-def test_a_header_says_what_made_the_figures() -> None:
+def test_a_header_describes_how_figures_were_made() -> None:
     made = header()
     assert set(made) == {"command", "date", "commit", "hardware"}
     assert set(made["hardware"]) == {"processor", "cores", "instructions", "python"}
 
 
-def test_a_row_takes_the_place_of_one_of_its_key(tmp_path: Path) -> None:
+def test_a_row_replaces_one_of_the_same_key(tmp_path: Path) -> None:
     path = tmp_path / "new" / "rows.json"
     assert read_rows(path) == []
     put_row(path, {"encoder": "a", "data": 1}, {"score": 1})
@@ -43,7 +43,7 @@ def test_a_row_takes_the_place_of_one_of_its_key(tmp_path: Path) -> None:
     assert find_row(path, {"encoder": "c", "data": 1}) is None
 
 
-def test_a_file_of_something_else_is_not_overwritten(tmp_path: Path) -> None:
+def test_a_file_without_rows_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "other.json"
     write_result(path, {"figure": 1})
     with pytest.raises(DatasetError, match=r"other\.json is no file of results"):

@@ -19,7 +19,7 @@ ROWS_EACH = 20
 
 
 class Spectra:
-    """Embeds a sound as the power in a few bands, which nearly adds up."""
+    """Embeds a sound as the power in a few bands, which is nearly additive."""
 
     fingerprint = "0" * 64
 
@@ -51,7 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_events_are_told_apart_by_the_difference(
+def test_events_are_classified_by_the_difference(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("training.scorers.SEEDS", (42,))
@@ -59,7 +59,7 @@ def test_events_are_told_apart_by_the_difference(
     assert score(cast(Encoder, Spectra(16)))["bgknown_a"] > 0.9
 
 
-def test_what_tells_nothing_apart_scores_less(
+def test_an_encoder_without_information_scores_less(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("training.scorers.SEEDS", (42,))

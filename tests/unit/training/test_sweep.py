@@ -8,23 +8,22 @@ from tiny_evaluation import copy_bundle
 
 from service.bundle.files import load_bundle, write_manifest
 from training import sweep
-from training.data.clips import find_clips
+from training.data.clips import TrainingData, find_clips
 from training.errors import CheckpointError, DatasetError
-from training.pretraining.pretrain import Source
 from training.recipe import Recipe, load_recipe
 from training.results import read_rows
 from training.sweep import Sweep, describe_plan
 
 
 class Pipeline:
-    """Stands in for pre-training and export: a tiny bundle that says it is of the recipe."""
+    """Fake pre-training and export: copies a tiny bundle and writes the recipe into it."""
 
     def __init__(self, bundle: Path, manifest: Path) -> None:
         self.bundle, self.manifest = bundle, manifest
         self.trained: list[tuple[str, float, int, bool]] = []
         self.recipe: Recipe | None = None
 
-    def pretrain(self, recipe: Recipe, source: Source, out: Path, *, resume: bool) -> Path:
+    def pretrain(self, recipe: Recipe, data: TrainingData, out: Path, *, resume: bool) -> Path:
         self.trained.append((out.name, recipe.loss.lambda_, recipe.seed, resume))
         self.recipe = recipe
         return out / "checkpoint.pt"
@@ -37,8 +36,7 @@ class Pipeline:
         training = found.training.model_copy(
             update={"recipe": recipe.to_dict(), "recipe_sha256": recipe.sha256()}
         )
-        print = recipe.sha256()
-        encoder = found.encoder.model_copy(update={"fingerprint": print})
+        encoder = found.encoder.model_copy(update={"fingerprint": recipe.sha256()})
         changed = {"training": training, "encoder": encoder, "id": out.name}
         write_manifest(out, found.model_copy(update=changed))
         return out
@@ -55,13 +53,11 @@ def pipeline(
 
 
 def opened(pipeline: Pipeline, tmp_path: Path, *overrides: str) -> Sweep:
-    source = Source(pipeline.manifest, tmp_path / "cache")
-    return Sweep("table", overrides, source, tmp_path / "runs", tmp_path / "results")
+    data = TrainingData(pipeline.manifest, tmp_path / "cache")
+    return Sweep("table", overrides, data, tmp_path / "runs", tmp_path / "results")
 
 
-def test_every_run_gets_one_row_and_nothing_is_done_twice(
-    pipeline: Pipeline, tmp_path: Path
-) -> None:
+def test_every_run_has_one_row_and_no_step_is_repeated(pipeline: Pipeline, tmp_path: Path) -> None:
     bundles = opened(pipeline, tmp_path).run(["0.5"], [42, 43])
     names = ["table-0.5", "table-0.5-seed43"]
     assert [bundle.name for bundle in bundles] == names
@@ -82,7 +78,7 @@ def test_every_run_gets_one_row_and_nothing_is_done_twice(
     assert read_rows(tmp_path / "results" / "bgknown.json") == measured
 
 
-def test_a_run_that_was_stopped_goes_on(pipeline: Pipeline, tmp_path: Path) -> None:
+def test_a_stopped_run_is_resumed(pipeline: Pipeline, tmp_path: Path) -> None:
     checkpoint = tmp_path / "runs" / "table-0.5" / "checkpoint.pt"
     checkpoint.parent.mkdir(parents=True)
     checkpoint.touch()
@@ -90,15 +86,13 @@ def test_a_run_that_was_stopped_goes_on(pipeline: Pipeline, tmp_path: Path) -> N
     assert pipeline.trained == [("table-0.5", 0.5, 42, True)]
 
 
-def test_a_bundle_of_another_recipe_is_not_taken_for_this_one(
-    pipeline: Pipeline, tmp_path: Path
-) -> None:
+def test_a_bundle_of_another_recipe_is_refused(pipeline: Pipeline, tmp_path: Path) -> None:
     opened(pipeline, tmp_path).run(["0.5"], [])
     with pytest.raises(CheckpointError, match="of another recipe"):
         opened(pipeline, tmp_path, "optim.epochs=3").run(["0.5"], [])
 
 
-def test_a_run_from_before_a_setting_was_there_is_still_the_same_run(
+def test_a_run_of_a_recipe_without_a_newer_setting_is_still_the_same_run(
     pipeline: Pipeline, tmp_path: Path
 ) -> None:
     (bundle,) = opened(pipeline, tmp_path).run(["0.5"], [])
@@ -111,21 +105,19 @@ def test_a_run_from_before_a_setting_was_there_is_still_the_same_run(
     assert len(pipeline.trained) == 1
 
 
-def test_a_wrong_lambda_is_said_before_anything_is_trained(
-    pipeline: Pipeline, tmp_path: Path
-) -> None:
+def test_a_wrong_lambda_is_refused_before_training(pipeline: Pipeline, tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"loss\.lambda"):
         opened(pipeline, tmp_path).run(["0", "2"], [])
     assert not pipeline.trained
 
 
 def test_a_folder_is_no_manifest(tmp_path: Path) -> None:
-    source = Source(tmp_path, tmp_path / "cache")
+    data = TrainingData(tmp_path, tmp_path / "cache")
     with pytest.raises(DatasetError, match="needs a manifest"):
-        Sweep("table", (), source, tmp_path / "runs", tmp_path / "results").run(["0"], [])
+        Sweep("table", (), data, tmp_path / "runs", tmp_path / "results").run(["0"], [])
 
 
-def test_the_plan_names_the_runs(pipeline: Pipeline, tmp_path: Path) -> None:
-    said = describe_plan(opened(pipeline, tmp_path), ["0", "0.5"], [])
-    assert said.startswith("2 runs on ")
-    assert said.endswith("table-0, table-0.5")
+def test_the_plan_lists_the_runs(pipeline: Pipeline, tmp_path: Path) -> None:
+    plan = describe_plan(opened(pipeline, tmp_path), ["0", "0.5"], [])
+    assert plan.startswith("2 runs on ")
+    assert plan.endswith("table-0, table-0.5")

@@ -1,1 +1,1 @@
-"""Sounds from physics and arithmetic: noise, resonances and harmonics, without recordings."""
+"""Synthesis of sounds from noise, resonances and harmonics, without recordings."""

@@ -11,8 +11,8 @@ from tools.demo_library.synthesis.space import echoing
 from tools.demo_library.synthesis.spectrum import band, noise
 from tools.demo_library.synthesis.timeline import Samples, decay, place, silence
 
-# Partials of a tuned minor-third bell: ratio to the prime, time to die away over that of the
-# hum, and gain: hum, prime, tierce, quint, nominal and the upper ones.
+# Partials of a tuned minor-third bell: hum, prime, tierce, quint, nominal and upper partials.
+# Each is its frequency over the prime, its decay time over that of the hum, and its gain.
 BELL = (
     (0.500, 1.00, 0.55),
     (1.000, 0.70, 0.60),
@@ -45,7 +45,7 @@ def church_bell(
     Args:
         rng: Source of the randomness.
         seconds: Duration [s].
-        strokes: When a bell is struck [s] and its prime [Hz]; the strike note.
+        strokes: Time of each stroke [s] and the prime of its bell [Hz].
     """
     canvas = silence(seconds)
     bells = {prime_hz: _toll(rng, prime_hz, seconds) for prime_hz in {hz: 0 for _, hz in strokes}}
@@ -55,7 +55,7 @@ def church_bell(
 
 
 def _toll(rng: np.random.Generator, prime_hz: float, seconds: float) -> Samples:
-    """Return one stroke; each partial is a pair a little out of tune, so it beats."""
+    """Return one stroke. Each partial is a pair of modes slightly out of tune, so that it beats."""
     longest = 14.0 * (300.0 / prime_hz) ** 0.6
     modes = []
     for ratio, lasting, gain in BELL:

@@ -1,4 +1,4 @@
-"""Engines and rotors: what fires or strikes the air once per part of a turn."""
+"""Engines and rotors: impulses that repeat with each part of a turn."""
 
 from __future__ import annotations
 

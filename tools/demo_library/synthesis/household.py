@@ -25,7 +25,7 @@ MOTOR_TONES = ((1, 1.0), (2, 0.5), (3, 0.3), (4, 0.3), (6, 0.2), (7, 0.35), (14,
 """Harmonics of the turns of the motor and their gains; its fan has 7 blades."""
 
 TOOTH = ((0.0, 0.35), (0.009, 0.6), (0.018, 1.0))
-"""What one beat of an escapement is made of: unlocking, impulse and drop; delay [s], gain."""
+"""The three clicks of one beat of an escapement (unlocking, impulse, drop): delay [s], gain."""
 
 
 def clock(

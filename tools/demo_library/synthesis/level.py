@@ -1,4 +1,4 @@
-"""The last step of every sound: the common level, the noise of the place and soft ends."""
+"""Last step of every sound: the common level, background noise, and fades."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ ACTIVE_RMS = 10 ** (-23 / 20)
 """RMS of the active part of every finished sound."""
 
 PEAK = 0.75
-"""No finished sound goes beyond but for the noise of the place; a lossy codec adds to it."""
+"""Largest magnitude before background noise is added; a lossy codec can exceed it too."""
 
 KNEE = 0.4
-"""Samples beyond are bent, so that they end below `PEAK`; only clicks and blows get there."""
+"""Larger samples are compressed to stay below `PEAK`; only clicks and blows reach it."""
 
 OVERSHOOT = 2.0
-"""A sound that would go beyond this many times `PEAK` is turned down as a whole."""
+"""A sound that would exceed `PEAK` by this factor is scaled down as a whole."""
 
 ACTIVE_RANGE = 10 ** (-25 / 20)
 FRAME_S = 0.02
@@ -33,26 +33,26 @@ def active_rms(samples: Samples) -> float:
 
 
 def limited(samples: Samples) -> Samples:
-    """Return samples as they are up to `KNEE`, and bent smoothly towards `PEAK` beyond it."""
-    beyond = np.maximum(np.abs(samples) - KNEE, 0.0)
+    """Compress samples above `KNEE` smoothly towards `PEAK`, and leave the others unchanged."""
+    excess = np.maximum(np.abs(samples) - KNEE, 0.0)
     room = PEAK - KNEE
-    return np.clip(samples, -KNEE, KNEE) + np.sign(samples) * room * np.tanh(beyond / room)
+    return np.clip(samples, -KNEE, KNEE) + np.sign(samples) * room * np.tanh(excess / room)
 
 
 def finished(rng: np.random.Generator, samples: Samples, *, air_db: float) -> Samples:
-    """Return a sound without rumble below hearing, at the common level, faded at both ends.
+    """Remove inaudible low frequencies, set the common level and fade both ends.
 
     Args:
         rng: Source of the randomness.
         samples: The sound.
-        air_db: Level of the noise of the place under the sound, relative to it [dB].
+        air_db: Level of the background noise, relative to the sound [dB].
     """
     padded = np.concatenate([samples, silence(0.25)])
-    heard = filtered(padded, band(30.0, SAMPLE_RATE, order=3.0))[: len(samples)]
-    heard *= min(ACTIVE_RMS / active_rms(heard), OVERSHOOT * PEAK / np.abs(heard).max())
-    heard = limited(heard)
-    seconds = len(heard) / SAMPLE_RATE
-    heard += active_rms(heard) * 10 ** (air_db / 20) * noise(rng, seconds, tilt(-4.0))
+    result = filtered(padded, band(30.0, SAMPLE_RATE, order=3.0))[: len(samples)]
+    result *= min(ACTIVE_RMS / active_rms(result), OVERSHOOT * PEAK / np.abs(result).max())
+    result = limited(result)
+    seconds = len(result) / SAMPLE_RATE
+    result += active_rms(result) * 10 ** (air_db / 20) * noise(rng, seconds, tilt(-4.0))
     times = instants(seconds)
-    heard *= np.clip(np.minimum(times / FADE_IN_S, (seconds - times) / FADE_OUT_S), 0.0, 1.0)
-    return heard
+    result *= np.clip(np.minimum(times / FADE_IN_S, (seconds - times) / FADE_OUT_S), 0.0, 1.0)
+    return result

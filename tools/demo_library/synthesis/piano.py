@@ -1,4 +1,4 @@
-"""Piano, plucked guitar and flute."""
+"""Piano."""
 
 from __future__ import annotations
 

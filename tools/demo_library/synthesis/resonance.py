@@ -1,4 +1,4 @@
-"""What rings: modes of struck bodies, and harmonics of a pitch shaped by formants."""
+"""Modes of struck bodies, and harmonics of a pitch shaped by formants."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tools.demo_library.synthesis.timeline import (
 NYQUIST_HZ = SAMPLE_RATE / 2
 
 BLOCK = 256
-"""Samples of a mode that are computed one by one; the others follow from them."""
+"""Samples of a mode that are computed by exponentials; the others are products of them."""
 
 MASKED = 3e-4
-"""A mode that starts below this share of the loudest one is not heard."""
+"""A mode whose amplitude is below this share of the largest one is left out."""
 
 INAUDIBLE = 1.3
-"""After so many of its decay times a mode is not heard any more."""
+"""A mode ends after this many of its decay times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def struck(modes: Sequence[Mode], seconds: float) -> Samples:
 
 
 def _tone(mode: Mode, seconds: float) -> Samples:
-    """Return one decaying sine: the powers of a complex number, made of few by multiplication."""
+    """Return one decaying sine, as the imaginary part of powers of a complex number."""
     rate = complex(-DECAY_60_DB / mode.t60_s, 2 * np.pi * mode.hz) / SAMPLE_RATE
     n = n_samples(seconds)
     far = np.exp(rate * BLOCK * np.arange(n // BLOCK + 1, dtype=np.float64))

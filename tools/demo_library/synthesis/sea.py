@@ -31,7 +31,7 @@ def waves(
     Args:
         rng: Source of the randomness.
         seconds: Duration [s].
-        crests_s: When the waves break [s], may lie outside of the clip.
+        crests_s: Times at which the waves break [s], also outside of the clip.
         bright_hz: Upper corner of the noise at the loudest moment [Hz].
         boom: How loud the low thud of the falling crest is.
     """

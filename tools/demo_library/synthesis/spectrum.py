@@ -44,9 +44,9 @@ def peak(centre_hz: float | Values, width_hz: float | Values) -> Gain:
 
 
 def filtered(samples: Samples, gain: Gain) -> Samples:
-    """Filter as if the samples went round in a circle, without changing phases.
+    """Filter by circular convolution, without changing phases.
 
-    For noise, which has no beginning; before an impulse it would be heard ringing.
+    Use it for noise only: an impulse would ring before it begins.
     """
     n = len(samples)
     hz = np.arange(n // 2 + 1, dtype=np.float64) * SAMPLE_RATE / n

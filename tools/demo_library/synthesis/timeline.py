@@ -1,4 +1,4 @@
-"""Time: the sample rate of the demo sounds, control curves, event times and placing sounds."""
+"""Sample rate of the demo sounds, control curves, event times and mixing of sounds."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def instants(seconds: float) -> Samples:
 
 
 def curve(seconds: float, *points: tuple[float, float]) -> Samples:
-    """Return straight lines through (time [s], value) points, level outside of them."""
+    """Return straight lines through (time [s], value) points, constant outside of them."""
     knots = np.array(points, dtype=np.float64)
     return np.interp(instants(seconds), knots[:, 0], knots[:, 1]).astype(np.float64)
 
@@ -57,10 +57,10 @@ def unit(samples: Samples) -> Samples:
 
 
 def place(canvas: Samples, sound: Samples, *, at_s: float, gain: float = 1.0) -> None:
-    """Add a sound to a canvas in place; what falls outside of the canvas is cut.
+    """Add a sound to a canvas in place; parts outside of the canvas are cut.
 
     Args:
-        canvas: What the sound is added to.
+        canvas: The samples that are changed.
         sound: The sound.
         at_s: Start of the sound on the canvas [s], may be negative.
         gain: Factor of the sound.

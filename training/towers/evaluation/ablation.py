@@ -1,8 +1,7 @@
-"""What each part of the recipe is worth, measured on held-out sources of the training side."""
+"""Ablation: the effect of each part of a recipe, on held-out sources of the training side."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,22 +10,24 @@ from typing import Any
 import numpy as np
 
 from service.bundle.files import Bundle
-from service.difference import remainder
+from service.difference import l2_normalize, remainder
 from training.scenes.load import SceneSet, load_scenes
 from training.towers.bank import make_bank
-from training.towers.data import TowerData, gather
-from training.towers.evaluation.evaluate import ask
+from training.towers.data import TowerData, build_tower_data
+from training.towers.evaluation.evaluate import draw_requests
 from training.towers.evaluation.experiment import summarise
 from training.towers.evaluation.holdout import without_sources
-from training.towers.evaluation.phrases import FIRST, rank_of_label
-from training.towers.evaluation.ranks import measure, unit
-from training.towers.recipe import TowersRecipe, load_recipe
-from training.towers.run import ABOUT
+from training.towers.evaluation.phrases import rank_labels, share_among_first
+from training.towers.evaluation.projector import TowerProjector
+from training.towers.evaluation.ranks import measure_recall
+from training.towers.recipe import TowersRecipe, load_towers_recipe
+from training.towers.run import read_about
 from training.towers.text_cache import TextCache
 from training.towers.train import train_towers
-from training.towers.vectors import TowerVectors
 from training.towers.vocabulary import Vocabulary
 
+PAPER = "as the paper trains"
+PAPER_RECIPE = "retrieval-paper"
 VARIANTS: Mapping[str, Sequence[str]] = {
     "as shipped": (),
     "fixed temperature 0.07": ("loss.learn_temperature=false",),
@@ -58,19 +59,16 @@ VARIANTS: Mapping[str, Sequence[str]] = {
 }
 
 
-PAPER = "as the paper trains"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AblationSetting:
-    """What an ablation is made of.
+class AblationSettings:
+    """Settings of an ablation.
 
     Attributes:
         recipe: Name or path of the recipe whose parts are measured.
-        overrides: Of that recipe, for all variants.
+        overrides: Overrides of that recipe, for all variants.
         train: Folder of the training side.
-        held: Folder of the held-out sources; no pair that shares one with them is trained on.
-        bundle: Whose encoder the towers stand on.
+        held_out: Folder of the held-out sources; pairs that share one are not trained on.
+        bundle: Bundle with the encoder.
         cache: Embeds texts.
         seeds: Trainings of each variant.
         only: Variants to measure; none measures all.
@@ -79,19 +77,19 @@ class AblationSetting:
     recipe: str
     overrides: Sequence[str]
     train: Path
-    held: Path
+    held_out: Path
     bundle: Bundle
     cache: TextCache
     seeds: int
     only: Sequence[str] = ()
 
 
-def run_ablation(setting: AblationSetting, show: Callable[[str], None]) -> dict[str, Any]:
+def run_ablation(settings: AblationSettings, report: Callable[[str], None]) -> dict[str, Any]:
     """Train every variant and measure it on the held-out sources.
 
     Args:
-        setting: What to measure.
-        show: Is told of every variant when it is done.
+        settings: Settings of the ablation.
+        report: Called with a line of text after every variant.
 
     Returns:
         Figures for a results file.
@@ -99,103 +97,111 @@ def run_ablation(setting: AblationSetting, show: Callable[[str], None]) -> dict[
     Raises:
         DatasetError: A folder is unfinished or embedded by another encoder, or nothing is left.
     """
-    fingerprint = setting.bundle.manifest.encoder.fingerprint
-    held = load_scenes(setting.held, fingerprint)
-    trained = without_sources(load_scenes(setting.train, fingerprint), held)
-    recipes = list_recipes(setting)
-    side, data = _Held.of(held, setting.bundle), _Data(setting, trained)
+    fingerprint = settings.bundle.manifest.encoder.fingerprint
+    held_out = load_scenes(settings.held_out, fingerprint)
+    trained = without_sources(load_scenes(settings.train, fingerprint), held_out)
+    recipes = list_recipes(settings)
+    test, data = _HeldOutTest.of(held_out, settings.bundle), _DataCache(settings, trained)
     rows: dict[str, Any] = {}
     for name, recipe in recipes.items():
         measured = []
-        for i in range(setting.seeds):
+        for i in range(settings.seeds):
             seeded = recipe.model_copy(update={"seed": recipe.seed + i})
-            towers = train_towers(seeded, data.of(seeded)).towers
-            measured.append(side.measure(TowerVectors(towers, setting.cache), data.vocabulary))
+            networks = train_towers(seeded, data.of(seeded)).networks
+            projector = TowerProjector(networks, settings.cache)
+            measured.append(test.measure(projector, data.vocabulary))
         rows[name] = summarise(measured)
         recall = rows[name]["retrieval"]
-        show(f"{name}: R@1 {recall['r_at_1']['mean']:.3f}, R@10 {recall['r_at_10']['mean']:.3f}")
+        report(f"{name}: R@1 {recall['r_at_1']['mean']:.3f}, R@10 {recall['r_at_10']['mean']:.3f}")
     first = next(iter(recipes.values()))
     return {
         "recipe": first.to_dict(),
         "recipe_sha256": first.sha256(),
-        "changed": {PAPER: ["retrieval-paper"]} | {n: list(v) for n, v in VARIANTS.items()},
-        "seeds": [first.seed + i for i in range(setting.seeds)],
+        "changed": {PAPER: [PAPER_RECIPE]} | {n: list(v) for n, v in VARIANTS.items()},
+        "seeds": [first.seed + i for i in range(settings.seeds)],
         "encoder": fingerprint,
         "trained_pairs": len(trained.pairs),
-        "held_out_pairs": len(held.pairs),
-        "data": {
-            name: json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-            for name, folder in (("train", setting.train), ("held_out", setting.held))
-        },
+        "held_out_pairs": len(held_out.pairs),
+        "data": {"train": read_about(settings.train), "held_out": read_about(settings.held_out)},
         "variants": rows,
     }
 
 
-def list_recipes(setting: AblationSetting) -> dict[str, TowersRecipe]:
-    """Resolve the recipe of every variant that is asked for."""
-    names = setting.only or [*VARIANTS, PAPER]
+def list_recipes(settings: AblationSettings) -> dict[str, TowersRecipe]:
+    """Read the recipe of every variant that is asked for."""
+    names = settings.only or [*VARIANTS, PAPER]
     return {
-        name: load_recipe("retrieval-paper")
+        name: load_towers_recipe(PAPER_RECIPE)
         if name == PAPER
-        else load_recipe(setting.recipe, [*setting.overrides, *VARIANTS[name]])
+        else load_towers_recipe(settings.recipe, [*settings.overrides, *VARIANTS[name]])
         for name in names
     }
 
 
-class _Data:
-    """The training data, by what of a recipe it depends on."""
+class _DataCache:
+    """The training data of every recipe; recipes with the same pairs and texts share it."""
 
-    def __init__(self, setting: AblationSetting, scenes: SceneSet) -> None:
-        self._setting = setting
+    def __init__(self, settings: AblationSettings, scenes: SceneSet) -> None:
+        self._settings = settings
         self._scenes = scenes
-        self._made: dict[str, TowerData] = {}
+        self._built: dict[str, TowerData] = {}
         self.vocabulary = Vocabulary.of(scenes)
 
     def of(self, recipe: TowersRecipe) -> TowerData:
-        """Make the data of a recipe, or take what is there."""
+        """Return the data of a recipe; build it on first use."""
         key = f"{recipe.text.model_dump_json()} {recipe.pairs.crossed}"
-        if key not in self._made:
-            setting = self._setting
-            self._made[key] = gather(
-                self._scenes, self.vocabulary, setting.cache, recipe, setting.bundle
+        if key not in self._built:
+            settings = self._settings
+            self._built[key] = build_tower_data(
+                self._scenes, self.vocabulary, settings.cache, recipe, settings.bundle
             )
-        return self._made[key]
+        return self._built[key]
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """Held-out pairs as they are measured: searched for, and told apart in words."""
+class _HeldOutTest:
+    """Held-out pairs as they are measured: by search, and by phrases for added events.
+
+    Attributes:
+        scenes: The pairs.
+        background_ids: Number of the backgrounds of each pair.
+        texts: A request for the changes of each pair.
+        remainders: Remainder of each mixture to which one event was added.
+        labels: Label of each of these events.
+    """
 
     scenes: SceneSet
-    beds: np.ndarray
+    background_ids: np.ndarray
     texts: list[str]
-    remains: np.ndarray
+    remainders: np.ndarray
     labels: list[str]
 
     @classmethod
-    def of(cls, scenes: SceneSet, bundle: Bundle) -> _Held:
+    def of(cls, scenes: SceneSet, bundle: Bundle) -> _HeldOutTest:
         query, target = (np.asarray(x, np.float32) for x in (scenes.query, scenes.target))
-        remains, labels = [], []
+        weight = bundle.manifest.difference.reference_weight
+        remainders, labels = [], []
         for row, pair in enumerate(scenes.pairs):
-            for each, ends in ((pair, (target, query)), (pair.reversed, (query, target))):
-                if [change.kind for change in each.changes] == ["add"]:
-                    weight = bundle.manifest.difference.reference_weight
-                    mixture, reference = ends[0][row], ends[1][row]
-                    remains.append(remainder(mixture, reference, bundle.mean, weight))
-                    labels.append(each.changes[0].label)
-        beds = np.array([pair.bed for pair in scenes.pairs])
-        return cls(scenes, beds, ask(scenes.pairs), np.stack(remains), labels)
+            both = ((pair, target, query), (pair.reversed, query, target))
+            for directed, mixtures, references in both:
+                if [change.kind for change in directed.changes] == ["add"]:
+                    found = remainder(mixtures[row], references[row], bundle.mean, weight)
+                    remainders.append(found)
+                    labels.append(directed.changes[0].label)
+        background_ids = np.array([pair.background_id for pair in scenes.pairs])
+        texts = draw_requests(scenes.pairs)
+        return cls(scenes, background_ids, texts, np.stack(remainders), labels)
 
-    def measure(self, vectors: TowerVectors, vocabulary: Vocabulary) -> dict[str, Any]:
-        queries = unit(vectors.audio(self.scenes.query) + vectors.text(self.texts))
-        items = unit(vectors.audio(self.scenes.target))
-        bank = make_bank(vocabulary, vectors.text)
-        ranks = rank_of_label(unit(vectors.audio(self.remains)), bank, self.labels)
+    def measure(self, projector: TowerProjector, vocabulary: Vocabulary) -> dict[str, Any]:
+        """Measure recall, and the ranks of the phrases for the added events."""
+        text = projector.project_texts(self.texts)
+        queries = l2_normalize(projector.project_audio(self.scenes.query) + text)
+        items = l2_normalize(projector.project_audio(self.scenes.target))
+        bank = make_bank(vocabulary, projector.project_texts)
+        ranks = rank_labels(
+            l2_normalize(projector.project_audio(self.remainders)), bank, self.labels
+        )
         return {
-            "retrieval": measure(queries, items, self.beds),
-            "phrases": {
-                "mixtures": len(self.labels),
-                "first": float((ranks == 1).mean()),
-                "among_five": float((ranks <= FIRST).mean()),
-            },
+            "retrieval": measure_recall(queries, items, self.background_ids),
+            "phrases": {"mixtures": len(self.labels)} | share_among_first(ranks),
         }

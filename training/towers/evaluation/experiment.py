@@ -1,10 +1,7 @@
-"""One experiment: towers of several seeds, beside the baselines that tell luck from skill."""
+"""An experiment: towers of several seeds, beside baselines (docs/method.md)."""
 
 from __future__ import annotations
 
-import json
-import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,37 +10,35 @@ from typing import Any, Literal
 import numpy as np
 
 from service.bundle.files import Bundle
-from service.difference import centre, remainder
+from service.difference import centre, l2_normalize, remainder
+from training.evaluation.interval import estimate
 from training.scenes.load import SceneSet, load_scenes
 from training.towers.bank import make_bank
-from training.towers.evaluation.arithmetic import choose_step, find_centroids, move
-from training.towers.evaluation.evaluate import TestSide, evaluate_towers, prepare
-from training.towers.evaluation.phrases import FIRST, probe_top, rank_of_label
-from training.towers.evaluation.ranks import chance, measure, unit
+from training.towers.evaluation.arithmetic import add_centroids, choose_step, find_centroids
+from training.towers.evaluation.evaluate import EvaluationSet, evaluate_towers, prepare_evaluation
+from training.towers.evaluation.phrases import probe_events, rank_labels, share_among_first
+from training.towers.evaluation.projector import TowerProjector
+from training.towers.evaluation.ranks import chance_recall, measure_recall
 from training.towers.recipe import TowersRecipe
-from training.towers.run import ABOUT, CHECKPOINT, LoadedTowers, load_towers, train_retrieval
+from training.towers.run import CHECKPOINT, LoadedTowers, load_towers, read_about, train_retrieval
 from training.towers.text_cache import TextCache
-from training.towers.vectors import TowerVectors
 
-# Two-sided 95 % quantiles of Student's t for 1, 2 ... degrees of freedom.
-T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
-
-Query = Literal["both", "audio", "text"]
+QueryTerms = Literal["both", "audio", "text"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """What an experiment is made of.
+class ExperimentSettings:
+    """Settings of an experiment.
 
     Attributes:
-        recipe: Of the towers; its seed is the first one.
+        recipe: Recipe of the towers; its seed is the first one.
         train: Folder of the training side.
         test: Folder of the test side.
         mixtures: Folder of the mixtures that phrases are tested on, or None.
-        bundle: Whose encoder the towers stand on.
-        runs: Where checkpoints go; one of the same recipe, data and encoder is used again.
+        bundle: Bundle with the encoder.
+        runs: Folder of the checkpoints; one of the same recipe, data and encoder is reused.
         cache: Embeds texts.
-        seeds: How many trainings.
+        seeds: Number of trainings.
     """
 
     recipe: TowersRecipe
@@ -56,7 +51,7 @@ class Setting:
     seeds: int
 
 
-def run_experiment(setting: Setting) -> dict[str, Any]:
+def run_experiment(settings: ExperimentSettings) -> dict[str, Any]:
     """Train where needed, measure, and summarise over the seeds.
 
     Returns:
@@ -66,125 +61,126 @@ def run_experiment(setting: Setting) -> dict[str, Any]:
     Raises:
         DatasetError: A folder is unfinished, or embedded by another encoder.
         DivergenceError: A training failed.
-        TextEncoderError: The text encoder's files are missing or not the ones meant.
+        TextEncoderError: The files of the text encoder are missing, or the weights have another
+            hash.
     """
-    fingerprint = setting.bundle.manifest.encoder.fingerprint
-    train, test = (load_scenes(folder, fingerprint) for folder in (setting.train, setting.test))
-    side = prepare(test)
-    measured = [_measure_seed(setting, setting.recipe.seed + i, side) for i in range(setting.seeds)]
-    figures: dict[str, Any] = summarise(measured)
-    figures["systems"] |= _baselines(train, side, setting.bundle)
-    if setting.mixtures:
+    fingerprint = settings.bundle.manifest.encoder.fingerprint
+    train, test = (load_scenes(folder, fingerprint) for folder in (settings.train, settings.test))
+    prepared = prepare_evaluation(test)
+    seeds = range(settings.recipe.seed, settings.recipe.seed + settings.seeds)
+    figures: dict[str, Any] = summarise([_measure_seed(settings, s, prepared) for s in seeds])
+    figures["systems"] |= _measure_baselines(train, prepared, settings.bundle)
+    if settings.mixtures:
         figures["phrases"]["linear_probe"] = _probe(train, test)
-    return _identity(setting) | {"test_pairs": len(test.pairs)} | figures
+    return _describe(settings) | {"test_pairs": len(test.pairs)} | figures
 
 
 def summarise(values: Sequence[Any]) -> Any:
     """Summarise figures of the same shape over seeds, mappings key by key.
 
-    A figure becomes its mean, the half width of its 95 % interval by Student's t (None for a
-    single value) and its values; counts, which do not depend on the seed, stay as they are.
+    A figure becomes its mean, the half width of its 95 % interval (None for a single value) and
+    its values (docs/method.md, "Confidence interval"). Counts, which do not depend on the seed,
+    stay as they are.
     """
     if isinstance(values[0], Mapping):
         return {key: summarise([value[key] for value in values]) for key in values[0]}
     if isinstance(values[0], int):
         return values[0]
-    n = len(values)
-    half = T_95[n - 2] * statistics.stdev(values) / math.sqrt(n) if n > 1 else None
+    estimated = estimate(values)
     return {
-        "mean": round(statistics.fmean(values), 5),
-        "interval": half if half is None else round(half, 5),
+        "mean": round(estimated.mean, 5),
+        "interval": round(estimated.half_width, 5) if len(values) > 1 else None,
         "values": [round(value, 5) for value in values],
     }
 
 
-def obtain(setting: Setting, query: Query, seed: int) -> LoadedTowers:
-    """Train towers whose query has both terms or one, or take them from an earlier run."""
-    network = setting.recipe.network.model_copy(update={"query": query})
-    recipe = setting.recipe.model_copy(update={"network": network, "seed": seed})
-    folder = setting.runs / f"{query}-{seed}"
+def load_or_train(settings: ExperimentSettings, query: QueryTerms, seed: int) -> LoadedTowers:
+    """Load towers of an earlier run, or train them, with both terms of the query or one."""
+    network = settings.recipe.network.model_copy(update={"query": query})
+    recipe = settings.recipe.model_copy(update={"network": network, "seed": seed})
+    folder = settings.runs / f"{query}-{seed}"
     if (folder / CHECKPOINT).is_file():
         found = load_towers(folder / CHECKPOINT)
-        about = json.loads((setting.train / ABOUT).read_text(encoding="utf-8"))
-        is_same = found.recipe.sha256() == recipe.sha256() and found.data == about
-        if is_same and found.encoder == setting.bundle.manifest.encoder.fingerprint:
+        is_same = found.recipe.sha256() == recipe.sha256()
+        is_same &= found.data == read_about(settings.train)
+        if is_same and found.encoder == settings.bundle.manifest.encoder.fingerprint:
             return found
     return load_towers(
-        train_retrieval(recipe, setting.train, setting.bundle, folder, setting.cache)
+        train_retrieval(recipe, settings.train, settings.bundle, folder, settings.cache)
     )
 
 
-def _measure_seed(setting: Setting, seed: int, side: TestSide) -> dict[str, Any]:
-    both = obtain(setting, "both", seed)
-    vectors = TowerVectors(both.towers, setting.cache)
-    figures = evaluate_towers(side, vectors)
-    for query in ("audio", "text"):
-        own = TowerVectors(obtain(setting, query, seed).towers, setting.cache)
-        scenes = side.scenes
-        queries = own.audio(scenes.query) if query == "audio" else own.text(side.texts["seen"])
-        items = unit(own.audio(scenes.target))
-        figures["systems"][f"{query}_only"] = measure(unit(queries), items, side.beds)
-    if setting.mixtures:
-        figures["phrases"] = _phrases(setting, both, vectors)
+def _measure_seed(settings: ExperimentSettings, seed: int, test: EvaluationSet) -> dict[str, Any]:
+    both = load_or_train(settings, "both", seed)
+    projector = TowerProjector(both.networks, settings.cache)
+    figures = evaluate_towers(test, projector)
+    terms: tuple[QueryTerms, ...] = ("audio", "text")
+    for term in terms:
+        single = TowerProjector(load_or_train(settings, term, seed).networks, settings.cache)
+        queries = (
+            single.project_audio(test.scenes.query)
+            if term == "audio"
+            else single.project_texts(test.texts["seen"])
+        )
+        items = l2_normalize(single.project_audio(test.scenes.target))
+        recall = measure_recall(l2_normalize(queries), items, test.background_ids)
+        figures["systems"][f"{term}_only"] = recall
+    if settings.mixtures:
+        figures["phrases"] = _measure_phrases(settings.mixtures, settings.bundle, both, projector)
     return figures
 
 
-def _phrases(setting: Setting, loaded: LoadedTowers, vectors: TowerVectors) -> dict[str, Any]:
-    """Name what was added to unseen mixtures, as ``/difference`` does."""
-    assert setting.mixtures is not None
-    bundle = setting.bundle
-    scenes = load_scenes(setting.mixtures, bundle.manifest.encoder.fingerprint)
+def _measure_phrases(
+    mixtures: Path, bundle: Bundle, loaded: LoadedTowers, projector: TowerProjector
+) -> dict[str, Any]:
+    """Rank the phrases for events that were added to unseen mixtures, as ``/difference`` does."""
+    scenes = load_scenes(mixtures, bundle.manifest.encoder.fingerprint)
     weight = bundle.manifest.difference.reference_weight
     mixture, reference = (np.asarray(x, np.float32) for x in (scenes.target, scenes.query))
-    remains = unit(vectors.audio(remainder(mixture, reference, bundle.mean, weight)))
-    bank = make_bank(loaded.vocabulary, vectors.text)
+    remainders = remainder(mixture, reference, bundle.mean, weight)
+    vectors = l2_normalize(projector.project_audio(remainders))
+    bank = make_bank(loaded.vocabulary, projector.project_texts)
     labels = [pair.changes[0].label for pair in scenes.pairs]
     figures: dict[str, Any] = {"mixtures": len(labels), "phrases": len(bank)}
     events = [phrase for phrase in bank if phrase.kind == "event"]
-    for name, entries in (("whole_bank", bank), ("events_only", events)):
-        ranks = rank_of_label(remains, entries, labels)
-        first, five = (float((ranks <= k).mean()) for k in (1, FIRST))
-        figures[name] = {"first": first, "among_five": five}
+    for name, phrases in (("whole_bank", bank), ("events_only", events)):
+        figures[name] = share_among_first(rank_labels(vectors, phrases, labels))
     return figures
 
 
-def _baselines(train: SceneSet, side: TestSide, bundle: Bundle) -> dict[str, Any]:
-    """Measure what needs no towers: embeddings as they are, arithmetic, and chance."""
-    mean, pairs = bundle.mean, side.scenes.pairs
-    query = centre(np.asarray(side.scenes.query, np.float32), mean)
-    items = centre(np.asarray(side.scenes.target, np.float32), mean)
+def _measure_baselines(train: SceneSet, test: EvaluationSet, bundle: Bundle) -> dict[str, Any]:
+    """Measure systems without towers: plain embeddings, arithmetic, and chance."""
+    mean, pairs = bundle.mean, test.scenes.pairs
+    query = centre(np.asarray(test.scenes.query, np.float32), mean)
+    items = centre(np.asarray(test.scenes.target, np.float32), mean)
     centroids = find_centroids(train, mean)
     step = choose_step(train, mean, centroids)
-    moved = move(query, pairs, centroids, step)
+    moved = add_centroids(query, pairs, centroids, step)
     return {
-        "embedding_alone": measure(query, items, side.beds),
-        "arithmetic": measure(moved, items, side.beds) | {"step": step},
-        "random": chance(side.beds),
+        "embedding_alone": measure_recall(query, items, test.background_ids),
+        "arithmetic": measure_recall(moved, items, test.background_ids) | {"step": step},
+        "random": chance_recall(test.background_ids),
     }
 
 
 def _probe(train: SceneSet, test: SceneSet) -> dict[str, float]:
     inputs = [np.asarray(scenes.events, np.float32) for scenes in (train, test)]
     labels = [[row.label for row in scenes.event_rows] for scenes in (train, test)]
-    return probe_top(inputs[0], labels[0], inputs[1], labels[1])
+    return probe_events(inputs[0], labels[0], inputs[1], labels[1])
 
 
-def _identity(setting: Setting) -> dict[str, Any]:
-    """Say what was measured: recipe, encoder, data, seeds."""
-    folders = {"train": setting.train, "test": setting.test, "mixtures": setting.mixtures}
-    manifest = setting.bundle.manifest
+def _describe(settings: ExperimentSettings) -> dict[str, Any]:
+    """Describe the measurement: recipe, encoder, data, seeds."""
+    folders = {"train": settings.train, "test": settings.test, "mixtures": settings.mixtures}
+    manifest = settings.bundle.manifest
     return {
-        "recipe": setting.recipe.to_dict(),
-        "recipe_sha256": setting.recipe.sha256(),
-        "seeds": [setting.recipe.seed + i for i in range(setting.seeds)],
+        "recipe": settings.recipe.to_dict(),
+        "recipe_sha256": settings.recipe.sha256(),
+        "seeds": [settings.recipe.seed + i for i in range(settings.seeds)],
         "bundle": manifest.id,
         "encoder": manifest.encoder.fingerprint,
         "encoder_recipe": manifest.training.recipe,
         "encoder_samples_seen": manifest.training.samples_seen,
-        "text_encoder": setting.cache.files.sha256,
-        "data": {
-            name: json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-            for name, folder in folders.items()
-            if folder
-        },
+        "text_encoder": settings.cache.files.sha256,
+        "data": {name: read_about(folder) for name, folder in folders.items() if folder},
     }

@@ -1,4 +1,4 @@
-"""Whether a hit is what was asked for: the share of the first hits that fulfil the change."""
+"""Fulfilment of a change by a hit: the share of the first hits that have the requested change."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ FIRST = 10
 
 
 def level_db(clip: Clip, label: str) -> float | None:
-    """Give the loudest sound of a label in a clip, over the clip's reference [LU], or None."""
+    """Return the level of the loudest sound of a label over the reference [LU], or None."""
     return max((item.snr_db for item in clip.items if item.label == label), default=None)
 
 
 def fulfils(change: Change, query: Clip, hit: Clip) -> bool:
-    """Tell whether a hit has what a change asks of a query.
+    """Tell whether a hit has the change that is asked for.
 
-    What is added, louder or more must be there and louder than in the query, if it is there; what
-    is removed must be gone; what is quieter or less must still be there, and softer.
+    A sound that is added, louder or more must be in the hit, and louder than in the query if it
+    is there. A removed sound must be absent. A quieter sound must be present, and quieter.
     """
     before, after = level_db(query, change.label), level_db(hit, change.label)
     if change.kind == "remove":
@@ -35,8 +35,8 @@ def fulfils(change: Change, query: Clip, hit: Clip) -> bool:
     return before is not None and after < before
 
 
-def tabulate(pairs: Sequence[Pair]) -> Bool[np.ndarray, "pairs pairs"]:
-    """Tell for each pair's changes which of the targets fulfil all of them."""
+def tabulate_fulfilment(pairs: Sequence[Pair]) -> Bool[np.ndarray, "pairs pairs"]:
+    """Tell for each pair which of the targets fulfil all of its changes."""
     return np.array(
         [
             [all(fulfils(c, pair.query, hit.target) for c in pair.changes) for hit in pairs]
@@ -50,6 +50,6 @@ def share_fulfilled(
     items: Float32[np.ndarray, "pairs dim"],
     table: Bool[np.ndarray, "pairs pairs"],
 ) -> float:
-    """Average over all queries the share of their first 10 hits that fulfil the change."""
+    """Compute the share of the first 10 hits that fulfil the changes, averaged over queries."""
     first = np.argsort(-(queries @ items.T), axis=1, kind="stable")[:, :FIRST]
     return float(np.take_along_axis(table, first, axis=1).mean())

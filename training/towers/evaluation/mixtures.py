@@ -1,4 +1,4 @@
-"""Mixtures that the phrases for a difference are tested on: an event over a background."""
+"""Mixtures of an event over backgrounds, to test the phrases for a difference."""
 
 from __future__ import annotations
 
@@ -7,74 +7,72 @@ from dataclasses import asdict
 from pathlib import Path
 
 from service.bundle.files import hash_file
-from training.data.manifest import read_clips
-from training.data.store import open_store
 from training.errors import DatasetError
-from training.scenes.draw import Plan, draw_pairs, list_events
-from training.scenes.generate import MAX_UNREADABLE, Material, embed_set, open_encoder, render_pair
-from training.scenes.load import EventRow
+from training.scenes.draw import PairPlan, draw_pairs
+from training.scenes.generate import (
+    embed_set,
+    open_scene_encoder,
+    open_scene_store,
+    plan_rendering,
+)
 from training.scenes.pair import Pair
-from training.scenes.pool import build_pool, scene_clips
-from training.scenes.render import StoredSounds
-from training.scenes.scene import get_scene
+from training.scenes.pool import build_pool
+from training.scenes.recipe import SceneRecipe
 
-MIXTURES = 500
-DRAWN_FOR_ONE = 40  # pairs that are drawn for each that is kept; about one in ten is of the kind
-SEED = 500  # another one than that of the pairs that retrieval is tested on
+N_MIXTURES = 500
+DRAWN_PER_MIXTURE = 40  # about one pair in ten is of the kind
+SEED = 500  # differs from the seed of the pairs that retrieval is tested on
 
 
-def make_mixtures(data: Path, bundle: Path, out: Path, cache: Path, n: int = MIXTURES) -> None:
-    """Render and embed mixtures of the general test side, or go on where a run stopped.
+def make_mixtures(
+    data: Path, scene: SceneRecipe, bundle: Path, out: Path, cache: Path, n: int = N_MIXTURES
+) -> None:
+    """Render and embed mixtures of the test side, or continue a stopped run.
 
     The target of each pair is the mixture; its query, another excerpt of the same backgrounds
-    without the event, is the reference. The event stands 0 to 12 LU over each of the two
+    without the event, is the reference. The event has 0 to 12 LU over each of the two
     backgrounds, as in every pair (``training.scenes.draw``).
 
     Args:
         data: The manifest.
-        bundle: Whose encoder embeds.
-        out: Folder of the set, as ``minuend-train data scenes`` writes one.
+        scene: The scene.
+        bundle: Bundle with the encoder.
+        out: Folder of the set, in the format of ``minuend-train data scenes``.
         cache: Folder of decoded audio.
-        n: How many mixtures.
+        n: Number of mixtures.
 
     Raises:
         DatasetError: The data does not give so many, or the folder holds another set.
         BundleError: The bundle cannot be used.
     """
-    encoder = open_encoder(bundle)
-    store = open_store(scene_clips(read_clips(data)), cache, MAX_UNREADABLE)
-    plan = Plan(
-        scene="general", side="test", n_pairs=DRAWN_FOR_ONE * n, seed=SEED, permissive=False
+    encoder = open_scene_encoder(bundle)
+    store = open_scene_store(data, scene, cache)
+    plan = PairPlan(
+        scene=scene.name, side="test", n_pairs=DRAWN_PER_MIXTURE * n, seed=SEED, permissive=False
     )
-    pool = build_pool(store, get_scene(plan.scene), plan.side, permissive=plan.permissive)
-    sounds = StoredSounds.of(store)
-    material = Material(
-        pairs=choose_mixtures(draw_pairs(pool, plan), n),
-        events=[EventRow(path=e.path, label=e.label, fold=e.fold) for e in list_events(pool)],
-        render_pair=lambda pair: render_pair(pair, sounds),
-        render_event=lambda event: store.clip(sounds.rows[event.path]),
-    )
+    pool = build_pool(store, scene, plan.side, permissive=plan.permissive)
+    rendering = plan_rendering(store, pool, choose_mixtures(draw_pairs(pool, plan), n))
     about = asdict(plan) | {"n_pairs": n, "manifest_sha256": hash_file(data).sha256}
-    embed_set(material, [encoder], out, about | {"only": "one event added"})
+    embed_set(rendering, [encoder], out, about | {"only": "one event added"})
 
 
 def choose_mixtures(pairs: Sequence[Pair], n: int) -> list[Pair]:
-    """Keep the pairs whose one change is an added event, spread over beds and classes.
+    """Select pairs whose one change is an added event, in order.
 
-    The pairs are taken bed by bed in turns, and of each class at most its share, rounded up.
+    Each class gets at most its share of the mixtures, rounded up.
 
     Raises:
-        DatasetError: There are not so many.
+        DatasetError: There are too few.
     """
     added = [p for p in pairs if [change.kind for change in p.changes] == ["add"]]
     classes = {pair.changes[0].label for pair in added}
     left = dict.fromkeys(classes, -(-n // max(len(classes), 1)))
-    kept: list[Pair] = []
+    chosen: list[Pair] = []
     for pair in added:
         label = pair.changes[0].label
-        if left[label] and len(kept) < n:
+        if left[label] and len(chosen) < n:
             left[label] -= 1
-            kept.append(pair)
-    if len(kept) < n:
-        raise DatasetError(f"there are {len(kept)} mixtures of one added event, not {n}")
-    return kept
+            chosen.append(pair)
+    if len(chosen) < n:
+        raise DatasetError(f"there are {len(chosen)} mixtures of one added event, not {n}")
+    return chosen

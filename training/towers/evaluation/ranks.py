@@ -1,26 +1,26 @@
-"""Where the right clip stands among the candidates."""
+"""Ranks of the right clips among the candidates, and recall (docs/method.md)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float32, Int64
 
 KS = (1, 5, 10)
 
 
-def rank_of_own(
+def rank_targets(
     queries: Float32[np.ndarray, "pairs dim"],
     items: Float32[np.ndarray, "pairs dim"],
     groups: Int64[np.ndarray, " pairs"] | None = None,
 ) -> Int64[np.ndarray, " pairs"]:
-    """Rank the item of each query's own row: 1 + the number of items that score higher.
+    """Rank the item in each query's own row: 1 + the number of items with a higher score.
 
     Args:
         queries: Unit vectors.
-        items: Unit vectors; all of them are candidates, the clips queried with are not.
-        groups: Where given, only items of the query's own group are candidates.
+        items: Unit vectors of the candidates; the query clips are not among them.
+        groups: If given, only items of the query's own group are candidates.
     """
     scores = queries @ items.T
     own = scores.diagonal()[:, None]
@@ -32,28 +32,29 @@ def rank_of_own(
 
 
 def recalls(ranks: Int64[np.ndarray, " pairs"]) -> dict[str, float]:
-    """Give the share of ranks that are at most 1, 5 and 10."""
+    """Return the share of ranks that are at most 1, 5 and 10."""
     return {f"r_at_{k}": float((ranks <= k).mean()) for k in KS}
 
 
-def measure(
+def measure_recall(
     queries: Float32[np.ndarray, "pairs dim"],
     items: Float32[np.ndarray, "pairs dim"],
-    beds: Int64[np.ndarray, " pairs"],
+    background_ids: Int64[np.ndarray, " pairs"],
 ) -> dict[str, float]:
-    """Measure recall among all candidates, and among those of the query's own bed."""
-    within = rank_of_own(queries, items, beds)
+    """Measure recall among all items, and among those over the same backgrounds (`bed_`)."""
+    within = rank_targets(queries, items, background_ids)
     return (
-        recalls(rank_of_own(queries, items))
+        recalls(rank_targets(queries, items))
         | {f"bed_{name}": value for name, value in recalls(within).items()}
         | {"bed_mean_rank": float(within.mean())}
     )
 
 
-def chance(beds: Int64[np.ndarray, " pairs"]) -> dict[str, float]:
-    """Give what drawing at random is expected to reach."""
-    n = len(beds)
-    sizes = np.unique(beds, return_counts=True)[1][np.unique(beds, return_inverse=True)[1]]
+def chance_recall(background_ids: Int64[np.ndarray, " pairs"]) -> dict[str, float]:
+    """Compute the expected recall of a random ranking."""
+    n = len(background_ids)
+    _, group, counts = np.unique(background_ids, return_inverse=True, return_counts=True)
+    sizes = counts[group]
     return (
         {f"r_at_{k}": min(k / n, 1.0) for k in KS}
         | {f"bed_r_at_{k}": float(np.minimum(k / sizes, 1.0).mean()) for k in KS}
@@ -61,19 +62,12 @@ def chance(beds: Int64[np.ndarray, " pairs"]) -> dict[str, float]:
     )
 
 
-def by_kind(
+def recalls_by_kind(
     ranks: Int64[np.ndarray, " pairs"], kinds: Mapping[str, Int64[np.ndarray, " rows"]]
 ) -> dict[str, dict[str, float]]:
-    """Give the recall over the pairs of each kind of change, and how many there are."""
+    """Compute the recall over the pairs of each kind of change, and their number."""
     return {
         kind: {"pairs": len(rows)} | recalls(ranks[rows])
         for kind, rows in kinds.items()
         if len(rows)
     }
-
-
-def unit(vectors: Float[np.ndarray, "rows dim"]) -> Float32[np.ndarray, "rows dim"]:
-    """Bring rows to length 1; zero stays zero."""
-    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    scaled: np.ndarray = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
-    return scaled.astype(np.float32)

@@ -1,4 +1,4 @@
-"""From a checkpoint of towers to a bundle that has them."""
+"""Export of a checkpoint of towers into a bundle."""
 
 from __future__ import annotations
 
@@ -11,52 +11,52 @@ import numpy as np
 
 from service.bundle.files import MANIFEST_FILE, Bundle, hash_file, load_bundle, write_manifest
 from service.bundle.manifest import KnownAnswer, TowersInfo, TowersTraining
+from service.concurrency.durable import staged_folder
 from service.errors import BundleError
 from service.inference.encoder import Encoder
 from service.inference.towers import AudioTower, TextEncoder, Towers
 from training.data.attribution import write_attribution
 from training.data.manifest import SourceClip
 from training.errors import CheckpointError
-from training.reports.towers_card import write_towers_card
+from training.reports.cards import put_towers
 from training.scenes.load import load_scenes
-from training.towers.bank import TextVectors, make_bank, write_bank
-from training.towers.export.fingerprint import fingerprint
-from training.towers.export.gate import TOLERANCE, Gate, check_audio
+from training.towers.bank import EmbedTexts, make_bank, write_bank
+from training.towers.evaluation.projector import TowerProjector
+from training.towers.export.fingerprint import towers_fingerprint
+from training.towers.export.gate import TOLERANCE, TextEncoderGate, check_audio_tower
 from training.towers.export.graphs import (
     TextModel,
     store_weights,
     write_audio_graph,
     write_text_graph,
 )
-from training.towers.files import TOKENIZER
+from training.towers.export.sources import find_sources, summarise_sources
 from training.towers.run import LoadedTowers, load_towers
-from training.towers.sources import describe_sources, find_sources
 from training.towers.text_cache import TextCache
-from training.towers.text_encoder import TextEncoder as TorchTextEncoder
-from training.towers.vectors import TowerVectors
+from training.towers.text_encoder import TextEncoderNetwork
+from training.towers.text_encoder_files import TOKENIZER
 
 AUDIO_TOWER = "audio_tower.onnx"
 TEXT_ENCODER = "text_encoder.onnx"
-TOKENIZER_FILE = "tokenizer.json"
 TEXT_BANK = "text_bank.json"
 KNOWN_ANSWER = "towers_known_answer.npz"
 KNOWN_TEXT = "like this, but with a dog barking in the distance"
 ATTRIBUTION = "ATTRIBUTION.csv"
-ROLE = "towers"  # of a clip that the towers heard and the encoder did not
-MOST_BYTES = 90_000_000
+ROLE = "towers"  # in ATTRIBUTION.csv, of clips that only the towers were trained on
+MAX_BYTES = 90_000_000
 PRECISIONS = ("int8", "float16", "float32")  # the smallest first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportInputs:
-    """What an export of towers needs beside the checkpoint.
+    """Inputs of an export of towers, besides the checkpoint.
 
     Attributes:
         data: Manifest of the clips that the scenes were made of, for licences and authors.
         scenes: Folder of scenes to choose the text encoder's precision on, other than those that
             the towers were trained on.
-        cache: Embeds texts; of the text encoder that the towers were trained with.
-        any_licence: Export towers that were trained on clips that are not permissive, too.
+        cache: Embeds texts with the text encoder that the towers were trained with.
+        any_licence: Accept towers that were trained on clips that are not permissive.
     """
 
     data: Path
@@ -66,14 +66,14 @@ class ExportInputs:
 
 
 def export_towers(checkpoint: Path, out: Path, inputs: ExportInputs) -> Path:
-    """Put towers into a bundle, in the place of those it may have.
+    """Put towers into a bundle; they replace those that it has.
 
-    The bundle is changed only when all is complete and the graphs give what the torch model gives.
+    The bundle is changed only when all is complete and the graphs agree with the torch model.
 
     Args:
-        checkpoint: Of a training of towers.
+        checkpoint: Checkpoint of a training of towers.
         out: A bundle with the encoder that the towers were trained on.
-        inputs: What else is needed.
+        inputs: Further inputs.
 
     Returns:
         The folder of the bundle.
@@ -81,25 +81,19 @@ def export_towers(checkpoint: Path, out: Path, inputs: ExportInputs) -> Path:
     Raises:
         BundleError: It is no bundle, has another encoder, or would become too large.
         CheckpointError: The checkpoint cannot be read, or is of another text encoder.
-        DatasetError: The manifest does not know a clip, or the scenes are of another encoder.
+        DatasetError: A clip is not in the manifest, or the scenes are of another encoder.
         ExportParityError: An exported graph differs from the torch model.
-        LicenceError: A clip that was heard is not permissive.
+        LicenceError: A clip of the training is not permissive.
     """
     loaded, bundle = load_towers(checkpoint), load_bundle(out)
     _check_identities(loaded, bundle, inputs.cache)
     clips = find_sources(loaded, inputs.data, any_licence=inputs.any_licence)
-    staged = Bundle(out.with_name(out.name + ".partial"), bundle.manifest)
-    shutil.rmtree(staged.path, ignore_errors=True)
-    shutil.copytree(out, staged.path)
-    info = _write_towers(staged, loaded, inputs, clips)
-    _finish(staged, info, clips)
-    finished = load_bundle(staged.path)
-    Encoder.open(finished, device="cpu").check(finished)
-    towers = Towers.open(finished, device="cpu")
-    assert towers is not None
-    towers.check(finished)
-    shutil.rmtree(out)
-    staged.path.rename(out)
+    with staged_folder(out, replace=True) as folder:
+        shutil.copytree(out, folder, dirs_exist_ok=True)
+        staged = Bundle(folder, bundle.manifest)
+        info = _write_towers(staged, loaded, inputs, clips)
+        _write_manifest(staged, info, clips)
+        _check_served(load_bundle(folder))
     return out
 
 
@@ -117,26 +111,34 @@ def _check_identities(loaded: LoadedTowers, bundle: Bundle, cache: TextCache) ->
         )
 
 
+def _check_served(bundle: Bundle) -> None:
+    """Check the known answers of encoder and towers as the service does at its start."""
+    Encoder.open(bundle, device="cpu").check(bundle)
+    towers = Towers.open(bundle, device="cpu")
+    assert towers is not None
+    towers.check(bundle)
+
+
 def _write_towers(
     staged: Bundle, loaded: LoadedTowers, inputs: ExportInputs, clips: Sequence[SourceClip]
 ) -> TowersInfo:
-    """Write graphs, tokeniser, bank and known answer, each held to the torch model."""
-    shutil.copy(inputs.cache.files.folder / TOKENIZER, staged.file(TOKENIZER_FILE))
-    write_audio_graph(loaded.towers.audio, staged.file(AUDIO_TOWER))
+    """Write graphs, tokeniser, bank and known answer; compare each with the torch model."""
+    shutil.copy(inputs.cache.files.folder / TOKENIZER, staged.file(TOKENIZER))
+    write_audio_graph(loaded.networks.audio, staged.file(AUDIO_TOWER))
     info = _describe(loaded, clips)
     scenes = load_scenes(inputs.scenes, loaded.encoder)
     audio = AudioTower.open(staged, info, device="cpu", threads=0)
     sample = np.concatenate([scenes.target[:100], scenes.events[:100]]).astype(np.float32)
-    expected = TowerVectors(loaded.towers, inputs.cache)
+    projector = TowerProjector(loaded.networks, inputs.cache)
     scores: dict[str, float | int | str] = {
         f"sha256 of the text encoder's {name}": value for name, value in loaded.text_encoder.items()
     }
-    scores["audio_parity_with_torch"] = check_audio(expected.audio, audio, sample)
-    gate = Gate.of(scenes, loaded, inputs.cache)
-    precision, found = _write_text_encoder(staged, info, loaded, inputs, gate)
-    info = info.model_copy(update={"text_precision": precision, "scores": scores | found})
-    encode = _vectors_of(staged, info)
-    write_bank(staged.file(TEXT_BANK), make_bank(loaded.vocabulary, encode))
+    scores["audio_parity_with_torch"] = check_audio_tower(projector.project_audio, audio, sample)
+    gate = TextEncoderGate.of(scenes, loaded, inputs.cache)
+    precision, text_scores = _write_text_encoder(staged, info, loaded, inputs, gate)
+    info = info.model_copy(update={"text_precision": precision, "scores": scores | text_scores})
+    embed = _served_text_encoder(staged, info)
+    write_bank(staged.file(TEXT_BANK), make_bank(loaded.vocabulary, embed))
     with np.load(staged.file(staged.manifest.known_answer.file)) as known:
         embedding = known["embedding"]
     np.savez(
@@ -144,50 +146,58 @@ def _write_towers(
         embedding=embedding,
         text=np.array(KNOWN_TEXT),
         audio_vector=audio.vectors(embedding[None])[0],
-        text_vector=encode([KNOWN_TEXT])[0],
+        text_vector=embed([KNOWN_TEXT])[0],
     )
     return info
 
 
 def _write_text_encoder(
-    staged: Bundle, info: TowersInfo, loaded: LoadedTowers, inputs: ExportInputs, gate: Gate
+    staged: Bundle,
+    info: TowersInfo,
+    loaded: LoadedTowers,
+    inputs: ExportInputs,
+    gate: TextEncoderGate,
 ) -> tuple[str, dict[str, float]]:
-    """Write the text encoder in the fewest bits that pass the gate; say what was measured."""
-    whole, stored = staged.path / "whole.onnx", staged.file(TEXT_ENCODER)
-    model = TextModel(TorchTextEncoder(inputs.cache.files), loaded.towers.text)
-    write_text_graph(model, whole, loaded.recipe.text.max_tokens)
-    shutil.copy(whole, stored)
-    scores = {"text_parity_with_torch": gate.check_text(_vectors_of(staged, info))}
+    """Write the text encoder in the fewest bits that pass the gate.
+
+    Returns:
+        The precision and the measurements.
+    """
+    float32, stored = staged.path / "float32.onnx", staged.file(TEXT_ENCODER)
+    model = TextModel(TextEncoderNetwork(inputs.cache.files), loaded.networks.text)
+    write_text_graph(model, float32, loaded.recipe.text.max_tokens)
+    shutil.copy(float32, stored)
+    scores = {"text_parity_with_torch": gate.check_float32(_served_text_encoder(staged, info))}
     for precision in PRECISIONS:
-        store_weights(whole, stored, precision)
-        measured = gate.measure(_vectors_of(staged, info))
+        store_weights(float32, stored, precision)
+        measured = gate.measure(_served_text_encoder(staged, info))
         scores |= {f"{precision}_{name}": round(value, 6) for name, value in measured.items()}
         if gate.passes(measured):
             break
-    whole.unlink()
+    float32.unlink()
     return precision, scores
 
 
-def _vectors_of(staged: Bundle, info: TowersInfo) -> TextVectors:
-    """Encode texts as the service does, one by one."""
+def _served_text_encoder(staged: Bundle, info: TowersInfo) -> EmbedTexts:
+    """Open the text encoder as the service does; it encodes texts one by one."""
     encoder = TextEncoder.open(staged, info, device="cpu", threads=0)
 
-    def encode(texts: Sequence[str]) -> np.ndarray:
-        found = [encoder.encode(text) for text in texts]
-        return np.stack([each.vector for each in found if each is not None])
+    def embed(texts: Sequence[str]) -> np.ndarray:
+        encoded = [encoder.encode(text) for text in texts]
+        return np.stack([each.vector for each in encoded if each is not None])
 
-    return encode
+    return embed
 
 
 def _describe(loaded: LoadedTowers, clips: Sequence[SourceClip]) -> TowersInfo:
     recipe = loaded.recipe
     return TowersInfo(
-        fingerprint=fingerprint(loaded),
+        fingerprint=towers_fingerprint(loaded),
         dim=recipe.network.dim,
         audio_tower=AUDIO_TOWER,
         text_encoder=TEXT_ENCODER,
         text_precision="float32",
-        tokenizer=TOKENIZER_FILE,
+        tokenizer=TOKENIZER,
         max_tokens=recipe.text.max_tokens,
         text_bank=TEXT_BANK,
         known_answer=KnownAnswer(file=KNOWN_ANSWER, tolerance=TOLERANCE),
@@ -196,23 +206,23 @@ def _describe(loaded: LoadedTowers, clips: Sequence[SourceClip]) -> TowersInfo:
             recipe_sha256=recipe.sha256(),
             commit=loaded.commit,
             pairs=loaded.pairs,
-            data=describe_sources(clips),
+            data=summarise_sources(clips),
         ),
         scores={},
     )
 
 
-def _finish(staged: Bundle, info: TowersInfo, clips: Sequence[SourceClip]) -> None:
-    """Weigh the files, and write card, attribution and manifest."""
+def _write_manifest(staged: Bundle, info: TowersInfo, clips: Sequence[SourceClip]) -> None:
+    """Check the size of the files, and write attribution, card and manifest."""
     size = sum(staged.file(name).stat().st_size for name in info.files)
-    if size > MOST_BYTES:
+    if size > MAX_BYTES:
         raise BundleError(
-            f"the files of the towers have {size / 1e6:.0f} MB; {MOST_BYTES / 1e6:.0f} are allowed"
+            f"the files of the towers have {size / 1e6:.0f} MB; {MAX_BYTES / 1e6:.0f} are allowed"
         )
     manifest = staged.manifest.model_copy(update={"towers": info})
     attribution = staged.file(ATTRIBUTION)
     write_attribution(attribution, {ROLE: clips}, attribution)
-    write_towers_card(staged.path, info, clips)
+    put_towers(staged.path, info, clips)
     names = sorted(path.name for path in staged.path.iterdir() if path.name != MANIFEST_FILE)
     files = {name: hash_file(staged.file(name)) for name in names}
     write_manifest(staged.path, manifest.model_copy(update={"files": files}))

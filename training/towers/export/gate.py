@@ -1,4 +1,4 @@
-"""The gates of an export: graphs against the torch model, and fewer bits against float32."""
+"""Gates of an export: graphs against the torch model, and fewer bits against float32."""
 
 from __future__ import annotations
 
@@ -9,31 +9,30 @@ from typing import Self
 import numpy as np
 from jaxtyping import Float32
 
+from service.difference import l2_normalize
 from service.inference.towers import AudioTower
 from training.errors import ExportParityError
 from training.scenes.load import SceneSet
-from training.towers.bank import TextVectors
-from training.towers.evaluation.evaluate import ask
-from training.towers.evaluation.ranks import KS, rank_of_own, recalls, unit
+from training.towers.bank import EmbedTexts
+from training.towers.evaluation.evaluate import draw_requests
+from training.towers.evaluation.projector import TowerProjector
+from training.towers.evaluation.ranks import KS, rank_targets, recalls
 from training.towers.run import LoadedTowers
 from training.towers.text_cache import TextCache
-from training.towers.vectors import TowerVectors
 
 TOLERANCE = 1e-4  # of the largest value of a vector
 LOWEST_COSINE = 0.999
 LARGEST_LOSS = 0.005  # of recall
-PAIRS = 1_000
-
-Recalls = dict[str, float]
+N_PAIRS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
-    """Pairs that a stored text encoder is compared with the float32 torch model on.
+class TextEncoderGate:
+    """Pairs on which an exported text encoder is compared with the float32 torch model.
 
     Attributes:
-        texts: One a pair.
-        expected: Their vectors as torch gives them, float32 [pairs dim].
+        texts: A request for the changes of each pair.
+        expected: Their vectors by the torch model, float32 [pairs dim].
         audio: Vectors of the queries, float32 [pairs dim].
         items: Unit vectors of the targets, float32 [pairs dim].
     """
@@ -45,26 +44,26 @@ class Gate:
 
     @classmethod
     def of(cls, scenes: SceneSet, loaded: LoadedTowers, cache: TextCache) -> Self:
-        """Take the first 1,000 pairs of scenes that the towers were not trained on."""
-        vectors = TowerVectors(loaded.towers, cache)
-        texts = ask(scenes.pairs[:PAIRS])
+        """Use the first 1,000 pairs of scenes that the towers were not trained on."""
+        projector = TowerProjector(loaded.networks, cache)
+        texts = draw_requests(scenes.pairs[:N_PAIRS])
         return cls(
             texts=texts,
-            expected=vectors.text(texts),
-            audio=vectors.audio(scenes.query[:PAIRS]),
-            items=unit(vectors.audio(scenes.target[:PAIRS])),
+            expected=projector.project_texts(texts),
+            audio=projector.project_audio(scenes.query[:N_PAIRS]),
+            items=l2_normalize(projector.project_audio(scenes.target[:N_PAIRS])),
         )
 
-    def measure(self, encode: TextVectors) -> dict[str, float]:
+    def measure(self, embed: EmbedTexts) -> dict[str, float]:
         """Compare a text encoder with the torch model.
 
         Returns:
             ``cosine``: the lowest one of any query, with audio or of text alone;
-            ``recall_loss``: the most that recall at 1, 5 or 10 moves, either way.
+            ``recall_loss``: the largest change of recall at 1, 5 or 10, in either direction.
         """
-        found = encode(self.texts)
+        found = embed(self.texts)
         pairs = ((self.audio + found, self.audio + self.expected), (found, self.expected))
-        cosine = min(float((unit(a) * unit(b)).sum(axis=1).min()) for a, b in pairs)
+        cosine = min(float((l2_normalize(a) * l2_normalize(b)).sum(axis=1).min()) for a, b in pairs)
         before, after = (self._recalls(text) for text in (self.expected, found))
         return {
             "cosine": cosine,
@@ -72,35 +71,35 @@ class Gate:
         }
 
     def passes(self, measured: dict[str, float]) -> bool:
-        """Tell whether a text encoder is near enough to float32."""
+        """Tell whether a text encoder is close enough to float32."""
         return measured["cosine"] >= LOWEST_COSINE and measured["recall_loss"] <= LARGEST_LOSS
 
-    def check_text(self, encode: TextVectors) -> float:
-        """Hold the exported text encoder in float32 to the torch model; say how far it is off.
+    def check_float32(self, embed: EmbedTexts) -> float:
+        """Compare the exported float32 text encoder with the torch model; return the deviation.
 
         Raises:
-            ExportParityError: Further than 1e-4 of the largest value of a vector.
+            ExportParityError: It is above 1e-4 of the largest value of a vector.
         """
-        return _hold(encode(self.texts), self.expected, "text encoder")
+        return _check(embed(self.texts), self.expected, "text encoder")
 
-    def _recalls(self, text: Float32[np.ndarray, "pairs dim"]) -> Recalls:
-        return recalls(rank_of_own(unit(self.audio + text), self.items))
+    def _recalls(self, text: Float32[np.ndarray, "pairs dim"]) -> dict[str, float]:
+        return recalls(rank_targets(l2_normalize(self.audio + text), self.items))
 
 
-def check_audio(
+def check_audio_tower(
     expected: Callable[[np.ndarray], np.ndarray],
     tower: AudioTower,
     embeddings: Float32[np.ndarray, "clips inputs"],
 ) -> float:
-    """Hold the exported audio tower to the torch model; say how far it is off.
+    """Compare the exported audio tower with the torch model; return the largest deviation.
 
     Raises:
-        ExportParityError: Further than 1e-4 of the largest value of a vector.
+        ExportParityError: It is above 1e-4 of the largest value of a vector.
     """
-    return _hold(tower.vectors(embeddings), expected(embeddings), "audio tower")
+    return _check(tower.vectors(embeddings), expected(embeddings), "audio tower")
 
 
-def _hold(
+def _check(
     found: Float32[np.ndarray, "rows dim"], expected: Float32[np.ndarray, "rows dim"], name: str
 ) -> float:
     worst = float((np.abs(found - expected).max(axis=1) / np.abs(expected).max(axis=1)).max())

@@ -1,8 +1,7 @@
-"""The towers as ONNX graphs, and the text encoder's weights in fewer bits."""
+"""The towers as ONNX graphs, and the weights of the text encoder in fewer bits."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,23 +13,23 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from training.export.graph import OPSET
-from training.towers.networks import Tower
-from training.towers.text_encoder import TextEncoder
+from training.export.graph import export_onnx
+from training.towers.networks import TowerNetwork
+from training.towers.text_encoder import TextEncoderNetwork
 
-SMALLEST = 4096  # values; smaller tensors stay in float32
-LEVELS = 127
+FEWEST_VALUES = 4096  # smaller tensors stay in float32
+MAX_LEVEL = 127
 
 
 class TextModel(nn.Module):
     """Text encoder, masked mean and text tower in one.
 
     Args:
-        encoder: Frozen.
+        encoder: The frozen text encoder.
         tower: The text tower.
     """
 
-    def __init__(self, encoder: TextEncoder, tower: Tower) -> None:
+    def __init__(self, encoder: TextEncoderNetwork, tower: TowerNetwork) -> None:
         super().__init__()
         self.encoder = encoder
         self.tower = tower
@@ -45,11 +44,12 @@ class TextModel(nn.Module):
         return vector
 
 
-def write_audio_graph(tower: Tower, path: Path) -> None:
+def write_audio_graph(tower: TowerNetwork, path: Path) -> None:
     """Export the audio tower: ``embedding`` [batch, inputs] -> ``vector`` [batch, dim]."""
     batch = torch.export.Dim("batch")
     example = (torch.zeros(2, len(tower.mean)),)
-    onnx.save(_export(tower, example, ["embedding"], ({0: batch},)), str(path))
+    graph = export_onnx(tower, example, ["embedding"], ["vector"], ({0: batch},))
+    onnx.save(graph, str(path))
 
 
 def write_text_graph(model: TextModel, path: Path, max_tokens: int) -> None:
@@ -57,42 +57,19 @@ def write_text_graph(model: TextModel, path: Path, max_tokens: int) -> None:
     batch, tokens = torch.export.Dim("batch"), torch.export.Dim("tokens", min=1, max=max_tokens)
     example = (torch.ones(2, 7, dtype=torch.int64), torch.ones(2, 7, dtype=torch.int64))
     axes = {0: batch, 1: tokens}
-    names = ["input_ids", "attention_mask"]
-    onnx.save(_export(model, example, names, (axes, axes)), str(path))
-
-
-def _export(
-    model: nn.Module,
-    example: tuple[Tensor, ...],
-    names: Sequence[str],
-    axes: tuple[dict[int, torch.export.Dim], ...],
-) -> onnx.ModelProto:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            model.eval(),
-            example,
-            dynamo=True,
-            optimize=False,
-            opset_version=OPSET,
-            input_names=list(names),
-            output_names=["vector"],
-            dynamic_shapes=axes,
-            verbose=False,
-        )
-    assert program is not None
-    return program.model_proto
+    graph = export_onnx(model, example, ["input_ids", "attention_mask"], ["vector"], (axes, axes))
+    onnx.save(graph, str(path))
 
 
 def store_weights(source: Path, path: Path, precision: str) -> None:
-    """Write a graph with its matrices in fewer bits; it computes in float32 all the same.
+    """Write a graph with its matrices in fewer bits; it still computes in float32.
 
-    What undoes it depends on constants only, so ONNX Runtime does it once, when it loads the graph;
-    tables of embeddings are looked up first.
+    The nodes that restore float32 depend on constants only, so ONNX Runtime runs them once, when
+    it loads the graph. Tables of embeddings are restored after the lookup.
 
     Args:
         source: The graph in float32.
-        path: Of the graph to write.
+        path: The graph to write.
         precision: ``float32`` copies; ``float16`` rounds; ``int8`` rounds every row of a matrix to
             255 levels, with a scale of its own.
     """
@@ -100,74 +77,63 @@ def store_weights(source: Path, path: Path, precision: str) -> None:
     if precision != "float32":
         for tensor in list(model.graph.initializer):
             if _is_matrix(tensor):
-                _shrink(model.graph, tensor, precision)
+                _compress(model.graph, tensor, precision)
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
 
 
 def _is_matrix(tensor: onnx.TensorProto) -> bool:
     is_float = tensor.data_type == onnx.TensorProto.FLOAT
-    return is_float and len(tensor.dims) == 2 and int(np.prod(tensor.dims)) >= SMALLEST
+    return is_float and len(tensor.dims) == 2 and int(np.prod(tensor.dims)) >= FEWEST_VALUES
 
 
-def _shrink(graph: onnx.GraphProto, tensor: onnx.TensorProto, precision: str) -> None:
-    """Replace a matrix by a smaller one and the nodes that bring its values back."""
-    name = tensor.name
-    stored = (
-        quantise(onnx.numpy_helper.to_array(tensor))
-        if precision == "int8"
-        else (
-            onnx.numpy_helper.to_array(tensor).astype(np.float16),
-            None,
-        )
-    )
+def _compress(graph: onnx.GraphProto, tensor: onnx.TensorProto, precision: str) -> None:
+    """Replace a matrix by one of fewer bits and the nodes that restore its values."""
+    name, matrix = tensor.name, onnx.numpy_helper.to_array(tensor)
+    stored = {}
+    if precision == "int8":
+        stored[precision], stored["scale"] = quantise_rows(matrix)
+    else:
+        stored[precision] = matrix.astype(np.float16)
     graph.initializer.remove(tensor)
-    values, scale = stored
-    graph.initializer.append(onnx.numpy_helper.from_array(values, f"{name}.{precision}"))
-    if scale is not None:
-        graph.initializer.append(onnx.numpy_helper.from_array(scale, f"{name}.scale"))
+    for part, values in stored.items():
+        graph.initializer.append(onnx.numpy_helper.from_array(values, f"{name}.{part}"))
     users = [node for node in graph.node if name in node.input]
     lookups = [node for node in users if node.op_type == "Gather" and node.input[0] == name]
     for node in lookups:
-        _look_up_first(graph, node, name, precision, has_scale=scale is not None)
+        _restore_after_lookup(graph, node, name, list(stored))
     if len(lookups) < len(users):
-        _restore(graph, name, name, precision, has_scale=scale is not None)
+        for node in reversed(_restoring_nodes(name, name, list(stored))):
+            graph.node.insert(0, node)
 
 
-def _look_up_first(
-    graph: onnx.GraphProto, node: onnx.NodeProto, name: str, precision: str, *, has_scale: bool
+def _restore_after_lookup(
+    graph: onnx.GraphProto, node: onnx.NodeProto, name: str, parts: Sequence[str]
 ) -> None:
-    """Let a Gather read small values, and bring back what it read."""
+    """Replace a Gather from a matrix by one from each stored part, and restore the result."""
     result, indices, attributes = node.output[0], node.input[1], list(node.attribute)
-    at = list(graph.node).index(node)
+    position = list(graph.node).index(node)
     graph.node.remove(node)
-    parts = [precision] + (["scale"] if has_scale else [])
     new = []
     for part in parts:
         read = onnx.helper.make_node("Gather", [f"{name}.{part}", indices], [f"{result}.{part}"])
         read.attribute.extend(attributes)
         new.append(read)
-    new += _bring_back(result, result, precision, has_scale=has_scale)
-    for offset, each in enumerate(new):
-        graph.node.insert(at + offset, each)
+    for offset, each in enumerate([*new, *_restoring_nodes(result, result, parts)]):
+        graph.node.insert(position + offset, each)
 
 
-def _restore(
-    graph: onnx.GraphProto, name: str, result: str, precision: str, *, has_scale: bool
-) -> None:
-    for node in reversed(_bring_back(name, result, precision, has_scale=has_scale)):
-        graph.node.insert(0, node)
-
-
-def _bring_back(name: str, result: str, precision: str, *, has_scale: bool) -> list[onnx.NodeProto]:
-    wide = f"{result}.wide" if has_scale else result
-    cast = onnx.helper.make_node("Cast", [f"{name}.{precision}"], [wide], to=onnx.TensorProto.FLOAT)
-    if not has_scale:
+def _restoring_nodes(name: str, result: str, parts: Sequence[str]) -> list[onnx.NodeProto]:
+    """Make the nodes that turn stored parts, values and perhaps a scale, into float32."""
+    values, *scale = parts
+    wide = f"{result}.wide" if scale else result
+    cast = onnx.helper.make_node("Cast", [f"{name}.{values}"], [wide], to=onnx.TensorProto.FLOAT)
+    if not scale:
         return [cast]
     return [cast, onnx.helper.make_node("Mul", [wide, f"{name}.scale"], [result])]
 
 
-def quantise(
+def quantise_rows(
     matrix: Float[np.ndarray, "rows columns"],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Round every row to -127 .. 127 times a scale of its own; a row of zeros stays zero.
@@ -176,6 +142,6 @@ def quantise(
         The levels, int8 [rows columns], and the scales, float32 [rows 1].
     """
     peak = np.abs(matrix).max(axis=1, keepdims=True)
-    scale = np.where(peak > 0, peak / LEVELS, 1.0).astype(np.float32)
-    levels = np.clip(np.rint(matrix / scale), -LEVELS, LEVELS).astype(np.int8)
+    scale = np.where(peak > 0, peak / MAX_LEVEL, 1.0).astype(np.float32)
+    levels = np.clip(np.rint(matrix / scale), -MAX_LEVEL, MAX_LEVEL).astype(np.int8)
     return levels, scale

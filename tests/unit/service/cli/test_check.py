@@ -20,13 +20,13 @@ def path(tmp_path: Path) -> Path:
 
 
 def relist(path: Path) -> None:
-    """Make the manifest agree with the files again."""
+    """Write the hashes of the files to the manifest again."""
     manifest = BundleManifest.model_validate_json((path / "bundle.json").read_bytes())
     files = {name: bundle.hash_file(path / name) for name in manifest.files}
     bundle.write_manifest(path, manifest.model_copy(update={"files": files}))
 
 
-def test_a_good_bundle_passes_and_tells_what_was_checked(path: Path) -> None:
+def test_a_valid_bundle_passes_and_its_checks_are_listed(path: Path) -> None:
     output = run("check", path).stdout
 
     assert output.startswith("bundle tiny-0 ")
@@ -36,14 +36,14 @@ def test_a_good_bundle_passes_and_tells_what_was_checked(path: Path) -> None:
     assert "known answer" in output
 
 
-def test_as_json_it_tells_files_encoders_and_fingerprints(path: Path) -> None:
-    told = run_json("check", path)
+def test_the_json_has_files_encoders_and_fingerprints(path: Path) -> None:
+    result = run_json("check", path)
 
-    assert told["bundle"] == "tiny-0"
+    assert result["bundle"] == "tiny-0"
     sha256 = bundle.hash_file(path / tiny_bundle.ENCODER_FILE).sha256
-    assert told["files"][tiny_bundle.ENCODER_FILE]["sha256"] == sha256
-    assert [encoder["precision"] for encoder in told["encoders"]] == ["float32"]
-    assert told["fingerprints"]["towers"] is None
+    assert result["files"][tiny_bundle.ENCODER_FILE]["sha256"] == sha256
+    assert [encoder["precision"] for encoder in result["encoders"]] == ["float32"]
+    assert result["fingerprints"]["towers"] is None
 
 
 def test_the_bundle_of_the_settings_is_checked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +52,7 @@ def test_the_bundle_of_the_settings_is_checked(path: Path, monkeypatch: pytest.M
     assert "bundle tiny-0 " in run("check").stdout
 
 
-def test_one_flipped_bit_is_found_and_its_file_named(path: Path) -> None:
+def test_one_flipped_bit_is_an_error_with_the_name_of_the_file(path: Path) -> None:
     file = path / tiny_bundle.ENCODER_FILE
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
@@ -76,7 +76,7 @@ def test_a_graph_with_other_names_fails(path: Path) -> None:
     assert "output maxima is missing" in run("check", path, code=1).stderr
 
 
-def test_another_answer_than_the_known_one_fails(path: Path) -> None:
+def test_an_output_that_differs_from_the_known_answer_fails(path: Path) -> None:
     file = path / tiny_bundle.KNOWN_ANSWER_FILE
     with np.load(file) as stored:
         waveform, embedding = stored["waveform"], stored["embedding"]
@@ -93,12 +93,12 @@ def test_every_variant_is_checked(path: Path) -> None:
     assert "the known answer in int8, within 0.001" in output
 
 
-def test_a_variant_with_another_answer_fails(path: Path) -> None:
+def test_a_variant_with_another_output_fails(path: Path) -> None:
     tiny_bundle.add_variant(path, "int8", cpu_speed=2.0, gain=1.01)
     assert "answer of encoder.int8.onnx" in run("check", path, code=1).stderr
 
 
-def test_what_is_no_bundle_fails(tmp_path: Path) -> None:
+def test_a_folder_without_a_bundle_fails(tmp_path: Path) -> None:
     assert "is no bundle" in run("check", tmp_path, code=1).stderr
 
 
@@ -107,7 +107,7 @@ def towers(tmp_path: Path) -> Path:
     return tiny_bundle.write(tmp_path / "towers", towers=0)
 
 
-def test_towers_are_checked_and_told(towers: Path) -> None:
+def test_towers_are_checked_and_listed(towers: Path) -> None:
     output = run("check", towers).stdout
 
     manifest = BundleManifest.model_validate_json((towers / "bundle.json").read_bytes())
@@ -124,7 +124,7 @@ def test_towers_are_checked_and_told(towers: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
-        (tiny_towers.AUDIO_TOWER_FILE, "vector", "place"),
+        (tiny_towers.AUDIO_TOWER_FILE, "vector", "projection"),
         (tiny_towers.TEXT_ENCODER_FILE, "input_ids", "ids"),
     ],
 )
@@ -141,7 +141,7 @@ def test_a_tower_with_other_names_fails(towers: Path, file: str, old: str, new: 
     assert f"{old} is missing" in run("check", towers, code=1).stderr
 
 
-def test_another_vector_than_the_known_one_fails(towers: Path) -> None:
+def test_a_vector_that_differs_from_the_known_answer_fails(towers: Path) -> None:
     file = towers / tiny_towers.KNOWN_ANSWER_FILE
     with np.load(file) as stored:
         arrays = dict(stored)
@@ -151,7 +151,7 @@ def test_another_vector_than_the_known_one_fails(towers: Path) -> None:
     assert "the text vector of the known answer" in run("check", towers, code=1).stderr
 
 
-def test_a_detector_of_changes_is_checked_with_its_bundle(path: Path, tmp_path: Path) -> None:
+def test_a_change_detector_is_checked(path: Path, tmp_path: Path) -> None:
     calibrated = tiny_change.copy_with_detector(path, tmp_path / "calibrated")
 
     assert f"ok  {tiny_change.FILE}: whether something was added" in run("check", calibrated).stdout

@@ -27,7 +27,7 @@ def library(tmp_path: Path, sounds: list[Path], bundle: list[Any]) -> list[Any]:
     return library
 
 
-def test_identical_files_differ_by_nothing(
+def test_identical_files_have_no_difference(
     sounds: list[Path], bundle: list[Any], library: list[Any]
 ) -> None:
     alone = run_json("diff", sounds[0], sounds[0], *bundle)
@@ -39,13 +39,13 @@ def test_identical_files_differ_by_nothing(
     assert searched == {**alone, "hits": []}
 
 
-def test_swapping_the_files_flips_the_sign(sounds: list[Path], bundle: list[Any]) -> None:
-    there = run_json("diff", sounds[0], sounds[3], *bundle)
-    back = run_json("diff", sounds[3], sounds[0], *bundle)
+def test_swapping_the_files_changes_the_sign(sounds: list[Path], bundle: list[Any]) -> None:
+    forward = run_json("diff", sounds[0], sounds[3], *bundle)
+    backward = run_json("diff", sounds[3], sounds[0], *bundle)
 
-    np.testing.assert_array_equal(there["embedding"], -np.array(back["embedding"]))
-    assert there["relative_norm"] == back["relative_norm"] > 0
-    assert there["cosine"] == pytest.approx(back["cosine"])
+    np.testing.assert_array_equal(forward["embedding"], -np.array(backward["embedding"]))
+    assert forward["relative_norm"] == backward["relative_norm"] > 0
+    assert forward["cosine"] == pytest.approx(backward["cosine"])
 
 
 def test_the_library_does_not_change_the_difference(
@@ -69,14 +69,16 @@ def test_the_library_of_the_environment_is_searched(
     assert len(run_json("diff", sounds[0], sounds[3], "-k", 1, *bundle)["hits"]) == 1
 
 
-def test_people_get_lines(sounds: list[Path], bundle: list[Any], library: list[Any]) -> None:
+def test_the_output_has_a_line_for_each_value(
+    sounds: list[Path], bundle: list[Any], library: list[Any]
+) -> None:
     lines = run("diff", sounds[0], sounds[3], "-k", 2, *library, *bundle).stdout.splitlines()
 
     words = [line.split()[0] for line in lines]
     assert words == ["relative", "cosine", "level", "nearest", "1", "2"]
 
 
-def test_several_references_and_a_curve_are_told(
+def test_several_references_and_a_curve_are_printed(
     sounds: list[Path], bundle: list[Any], library: list[Any]
 ) -> None:
     lines = run("diff", *sounds[:3], "--curve", *bundle).stdout.splitlines()
@@ -95,17 +97,19 @@ def test_options_of_the_search_need_a_library(sounds: list[Path], bundle: list[A
     assert "--library" in run("diff", sounds[0], sounds[1], "-k", 2, *bundle, code=2).stderr
 
 
-def test_a_file_that_is_no_audio_is_told(
+def test_a_file_without_audio_is_an_error(
     sounds: list[Path], bundle: list[Any], tmp_path: Path
 ) -> None:
     words = tmp_path / "words.wav"
     words.write_bytes(b"words, not waves")
 
     assert "audio" in run("diff", sounds[0], words, *bundle, code=1).stderr
-    run("diff", sounds[0], tmp_path / "lost.wav", *bundle, code=2)
+    run("diff", sounds[0], tmp_path / "missing.wav", *bundle, code=2)
 
 
-def test_files_of_any_format_and_rate_are_compared(tmp_path: Path, bundle: list[Any]) -> None:
+def test_files_of_different_formats_and_rates_are_compared(
+    tmp_path: Path, bundle: list[Any]
+) -> None:
     tone = synth.write(
         tmp_path / "a.flac", synth.tone(440, 1.0, sample_rate=48_000), sample_rate=48_000
     )
@@ -114,18 +118,18 @@ def test_files_of_any_format_and_rate_are_compared(tmp_path: Path, bundle: list[
     assert run_json("diff", tone, same, *bundle)["relative_norm"] < 0.02
 
 
-def test_a_bundle_with_towers_tells_in_words_what_was_added(
+def test_a_bundle_with_towers_gives_phrases_for_what_was_added(
     tmp_path: Path, towers_bundle_path: Path
 ) -> None:
     low, high = tiny_bundle.SOUNDS["low"], tiny_bundle.SOUNDS["high"]
     reference = synth.write(tmp_path / "reference.wav", low)
     mixture = synth.write(tmp_path / "mixture.wav", 0.2 * low + high)
-    places = ["--library", tmp_path / "library", "--bundle", towers_bundle_path]
-    run("index", tmp_path, *places)
+    paths = ["--library", tmp_path / "library", "--bundle", towers_bundle_path]
+    run("index", tmp_path, *paths)
 
-    alone = run_json("diff", mixture, reference, *places[2:])
-    searched = run_json("diff", mixture, reference, "--phrases", 2, *places)
-    lines = run("diff", mixture, reference, "--phrases", 1, *places[2:]).stdout.splitlines()
+    alone = run_json("diff", mixture, reference, *paths[2:])
+    searched = run_json("diff", mixture, reference, "--phrases", 2, *paths)
+    lines = run("diff", mixture, reference, "--phrases", 1, *paths[2:]).stdout.splitlines()
 
     assert alone["phrases"][0]["label"] == "high"
     assert len(alone["phrases"]) == 5
@@ -133,4 +137,4 @@ def test_a_bundle_with_towers_tells_in_words_what_was_added(
         assert one == {**other, "score": pytest.approx(other["score"], abs=1e-5)}
     assert lines[3].split()[1:] == ["a", "high", "sound"]
     assert len(lines) == 4
-    assert run_json("diff", reference, reference, *places[2:])["phrases"] == []
+    assert run_json("diff", reference, reference, *paths[2:])["phrases"] == []

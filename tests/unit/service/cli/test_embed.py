@@ -19,7 +19,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "sounds"
 
 
-def test_an_npz_holds_what_the_encoder_gives(
+def test_an_npz_has_the_output_of_the_encoder(
     folder: Path, tmp_path: Path, tiny_bundle_path: Path
 ) -> None:
     out = tmp_path / "x.npz"
@@ -36,7 +36,7 @@ def test_an_npz_holds_what_the_encoder_gives(
         assert str(stored["fingerprint"]) == bundle.manifest.encoder.fingerprint
 
 
-def test_a_parquet_holds_the_same(folder: Path, tmp_path: Path, tiny_bundle_path: Path) -> None:
+def test_a_parquet_file_has_the_same(folder: Path, tmp_path: Path, tiny_bundle_path: Path) -> None:
     for name in ("x.npz", "x.parquet"):
         run("embed", folder, "--out", tmp_path / name, "--bundle", tiny_bundle_path)
 
@@ -46,7 +46,7 @@ def test_a_parquet_holds_the_same(folder: Path, tmp_path: Path, tiny_bundle_path
         np.testing.assert_array_equal(np.array(table["embedding"]), stored["embeddings"])
 
 
-def test_a_file_that_is_named_twice_is_embedded_once(
+def test_a_file_that_is_given_twice_is_embedded_once(
     folder: Path, tmp_path: Path, tiny_bundle_path: Path
 ) -> None:
     out = tmp_path / "x.npz"
@@ -58,28 +58,34 @@ def test_a_file_that_is_named_twice_is_embedded_once(
         assert [Path(name).name for name in stored["names"]] == ["002.wav", "000.wav", "001.wav"]
 
 
-def test_what_cannot_be_read_is_listed_and_the_rest_is_written(
+def test_unreadable_files_are_listed_and_the_others_are_written(
     folder: Path, tmp_path: Path, tiny_bundle_path: Path
 ) -> None:
     out = tmp_path / "x.npz"
     (folder / "words.wav").write_bytes(b"words, not waves " * 8)
-    arguments = ["embed", folder, tmp_path / "lost.wav", "--out", out, "--bundle", tiny_bundle_path]
+    arguments = [
+        "embed",
+        folder,
+        tmp_path / "missing.wav",
+        "--out",
+        out,
+        "--bundle",
+        tiny_bundle_path,
+    ]
 
     result = run(*arguments, code=3)
 
     assert "3 embeddings of 8 values" in result.stdout
     assert f"{folder / 'words.wav'}: the first bytes" in result.stderr
-    assert f"{tmp_path / 'lost.wav'}: No such file" in result.stderr
+    assert f"{tmp_path / 'missing.wav'}: No such file" in result.stderr
     with np.load(out) as stored:
         assert stored["embeddings"].shape == (3, 8)
     codes = [item["code"] for item in run_json(*arguments, code=3)["unreadable"]]
     assert codes == ["audio_undecodable", "file_unreadable"]
 
 
-@pytest.mark.parametrize("name", ["x.csv", "x", "nowhere/x.npz"])
-def test_an_out_that_cannot_be_written_is_a_usage_error(
-    name: str, folder: Path, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("name", ["x.csv", "x", "missing/x.npz"])
+def test_an_invalid_output_path_is_a_usage_error(name: str, folder: Path, tmp_path: Path) -> None:
     assert "--out" in run("embed", folder, "--out", tmp_path / name, code=2).stderr
 
 

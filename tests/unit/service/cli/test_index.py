@@ -28,19 +28,19 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def places(tmp_path: Path, tiny_bundle_path: Path) -> list[Any]:
+def paths(tmp_path: Path, tiny_bundle_path: Path) -> list[Any]:
     return ["--library", tmp_path / "library", "--bundle", tiny_bundle_path]
 
 
-def test_a_folder_is_indexed_with_all_below_it(
-    folder: Path, places: list[Any], tiny_bundle_path: Path
+def test_a_folder_is_indexed_with_its_subfolders(
+    folder: Path, paths: list[Any], tiny_bundle_path: Path
 ) -> None:
     synth.write(folder / "rain.wav", synth.noise(1))
     synth.write(folder / "birds" / "wood" / "lark.flac", synth.chirp(2000, 4000))
 
-    assert run_json("index", folder, *places)["added"] == 2
+    assert run_json("index", folder, *paths)["added"] == 2
 
-    rain, lark = records(places[1], tiny_bundle_path)
+    rain, lark = records(paths[1], tiny_bundle_path)
     assert rain.metadata == {"name": "rain.wav", "folder": "."}
     assert lark.metadata == {"name": "lark.flac", "folder": "birds/wood"}
     assert (lark.source, lark.path) == ("referenced", str(folder / "birds/wood/lark.flac"))
@@ -50,14 +50,14 @@ def test_a_folder_is_indexed_with_all_below_it(
 
 
 def test_each_clip_is_found_by_its_own_embedding(
-    folder: Path, places: list[Any], tiny_bundle_path: Path
+    folder: Path, paths: list[Any], tiny_bundle_path: Path
 ) -> None:
     files = write_tones(folder, 20)
-    run("index", folder, *places)
+    run("index", folder, *paths)
 
     bundle = load_bundle(tiny_bundle_path)
     encoder = Encoder.open(bundle, device="cpu", threads=1)
-    with opened(places[1], tiny_bundle_path) as library:
+    with opened(paths[1], tiny_bundle_path) as library:
         for n, file in enumerate(files):
             (embedding,) = encoder.embed([synth.tone(100 + 23 * n, 0.3)])
             (hit,) = library.search(centre(embedding, bundle.mean), 1)
@@ -65,40 +65,40 @@ def test_each_clip_is_found_by_its_own_embedding(
 
 
 def test_indexing_again_changes_nothing(
-    folder: Path, places: list[Any], tiny_bundle_path: Path
+    folder: Path, paths: list[Any], tiny_bundle_path: Path
 ) -> None:
     write_tones(folder, 5)
-    run("index", folder, *places)
-    with opened(places[1], tiny_bundle_path) as library:
+    run("index", folder, *paths)
+    with opened(paths[1], tiny_bundle_path) as library:
         revision = library.catalog.revision()
 
-    report = run_json("index", folder, *places)
+    report = run_json("index", folder, *paths)
 
     assert (report["added"], report["updated"], report["unchanged"]) == (0, 0, 5)
-    with opened(places[1], tiny_bundle_path) as library:
+    with opened(paths[1], tiny_bundle_path) as library:
         assert library.catalog.revision() == revision
 
 
-def test_the_same_content_is_one_clip(folder: Path, places: list[Any]) -> None:
+def test_the_same_content_is_one_clip(folder: Path, paths: list[Any]) -> None:
     (file,) = write_tones(folder, 1)
     shutil.copy(file, folder / "copy.wav")
 
-    report = run_json("index", folder, *places)
+    report = run_json("index", folder, *paths)
 
     assert (report["added"], report["duplicates"], report["clips"]) == (1, 1, 1)
 
 
-def test_what_cannot_be_read_is_listed_and_the_rest_is_indexed(
-    folder: Path, places: list[Any]
+def test_unreadable_files_are_listed_and_the_others_are_indexed(
+    folder: Path, paths: list[Any]
 ) -> None:
     write_tones(folder, 3)
     (folder / "words.wav").write_bytes(b"words, not waves " * 8)
     (folder / "empty-1.ogg").touch()
     (folder / "empty-2.ogg").touch()
-    (folder / "dangling.mp3").symlink_to("nowhere")
+    (folder / "dangling.mp3").symlink_to("missing")
     os.mkfifo(folder / "pipe.wav")
 
-    report = run_json("index", folder, *places, code=3)
+    report = run_json("index", folder, *paths, code=3)
 
     assert report["added"] == 3
     assert {(Path(item["path"]).name, item["code"]) for item in report["unreadable"]} == {
@@ -109,142 +109,140 @@ def test_what_cannot_be_read_is_listed_and_the_rest_is_indexed(
         ("pipe.wav", "file_unreadable"),
     }
 
-    result = run("index", folder, *places, code=3)
+    result = run("index", folder, *paths, code=3)
 
     assert "3 already there" in result.stdout
     assert f"{folder / 'words.wav'}: the first bytes" in result.stderr
     assert "5 files could not be read" in result.stderr
 
 
-def test_copies_stay_when_the_folder_is_gone(
-    folder: Path, places: list[Any], tiny_bundle_path: Path
+def test_copies_remain_when_the_folder_is_removed(
+    folder: Path, paths: list[Any], tiny_bundle_path: Path
 ) -> None:
     (file,) = write_tones(folder, 1)
     content = file.read_bytes()
-    run("index", folder, "--copy", *places)
+    run("index", folder, "--copy", *paths)
     shutil.rmtree(folder)
 
-    with opened(places[1], tiny_bundle_path) as library:
+    with opened(paths[1], tiny_bundle_path) as library:
         (record,) = library.page()[0]
         assert record.source == "stored"
         assert library.open_audio(record.id).read_bytes() == content
         assert library.open_audio(record.id).suffix == ".wav"
 
 
-def test_copying_later_keeps_the_clips(
-    folder: Path, places: list[Any], tiny_bundle_path: Path
+def test_copying_later_does_not_add_clips(
+    folder: Path, paths: list[Any], tiny_bundle_path: Path
 ) -> None:
     write_tones(folder, 2)
-    run("index", folder, *places)
-    before = records(places[1], tiny_bundle_path)
+    run("index", folder, *paths)
+    before = records(paths[1], tiny_bundle_path)
 
-    assert run_json("index", folder, "--copy", *places)["updated"] == 2
-    assert run_json("index", folder, "--copy", *places)["unchanged"] == 2
+    assert run_json("index", folder, "--copy", *paths)["updated"] == 2
+    assert run_json("index", folder, "--copy", *paths)["unchanged"] == 2
 
-    after = records(places[1], tiny_bundle_path)
+    after = records(paths[1], tiny_bundle_path)
     assert [record.id for record in after] == [record.id for record in before]
     assert {record.source for record in after} == {"stored"}
     assert {record.media_type for record in after} == {"audio/wav"}
 
 
-def test_a_moved_folder_is_found_again_without_losing_metadata(
-    folder: Path, places: list[Any], tiny_bundle_path: Path
+def test_a_moved_folder_is_recognised_with_its_metadata(
+    folder: Path, paths: list[Any], tiny_bundle_path: Path
 ) -> None:
     (file,) = write_tones(folder, 1)
     table = folder.parent / "notes.csv"
     table.write_text(f"file,kind\n{file.name},tone\n", encoding="utf-8")
-    run("index", folder, "--metadata", table, *places)
+    run("index", folder, "--metadata", table, *paths)
     moved = folder.rename(folder.parent / "elsewhere")
 
-    assert run_json("index", moved.parent, *places)["updated"] == 1
+    assert run_json("index", moved.parent, *paths)["updated"] == 1
 
-    (record,) = records(places[1], tiny_bundle_path)
+    (record,) = records(paths[1], tiny_bundle_path)
     assert record.path == str(moved / file.name)
     assert record.metadata == {"name": file.name, "folder": "elsewhere", "kind": "tone"}
 
 
-def test_a_table_gives_metadata_and_may_change_later(
-    folder: Path, places: list[Any], tiny_bundle_path: Path
+def test_a_table_adds_metadata_and_can_change_later(
+    folder: Path, paths: list[Any], tiny_bundle_path: Path
 ) -> None:
     write_tones(folder, 2)
     table = folder / "notes.csv"
-    table.write_text("file,kind,year\n000.wav,tone,1999\nlost.wav,tone,\n", encoding="utf-8")
+    table.write_text("file,kind,year\n000.wav,tone,1999\nmissing.wav,tone,\n", encoding="utf-8")
 
-    report = run_json("index", folder, "--metadata", table, *places)
+    report = run_json("index", folder, "--metadata", table, *paths)
 
-    assert (report["added"], report["rows_without_file"]) == (2, ["lost.wav"])
-    first, second = records(places[1], tiny_bundle_path)
+    assert (report["added"], report["rows_without_file"]) == (2, ["missing.wav"])
+    first, second = records(paths[1], tiny_bundle_path)
     assert first.metadata == {"name": "000.wav", "folder": ".", "kind": "tone", "year": 1999}
     assert second.metadata == {"name": "001.wav", "folder": "."}
 
     table.write_text("file,kind\n000.wav,beep\n", encoding="utf-8")
 
-    assert run_json("index", folder, "--metadata", table, *places)["updated"] == 1
-    assert run_json("index", folder, "--metadata", table, *places)["unchanged"] == 2
-    assert run_json("index", folder, *places)["unchanged"] == 2
-    first, _ = records(places[1], tiny_bundle_path)
+    assert run_json("index", folder, "--metadata", table, *paths)["updated"] == 1
+    assert run_json("index", folder, "--metadata", table, *paths)["unchanged"] == 2
+    assert run_json("index", folder, *paths)["unchanged"] == 2
+    first, _ = records(paths[1], tiny_bundle_path)
     assert first.metadata == {"name": "000.wav", "folder": ".", "kind": "beep"}
 
 
-def test_a_table_that_is_none_is_told_before_anything_is_indexed(
-    folder: Path, places: list[Any]
-) -> None:
+def test_an_invalid_table_is_an_error_before_indexing(folder: Path, paths: list[Any]) -> None:
     write_tones(folder, 1)
     table = folder / "notes.csv"
     table.write_text("name,kind\n", encoding="utf-8")
 
-    assert "'file'" in run("index", folder, "--metadata", table, *places, code=1).stderr
-    assert not places[1].exists()
+    assert "'file'" in run("index", folder, "--metadata", table, *paths, code=1).stderr
+    assert not paths[1].exists()
 
 
 def test_the_library_itself_is_not_indexed(folder: Path, tiny_bundle_path: Path) -> None:
     write_tones(folder, 2)
-    places = ["--library", folder / "library", "--bundle", tiny_bundle_path, "--copy"]
-    run("index", folder, *places)
+    paths = ["--library", folder / "library", "--bundle", tiny_bundle_path, "--copy"]
+    run("index", folder, *paths)
 
-    report = run_json("index", folder, *places)
+    report = run_json("index", folder, *paths)
 
     assert (report["unchanged"], report["duplicates"]) == (2, 0)
 
 
 def test_a_library_of_another_encoder_is_refused(
-    folder: Path, places: list[Any], tmp_path: Path
+    folder: Path, paths: list[Any], tmp_path: Path
 ) -> None:
     write_tones(folder, 1)
-    run("index", folder, *places)
+    run("index", folder, *paths)
     other = tiny_bundle.write(tmp_path / "other", seed=1)
 
-    result = run("index", folder, *places[:2], "--bundle", other, code=1)
+    result = run("index", folder, *paths[:2], "--bundle", other, code=1)
 
     assert "embedded by encoder" in result.stderr
 
 
-def test_a_folder_that_is_not_there_is_a_usage_error(places: list[Any]) -> None:
-    run("index", "nowhere", *places, code=2)
+def test_a_missing_folder_is_a_usage_error(paths: list[Any]) -> None:
+    run("index", "missing", *paths, code=2)
 
 
-def test_indexing_goes_on_after_a_kill(
-    folder: Path, places: list[Any], tiny_bundle_path: Path
+def test_indexing_continues_after_a_kill(
+    folder: Path, paths: list[Any], tiny_bundle_path: Path
 ) -> None:
     files = write_tones(folder, N_MANY, duration_s=1.0)
-    command = [sys.executable, "-m", "service.cli", "index", folder, *places]
+    command = [sys.executable, "-m", "service.cli", "index", folder, *paths]
 
     with subprocess.Popen(list(map(str, command))) as process:
-        n_killed = wait_for_clips(places[1], tiny_bundle_path, process)
+        n_killed = wait_for_clips(paths[1], tiny_bundle_path, process)
         process.kill()
 
-    assert process.returncode < 0, "it was to be killed on its way"
-    report = run_json("index", folder, *places)
+    assert process.returncode < 0, "the process ended before it was killed"
+    report = run_json("index", folder, *paths)
     assert report["unchanged"] >= n_killed
     assert report["added"] == N_MANY - report["unchanged"]
-    clips = records(places[1], tiny_bundle_path)
+    clips = records(paths[1], tiny_bundle_path)
     assert [clip.metadata["name"] for clip in clips] == [file.name for file in files]
-    with opened(places[1], tiny_bundle_path) as library:
+    with opened(paths[1], tiny_bundle_path) as library:
         assert all(np.isfinite(library.catalog.embedding(clip.id)).all() for clip in clips)
 
 
 def wait_for_clips(library: Path, bundle: Path, process: subprocess.Popen[bytes]) -> int:
-    """Wait until a process has put some clips into a library."""
+    """Wait until a process has added some clips to a library."""
     while process.poll() is None:
         try:
             with opened(library, bundle) as found:
@@ -252,29 +250,29 @@ def wait_for_clips(library: Path, bundle: Path, process: subprocess.Popen[bytes]
                     if n_clips := found.catalog.count():
                         return n_clips
                     time.sleep(0.002)
-        except LibraryError:  # not made yet
+        except LibraryError:  # the library does not exist yet
             time.sleep(0.02)
-    raise AssertionError("it must not end by itself")
+    raise AssertionError("the process ended before it added a clip")
 
 
-def test_long_files_get_windows_and_keep_them_when_their_metadata_changes(
-    folder: Path, places: list[Any], tiny_bundle_path: Path, tmp_path: Path
+def test_windows_of_long_files_are_kept_when_their_metadata_changes(
+    folder: Path, paths: list[Any], tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
     synth.write(folder / "long.wav", synth.noise(1, 25.0))
     synth.write(folder / "longest.wav", synth.noise(2, 70.0))
     synth.write(folder / "short.wav", synth.noise(3, 10.0))
-    run("index", folder, *places)
-    with opened(places[1], tiny_bundle_path) as library:
+    run("index", folder, *paths)
+    with opened(paths[1], tiny_bundle_path) as library:
         (name,) = (r.id for r in library.page()[0] if r.metadata["name"] == "long.wav")
         before = library.catalog.windows(name)
     table = tmp_path / "notes.csv"
     table.write_text("file,take\nlong.wav,7\n", encoding="utf-8")
 
-    assert run_json("index", folder, "--metadata", table, *places)["updated"] == 1
+    assert run_json("index", folder, "--metadata", table, *paths)["updated"] == 1
 
-    found = {r.metadata["name"]: r.windows for r in records(places[1], tiny_bundle_path)}
+    found = {r.metadata["name"]: r.windows for r in records(paths[1], tiny_bundle_path)}
     assert found == {"long.wav": 4, "longest.wav": 13, "short.wav": 0}
-    with opened(places[1], tiny_bundle_path) as library:
+    with opened(paths[1], tiny_bundle_path) as library:
         after = library.catalog.windows(name)
         assert library.catalog.get(name).metadata["take"] == 7
         assert library.index.n_vectors() == 3 + 4 + 13
@@ -284,17 +282,17 @@ def test_long_files_get_windows_and_keep_them_when_their_metadata_changes(
     np.testing.assert_array_equal(after.starts_s, before.starts_s)
 
 
-def test_reembedding_gives_windows_to_a_library_that_has_none(
-    folder: Path, places: list[Any], tiny_bundle_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_reembedding_adds_windows_to_a_library_without(
+    folder: Path, paths: list[Any], tiny_bundle_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synth.write(folder / "long.wav", synth.noise(1, 25.0))
     monkeypatch.setenv("MINUEND_WINDOW_S", "3600")
-    run("index", folder, *places)
-    assert [r.windows for r in records(places[1], tiny_bundle_path)] == [0]
+    run("index", folder, *paths)
+    assert [r.windows for r in records(paths[1], tiny_bundle_path)] == [0]
     monkeypatch.delenv("MINUEND_WINDOW_S")
 
-    assert run_json("index", folder, *places)["unchanged"] == 1
-    assert run_json("index", "--reembed", *places)["embedded"] == 1
-    assert run_json("index", "--reembed", *places)["embedded"] == 0
+    assert run_json("index", folder, *paths)["unchanged"] == 1
+    assert run_json("index", "--reembed", *paths)["embedded"] == 1
+    assert run_json("index", "--reembed", *paths)["embedded"] == 0
 
-    assert [r.windows for r in records(places[1], tiny_bundle_path)] == [4]
+    assert [r.windows for r in records(paths[1], tiny_bundle_path)] == [4]

@@ -7,7 +7,7 @@ from shell import run, run_json
 from service.api.keys import KeyRing
 
 
-def test_a_key_is_made_listed_and_taken_back(tmp_path: Path) -> None:
+def test_a_key_is_added_listed_and_removed(tmp_path: Path) -> None:
     path = tmp_path / "keys.txt"
     secret = run("key", "add", "studio", "--scope", "write", "--keys", path).stdout.strip()
     reader = run_json("key", "add", "lab", "--keys", path)
@@ -25,7 +25,7 @@ def test_a_key_is_made_listed_and_taken_back(tmp_path: Path) -> None:
     assert ring.find(secret) is None
 
 
-def test_mistakes_are_told_and_change_nothing(tmp_path: Path) -> None:
+def test_errors_change_nothing(tmp_path: Path) -> None:
     path = tmp_path / "keys.txt"
     run("key", "add", "studio", "--keys", path)
     before = path.read_bytes()

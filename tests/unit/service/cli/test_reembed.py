@@ -29,41 +29,47 @@ def new_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def library(tmp_path: Path, tiny_bundle_path: Path) -> Path:
     """A library of the old bundle with three clips."""
     write_tones(tmp_path / "sounds", 3)
-    run("index", tmp_path / "sounds", "--library", tmp_path / "library", *old(tiny_bundle_path))
+    run(
+        "index",
+        tmp_path / "sounds",
+        "--library",
+        tmp_path / "library",
+        *bundle_option(tiny_bundle_path),
+    )
     return tmp_path / "library"
 
 
-def old(bundle: Path) -> list[Any]:
+def bundle_option(bundle: Path) -> list[Any]:
     return ["--bundle", bundle]
 
 
-def test_a_library_moves_to_another_encoder(
+def test_a_library_is_embedded_with_another_encoder(
     library: Path, tiny_bundle_path: Path, new_bundle: Path
 ) -> None:
-    places = ["--library", library, "--bundle", new_bundle]
-    assert "index --reembed" in run("search", "--modifier", "low", *places, code=1).stderr
+    paths = ["--library", library, "--bundle", new_bundle]
+    assert "index --reembed" in run("search", "--modifier", "low", *paths, code=1).stderr
 
-    report = run_json("index", "--reembed", *places)
+    report = run_json("index", "--reembed", *paths)
 
     assert report == {"embedded": 3, "unchanged": 0, "left_out": [], "dropped": 0}
-    assert len(run_json("search", "--modifier", "low", *places)["hits"]) == 3
+    assert len(run_json("search", "--modifier", "low", *paths)["hits"]) == 3
     assert len(records(library, tiny_bundle_path)) == 3
 
 
-def test_people_are_told_what_was_done(library: Path, new_bundle: Path) -> None:
-    places = ["--library", library, "--bundle", new_bundle]
+def test_the_report_lists_clips_that_could_not_be_embedded(library: Path, new_bundle: Path) -> None:
+    paths = ["--library", library, "--bundle", new_bundle]
     (library.parent / "sounds" / "001.wav").unlink()
 
-    result = run("index", "--reembed", *places, code=3)
+    result = run("index", "--reembed", *paths, code=3)
 
     assert "2 clips embedded, 0 were already" in result.stdout
     assert "1 clips could not be embedded" in result.stderr
     assert "is gone" in result.stderr
-    left_out = run_json("index", "--reembed", *places, code=3)["left_out"]
+    left_out = run_json("index", "--reembed", *paths, code=3)["left_out"]
     assert [clip["code"] for clip in left_out] == ["clip_audio_missing"]
 
 
-def test_old_embeddings_may_be_dropped_except_the_last_of_a_clip(
+def test_old_embeddings_are_dropped_if_the_clip_has_a_new_one(
     library: Path, tiny_bundle_path: Path, new_bundle: Path
 ) -> None:
     bundle = load_bundle(tiny_bundle_path)
@@ -71,12 +77,18 @@ def test_old_embeddings_may_be_dropped_except_the_last_of_a_clip(
     opened_library.writer.put(NewClip(id="vector", embedding=bundle.mean + 1))
     opened_library.close()
 
-    places = ["--library", library, "--bundle", new_bundle]
-    report = run_json("index", "--reembed", "--drop-others", *places, code=3)
+    paths = ["--library", library, "--bundle", new_bundle]
+    report = run_json("index", "--reembed", "--drop-others", *paths, code=3)
 
     assert (report["embedded"], report["dropped"]) == (3, 3)
     result = run(
-        "search", "--clip-id", "vector", "--library", library, *old(tiny_bundle_path), code=1
+        "search",
+        "--clip-id",
+        "vector",
+        "--library",
+        library,
+        *bundle_option(tiny_bundle_path),
+        code=1,
     )
     assert "3 of the 4 clips" in result.stderr
 
@@ -121,48 +133,50 @@ def test_services_on_both_encoders_share_a_library(
         ["FOLDER", "--drop-others"],
     ],
 )
-def test_what_makes_no_sense_is_a_usage_error(
+def test_an_invalid_combination_is_a_usage_error(
     arguments: list[str], tmp_path: Path, tiny_bundle_path: Path
 ) -> None:
     given = [tmp_path if argument == "FOLDER" else argument for argument in arguments]
 
-    run("index", *given, "--library", tmp_path / "library", *old(tiny_bundle_path), code=2)
+    run(
+        "index", *given, "--library", tmp_path / "library", *bundle_option(tiny_bundle_path), code=2
+    )
 
 
-def test_a_library_that_is_not_there_is_not_made(tmp_path: Path, new_bundle: Path) -> None:
-    places = ["--library", tmp_path / "library", "--bundle", new_bundle]
+def test_a_missing_library_is_not_created(tmp_path: Path, new_bundle: Path) -> None:
+    paths = ["--library", tmp_path / "library", "--bundle", new_bundle]
 
-    assert "no library" in run("index", "--reembed", *places, code=1).stderr
+    assert "no library" in run("index", "--reembed", *paths, code=1).stderr
     assert not (tmp_path / "library").exists()
 
 
-def test_reembedding_goes_on_after_a_kill(
+def test_reembedding_continues_after_a_kill(
     tmp_path: Path, tiny_bundle_path: Path, new_bundle: Path
 ) -> None:
     sounds, library = tmp_path / "sounds", tmp_path / "library"
     for n in range(N_CLIPS):
         synth.write(sounds / f"{n:03}.wav", synth.tone(100 + 23 * n, 1.0))
-    run("index", sounds, "--library", library, *old(tiny_bundle_path))
-    places = ["--library", library, "--bundle", new_bundle]
-    command = [sys.executable, "-m", "service.cli", "index", "--reembed", *places]
+    run("index", sounds, "--library", library, *bundle_option(tiny_bundle_path))
+    paths = ["--library", library, "--bundle", new_bundle]
+    command = [sys.executable, "-m", "service.cli", "index", "--reembed", *paths]
 
     with opened(library, tiny_bundle_path) as reading:
         before = reading.page(limit=1000)
         with subprocess.Popen(list(map(str, command))) as process:
-            n_left = wait_until_begun(library, new_bundle, process)
+            n_left = wait_until_started(library, new_bundle, process)
             process.kill()
-        assert process.returncode < 0, "it was to be killed on its way"
+        assert process.returncode < 0, "the process ended before it was killed"
         assert reading.page(limit=1000) == before
 
-    assert "index --reembed" in run("search", "--modifier", "low", *places, code=1).stderr
-    report = run_json("index", "--reembed", *places)
+    assert "index --reembed" in run("search", "--modifier", "low", *paths, code=1).stderr
+    report = run_json("index", "--reembed", *paths)
     assert 0 < report["unchanged"] < N_CLIPS
     assert report["embedded"] == N_CLIPS - report["unchanged"] <= n_left
-    hits = run_json("search", "--modifier", "low", "-k", 1000, *places)["hits"]
+    hits = run_json("search", "--modifier", "low", "-k", 1000, *paths)["hits"]
     assert len(hits) == N_CLIPS
 
 
-def wait_until_begun(library: Path, bundle: Path, process: subprocess.Popen[bytes]) -> int:
+def wait_until_started(library: Path, bundle: Path, process: subprocess.Popen[bytes]) -> int:
     """Wait until a process has embedded some clips; return how many are left."""
     space = make_space(load_bundle(bundle), None)
     found = Library.open(library, space=space, reembedding=True)
@@ -173,4 +187,4 @@ def wait_until_begun(library: Path, bundle: Path, process: subprocess.Popen[byte
             time.sleep(0.002)
     finally:
         found.close()
-    raise AssertionError("it must not end by itself")
+    raise AssertionError("the process ended before it embedded a clip")

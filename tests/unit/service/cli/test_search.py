@@ -4,15 +4,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import synth
 import tiny_bundle
 from shell import run, run_json, write_tones
 
 from service.bundle.files import hash_file
-from service.cli.search import command
-from service.retrieval.options import DEFAULT_STRENGTH, MAX_STRENGTH
 
 
 @pytest.fixture
@@ -21,12 +18,12 @@ def sounds(tmp_path: Path) -> list[Path]:
 
 
 @pytest.fixture
-def places(tmp_path: Path, tiny_bundle_path: Path, sounds: list[Path]) -> list[Any]:
-    places = ["--library", tmp_path / "library", "--bundle", tiny_bundle_path]
+def paths(tmp_path: Path, tiny_bundle_path: Path, sounds: list[Path]) -> list[Any]:
+    paths = ["--library", tmp_path / "library", "--bundle", tiny_bundle_path]
     table = tmp_path / "notes.csv"
     table.write_text("file,take\n001.wav,1\n002.wav,2\n003.wav,3\n", encoding="utf-8")
-    run("index", sounds[0].parent, "--metadata", table, *places)
-    return places
+    run("index", sounds[0].parent, "--metadata", table, *paths)
+    return paths
 
 
 def names(hits: list[dict[str, Any]]) -> list[str]:
@@ -37,8 +34,8 @@ def clip_id(file: Path) -> str:
     return hash_file(file).sha256[:32]
 
 
-def test_a_file_finds_itself_first(sounds: list[Path], places: list[Any]) -> None:
-    hits = run_json("search", "--audio", sounds[3], "-k", 4, *places)["hits"]
+def test_a_file_finds_itself_first(sounds: list[Path], paths: list[Any]) -> None:
+    hits = run_json("search", "--audio", sounds[3], "-k", 4, *paths)["hits"]
 
     assert len(hits) == 4
     assert hits[0]["metadata"]["name"] == "003.wav"
@@ -48,18 +45,18 @@ def test_a_file_finds_itself_first(sounds: list[Path], places: list[Any]) -> Non
     assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
 
 
-def test_a_clip_that_the_query_names_is_left_out(sounds: list[Path], places: list[Any]) -> None:
-    hits = run_json("search", "--clip-id", clip_id(sounds[3]), *places)["hits"]
+def test_a_clip_that_the_query_names_is_left_out(sounds: list[Path], paths: list[Any]) -> None:
+    hits = run_json("search", "--clip-id", clip_id(sounds[3]), *paths)["hits"]
 
     assert len(hits) == 5
     assert "003.wav" not in names(hits)
 
 
-def test_a_reference_is_subtracted(sounds: list[Path], places: list[Any], tmp_path: Path) -> None:
+def test_a_reference_is_subtracted(sounds: list[Path], paths: list[Any], tmp_path: Path) -> None:
     mixture = synth.write(
         tmp_path / "mixture.wav", synth.tone(100, 0.3) + synth.tone(215, 0.3, amplitude=0.2)
     )
-    query = ["search", "--audio", mixture, *places]
+    query = ["search", "--audio", mixture, *paths]
 
     by_file = run_json(*query, "--reference", sounds[0])["hits"]
     by_id = run_json(*query, "--reference-id", clip_id(sounds[0]))["hits"]
@@ -70,26 +67,26 @@ def test_a_reference_is_subtracted(sounds: list[Path], places: list[Any], tmp_pa
     assert names(weightless) == names(run_json(*query)["hits"])
 
 
-def test_a_filter_chooses_among_the_clips(sounds: list[Path], places: list[Any]) -> None:
-    arguments = ["search", "--audio", sounds[0], "--filter", '{"take": {"gte": 2}}', *places]
+def test_a_filter_chooses_among_the_clips(sounds: list[Path], paths: list[Any]) -> None:
+    arguments = ["search", "--audio", sounds[0], "--filter", '{"take": {"gte": 2}}', *paths]
 
     assert set(names(run_json(*arguments)["hits"])) == {"002.wav", "003.wav"}
 
 
-def test_people_get_a_line_for_each_hit(
-    sounds: list[Path], places: list[Any], monkeypatch: pytest.MonkeyPatch
+def test_each_hit_is_a_line(
+    sounds: list[Path], paths: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(sounds[0].parent.parent)
 
-    first, *others = run("search", "--audio", sounds[1], *places).stdout.splitlines()
+    first, *others = run("search", "--audio", sounds[1], *paths).stdout.splitlines()
 
     columns = ["1", "1.000", "0.3", "s", clip_id(sounds[1]), "sounds/001.wav", "take=1"]
     assert first.split() == columns
     assert len(others) == 5
 
 
-def test_nothing_found_is_said(sounds: list[Path], places: list[Any]) -> None:
-    result = run("search", "--audio", sounds[0], "--filter", '{"take": 9}', *places)
+def test_no_hits_are_reported(sounds: list[Path], paths: list[Any]) -> None:
+    result = run("search", "--audio", sounds[0], "--filter", '{"take": 9}', *paths)
 
     assert result.stdout == "no hits\n"
 
@@ -105,48 +102,50 @@ def test_nothing_found_is_said(sounds: list[Path], places: list[Any]) -> None:
         ["--audio", "SOUND", "--reference", "SOUND", "--reference-weight", "2"],
         ["--audio", "SOUND", "-k", "0"],
         ["--audio", "SOUND", "-k", "1001"],
-        ["--audio", "nowhere.wav"],
+        ["--audio", "missing.wav"],
     ],
 )
 def test_an_incomplete_query_is_a_usage_error(
-    arguments: list[str], sounds: list[Path], places: list[Any]
+    arguments: list[str], sounds: list[Path], paths: list[Any]
 ) -> None:
     given = [sounds[0] if argument == "SOUND" else argument for argument in arguments]
 
-    run("search", *given, *places, code=2)
+    run("search", *given, *paths, code=2)
 
 
-def test_what_is_not_there_is_told(sounds: list[Path], places: list[Any], tmp_path: Path) -> None:
+def test_missing_clips_files_and_libraries_are_errors(
+    sounds: list[Path], paths: list[Any], tmp_path: Path
+) -> None:
     words = tmp_path / "words.wav"
     words.write_bytes(b"words, not waves")
 
-    def told(*arguments: object) -> str:
+    def error(*arguments: object) -> str:
         return run("search", *arguments, code=1).stderr
 
-    assert "no clip 'x'" in told("--clip-id", "x", *places)
-    assert "not JSON" in told("--audio", sounds[0], "--filter", "{", *places)
-    assert "audio" in told("--audio", words, *places)
-    assert "no library" in told("--audio", sounds[0], "--library", tmp_path / "none", *places[2:])
+    assert "no clip 'x'" in error("--clip-id", "x", *paths)
+    assert "not JSON" in error("--audio", sounds[0], "--filter", "{", *paths)
+    assert "audio" in error("--audio", words, *paths)
+    assert "no library" in error("--audio", sounds[0], "--library", tmp_path / "none", *paths[2:])
 
 
 @pytest.fixture(scope="module")
-def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file for each word of the towers."""
-    folder = tmp_path_factory.mktemp("spoken")
+def word_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with a file for each word of the towers."""
+    folder = tmp_path_factory.mktemp("words")
     for word, samples in tiny_bundle.SOUNDS.items():
         synth.write(folder / f"{word}.wav", samples)
     return folder
 
 
 @pytest.fixture(scope="module")
-def words(spoken: Path, towers_bundle_path: Path) -> list[Any]:
-    """A library of them, of a bundle with towers."""
-    places = ["--library", spoken / "library", "--bundle", towers_bundle_path]
-    run("index", spoken, *places)
-    return places
+def words(word_files: Path, towers_bundle_path: Path) -> list[Any]:
+    """Options for a library of these files, of a bundle with towers."""
+    paths = ["--library", word_files / "library", "--bundle", towers_bundle_path]
+    run("index", word_files, *paths)
+    return paths
 
 
-def test_a_text_finds_what_it_says(words: list[Any]) -> None:
+def test_a_text_finds_the_sound_it_describes(words: list[Any]) -> None:
     for word in tiny_bundle.SOUNDS:
         body = run_json("search", "--modifier", word, *words)
 
@@ -154,8 +153,8 @@ def test_a_text_finds_what_it_says(words: list[Any]) -> None:
         assert body["notices"] == []
 
 
-def test_a_modifier_changes_what_a_sound_finds(words: list[Any], spoken: Path) -> None:
-    query = ["search", "--audio", spoken / "low.wav", *words]
+def test_a_modifier_changes_the_hits_of_a_sound(words: list[Any], word_files: Path) -> None:
+    query = ["search", "--audio", word_files / "low.wav", *words]
 
     hits = run_json(*query, "--modifier", "high", "--strength", 4)["hits"]
     weightless = run_json(*query, "--modifier", "high", "--strength", 0)
@@ -166,8 +165,8 @@ def test_a_modifier_changes_what_a_sound_finds(words: list[Any], spoken: Path) -
     assert weightless == plain
 
 
-def test_people_are_told_what_each_term_gave_and_of_a_cut(words: list[Any], spoken: Path) -> None:
-    query = ["search", "--audio", spoken / "low.wav", *words]
+def test_contributions_and_notices_are_printed(words: list[Any], word_files: Path) -> None:
+    query = ["search", "--audio", word_files / "low.wav", *words]
 
     result = run(*query, "--modifier", "high " * 9)
 
@@ -175,8 +174,8 @@ def test_people_are_told_what_each_term_gave_and_of_a_cut(words: list[Any], spok
     assert "longer than the 8 tokens" in result.stderr
 
 
-def test_a_modifier_needs_towers(sounds: list[Path], places: list[Any]) -> None:
-    result = run("search", "--audio", sounds[0], "--modifier", "high", *places, code=1)
+def test_a_modifier_needs_towers(sounds: list[Path], paths: list[Any]) -> None:
+    result = run("search", "--audio", sounds[0], "--modifier", "high", *paths, code=1)
 
     assert "no text tower" in result.stderr
 
@@ -191,7 +190,7 @@ def test_a_modifier_needs_towers(sounds: list[Path], places: list[Any]) -> None:
         ["--modifier", "low", "--reference-id", "x"],
     ],
 )
-def test_a_text_without_sense_is_a_usage_error(
+def test_an_invalid_use_of_text_is_a_usage_error(
     arguments: list[str], sounds: list[Path], words: list[Any]
 ) -> None:
     given = [sounds[0] if argument == "SOUND" else argument for argument in arguments]
@@ -203,20 +202,23 @@ def test_a_text_without_words_finds_nothing(words: list[Any]) -> None:
     assert "a search needs" in run("search", "--modifier", " ", *words, code=1).stderr
 
 
-def test_the_range_of_the_option_is_that_of_the_service() -> None:
-    (option,) = [o for o in command.params if o.name == "strength"]
+def test_the_default_of_k_is_not_above_the_setting(
+    sounds: list[Path], paths: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINUEND_MAX_K", "2")
 
-    assert isinstance(option.type, click.FloatRange)
-    assert (option.type.min, option.type.max) == (0, MAX_STRENGTH)
-    assert option.default == DEFAULT_STRENGTH
+    assert len(run_json("search", "--audio", sounds[0], *paths)["hits"]) == 2
+    assert "1 to 2" in run("search", "--audio", sounds[0], "-k", 3, *paths, code=1).stderr
 
 
-def test_a_hit_of_a_long_recording_says_where_it_is(places: list[Any], tmp_path: Path) -> None:
+def test_a_hit_of_a_long_recording_has_the_times_of_its_best_window(
+    paths: list[Any], tmp_path: Path
+) -> None:
     hour = synth.noise(0, 185.0, amplitude=0.02)
     hour[130 * 16_000 : 133 * 16_000] += synth.tone(900, 3.0)
     event = synth.write(tmp_path / "event.wav", synth.tone(900, 3.0))
-    run("index", synth.write(tmp_path / "field" / "hour.flac", hour).parent, *places)
-    query = ["search", "--audio", event, "--filter", '{"name": "hour.flac"}', *places]
+    run("index", synth.write(tmp_path / "field" / "hour.flac", hour).parent, *paths)
+    query = ["search", "--audio", event, "--filter", '{"name": "hour.flac"}', *paths]
 
     (hit,) = run_json(*query)["hits"]
     every = run_json(*query, "--every-window", "-k", 50)["hits"]

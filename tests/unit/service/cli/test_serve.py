@@ -34,7 +34,7 @@ def test_a_value_out_of_range_is_a_usage_error() -> None:
     run("serve", "--device", "tpu", code=2)
 
 
-def test_as_json_it_tells_where_it_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_json_has_the_address_of_the_listener(monkeypatch: pytest.MonkeyPatch) -> None:
     def listen(settings: Settings, on_listening: Callable[[str, int], object]) -> int:
         on_listening("127.0.0.1", 4321)
         return 0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ NAMES = ["a.wav", "b/ü.wav"]
 EMBEDDINGS = np.random.default_rng(0).standard_normal((2, 5)).astype(np.float32)
 
 
-def test_npz_gives_back_the_same_bits(tmp_path: Path) -> None:
+def test_npz_has_the_same_bits(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
 
     write_vectors(path, NAMES, EMBEDDINGS, fingerprint="f")
@@ -24,7 +25,7 @@ def test_npz_gives_back_the_same_bits(tmp_path: Path) -> None:
         assert str(stored["fingerprint"]) == "f"
 
 
-def test_parquet_gives_back_the_same_bits(tmp_path: Path) -> None:
+def test_parquet_has_the_same_bits(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
 
     write_vectors(path, NAMES, EMBEDDINGS, fingerprint="f")
@@ -37,7 +38,7 @@ def test_parquet_gives_back_the_same_bits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".parquet"])
-def test_no_embeddings_are_a_file_too(tmp_path: Path, suffix: str) -> None:
+def test_a_file_without_embeddings_is_written(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"x{suffix}"
 
     write_vectors(path, [], EMBEDDINGS[:0], fingerprint="f")
@@ -45,14 +46,14 @@ def test_no_embeddings_are_a_file_too(tmp_path: Path, suffix: str) -> None:
     assert path.stat().st_size > 0
 
 
-def test_a_file_that_cannot_be_finished_leaves_the_old_one(
+def test_a_failed_write_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "x.npz"
     path.write_bytes(b"old")
 
-    def fail(file: Path, **_: object) -> None:
-        file.write_bytes(b"half")
+    def fail(file: BinaryIO, **_: object) -> None:
+        file.write(b"half")
         raise OSError("No space left on device")
 
     monkeypatch.setattr(np, "savez", fail)

@@ -73,6 +73,40 @@ def test_a_folder_replaces_an_empty_one_only(tmp_path: Path, is_empty: bool) -> 
         assert (path / "mine").read_bytes() == b"1"
 
 
+def test_a_folder_with_content_is_replaced_where_that_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "bundle"
+    path.mkdir()
+    (path / "old").write_bytes(b"1")
+
+    with staged_folder(path, replace=True) as folder:
+        (folder / "new").write_bytes(b"2")
+        assert names(path) == ["old"]
+
+    assert names(path) == ["new"]
+    assert names(tmp_path) == ["bundle"]
+
+
+def test_a_replacement_that_fails_leaves_the_old_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "bundle"
+    path.mkdir()
+    (path / "old").write_bytes(b"1")
+    rename = Path.rename
+
+    def fail(self: Path, target: Path) -> Path:
+        if target == path and self.suffix == ".tmp":
+            raise OSError("disk full")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(OSError, match="disk full"), staged_folder(path, replace=True):
+        pass
+
+    assert names(path) == ["old"]
+    assert names(tmp_path) == ["bundle"]
+
+
 def test_every_byte_is_synchronised_before_the_name_is_put_in_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

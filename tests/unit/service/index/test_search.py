@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -141,6 +142,26 @@ def test_clips_are_found_where_the_nearest_lists_hold_too_few() -> None:
     assert len(set(clips_of(rows).tolist())) == 10
     assert clips_of(rows)[0] == 1
     np.testing.assert_allclose(scores[1:], np.sort(short @ query)[::-1][:9], atol=HALF)
+
+
+def test_a_search_for_more_rows_does_not_look_at_every_row() -> None:
+    """Libraries with windows need more rows in most searches. A copy of all takes 8 bytes each."""
+    n_rows, query = 100_000, np.eye(DIM, dtype=np.float32)[0]
+    clips = {1: np.tile(query, (100, 1))}
+    clips[2] = unit(np.random.default_rng(0).standard_normal((n_rows, DIM)).astype(np.float32))
+    index = flat_index(clips)
+    index.add(np.arange(3, 20) << 20, np.tile(-query, (17, 1)))
+    request = SearchRequest(query, 2)
+    expected = nearest(index, request)[1].tolist()
+
+    tracemalloc.start()
+    rows = nearest(index, request)[1]
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert clips_of(rows).tolist() == [1, 2]
+    assert rows.tolist() == expected
+    assert peak_bytes < 8 * n_rows
 
 
 @pytest.mark.parametrize("every_window", [False, True])

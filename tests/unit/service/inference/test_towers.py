@@ -50,7 +50,7 @@ def test_vectors_are_those_of_the_graph(bundle: Bundle, towers: Towers, n: int) 
     vectors = towers.audio.vectors(embeddings(n))
 
     assert (vectors.shape, vectors.dtype) == ((n, 12), np.float32)
-    expected = tiny_towers.place(bundle.path, embeddings(n))
+    expected = tiny_towers.project(bundle.path, embeddings(n))
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
 
 
@@ -67,7 +67,7 @@ def test_the_vector_of_a_text_is_that_of_the_graph(bundle: Bundle, towers: Tower
 
     assert encoded is not None
     assert not encoded.is_cut
-    expected = tiny_towers.read(bundle.path, "a low with high")
+    expected = tiny_towers.encode_text(bundle.path, "a low with high")
     np.testing.assert_allclose(encoded.vector, expected, atol=1e-6)
 
 

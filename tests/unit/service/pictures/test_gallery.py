@@ -16,7 +16,7 @@ from service.clips import ClipRecord, NewClip, StoredAudio
 from service.concurrency.timings import RequestTimings
 from service.errors import AudioTooLongError, ClipAudioMissingError, OverloadError
 from service.library.library import Library
-from service.pictures import gallery
+from service.pictures import gallery as gallery_module
 from service.pictures.gallery import Gallery, name_of
 from service.pictures.png import to_png
 from service.pictures.spectrogram import draw
@@ -44,10 +44,10 @@ def store(library: Library, content: bytes, clip_id: str = "a") -> ClipRecord:
 
 
 def test_a_clip_and_its_file_have_the_same_picture(library: Library) -> None:
-    pictures = open_gallery(library)
+    gallery = open_gallery(library)
 
-    of_clip = pictures.of_clip(store(library, WAV), 120, RequestTimings())
-    of_file = pictures.of_file(io.BytesIO(WAV), 120, RequestTimings())
+    of_clip = gallery.of_clip(store(library, WAV), 120, RequestTimings())
+    of_file = gallery.of_file(io.BytesIO(WAV), 120, RequestTimings())
 
     assert of_clip.spectrogram == of_file.spectrogram
     assert of_clip.spectrogram == to_png(draw(SAMPLES, sample_rate=16_000, columns=120))
@@ -56,28 +56,28 @@ def test_a_clip_and_its_file_have_the_same_picture(library: Library) -> None:
     assert of_clip.duration_s == of_file.duration_s == 1.5
 
 
-def test_a_picture_is_drawn_once(library: Library) -> None:
-    pictures, record = open_gallery(library), store(library, WAV)
-    first = pictures.of_clip(record, 120, RequestTimings())
+def test_a_picture_is_cached(library: Library) -> None:
+    gallery, record = open_gallery(library), store(library, WAV)
+    first = gallery.of_clip(record, 120, RequestTimings())
     library.open_audio("a").unlink()
 
-    assert pictures.of_clip(record, 120, RequestTimings()) is first
+    assert gallery.of_clip(record, 120, RequestTimings()) is first
     with pytest.raises(ClipAudioMissingError):
-        pictures.of_clip(record, 121, RequestTimings())
+        gallery.of_clip(record, 121, RequestTimings())
 
 
-def test_only_the_latest_pictures_are_kept(
+def test_the_pictures_used_last_are_cached(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gallery, "CACHE_PICTURES", 2)
-    pictures, record = open_gallery(library), store(library, WAV)
-    first, second = (pictures.of_clip(record, columns, RequestTimings()) for columns in (20, 21))
-    assert pictures.of_clip(record, 20, RequestTimings()) is first
+    monkeypatch.setattr(gallery_module, "CACHE_PICTURES", 2)
+    gallery, record = open_gallery(library), store(library, WAV)
+    first, second = (gallery.of_clip(record, columns, RequestTimings()) for columns in (20, 21))
+    assert gallery.of_clip(record, 20, RequestTimings()) is first
 
-    pictures.of_clip(record, 22, RequestTimings())
+    gallery.of_clip(record, 22, RequestTimings())
 
-    assert pictures.of_clip(record, 20, RequestTimings()) is first
-    assert pictures.of_clip(record, 21, RequestTimings()) is not second
+    assert gallery.of_clip(record, 20, RequestTimings()) is first
+    assert gallery.of_clip(record, 21, RequestTimings()) is not second
 
 
 def test_another_sound_under_the_same_id_has_another_name(library: Library) -> None:
@@ -88,7 +88,7 @@ def test_another_sound_under_the_same_id_has_another_name(library: Library) -> N
     assert name_of(store(library, WAV), 100) == before
 
 
-def test_limits_of_audio_hold_for_pictures(library: Library) -> None:
+def test_the_limits_of_audio_apply_to_pictures(library: Library) -> None:
     with pytest.raises(AudioTooLongError):
         open_gallery(library, max_seconds=1).of_file(io.BytesIO(WAV), 100, RequestTimings())
 
@@ -100,31 +100,31 @@ def test_a_clip_without_audio_has_no_picture(library: Library) -> None:
         open_gallery(library).of_clip(record, 100, RequestTimings())
 
 
-def test_one_is_drawn_at_a_time_and_too_many_are_refused(library: Library) -> None:
+def test_pictures_are_drawn_one_at_a_time_and_too_many_are_refused(library: Library) -> None:
     refused: list[OverloadError] = []
-    at_work = most = 0
+    running = most = 0
 
     async def run() -> None:
-        pictures = open_gallery(library, max_waiting=2)
-        gate, begun = anyio.Event(), anyio.Event()
+        gallery = open_gallery(library, max_waiting=2)
+        gate, started = anyio.Event(), anyio.Event()
 
         def work() -> None:
-            nonlocal at_work, most
-            at_work += 1
-            most = max(most, at_work)
-            anyio.from_thread.run_sync(begun.set)
+            nonlocal running, most
+            running += 1
+            most = max(most, running)
+            anyio.from_thread.run_sync(started.set)
             anyio.from_thread.run(gate.wait)
-            at_work -= 1
+            running -= 1
 
         async def ask() -> None:
             try:
-                await pictures.work(work)
+                await gallery.work(work)
             except OverloadError as error:
                 refused.append(error)
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ask)
-            await begun.wait()
+            await started.wait()
             for _ in range(4):
                 tasks.start_soon(ask)
             await anyio.wait_all_tasks_blocked()

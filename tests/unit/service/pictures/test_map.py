@@ -5,10 +5,46 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from jaxtyping import Float64
 from tiny_library import make_clip, open_library
 
 from service.library.library import Library
-from service.pictures.map import LibraryMap
+from service.pictures.map import LibraryMap, pca_2d
+
+
+def reference(vectors: np.ndarray) -> tuple[Float64[np.ndarray, "clips 2"], float]:
+    """Principal components by a singular value decomposition in float64; signs are arbitrary."""
+    centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
+    left, strengths, _ = np.linalg.svd(centred, full_matrices=False)
+    return left[:, :2] * strengths[:2], float((strengths[:2] ** 2).sum() / (strengths**2).sum())
+
+
+def make_vectors(n: int, dim: int, seed: int = 0) -> np.ndarray:
+    """Return vectors whose spread falls off from one direction to the next."""
+    spread = 0.7 ** np.arange(dim)
+    return (np.random.default_rng(seed).standard_normal((n, dim)) * spread).astype(np.float32)
+
+
+@pytest.mark.parametrize(("n", "dim"), [(50, 8), (400, 64), (20, 300), (2, 16)])
+def test_coordinates_are_the_first_two_principal_components(n: int, dim: int) -> None:
+    vectors = make_vectors(n, dim)
+    expected, expected_share = reference(vectors)
+
+    positions, shown = pca_2d(vectors)
+
+    signs = np.sign((positions * expected).sum(axis=0))
+    assert np.abs(positions - expected * signs).max() < 1e-3 * np.abs(expected).max()
+    assert shown == pytest.approx(expected_share, rel=1e-3)
+    assert (positions.max(axis=0) >= -positions.min(axis=0)).all()
+
+
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_equal_vectors_have_one_position(n: int) -> None:
+    positions, shown = pca_2d(np.ones((n, 7), np.float32))
+
+    assert positions.shape == (n, 2)
+    assert not positions.any()
+    assert shown == 0
 
 
 @pytest.fixture
@@ -19,7 +55,7 @@ def library(tmp_path: Path) -> Iterator[Library]:
     library.close()
 
 
-def test_every_clip_has_a_place_on_the_map(library: Library) -> None:
+def test_every_clip_is_on_the_map(library: Library) -> None:
     drawn = LibraryMap(library).map()
 
     assert [record.id for record in drawn.records] == [f"c{seed}" for seed in range(12)]
@@ -32,7 +68,7 @@ def test_another_process_draws_the_same_map(library: Library) -> None:
     assert np.array_equal(LibraryMap(library).map().positions, LibraryMap(library).map().positions)
 
 
-def test_equal_sounds_lie_at_one_place(library: Library) -> None:
+def test_equal_sounds_have_one_position(library: Library) -> None:
     library.writer.put(make_clip("again", 3, stored=False))
 
     positions = LibraryMap(library).map().positions
@@ -40,13 +76,13 @@ def test_equal_sounds_lie_at_one_place(library: Library) -> None:
     np.testing.assert_allclose(positions[3], positions[12], atol=1e-6)
 
 
-def test_the_map_is_kept_until_the_library_changes(library: Library) -> None:
-    atlas = LibraryMap(library)
-    before = atlas.map()
+def test_the_map_is_cached_until_the_library_changes(library: Library) -> None:
+    library_map = LibraryMap(library)
+    before = library_map.map()
 
-    assert atlas.map() is before
+    assert library_map.map() is before
     library.writer.delete("c5")
-    assert "c5" not in [record.id for record in atlas.map().records]
+    assert "c5" not in [record.id for record in library_map.map().records]
 
 
 def test_an_empty_library_has_an_empty_map(tmp_path: Path) -> None:

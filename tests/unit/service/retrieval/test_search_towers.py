@@ -63,7 +63,7 @@ def unit64(vectors: np.ndarray) -> np.ndarray:
 
 def assert_ranked(result: SearchResult, query: np.ndarray, bundle: Path, among: list[int]) -> None:
     """Hold hits to the naive ranking of clips by their inner products."""
-    items = unit64(tiny_towers.place(bundle, embeddings()))
+    items = unit64(tiny_towers.project(bundle, embeddings()))
     scores = items @ unit64(query)
     ranked = sorted(among, key=lambda n: -scores[n])[: len(result.hits)]
     assert [hit.hit.record.id for hit in result.hits] == [f"c{n}" for n in ranked]
@@ -85,8 +85,8 @@ def test_a_sound_and_a_text_rank_as_their_sum_does(
         modifier=Modifier(text, strength),
     )
 
-    audio = tiny_towers.place(towers_bundle_path, embeddings()[7:8])[0]
-    query = audio + strength * tiny_towers.read(towers_bundle_path, text)
+    audio = tiny_towers.project(towers_bundle_path, embeddings()[7:8])[0]
+    query = audio + strength * tiny_towers.encode_text(towers_bundle_path, text)
     others = [n for n in range(N_CLIPS) if n != 7]
     assert_ranked(result, query, towers_bundle_path, others)
     assert len(result.hits) == 50
@@ -100,7 +100,7 @@ def test_a_text_alone_ranks_by_its_vector(
         None, None, RankingOptions(k=30), RequestTimings(), modifier=Modifier(text, 0.2)
     )
 
-    query = tiny_towers.read(towers_bundle_path, text)
+    query = tiny_towers.encode_text(towers_bundle_path, text)
     assert_ranked(result, query, towers_bundle_path, list(range(N_CLIPS)))
 
 
@@ -123,8 +123,8 @@ def test_a_sound_less_another_and_a_text_rank_as_the_remainder_and_the_text_do(
 
     taken = MEAN_REFERENCE_WEIGHT if weight is None else weight
     kept = mixture - taken * (reference - load_bundle(towers_bundle_path).mean)
-    audio = tiny_towers.place(towers_bundle_path, kept[np.newaxis].astype(np.float32))[0]
-    query = audio + tiny_towers.read(towers_bundle_path, "low")
+    audio = tiny_towers.project(towers_bundle_path, kept[np.newaxis].astype(np.float32))[0]
+    query = audio + tiny_towers.encode_text(towers_bundle_path, "low")
     assert_ranked(result, query, towers_bundle_path, list(range(100, N_CLIPS)))
     assert set(result.hits[0].contributions) == {"difference", "modifier"}
 

@@ -3,8 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.change_detection.discriminant import AXES, features, fit_discriminant, principal_axes
-from training.change_detection.trials import Trials
+from training.change_detection.discriminant import (
+    AXES,
+    fit_discriminant,
+    principal_axes,
+    trial_features,
+)
+from training.change_detection.trials import DetectionTrials
 
 DIM = 100
 
@@ -16,14 +21,14 @@ def embeddings(n: int, seed: int = 0) -> np.ndarray:
     return drawn
 
 
-def trials(n: int) -> Trials:
+def trials(n: int) -> DetectionTrials:
     """Pair row 2i with row 2i + 1; the second half of the pairs have something added."""
     rows = np.arange(0, 2 * n, 2)
     is_added = np.arange(n) >= n // 2
-    return Trials(rows, rows[:, None] + 1, np.arange(n) // 4, is_added, np.ones(n))
+    return DetectionTrials(rows, rows[:, None] + 1, np.arange(n) // 4, is_added, np.ones(n))
 
 
-def test_the_axes_are_orthonormal_and_the_first_ones_hold_the_most() -> None:
+def test_the_axes_are_orthonormal_and_sorted_by_variance() -> None:
     rows = embeddings(400)
     origin, axes = principal_axes(rows)
 
@@ -39,7 +44,7 @@ def test_fewer_rows_than_axes_give_fewer_axes() -> None:
     assert axes.shape == (DIM, 4)
 
 
-def test_what_is_always_added_becomes_the_shift() -> None:
+def test_the_mean_change_becomes_the_shift() -> None:
     rows, pairs = embeddings(400), trials(200)
     direction = np.zeros(DIM, np.float32)
     direction[3] = 8.0
@@ -49,11 +54,11 @@ def test_what_is_always_added_becomes_the_shift() -> None:
 
     # The mean of 100 differences of a spread of up to 4.2 is off by up to about 0.4 in each axis.
     np.testing.assert_allclose(found.axes @ found.shift, direction, atol=1.5)
-    told = features(found, rows, pairs)
-    assert told[pairs.is_added, 0].min() > np.quantile(told[~pairs.is_added, 0], 0.9)
+    features = trial_features(found, rows, pairs)
+    assert features[pairs.is_added, 0].min() > np.quantile(features[~pairs.is_added, 0], 0.9)
 
 
-def test_a_nuisance_counts_for_little() -> None:
+def test_nuisances_reduce_the_distance_along_them() -> None:
     rows, pairs = embeddings(400), trials(200)
     louder = np.zeros(DIM, np.float32)
     louder[10] = 1.0
@@ -61,13 +66,13 @@ def test_a_nuisance_counts_for_little() -> None:
     nuisances = np.stack([np.arange(400, 450), np.arange(50)], axis=1)
 
     plain = fit_discriminant(changed, pairs, np.zeros((0, 2), np.int64))
-    wary = fit_discriminant(changed, pairs, nuisances)
+    robust = fit_discriminant(changed, pairs, nuisances)
 
     def distance(found: object) -> float:
         along = louder @ found.axes  # type: ignore[attr-defined]  # a discriminant
         return float(along @ found.unchanged @ along)  # type: ignore[attr-defined]  # the same
 
-    assert distance(wary) < 0.2 * distance(plain)
+    assert distance(robust) < 0.2 * distance(plain)
 
 
 @pytest.mark.parametrize("n_references", [1, 3])
@@ -75,11 +80,13 @@ def test_features_of_trials_are_those_of_their_rows(n_references: int) -> None:
     rows, pairs = embeddings(60), trials(20)
     found = fit_discriminant(rows, pairs, np.zeros((0, 2), np.int64))
     chosen = np.arange(n_references)[None] + np.array([[10], [20]])
-    judged = Trials(np.array([0, 1]), chosen, np.zeros(2, int), np.zeros(2, bool), np.ones(2))
+    chosen_trials = DetectionTrials(
+        np.array([0, 1]), chosen, np.zeros(2, int), np.zeros(2, bool), np.ones(2)
+    )
 
-    told = features(found, rows, judged)
+    features = trial_features(found, rows, chosen_trials)
 
     along = found.project(rows)
-    for row, (mixture, references) in zip(told, ((0, chosen[0]), (1, chosen[1])), strict=True):
+    for row, (mixture, references) in zip(features, ((0, chosen[0]), (1, chosen[1])), strict=True):
         expected = found.features(along[[mixture]], along[references][None])[0]
         np.testing.assert_allclose(row, expected)

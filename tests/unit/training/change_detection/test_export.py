@@ -9,20 +9,20 @@ import pytest
 
 from service.bundle.files import load_bundle
 from service.retrieval.change_detector import ChangeDetector
-from training.change_detection.collection import Collection
+from training.change_detection.dataset import DetectionDataset
 from training.change_detection.export import FILE, ROLE, calibrate
 from training.data.attribution import TRAINED, write_attribution
 
 
 @pytest.fixture
-def folder(takes_bundle: Path, tmp_path: Path) -> Path:
-    copied = shutil.copytree(takes_bundle, tmp_path / "bundle")
+def folder(bundle_path: Path, tmp_path: Path) -> Path:
+    copied = shutil.copytree(bundle_path, tmp_path / "bundle")
     (copied / "MODEL_CARD.md").write_text("# Model card\n\nText.\n\n## The towers\n\nTheirs.\n")
     return Path(copied)
 
 
-def test_a_calibrated_bundle_tells_of_changes(folder: Path, collection: Collection) -> None:
-    calibrate(folder, collection)
+def test_a_calibrated_bundle_detects_changes(folder: Path, dataset: DetectionDataset) -> None:
+    calibrate(folder, dataset)
 
     bundle = load_bundle(folder)
     detector = ChangeDetector.open(bundle)
@@ -31,18 +31,18 @@ def test_a_calibrated_bundle_tells_of_changes(folder: Path, collection: Collecti
     assert bundle.manifest.change.scores["recordings"] == 6
     assert {source.corpus for source in bundle.manifest.change.data} == {"ambience", "esc50"}
     detector.check(bundle)
-    trials = collection.trials(1)
-    verdicts = [
-        detector.decide(collection.embeddings[m], list(collection.embeddings[r])).changed
+    trials = dataset.trials(1)
+    decisions = [
+        detector.decide(dataset.embeddings[m], list(dataset.embeddings[r])).changed
         for m, r in zip(trials.mixtures, trials.references, strict=True)
     ]
-    fired = np.array(verdicts)
+    fired = np.array(decisions)
     assert fired[trials.is_added].mean() > fired[~trials.is_added].mean()
 
 
-def test_a_bundle_may_be_calibrated_again(folder: Path, collection: Collection) -> None:
-    first = (calibrate(folder, collection) / "MODEL_CARD.md").read_text()
-    again = (calibrate(folder, collection) / "MODEL_CARD.md").read_text()
+def test_a_bundle_may_be_calibrated_again(folder: Path, dataset: DetectionDataset) -> None:
+    first = (calibrate(folder, dataset) / "MODEL_CARD.md").read_text()
+    again = (calibrate(folder, dataset) / "MODEL_CARD.md").read_text()
 
     assert first == again
     assert first.count("## Has anything changed?") == 1
@@ -50,13 +50,13 @@ def test_a_bundle_may_be_calibrated_again(folder: Path, collection: Collection) 
     assert not list(folder.parent.glob("*.partial"))
 
 
-def test_attribution_names_what_was_heard_and_keeps_what_it_knew(
-    folder: Path, collection: Collection
+def test_the_attribution_names_the_clips_of_the_excerpts_and_keeps_the_others(
+    folder: Path, dataset: DetectionDataset
 ) -> None:
-    known = collection.material.store.clips[collection.material.recordings[0]]
+    known = dataset.clips.store.clips[dataset.clips.recordings[0]]
     write_attribution(folder / "ATTRIBUTION.csv", {TRAINED: [known]}, None)
 
-    calibrate(folder, collection)
+    calibrate(folder, dataset)
 
     with (folder / "ATTRIBUTION.csv").open(newline="") as lines:
         roles = {row["path"]: row["role"] for row in csv.DictReader(lines)}

@@ -8,8 +8,8 @@ import pytest
 import synth
 import tiny_scene
 
-from training.change_detection.render import add_event, render_take, through_mp3
-from training.change_detection.takes import EXCERPT, SHIFT, Take
+from training.change_detection.excerpts import EXCERPT_SAMPLES, SHIFT_SAMPLES, Excerpt
+from training.change_detection.render import add_event, render_excerpt, through_mp3
 from training.data.loudness import loudness
 from training.data.store import ClipStore
 
@@ -22,32 +22,34 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
 
 
 @pytest.fixture(scope="module")
-def take(store: ClipStore) -> Take:
+def excerpt(store: ClipStore) -> Excerpt:
     row = next(i for i, clip in enumerate(store.clips) if clip.name == "ambience/rain0.wav")
-    return Take(row=row, first=1000, condition="plain")
+    return Excerpt(recording=row, start=1000, condition="plain")
 
 
-def test_a_plain_take_is_the_excerpt(store: ClipStore, take: Take) -> None:
-    expected = store.part(take.row, 1000, 1000 + EXCERPT)
-    assert np.array_equal(render_take(store, take), expected)
+def test_a_plain_excerpt_is_unprocessed(store: ClipStore, excerpt: Excerpt) -> None:
+    expected = store.part(excerpt.recording, 1000, 1000 + EXCERPT_SAMPLES)
+    assert np.array_equal(render_excerpt(store, excerpt), expected)
 
 
 @pytest.mark.parametrize(("condition", "factor"), [("+6 dB", 1.9953), ("-6 dB", 0.5012)])
-def test_a_gain_scales_the_take(
-    store: ClipStore, take: Take, condition: str, factor: float
+def test_a_gain_scales_the_excerpt(
+    store: ClipStore, excerpt: Excerpt, condition: str, factor: float
 ) -> None:
-    louder = render_take(store, replace(take, condition=condition))
-    np.testing.assert_allclose(louder, factor * render_take(store, take), rtol=1e-3, atol=1e-7)
+    louder = render_excerpt(store, replace(excerpt, condition=condition))
+    np.testing.assert_allclose(
+        louder, factor * render_excerpt(store, excerpt), rtol=1e-3, atol=1e-7
+    )
 
 
-def test_a_shift_moves_the_excerpt(store: ClipStore, take: Take) -> None:
-    shifted = render_take(store, replace(take, condition="50 ms"))
-    assert np.array_equal(shifted[:-SHIFT], render_take(store, take)[SHIFT:])
+def test_a_shift_moves_the_excerpt(store: ClipStore, excerpt: Excerpt) -> None:
+    shifted = render_excerpt(store, replace(excerpt, condition="50 ms"))
+    assert np.array_equal(shifted[:-SHIFT_SAMPLES], render_excerpt(store, excerpt)[SHIFT_SAMPLES:])
 
 
-def test_an_mp3_sounds_alike_and_is_as_long(store: ClipStore, take: Take) -> None:
-    plain = render_take(store, take)
-    coded = render_take(store, replace(take, condition="mp3"))
+def test_an_mp3_sounds_alike_and_is_as_long(store: ClipStore, excerpt: Excerpt) -> None:
+    plain = render_excerpt(store, excerpt)
+    coded = render_excerpt(store, replace(excerpt, condition="mp3"))
 
     assert coded.shape == plain.shape
     assert not np.array_equal(coded, plain)
@@ -69,11 +71,11 @@ def test_an_event_is_added_as_loud_as_the_excerpt(onset: float) -> None:
 
     added = add_event(excerpt, sound, onset) - excerpt
 
-    heard = np.flatnonzero(np.abs(added) > 1e-4)
-    length = heard[-1] - heard[0]
+    active = np.flatnonzero(np.abs(added) > 1e-4)
+    length = active[-1] - active[0]
     assert length == pytest.approx(RATE, rel=0.05)
-    assert heard[0] == pytest.approx(onset * (excerpt.size - length), abs=0.05 * RATE)
-    inside = added[heard[0] : heard[-1]]
+    assert active[0] == pytest.approx(onset * (excerpt.size - length), abs=0.05 * RATE)
+    inside = added[active[0] : active[-1]]
     assert loudness(inside, RATE) == pytest.approx(loudness(excerpt, RATE), abs=0.5)
 
 

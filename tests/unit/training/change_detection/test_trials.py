@@ -3,35 +3,35 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.change_detection.takes import CONDITIONS, EXCERPT, Condition, Take
+from training.change_detection.excerpts import CONDITIONS, EXCERPT_SAMPLES, Condition, Excerpt
 from training.change_detection.trials import make_trials
 
 
-def takes() -> list[Take]:
+def excerpts() -> list[Excerpt]:
     """Two recordings of four and two excerpts, each plain and louder, without and with an event."""
     return [
-        Take(row=row, first=first, condition=condition, event=event)
+        Excerpt(recording=row, start=first, condition=condition, event=event)
         for row, n_excerpts in ((3, 4), (8, 2))
-        for first in range(0, n_excerpts * EXCERPT, EXCERPT)
+        for first in range(0, n_excerpts * EXCERPT_SAMPLES, EXCERPT_SAMPLES)
         for condition in ("plain", "+6 dB")
         for event in (None, 99)
     ]
 
 
 def test_references_are_plain_excerpts_of_the_same_recording_elsewhere() -> None:
-    drawn = takes()
+    drawn = excerpts()
     trials = make_trials(drawn, 1, conditions=CONDITIONS)
 
     assert len(trials.mixtures) == 4 * 4 * 3 + 2 * 4
     for mixture, (reference,) in zip(trials.mixtures, trials.references, strict=True):
-        judged, plain = drawn[mixture], drawn[reference]
+        mixed, plain = drawn[mixture], drawn[reference]
         assert (plain.condition, plain.event) == ("plain", None)
-        assert plain.row == judged.row
-        assert abs(plain.first - judged.first) >= EXCERPT
+        assert plain.recording == mixed.recording
+        assert abs(plain.start - mixed.start) >= EXCERPT_SAMPLES
 
 
 def test_of_several_references_none_comes_twice_and_short_recordings_have_no_trial() -> None:
-    drawn = takes()
+    drawn = excerpts()
     trials = make_trials(drawn, 3, conditions=["plain"])
 
     assert set(trials.recordings) == {3}
@@ -40,7 +40,9 @@ def test_of_several_references_none_comes_twice_and_short_recordings_have_no_tri
 
 
 def test_overlapping_excerpts_are_no_references() -> None:
-    drawn = [Take(row=0, first=i * EXCERPT // 2, condition="plain") for i in range(3)]
+    drawn = [
+        Excerpt(recording=0, start=i * EXCERPT_SAMPLES // 2, condition="plain") for i in range(3)
+    ]
     trials = make_trials(drawn, 1, conditions=["plain"])
 
     pairs = list(zip(trials.mixtures.tolist(), trials.references[:, 0].tolist(), strict=True))
@@ -48,8 +50,8 @@ def test_overlapping_excerpts_are_no_references() -> None:
 
 
 @pytest.mark.parametrize("condition", ["plain", "+6 dB"])
-def test_each_recording_counts_alike_on_both_sides(condition: Condition) -> None:
-    trials = make_trials(takes(), 1, conditions=[condition])
+def test_each_recording_has_the_same_weight_on_both_sides(condition: Condition) -> None:
+    trials = make_trials(excerpts(), 1, conditions=[condition])
 
     for row in (3, 8):
         for added in (False, True):
@@ -57,18 +59,18 @@ def test_each_recording_counts_alike_on_both_sides(condition: Condition) -> None
             assert trials.weights[side].sum() == pytest.approx(1)
 
 
-def test_against_itself_a_take_has_its_own_excerpt() -> None:
-    drawn = takes()
+def test_against_itself_the_reference_is_the_same_excerpt_unprocessed() -> None:
+    drawn = excerpts()
     trials = make_trials(drawn, 1, conditions=["+6 dB"], against="itself")
 
     assert len(trials.mixtures) == 12
     for mixture, (reference,) in zip(trials.mixtures, trials.references, strict=True):
-        assert drawn[reference].first == drawn[mixture].first
+        assert drawn[reference].start == drawn[mixture].start
         assert drawn[reference].condition == "plain"
 
 
-def test_trials_may_be_restricted() -> None:
-    trials = make_trials(takes(), 1, conditions=CONDITIONS)
+def test_trials_can_be_selected() -> None:
+    trials = make_trials(excerpts(), 1, conditions=CONDITIONS)
 
     unchanged = trials.select(~trials.is_added)
 

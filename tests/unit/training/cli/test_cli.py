@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import pytest
+import tiny_bundle
 
 from training import cli
 
@@ -17,7 +19,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return caught.value.code
 
 
-def test_what_went_wrong_is_one_line_and_exit_code_1(
+def test_an_error_is_one_line_and_exit_code_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     nowhere, out = str(tmp_path / "nowhere"), str(tmp_path / "out")
@@ -28,7 +30,7 @@ def test_what_went_wrong_is_one_line_and_exit_code_1(
     assert message.count("\n") == 1
 
 
-def test_a_wrong_recipe_is_said_before_anything_is_written(
+def test_a_wrong_recipe_is_refused_before_anything_is_written(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -41,7 +43,7 @@ def test_a_wrong_recipe_is_said_before_anything_is_written(
     assert not out.exists()
 
 
-def test_exporting_what_is_not_there_says_so(
+def test_exporting_a_missing_checkpoint_is_an_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     code = run(monkeypatch, "export", str(tmp_path / "none.pt"), "--out", str(tmp_path / "out"))
@@ -49,18 +51,11 @@ def test_exporting_what_is_not_there_says_so(
     assert "there is no checkpoint" in capsys.readouterr().err
 
 
-def test_the_commands_are_listed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(monkeypatch, "--help") == 0
-    listed = capsys.readouterr().out
-    assert "pretrain" in listed
-    assert "export" in listed
-
-
 @pytest.mark.parametrize(
     "arguments",
     [
+        ("pretrain",),
+        ("renew",),
         ("data", "bgknown"),
         ("data", "prepare"),
         ("evaluate", "bgknown"),
@@ -70,14 +65,14 @@ def test_the_commands_are_listed(
         ("sweep",),
     ],
 )
-def test_every_command_tells_its_options(
+def test_every_command_has_help(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
 ) -> None:
     assert run(monkeypatch, *arguments, "--help") == 0
     assert "Usage: " in capsys.readouterr().out
 
 
-def test_seeds_that_are_no_numbers_are_a_usage_error(
+def test_seeds_must_be_numbers(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     arguments = ("evaluate", "bgknown", str(tmp_path), "--encoder", "log-mel", "--seeds", "a,b")
@@ -91,3 +86,16 @@ def test_a_page_is_written_from_the_shell(
     assert run(monkeypatch, "evaluate", "report", "--results", str(tmp_path)) == 0
     assert capsys.readouterr().out.strip() == str(tmp_path / "paper.md")
     assert (tmp_path / "paper.md").is_file()
+
+
+def test_a_manifest_is_renewed_from_the_shell(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    bundle = tiny_bundle.write(tmp_path / "tiny")
+    before = {path.name: path.read_bytes() for path in bundle.iterdir()}
+    manifest = json.loads(before["bundle.json"])
+    manifest["schema_version"] = 1
+    (bundle / "bundle.json").write_text(json.dumps(manifest))
+    assert run(monkeypatch, "renew", str(bundle)) == 0
+    assert capsys.readouterr().out.strip() == str(bundle)
+    assert {path.name: path.read_bytes() for path in bundle.iterdir()} == before

@@ -38,7 +38,7 @@ def test_the_official_release_is_rendered(tiny_bundle_path: Path, tmp_path: Path
     assert len(load_scenes(out, fingerprint).pairs) == 1
 
 
-def test_what_is_missing_is_said_before_anything_is_written(
+def test_missing_data_is_an_error_before_anything_is_written(
     tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
     places = {"data": tmp_path / "none.csv", "bundle": tiny_bundle_path, "out": tmp_path / "set"}

@@ -10,7 +10,7 @@ from training.cli.output import tell
 RESULT = {"bundle": Path("models/mine"), "variants": ["int8: shipped", "float16: not shipped"]}
 
 
-def test_for_people_each_value_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_as_text_each_value_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     tell(RESULT, as_json=False)
 
     assert capsys.readouterr().out.splitlines() == [
@@ -20,7 +20,7 @@ def test_for_people_each_value_is_a_line(capsys: pytest.CaptureFixture[str]) -> 
     ]
 
 
-def test_for_programs_it_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
+def test_as_json_it_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
     tell(RESULT, as_json=True)
 
     assert json.loads(capsys.readouterr().out) == RESULT | {"bundle": str(Path("models/mine"))}

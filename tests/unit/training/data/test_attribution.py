@@ -17,7 +17,7 @@ def read(path: Path) -> dict[str, dict[str, str]]:
     return {row["path"]: row for row in rows}
 
 
-def test_the_data_is_summed_up_by_corpus_and_licence(tmp_path: Path) -> None:
+def test_the_data_is_summarised_by_corpus_and_licence(tmp_path: Path) -> None:
     clips = [
         SourceClip(tmp_path, "a.wav", {"corpus": "rain", "licence": "CC0"}),
         SourceClip(tmp_path, "b.wav", {"corpus": "rain", "licence": "CC-BY"}),
@@ -45,7 +45,7 @@ def test_a_folder_without_a_manifest_is_a_corpus_of_unstated_licence(tmp_path: P
     assert row["author"] == ""
 
 
-def test_authors_come_from_the_fuller_table_of_the_corpus(tmp_path: Path) -> None:
+def test_authors_are_read_from_the_table_of_the_corpus(tmp_path: Path) -> None:
     (tmp_path / "rain").mkdir()
     (tmp_path / "rain/meta.csv").write_text(
         "path,author,licence,title\nx/a.wav,Ann,CC-BY,Drops\nx/b.wav,Bob,CC0,\n", encoding="utf-8"
@@ -56,14 +56,14 @@ def test_authors_come_from_the_fuller_table_of_the_corpus(tmp_path: Path) -> Non
     rows = read(tmp_path / "out.csv")
     first = rows["rain/x/a.wav"]
     assert (first["author"], first["title"], first["role"]) == ("Ann", "Drops", "trained")
-    # What the manifest says itself holds.
+    # Columns of the manifest take precedence.
     assert first["licence"] == "CC-BY 4.0"
     assert rows["rain/x/b.wav"]["author"] == "Bob"
     assert rows["rain/x/b.wav"]["role"] == "held out"
     assert rows["rain/x/c.wav"]["author"] == ""
 
 
-def test_the_clips_of_the_parent_are_named_too(tmp_path: Path) -> None:
+def test_the_clips_of_the_parent_are_listed_too(tmp_path: Path) -> None:
     old = {"trained": [SourceClip(tmp_path, name, {"licence": "CC0"}) for name in ("a", "b")]}
     write_attribution(tmp_path / "old.csv", old, None)
     new = {"held out": [SourceClip(tmp_path, name, {"licence": "CC0"}) for name in ("b", "c")]}
@@ -71,5 +71,5 @@ def test_the_clips_of_the_parent_are_named_too(tmp_path: Path) -> None:
     rows = read(tmp_path / "new.csv")
     assert set(rows) == {"a", "b", "c"}
     assert rows["a"]["role"] == "trained"
-    # It was heard once, so it stays heard.
+    # It was trained on once, so it stays so.
     assert rows["b"]["role"] == "trained"

@@ -92,7 +92,7 @@ def test_a_manifest_without_paths_is_refused(tmp_path: Path) -> None:
         names(path)
 
 
-def test_a_place_that_does_not_exist_is_named(tmp_path: Path) -> None:
+def test_a_missing_path_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="nowhere is neither a folder nor a manifest"):
         names(tmp_path / "nowhere")
 
@@ -117,7 +117,7 @@ def test_more_than_max_files_are_drawn_with_the_seed(tmp_path: Path) -> None:
     assert names(tmp_path, max_files=40) == everything
 
 
-def test_clips_are_held_out_by_recording_in_the_share_asked_for(tmp_path: Path) -> None:
+def test_the_given_share_of_recordings_is_held_out(tmp_path: Path) -> None:
     clips = [
         SourceClip(tmp_path, f"{i}-{part}.wav", {"recording": f"recording {i}"})
         for i in range(2000)
@@ -130,7 +130,7 @@ def test_clips_are_held_out_by_recording_in_the_share_asked_for(tmp_path: Path) 
     assert sum(held_out) / len(clips) == pytest.approx(0.1, abs=0.034)
 
 
-def test_holding_out_more_keeps_out_what_was_held_out_before(tmp_path: Path) -> None:
+def test_a_larger_share_includes_the_clips_of_a_smaller_one(tmp_path: Path) -> None:
     clips = [SourceClip(tmp_path, f"{i}.wav") for i in range(300)]
     few, many = ({c.name for c in clips if is_held_out(c, share)} for share in (0.1, 0.3))
     assert few < many

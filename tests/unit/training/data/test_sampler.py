@@ -8,7 +8,8 @@ import pytest
 
 from training.data.manifest import SourceClip
 from training.data.sampler import CropSampler
-from training.data.store import FULL_SCALE, ClipStore
+from training.data.store import ClipStore
+from training.data.wav import FULL_SCALE
 from training.model.model import CROP_SAMPLES
 
 
@@ -24,21 +25,21 @@ def store_of(clips: Sequence[np.ndarray]) -> ClipStore:
 
 
 def constants(n: int) -> ClipStore:
-    """Clips that are recognised by their value: 1, 2, 3 ..."""
+    """Clips of one value each: 1, 2, 3 ..."""
     return store_of([np.full(100, i + 1) for i in range(n)])
 
 
-def heard(batch: np.ndarray) -> list[int]:
+def clip_values(batch: np.ndarray) -> list[int]:
     values: list[int] = np.rint(batch[:, 0] * FULL_SCALE).astype(int).tolist()
     return values
 
 
 def epoch(sampler: CropSampler, number: int) -> list[int]:
     steps = range(number * sampler.steps_per_epoch, (number + 1) * sampler.steps_per_epoch)
-    return [clip for step in steps for clip in heard(sampler.batch(step))]
+    return [clip for step in steps for clip in clip_values(sampler.batch(step))]
 
 
-def test_every_clip_is_heard_once_an_epoch_in_a_new_order() -> None:
+def test_every_clip_is_drawn_once_an_epoch_in_a_new_order() -> None:
     sampler = CropSampler(constants(10), batch_size=4, seed=3)
     orders = [epoch(sampler, number) for number in range(3)]
     for order in orders:
@@ -56,18 +57,18 @@ def test_a_batch_is_a_function_of_seed_and_step() -> None:
     assert not np.array_equal(other.batch(0), expected[0])
 
 
-def test_by_length_a_clip_is_heard_as_often_as_crops_fit_into_it() -> None:
+def test_by_length_a_clip_is_drawn_as_often_as_crops_fit_into_it() -> None:
     lengths = [1, CROP_SAMPLES - 1, CROP_SAMPLES, 2 * CROP_SAMPLES - 1, 5 * CROP_SAMPLES]
     store = store_of([np.full(n, i + 1) for i, n in enumerate(lengths)])
     sampler = CropSampler(store, batch_size=2, seed=3, crops="by_length")
 
     orders = [epoch(sampler, number) for number in range(2)]
 
-    assert sampler.steps_per_epoch == 4  # of the 9 crops the last, alone, is left out
+    assert sampler.steps_per_epoch == 4  # the last of the 9 crops is dropped
     for order in orders:
-        heard_of = np.bincount(order, minlength=6)[1:]
-        assert (heard_of <= [1, 1, 1, 1, 5]).all()
-        assert heard_of.sum() == 8
+        counts = np.bincount(order, minlength=6)[1:]
+        assert (counts <= [1, 1, 1, 1, 5]).all()
+        assert counts.sum() == 8
     assert orders[0] != orders[1]
 
 
@@ -83,7 +84,7 @@ def test_by_length_a_clip_is_heard_as_often_as_crops_fit_into_it() -> None:
         (12, 8, 2, [4, 2]),
     ],
 )
-def test_a_last_batch_of_fewer_than_two_a_process_is_left_out(
+def test_a_last_batch_of_fewer_than_two_per_process_is_dropped(
     clips: int, batch_size: int, world_size: int, sizes: list[int]
 ) -> None:
     for rank in range(world_size):
@@ -97,12 +98,12 @@ def test_processes_share_each_batch_without_overlap() -> None:
     samplers = [CropSampler(store, 8, seed=1, rank=rank, world_size=4) for rank in range(4)]
     alone = CropSampler(store, 8, seed=1)
     for step in range(6):
-        shares = [heard(sampler.batch(step)) for sampler in samplers]
+        shares = [clip_values(sampler.batch(step)) for sampler in samplers]
         assert [len(share) for share in shares] == [2, 2, 2, 2]
-        assert [clip for share in shares for clip in share] == heard(alone.batch(step))
+        assert [clip for share in shares for clip in share] == clip_values(alone.batch(step))
 
 
-def test_processes_cut_their_crops_at_places_of_their_own() -> None:
+def test_processes_cut_their_crops_at_different_positions() -> None:
     ramp = np.arange(30_000)
     store = store_of([ramp] * 4)
     first, second = (CropSampler(store, 4, 0, rank, 2).batch(0)[:, 0] for rank in range(2))
@@ -110,7 +111,7 @@ def test_processes_cut_their_crops_at_places_of_their_own() -> None:
 
 
 def test_a_crop_lies_inside_its_clip_and_reaches_both_ends() -> None:
-    """Clips of a crop and two samples more: there are three places, all of them drawn."""
+    """With two samples more than a crop there are three positions; all are drawn."""
     ramp = np.arange(CROP_SAMPLES + 2)
     sampler = CropSampler(store_of([ramp] * 50), batch_size=50, seed=0)
     batch = np.rint(sampler.batch(0) * FULL_SCALE).astype(int)

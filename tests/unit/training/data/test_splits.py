@@ -43,7 +43,7 @@ def background(kind: str, recording: str) -> SourceClip:
     return clip(f"{kind}-{recording}.wav", corpus="ambience", label=kind, recording=recording)
 
 
-def test_what_has_the_allowed_value_in_every_column_matches() -> None:
+def test_a_clip_matches_with_an_allowed_value_in_every_column() -> None:
     one = event(1, 4)
     assert matches(one, {"corpus": "esc50", "fold": [4, 5]})
     assert matches(one, {})
@@ -59,10 +59,10 @@ def test_what_has_the_allowed_value_in_every_column_matches() -> None:
         clip("found-to-repeat.wav", corpus="sfx", recording="sfx:x", esc50_src_overlap="7"),
     ],
 )
-def test_whatever_shares_a_source_with_a_tested_clip_is_left_out(other: SourceClip) -> None:
-    tested, free = event(7, 5), event(8, 1)
+def test_clips_that_share_a_source_with_a_tested_clip_are_left_out(other: SourceClip) -> None:
+    tested, unrelated = event(7, 5), event(8, 1)
     assert not sources(tested).isdisjoint(sources(other))
-    assert leave_out([tested, other, free], RULE) == [free]
+    assert leave_out([tested, other, unrelated], RULE) == [unrelated]
 
 
 def test_a_folder_without_columns_keeps_everything() -> None:
@@ -70,7 +70,7 @@ def test_a_folder_without_columns_keeps_everything() -> None:
     assert leave_out(clips, RULE) == clips
 
 
-def test_a_third_of_each_kind_is_tested_on_and_a_single_recording_is_not() -> None:
+def test_a_third_of_each_kind_is_for_testing_and_a_single_recording_is_not() -> None:
     sizes = {"rain": 9, "wind": 4, "waves": 2, "boat": 1}
     clips = [background(kind, f"{kind}{i}") for kind, n in sizes.items() for i in range(n)]
     sides = background_sides(clips)
@@ -87,13 +87,13 @@ def test_a_recording_of_two_kinds_has_one_side() -> None:
     clips = [background(kind, f"r{i}") for kind in ("bus", "car") for i in range(9)]
     sides = background_sides(clips)
     assert Counter(sides.values()) == {"train": 6, "test": 3}
-    kept = leave_out(clips, RULE)
-    assert len(kept) == 12
-    assert union_of_sources(kept).isdisjoint(sources_under_test(clips, RULE))
+    left = leave_out(clips, RULE)
+    assert len(left) == 12
+    assert union_of_sources(left).isdisjoint(sources_under_test(clips, RULE))
 
 
-def test_pretraining_leaves_out_before_it_filters(tmp_path: Path) -> None:
-    """A tested clip keeps its relatives out although a filter would have dropped it itself."""
+def test_clips_are_left_out_before_the_filter(tmp_path: Path) -> None:
+    """A tested clip that the filter drops still leaves out clips of the same source."""
     manifest = tmp_path / "manifest.csv"
     manifest.write_text(
         "path,corpus,fold,split,label,permissive,recording,freesound_id,esc50_src_overlap\n"

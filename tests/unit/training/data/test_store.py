@@ -12,7 +12,9 @@ import synth
 from training.data import store
 from training.data.manifest import SourceClip
 from training.data.store import ClipStore, open_store
+from training.data.wav import write_wav
 from training.errors import DatasetError
+from training.evaluation.embeddings import read_sound
 
 # Half a step of 16 bits and the rounding of the scale.
 QUANTISATION = 0.51 / 32767
@@ -20,7 +22,7 @@ QUANTISATION = 0.51 / 32767
 
 @pytest.fixture
 def sounds(tmp_path: Path) -> list[SourceClip]:
-    """Three files: of the encoder's rate, of another one, and very short."""
+    """Three files: at the encoder's rate, at another rate, and very short."""
     folder = tmp_path / "sounds"
     synth.write(folder / "tone.wav", synth.tone(440.0, 0.5), subtype="FLOAT")
     synth.write(
@@ -38,7 +40,7 @@ def opened(clips: Sequence[SourceClip], tmp_path: Path, max_unreadable: float = 
     return open_store(clips, tmp_path / "cache", max_unreadable)
 
 
-def test_clips_are_kept_in_order_at_16_bits_and_16_khz(
+def test_clips_are_stored_in_order_at_16_bits_and_16_khz(
     sounds: list[SourceClip], tmp_path: Path
 ) -> None:
     found = opened(sounds, tmp_path)
@@ -70,7 +72,7 @@ def test_a_file_that_changed_is_decoded_again(sounds: list[SourceClip], tmp_path
 
 def test_unreadable_files_are_listed_and_skipped(sounds: list[SourceClip], tmp_path: Path) -> None:
     folder = sounds[0].root
-    (folder / "text.wav").write_text("this is no sound")
+    (folder / "text.wav").write_text("this is no audio")
     broken = [SourceClip(folder, "text.wav"), SourceClip(folder, "missing.wav")]
     clips = [broken[0], sounds[0], broken[1], *sounds[1:]]
     found = opened(clips, tmp_path, max_unreadable=0.5)
@@ -94,13 +96,13 @@ def test_too_many_unreadable_files_stop_the_run_every_time(
     assert len(opened(clips, tmp_path, max_unreadable=0.25).clips) == 3
 
 
-def test_nothing_readable_is_too_much(tmp_path: Path) -> None:
-    clips = [SourceClip(tmp_path, "missing.wav"), SourceClip(tmp_path, "gone.wav")]
+def test_no_readable_file_is_an_error(tmp_path: Path) -> None:
+    clips = [SourceClip(tmp_path, "missing.wav"), SourceClip(tmp_path, "absent.wav")]
     with pytest.raises(DatasetError, match="2 of 2"):
         opened(clips, tmp_path, max_unreadable=0.99)
 
 
-def test_decoding_that_was_interrupted_starts_again(
+def test_interrupted_decoding_starts_again(
     sounds: list[SourceClip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as context:
@@ -108,9 +110,29 @@ def test_decoding_that_was_interrupted_starts_again(
         with pytest.raises(AssertionError):
             opened(sounds, tmp_path)
     assert opened(sounds, tmp_path).lengths.tolist() == [8000, 8000, 16]
+    (complete,) = (tmp_path / "cache").iterdir()
+    # A process that is killed cannot clean up; the next one does.
+    complete.rename(complete.with_name(f".{complete.name}.0123.tmp"))
+    assert opened(sounds, tmp_path).lengths.tolist() == [8000, 8000, 16]
+    assert list((tmp_path / "cache").iterdir()) == [complete]
 
 
-def test_what_exceeds_full_scale_is_clipped_not_wrapped(tmp_path: Path) -> None:
+def test_files_of_more_than_an_hour_are_read(tmp_path: Path) -> None:
+    """By training and by evaluations; at the lowest rate that the decoder accepts."""
+    duration_s, path = 3_601, tmp_path / "long.wav"
+    write_wav(path, np.zeros(duration_s * 4_000, np.int16), sample_rate=4_000)
+    assert opened([SourceClip(tmp_path, path.name)], tmp_path).lengths == [duration_s * 16_000]
+    assert read_sound(path).size == duration_s * 16_000
+
+
+def test_files_of_more_than_two_hours_are_unreadable(tmp_path: Path) -> None:
+    path = tmp_path / "long.wav"
+    write_wav(path, np.zeros(7_201 * 4_000, np.int16), sample_rate=4_000)
+    with pytest.raises(DatasetError, match="1 of 1"):
+        opened([SourceClip(tmp_path, path.name)], tmp_path)
+
+
+def test_samples_over_full_scale_are_clipped_not_wrapped(tmp_path: Path) -> None:
     synth.write(tmp_path / "loud.wav", 3 * synth.tone(440.0, amplitude=1.0), subtype="FLOAT")
     synth.write(tmp_path / "other.wav", synth.tone(440.0))
     found = opened([SourceClip(tmp_path, "loud.wav")], tmp_path).clip(0)

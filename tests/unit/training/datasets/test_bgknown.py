@@ -69,7 +69,7 @@ def test_references_overlap_by_all_half_and_nothing_to_the_sample(made: Path) ->
         assert abs(int(row["start_c"]) - int(row["start_a"])) >= 2 * half
 
 
-def test_it_is_a_function_of_the_sources_and_the_seed(made: Path, tmp_path: Path) -> None:
+def test_it_depends_on_the_sources_and_the_seed_only(made: Path, tmp_path: Path) -> None:
     manifest = made.parent / "manifest.csv"
     sides = find_sides(manifest, manifest)
     same = make_bgknown(sides, tmp_path / "same", seed=1)
@@ -80,7 +80,7 @@ def test_it_is_a_function_of_the_sources_and_the_seed(made: Path, tmp_path: Path
         make_bgknown(sides, made, seed=1)
 
 
-def test_it_says_how_many_recordings_it_has(made: Path) -> None:
+def test_the_summary_counts_the_recordings(made: Path) -> None:
     summary = read_summary(made)
     assert summary["mixed_at_hz"] == RATE
     assert summary["sides"]["train"] == {
@@ -92,7 +92,7 @@ def test_it_says_how_many_recordings_it_has(made: Path) -> None:
     assert summary["sides"]["test"]["background_recordings"] == 2
 
 
-def test_sources_of_44100_hz_are_mixed_there_and_brought_to_16_khz(tmp_path: Path) -> None:
+def test_sources_of_44100_hz_are_mixed_at_that_rate_and_resampled(tmp_path: Path) -> None:
     events = write_esc50(tmp_path / "esc", per_fold=1, rate=44_100)
     dev = write_backgrounds(tmp_path / "dev", 3, rate=44_100)
     held = write_backgrounds(tmp_path / "eval", 2, rate=44_100, first=3)
@@ -105,11 +105,11 @@ def test_sources_of_44100_hz_are_mixed_there_and_brought_to_16_khz(tmp_path: Pat
     for row in read_rows(folder):
         a, b = read(folder, "a", row), read(folder, "b", row)
         later, earlier = (b, a) if int(row["start_b"]) > int(row["start_a"]) else (a, b)
-        inner = slice(200, -200)  # the resampler hears what lies beyond an excerpt's end
+        inner = slice(200, -200)  # the resampler uses samples beyond the end of an excerpt
         deviation = np.abs(earlier[half:][inner] - later[:half][inner]).max()
         assert deviation < 1e-3 * np.abs(a).max()
 
 
-def test_a_folder_that_holds_none_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_data_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="data bgknown"):
         read_rows(tmp_path)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.data.loudness import amplitude, fade, loudness
-from training.datasets.excerpts import REFERENCE_LUFS, Excerpts, draw_excerpts, mix
+from training.datasets.excerpts import REFERENCE_LUFS, ExcerptStarts, draw_starts, mix_event
 
 RATE = 16_000
 EXCERPT = 5 * RATE
@@ -15,7 +15,7 @@ EXCERPT = 5 * RATE
 
 @given(st.integers(200, 1000), st.integers(0, 2**32))
 def test_excerpts_lie_within_and_overlap_by_all_half_and_nothing(length: int, seed: int) -> None:
-    found = draw_excerpts(length, 100, np.random.default_rng(seed))
+    found = draw_starts(length, 100, np.random.default_rng(seed))
     for start in (found.a, found.b, found.c):
         assert 0 <= start <= length - 100
     assert abs(found.b - found.a) == 50
@@ -23,10 +23,10 @@ def test_excerpts_lie_within_and_overlap_by_all_half_and_nothing(length: int, se
 
 
 def test_a_background_of_two_excerpts_is_just_enough() -> None:
-    found = {draw_excerpts(200, 100, np.random.default_rng(seed)) for seed in range(20)}
-    assert found == {Excerpts(0, 50, 100), Excerpts(100, 50, 0)}
+    found = {draw_starts(200, 100, np.random.default_rng(seed)) for seed in range(20)}
+    assert found == {ExcerptStarts(0, 50, 100), ExcerptStarts(100, 50, 0)}
     with pytest.raises(ValueError, match="no two excerpts"):
-        draw_excerpts(199, 100, np.random.default_rng(0))
+        draw_starts(199, 100, np.random.default_rng(0))
 
 
 def event_and_background() -> tuple[np.ndarray, np.ndarray]:
@@ -37,9 +37,11 @@ def event_and_background() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("snr_lu", [0.0, 1.7, 3.0])
-def test_levels_come_out_as_they_were_drawn(snr_lu: float) -> None:
+def test_the_mixture_has_the_drawn_level(snr_lu: float) -> None:
     event, background = event_and_background()
-    mixed = mix(event, background, Excerpts(1000, 1000 + EXCERPT // 2, 90_000), snr_lu, RATE)
+    mixed = mix_event(
+        event, background, ExcerptStarts(1000, 1000 + EXCERPT // 2, 90_000), snr_lu, RATE
+    )
     assert loudness(mixed.references["a"], RATE) == pytest.approx(REFERENCE_LUFS, abs=0.01)
     alone = mixed.mixture - mixed.references["a"]
     # The fade takes nothing from an event that starts and ends in silence.
@@ -48,21 +50,21 @@ def test_levels_come_out_as_they_were_drawn(snr_lu: float) -> None:
     assert mixed.levels["scale"] == 1.0
 
 
-def test_references_have_the_gain_of_what_is_mixed() -> None:
+def test_references_have_the_gain_of_the_mixed_excerpt() -> None:
     event, background = event_and_background()
-    starts = Excerpts(0, EXCERPT // 2, EXCERPT)
-    mixed = mix(event, background, starts, 2.0, RATE)
+    starts = ExcerptStarts(0, EXCERPT // 2, EXCERPT)
+    mixed = mix_event(event, background, starts, 2.0, RATE)
     a, b, c = (mixed.references[name] for name in "abc")
     assert np.array_equal(a[EXCERPT // 2 :], b[: EXCERPT // 2])
     assert np.array_equal(c[: EXCERPT // 2], b[EXCERPT // 2 :])
     assert np.allclose(c / c[0], background[EXCERPT : 2 * EXCERPT] / background[EXCERPT], rtol=1e-4)
 
 
-def test_what_would_clip_is_made_quieter_together() -> None:
+def test_mixture_and_references_are_scaled_together_below_clipping() -> None:
     click = np.zeros(EXCERPT, np.float32)
     click[1000] = 1.0
     background = synth.noise(1, 12.0)
-    mixed = mix(click, background, Excerpts(0, EXCERPT // 2, EXCERPT), 3.0, RATE)
+    mixed = mix_event(click, background, ExcerptStarts(0, EXCERPT // 2, EXCERPT), 3.0, RATE)
     assert np.abs(mixed.mixture).max() == pytest.approx(0.999, abs=1e-4)
     assert 0.0 < mixed.levels["scale"] < 1.0
     difference = mixed.mixture - mixed.references["a"]

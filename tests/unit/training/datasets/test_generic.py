@@ -10,7 +10,7 @@ from training.datasets.generic import prepare_folder, prepare_manifest
 from training.errors import DatasetError
 
 
-def test_of_each_class_in_a_folder_a_fifth_is_tested_on(tmp_path: Path) -> None:
+def test_a_fifth_of_each_class_in_a_folder_is_for_testing(tmp_path: Path) -> None:
     for label in ("dog", "cat"):
         for i in range(20):
             touch(tmp_path / label / f"{i}.wav")
@@ -22,7 +22,7 @@ def test_of_each_class_in_a_folder_a_fifth_is_tested_on(tmp_path: Path) -> None:
     }
 
 
-def test_folders_of_splits_are_taken_as_they_are(tmp_path: Path) -> None:
+def test_folders_of_splits_are_used_as_splits(tmp_path: Path) -> None:
     for split in ("train", "test"):
         touch(tmp_path / split / "dog" / f"{split}.wav")
     clips = prepare_folder(tmp_path)
@@ -48,7 +48,7 @@ def test_rows_of_a_manifest_keep_their_folds_splits_and_sources(tmp_path: Path) 
     assert words[2].sources == {"speaker2", "words/w2.wav"}
 
 
-def test_rows_without_a_side_are_refused(tmp_path: Path) -> None:
+def test_rows_without_split_or_fold_are_refused(tmp_path: Path) -> None:
     manifest = write_corpora(tmp_path)
     with pytest.raises(DatasetError, match="split is '' and fold ''"):
         prepare_manifest(manifest, {"corpus": "sfx"})

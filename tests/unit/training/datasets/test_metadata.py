@@ -9,7 +9,7 @@ from training.datasets.metadata import TaskClip, read_metadata, write_metadata
 from training.errors import DatasetError
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_written_metadata_is_read_back(tmp_path: Path) -> None:
     clips = [
         TaskClip(touch(tmp_path / "data" / "a.wav"), "dog", fold=1),
         TaskClip(
@@ -24,7 +24,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     ]
 
 
-def test_a_clip_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"1 of them are missing, such as .*gone\.wav"):
         write_metadata(tmp_path / "m.csv", [TaskClip(tmp_path / "gone.wav", "x", split="train")])
     with pytest.raises(DatasetError, match="names 0 clips"):
@@ -43,12 +43,12 @@ def test_a_clip_that_is_not_there_is_named(tmp_path: Path) -> None:
         ("path,label,fold\na.wav,x,3\n", "at least two"),
     ],
 )
-def test_what_is_wrong_is_said(tmp_path: Path, text: str, fault: str) -> None:
+def test_the_fault_of_invalid_metadata_is_named(tmp_path: Path, text: str, fault: str) -> None:
     (tmp_path / "m.csv").write_text(text, encoding="utf-8")
     with pytest.raises(DatasetError, match=fault):
         read_metadata(tmp_path / "m.csv")
 
 
-def test_metadata_that_is_not_there_says_how_to_make_it(tmp_path: Path) -> None:
+def test_for_missing_metadata_the_command_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="data prepare"):
         read_metadata(tmp_path / "none.csv")

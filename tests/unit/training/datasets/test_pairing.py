@@ -9,7 +9,7 @@ import synth
 from tiny_datasets import write_backgrounds, write_esc50
 
 from training.data.manifest import SourceClip, read_clips
-from training.datasets.pairing import decode_source, pair_up
+from training.datasets.pairing import assign_backgrounds, decode_source
 from training.datasets.sides import find_events
 from training.errors import DatasetError
 
@@ -21,35 +21,35 @@ def events(tmp_path: Path) -> list[SourceClip]:
 
 def test_enough_backgrounds_are_used_once_each(events: list[SourceClip], tmp_path: Path) -> None:
     candidates = read_clips(write_backgrounds(tmp_path / "bg", 12))
-    found = pair_up(events, candidates, [0, 1])
+    found = assign_backgrounds(events, candidates, [0, 1])
     assert len({clip.name for clip in found.backgrounds}) == len(events) == 10
     assert not found.with_replacement
-    assert pair_up(events, candidates, [0, 1]).backgrounds == found.backgrounds
-    assert pair_up(events, candidates, [1, 1]).backgrounds != found.backgrounds
+    assert assign_backgrounds(events, candidates, [0, 1]).backgrounds == found.backgrounds
+    assert assign_backgrounds(events, candidates, [1, 1]).backgrounds != found.backgrounds
 
 
 def test_too_few_backgrounds_are_used_equally_often(
     events: list[SourceClip], tmp_path: Path
 ) -> None:
-    found = pair_up(events, read_clips(write_backgrounds(tmp_path / "bg", 3)), [0])
+    found = assign_backgrounds(events, read_clips(write_backgrounds(tmp_path / "bg", 3)), [0])
     assert sorted(Counter(c.name for c in found.backgrounds).values()) == [3, 3, 4]
     assert (found.files, found.recordings, found.with_replacement) == (3, 3, True)
 
 
-def test_short_and_silent_ones_are_passed_over(events: list[SourceClip], tmp_path: Path) -> None:
+def test_short_and_silent_recordings_are_skipped(events: list[SourceClip], tmp_path: Path) -> None:
     folder = write_backgrounds(tmp_path / "bg", 1)
     synth.write(folder / "street" / "short.wav", synth.noise(0, 9.9))
     synth.write(folder / "street" / "silent.wav", np.zeros(12 * 16_000, np.float32))
-    found = pair_up(events, read_clips(folder), [0])
+    found = assign_backgrounds(events, read_clips(folder), [0])
     assert {clip.path.name for clip in found.backgrounds} == {"b0.wav"}
     (folder / "street" / "b0.wav").unlink()
     with pytest.raises(DatasetError, match="none of 2 backgrounds has 10 s of sound"):
-        pair_up(events, read_clips(folder), [0])
+        assign_backgrounds(events, read_clips(folder), [0])
 
 
 def test_the_lowest_rate_of_any_source_is_known(events: list[SourceClip], tmp_path: Path) -> None:
     candidates = read_clips(write_backgrounds(tmp_path / "bg", 1, rate=44_100))
-    assert pair_up(events, candidates, [0]).lowest_rate == 16_000
+    assert assign_backgrounds(events, candidates, [0]).lowest_rate == 16_000
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

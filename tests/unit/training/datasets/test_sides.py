@@ -41,14 +41,14 @@ def test_a_background_that_repeats_an_event_of_the_other_side_is_dropped(tmp_pat
     assert all_sources(after, TRAIN).isdisjoint(all_sources(after, TEST))
 
 
-def test_an_encoder_of_recipe_table_has_heard_nothing_that_is_tested_on(tmp_path: Path) -> None:
+def test_recipe_table_trains_on_no_test_clip(tmp_path: Path) -> None:
     """The leakage rule: test events, test backgrounds, split test, and all their relatives."""
     manifest = write_corpora(tmp_path)
     recipe = load_recipe("table")
-    heard = find_clips(manifest, recipe.data, recipe.seed)
+    trained = find_clips(manifest, recipe.data, recipe.seed)
     sides = find_sides(manifest, manifest)
-    assert union_of_sources(heard).isdisjoint(all_sources(sides, TEST))
-    names = {clip.name for clip in heard}
+    assert union_of_sources(trained).isdisjoint(all_sources(sides, TEST))
+    names = {clip.name for clip in trained}
     assert {clip.name for clip in sides.events[TRAIN]} <= names
     assert {clip.name for clip in sides.backgrounds[TRAIN]} <= names
     assert names.isdisjoint({"sfx/again.wav", "sfx/word.wav", "words/w2.wav"})
@@ -74,7 +74,7 @@ def test_one_folder_is_divided(tmp_path: Path) -> None:
     assert names[TRAIN].isdisjoint(names[TEST])
 
 
-def test_nothing_to_mix_with_is_said(tmp_path: Path) -> None:
+def test_sides_without_events_or_backgrounds_are_refused(tmp_path: Path) -> None:
     events = write_esc50(tmp_path / "esc")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match="no backgrounds to train and test with"):

@@ -40,7 +40,7 @@ def test_other_data_and_other_encoders_are_kept_apart(tmp_path: Path) -> None:
         assert embedder.embedded == 3
 
 
-def test_what_was_interrupted_is_done_again(tmp_path: Path) -> None:
+def test_an_interrupted_run_leaves_no_cache(tmp_path: Path) -> None:
     def fail(i: int) -> np.ndarray:
         if i == 40:
             raise DatasetError("gone")
@@ -51,12 +51,12 @@ def test_what_was_interrupted_is_done_again(tmp_path: Path) -> None:
     assert len(embed_cached(BandEmbedder(), load, 70, "tones", tmp_path)) == 70
 
 
-def test_nothing_to_embed_is_said(tmp_path: Path) -> None:
+def test_an_empty_data_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="nothing to embed"):
         embed_cached(BandEmbedder(), load, 0, "none", tmp_path)
 
 
-def test_a_clip_is_cut_or_followed_by_zeros() -> None:
+def test_a_clip_is_cut_or_padded_with_zeros() -> None:
     clip = np.arange(1, 5, dtype=np.float32)
     assert fit_length(clip, 2).tolist() == [1, 2]
     assert fit_length(clip, 2, start=2).tolist() == [3, 4]

@@ -30,7 +30,7 @@ def test_a_bundle_is_evaluated_as_it_is_served(tiny_bundle_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("narrow")
-def test_an_encoder_that_learnt_nothing_is_a_function_of_its_seed() -> None:
+def test_an_untrained_encoder_depends_on_its_seed_only() -> None:
     one, same, other = (open_embedder(f"random:{seed}") for seed in (1, 1, 2))
     for embedder in (one, same, other):
         embedder.fit(CLIPS)
@@ -72,7 +72,7 @@ def test_the_log_mel_baseline_is_mean_and_deviation_of_each_band() -> None:
     assert np.allclose(embedded[1], expected, atol=1e-4)
 
 
-def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_bundle_is_refused(tmp_path: Path) -> None:
     for statistics in ("bundle", "dataset"):
         with pytest.raises(BundleError, match="is no bundle"):
             open_embedder(str(tmp_path), statistics)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from training.evaluation.interval import estimate, percent
+from training.evaluation.interval import apart, estimate, summarise
 
 
 @pytest.mark.parametrize("n", [2, 3, 5])
@@ -22,4 +22,11 @@ def test_three_runs_have_2_484_standard_deviations() -> None:
 
 def test_one_run_has_no_interval() -> None:
     assert estimate([0.5]).half_width == 0.0
-    assert percent([0.5]) == {"mean": 50.0, "interval_95": 0.0, "runs": [50.0]}
+    assert summarise([0.5]) == {"mean": 50.0, "interval_95": 0.0, "runs": [50.0]}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "expected"), [((3.0, 4.0), True), ((0.0, 0.5), True), ((1.5, 4.0), False)]
+)
+def test_runs_are_apart_if_they_do_not_overlap(theirs: tuple[float, float], expected: bool) -> None:
+    assert apart((1.0, 2.0), theirs) is expected

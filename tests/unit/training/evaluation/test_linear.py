@@ -34,7 +34,7 @@ def write_clips(
     return clips
 
 
-def test_what_a_linear_layer_can_tell_apart_is_told_apart(tmp_path: Path) -> None:
+def test_linearly_separable_classes_are_classified(tmp_path: Path) -> None:
     task = LinearTask(write_clips(tmp_path, 32), 0.5)
     embedder = BandEmbedder()
     found = evaluate_linear(embedder, task, tmp_path / "cache", SETTINGS, seeds=(1, 2, 3))
@@ -48,9 +48,9 @@ def test_every_fold_is_tested_on_once(tmp_path: Path) -> None:
     rounds = task.rounds()
     assert len(rounds) == 4
     assert sorted(np.concatenate([test for _, test in rounds]).tolist()) == list(range(24))
-    for division in task.divisions(seed=0):
-        assert division.valid.size == 2
-        everything = np.concatenate([division.train, division.valid, division.test])
+    for splits in task.splits(seed=0):
+        assert splits.valid.size == 2
+        everything = np.concatenate([splits.train, splits.valid, splits.test])
         assert sorted(everything.tolist()) == list(range(24))
     assert evaluate_linear(BandEmbedder(), task, tmp_path / "c", SETTINGS, (1,))["mean"] == 100.0
 
@@ -64,15 +64,15 @@ def test_chosen_folds_train_and_all_others_test(tmp_path: Path) -> None:
         LinearTask(clips, 1.0, frozenset({9})).rounds()
 
 
-def test_the_validation_clips_of_a_task_are_its_own(tmp_path: Path) -> None:
+def test_the_validation_split_of_a_task_is_used(tmp_path: Path) -> None:
     clips = write_clips(tmp_path, 16, valid=True)
-    (division,) = LinearTask(clips, 1.0).divisions(seed=0)
-    sides = {"train": division.train, "valid": division.valid, "test": division.test}
+    (splits,) = LinearTask(clips, 1.0).splits(seed=0)
+    sides = {"train": splits.train, "valid": splits.valid, "test": splits.test}
     for side, rows in sides.items():
         assert {clips[i].split for i in rows} == {side}
 
 
-def test_longer_clips_are_cut_at_random_to_train_and_at_the_start_to_test(tmp_path: Path) -> None:
+def test_training_clips_are_cut_at_random_and_test_clips_at_the_start(tmp_path: Path) -> None:
     clips = write_clips(tmp_path, 16, noise=0.02)
     task, whole = LinearTask(clips, 0.25), LinearTask(clips, 1.0)
     starts = set()
@@ -89,9 +89,9 @@ def test_longer_clips_are_cut_at_random_to_train_and_at_the_start_to_test(tmp_pa
     assert LinearTask(clips, 2.0).load(0)[16_000:].tolist() == [0.0] * 16_000
 
 
-def test_tested_clips_that_were_heard_are_counted(tmp_path: Path) -> None:
+def test_test_clips_with_a_training_source_are_counted(tmp_path: Path) -> None:
     clips = write_clips(tmp_path, 16)
     task = LinearTask(clips, 1.0)
     tested = [c for c in clips if c.split == "test"]
-    heard = frozenset({*tested[0].sources, "clip0"})
-    assert task.heard(heard) == {"heard": 1, "tested": len(tested)}
+    seen = frozenset({*tested[0].sources, "clip0"})
+    assert task.count_seen(seen) == {"heard": 1, "tested": len(tested)}

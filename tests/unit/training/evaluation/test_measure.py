@@ -31,16 +31,20 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def measurement(brief: None, manifest: Path, tiny_bundle_path: Path, tmp_path: Path) -> Measurement:
-    """Of a bundle that has heard the clips of folds 1-4, and nothing else."""
-    heard = [clip for clip in read_clips(manifest) if clip.columns["fold"] in ("1", "2", "3", "4")]
-    bundle = copy_bundle(tiny_bundle_path, tmp_path / "bundle", heard)
+    """A measurement of a bundle that was trained on the clips of folds 1-4."""
+    trained = [
+        clip for clip in read_clips(manifest) if clip.columns["fold"] in ("1", "2", "3", "4")
+    ]
+    bundle = copy_bundle(tiny_bundle_path, tmp_path / "bundle", trained)
     return Measurement(str(bundle), "bundle", tmp_path / "results", tmp_path / "cache", (1, 2))
 
 
-def test_a_row_of_table_1_has_all_it_depends_on(manifest: Path, measurement: Measurement) -> None:
+def test_a_row_of_table_1_has_everything_it_depends_on(
+    manifest: Path, measurement: Measurement
+) -> None:
     data = make_bgknown(find_sides(manifest, manifest), manifest.parent / "bgknown", seed=0)
-    said = measure_bgknown(data, measurement)
-    assert said.startswith("tiny-0: mix ")
+    line = measure_bgknown(data, measurement)
+    assert line.startswith("tiny-0: mix ")
     measure_bgknown(data, measurement)
     (row,) = read_rows(measurement.results / BGKNOWN)
     assert {"command", "commit", "hardware", "seeds", "probe"} <= set(row)
@@ -55,7 +59,7 @@ def test_a_row_of_table_1_has_all_it_depends_on(manifest: Path, measurement: Mea
     assert rows[-1]["test_clips_heard"] == {"heard": 0, "tested": 4}
 
 
-def test_a_row_of_table_3_says_which_folds(manifest: Path, measurement: Measurement) -> None:
+def test_a_row_of_table_3_has_its_folds(manifest: Path, measurement: Measurement) -> None:
     metadata = measurement.cache / "esc50.csv"
     prepare_task("manifest", manifest, metadata, ["corpus=esc50"])
     measure_linear("esc50", metadata, measurement, train_folds="1,2,3")
@@ -72,14 +76,14 @@ def test_a_row_of_table_3_says_which_folds(manifest: Path, measurement: Measurem
         measure_linear("esc50", metadata, measurement, train_folds="one")
 
 
-def test_separation_is_measured_on_unheard_clips_only(
+def test_separation_is_measured_on_unseen_clips_only(
     manifest: Path, measurement: Measurement
 ) -> None:
-    said = measure_separate(manifest, measurement, 5, None)
-    assert "median rank, w 0 " in said
+    line = measure_separate(manifest, measurement, 5, None)
+    assert "median rank, w 0 " in line
     (row,) = read_rows(measurement.results / SEPARATION)
     clips = read_clips(manifest)
-    # Folds 1-4 were heard, and one clip repeats the source of one of them.
+    # Folds 1-4 were trained on, and one clip shares a source with one of them.
     assert row["data"]["unheard_clips"] == len(clips) - 8 - 1
     assert row["data"]["pairs"] == 5
     assert row["test_clips_heard"] == {"heard": 0, "tested": row["data"]["candidates"] + 1}
@@ -90,7 +94,7 @@ def test_separation_is_measured_on_unheard_clips_only(
     assert other["data"]["clips_sha256"] == row["data"]["clips_sha256"]
 
 
-def test_an_encoder_that_heard_everything_cannot_be_measured(
+def test_an_encoder_trained_on_all_clips_cannot_be_measured(
     manifest: Path, tiny_bundle_path: Path, measurement: Measurement, tmp_path: Path
 ) -> None:
     bundle = copy_bundle(tiny_bundle_path, tmp_path / "all", read_clips(manifest))

@@ -9,7 +9,7 @@ from tiny_evaluation import BandEmbedder
 
 from training.data.manifest import SourceClip
 from training.errors import DatasetError
-from training.evaluation.separation import SNRS_DB, draw_pool, measure_separation
+from training.evaluation.separation import SNRS_DB, draw_pairs, evaluate_separation
 
 N = 24
 
@@ -27,24 +27,24 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[SourceClip]:
     return found
 
 
-def test_the_pool_has_one_clip_of_each_recording(clips: list[SourceClip]) -> None:
-    pool = draw_pool(clips, 10, seed=0)
+def test_there_is_one_clip_of_each_recording(clips: list[SourceClip]) -> None:
+    pool = draw_pairs(clips, 10, seed=0)
     assert len(pool.clips) == len({clip.recording for clip in pool.clips}) == N
     assert len(set(pool.added.tolist())) == pool.added.size == 10
     assert (pool.added != pool.reference).all()
-    assert draw_pool(clips, 10, seed=0).clips == pool.clips
-    assert draw_pool(clips, 10, seed=1).clips != pool.clips
-    assert draw_pool(clips, 1000, seed=0).added.size == N
+    assert draw_pairs(clips, 10, seed=0).clips == pool.clips
+    assert draw_pairs(clips, 10, seed=1).clips != pool.clips
+    assert draw_pairs(clips, 1000, seed=0).added.size == N
 
 
-def test_too_few_unheard_recordings_are_refused(clips: list[SourceClip]) -> None:
+def test_too_few_recordings_are_refused(clips: list[SourceClip]) -> None:
     with pytest.raises(DatasetError, match="has not heard 19 recordings"):
-        draw_pool(clips[:38], 10, seed=0)
+        draw_pairs(clips[:38], 10, seed=0)
 
 
 @pytest.mark.parametrize("snr_db", SNRS_DB)
-def test_a_is_as_loud_over_b_as_asked_and_b_stays(clips: list[SourceClip], snr_db: float) -> None:
-    pool = draw_pool(clips, 5, seed=0)
+def test_a_has_the_asked_level_over_b_and_b_stays(clips: list[SourceClip], snr_db: float) -> None:
+    pool = draw_pairs(clips, 5, seed=0)
     for pair in range(5):
         b = pool.load(int(pool.reference[pair]))
         added = pool.load_mixture(snr_db)(pair) - b
@@ -52,12 +52,12 @@ def test_a_is_as_loud_over_b_as_asked_and_b_stays(clips: list[SourceClip], snr_d
         assert level == pytest.approx(snr_db, abs=0.01)
 
 
-def test_an_encoder_linear_in_power_separates_what_it_hears(
+def test_an_encoder_that_is_linear_in_power_separates_mixtures(
     clips: list[SourceClip], tmp_path: Path
 ) -> None:
     """Tones in bands of their own add up: taking all of B away leaves A, at any level."""
-    pool = draw_pool(clips, N, seed=0)
-    found = measure_separation(BandEmbedder(), pool, tmp_path)
+    pool = draw_pairs(clips, N, seed=0)
+    found = evaluate_separation(BandEmbedder(), pool, tmp_path)
     assert list(found) == ["-10", "-5", "0", "5", "10"]
     for by_weight in found.values():
         assert by_weight["1"]["median_rank"] == 1.0

@@ -20,7 +20,7 @@ def model() -> EmbeddingModel:
 def test_equal_models_have_equal_fingerprints() -> None:
     ours = model()
     other = copy.deepcopy(ours).eval().requires_grad_(requires_grad=False)
-    # Memory layout, mode and how often BatchNorm was trained do not matter.
+    # Memory layout, mode and the step count of BatchNorm do not matter.
     other.to(memory_format=torch.channels_last)
     other.encoder.norm1.num_batches_tracked.fill_(7)  # type: ignore[union-attr]  # BatchNorm has it
     assert fingerprint(other) == fingerprint(ours)

@@ -3,24 +3,24 @@ from __future__ import annotations
 import pytest
 import torch
 
-from training.export.float16 import half_precision
+from training.export.float16 import to_float16
 from training.model.model import EmbeddingModel
 
 pytestmark = pytest.mark.usefixtures("narrow")
 
 
-def test_the_layers_are_halved_and_all_else_stays_float32() -> None:
+def test_the_encoder_is_float16_and_all_else_stays_float32() -> None:
     torch.manual_seed(0)
     model = EmbeddingModel().eval()
     model.mean.fill_(-9.0)
-    halved = half_precision(model)
-    assert {value.dtype for value in halved.encoder.parameters()} == {torch.float16}
-    assert halved.frontend.window.dtype == halved.mean.dtype == torch.float32
+    rounded = to_float16(model)
+    assert {value.dtype for value in rounded.encoder.parameters()} == {torch.float16}
+    assert rounded.frontend.window.dtype == rounded.mean.dtype == torch.float32
     assert {value.dtype for value in model.parameters()} == {torch.float32}
-    assert dict(halved.named_parameters()).keys() == dict(model.named_parameters()).keys()
+    assert dict(rounded.named_parameters()).keys() == dict(model.named_parameters()).keys()
 
 
-def test_it_gives_nearly_the_same_in_float32() -> None:
+def test_outputs_are_nearly_the_same_and_float32() -> None:
     torch.manual_seed(0)
     model = EmbeddingModel().eval()
     model.mean.fill_(-9.0)
@@ -29,7 +29,7 @@ def test_it_gives_nearly_the_same_in_float32() -> None:
     waveform[1, 9_000:] = torch.nan
     lengths = torch.tensor([16_000, 9_000])
     with torch.no_grad():
-        expected, found = model(waveform, lengths), half_precision(model)(waveform, lengths)
+        expected, found = model(waveform, lengths), to_float16(model)(waveform, lengths)
     for one, other in zip(expected, found, strict=True):
         assert other.dtype == torch.float32
         assert (other - one).abs().max() <= 0.01 * one.abs().max()

@@ -10,8 +10,9 @@ import pytest
 
 from service.inference.encoder import Encoder
 from training.data.manifest import SourceClip
-from training.data.store import FULL_SCALE, ClipStore
-from training.export.gate import Gate, embed_all, row_cosines
+from training.data.store import ClipStore
+from training.data.wav import FULL_SCALE
+from training.export.gate import PrecisionGate, embed_all, row_cosines
 
 N_CLIPS = 140
 DIM = 64
@@ -19,9 +20,9 @@ DIM = 64
 
 @dataclass
 class FakeEncoder:
-    """Embeds a clip by a fixed linear map of its first samples, bent as the test wants it."""
+    """Embeds a clip by the spectrum of its first samples, changed as the test defines."""
 
-    bend: Callable[[np.ndarray], np.ndarray] = lambda embeddings: embeddings
+    change: Callable[[np.ndarray], np.ndarray] = lambda embeddings: embeddings
     by_batch: float = 0.0
     reference_weight: float = 0.5
 
@@ -31,8 +32,8 @@ class FakeEncoder:
 
     def embed(self, clips: Sequence[np.ndarray]) -> np.ndarray:
         embeddings = np.stack([np.abs(np.fft.rfft(clip[: 2 * DIM]))[1:] for clip in clips])
-        bent: np.ndarray = self.bend(embeddings) * (1.0 + self.by_batch * (len(clips) > 1))
-        return bent.astype(np.float32)
+        changed: np.ndarray = self.change(embeddings) * (1.0 + self.by_batch * (len(clips) > 1))
+        return changed.astype(np.float32)
 
 
 def as_encoder(fake: FakeEncoder) -> Encoder:
@@ -48,48 +49,48 @@ def held_out() -> ClipStore:
 
 
 @pytest.fixture(scope="module")
-def gate(held_out: ClipStore) -> Gate:
-    return Gate(as_encoder(FakeEncoder()), held_out, seed=1)
+def gate(held_out: ClipStore) -> PrecisionGate:
+    return PrecisionGate(as_encoder(FakeEncoder()), held_out, seed=1)
 
 
 def noisy(amount: float) -> Callable[[np.ndarray], np.ndarray]:
-    """Add to every value what depends on it and looks like noise."""
+    """Add to every value a function of it that resembles noise."""
     return lambda embeddings: embeddings + amount * np.sin(1e4 * embeddings)
 
 
-def test_the_same_encoder_passes(gate: Gate) -> None:
-    judgement = gate.judge(as_encoder(FakeEncoder()))
-    assert judgement.faults == []
-    assert judgement.figures["pairs"] == 500
-    assert judgement.figures["difference_cosine_p1"] == pytest.approx(1.0)
-    assert judgement.figures["batch_deviation"] == 0.0
-    assert judgement.figures["recall_at_10"] == judgement.figures["recall_at_10_float32"]
+def test_the_same_encoder_passes(gate: PrecisionGate) -> None:
+    report = gate.check(as_encoder(FakeEncoder()))
+    assert report.faults == []
+    assert report.figures["pairs"] == 500
+    assert report.figures["difference_cosine_p1"] == pytest.approx(1.0)
+    assert report.figures["batch_deviation"] == 0.0
+    assert report.figures["recall_at_10"] == report.figures["recall_at_10_float32"]
 
 
-def test_differences_are_compared_and_not_embeddings(gate: Gate) -> None:
-    """A constant may be added to all embeddings; noise that hardly turns them may not."""
-    assert gate.judge(as_encoder(FakeEncoder(lambda e: e + 5.0))).faults == []
-    bent = FakeEncoder(noisy(0.3))
+def test_differences_are_compared_and_not_embeddings(gate: PrecisionGate) -> None:
+    """A constant may be added to all embeddings; noise that hardly changes their angle may not."""
+    assert gate.check(as_encoder(FakeEncoder(lambda e: e + 5.0))).faults == []
+    changed = FakeEncoder(noisy(0.3))
     clips = [np.random.default_rng(i).uniform(-0.3, 0.3, 400) for i in range(3)]
-    assert row_cosines(bent.embed(clips), FakeEncoder().embed(clips)).min() > 0.98
-    (fault, *_) = gate.judge(as_encoder(bent)).faults
+    assert row_cosines(changed.embed(clips), FakeEncoder().embed(clips)).min() > 0.98
+    (fault, *_) = gate.check(as_encoder(changed)).faults
     assert fault.startswith("difference_cosine_median is 0.9")
     assert fault.endswith("at least 0.995 is needed")
 
 
-def test_a_few_bad_differences_are_enough(gate: Gate) -> None:
+def test_a_few_bad_differences_are_enough(gate: PrecisionGate) -> None:
     def wrong_for_some(embeddings: np.ndarray) -> np.ndarray:
-        bent = embeddings.copy()
-        bent[embeddings[:, 0] < np.quantile(embeddings[:, 0], 0.05)] *= -1.0
-        return bent
+        changed = embeddings.copy()
+        changed[embeddings[:, 0] < np.quantile(embeddings[:, 0], 0.05)] *= -1.0
+        return changed
 
-    faults = gate.judge(as_encoder(FakeEncoder(wrong_for_some))).faults
+    faults = gate.check(as_encoder(FakeEncoder(wrong_for_some))).faults
     assert any(fault.startswith("difference_cosine_p1") for fault in faults)
     assert not any(fault.startswith("difference_cosine_median") for fault in faults)
 
 
-def test_dependence_on_the_batch_is_a_fault(gate: Gate) -> None:
-    (fault,) = gate.judge(as_encoder(FakeEncoder(by_batch=1e-3))).faults
+def test_dependence_on_the_batch_is_a_fault(gate: PrecisionGate) -> None:
+    (fault,) = gate.check(as_encoder(FakeEncoder(by_batch=1e-3))).faults
     assert fault == "batch_deviation is 0.001, at most 1e-05 is needed"
 
 
@@ -98,18 +99,18 @@ def test_one_point_of_a_score_may_be_lost(held_out: ClipStore, score: float, n_f
     def scorer(encoder: Encoder) -> dict[str, float]:
         return {"bgknown_a": 0.7 if encoder.reference_weight == 0.5 else score}
 
-    gate = Gate(as_encoder(FakeEncoder()), held_out, seed=1, scorers=[scorer])
+    gate = PrecisionGate(as_encoder(FakeEncoder()), held_out, seed=1, scorers=[scorer])
     variant = replace(FakeEncoder(), reference_weight=0.51)
-    judgement = gate.judge(as_encoder(variant))
-    assert judgement.figures["bgknown_a"] == score
-    assert judgement.figures["bgknown_a_float32"] == 0.7
-    assert judgement.faults == [f"bgknown_a is {score}, and 0.7 in float32"][:n_faults]
+    report = gate.check(as_encoder(variant))
+    assert report.figures["bgknown_a"] == score
+    assert report.figures["bgknown_a_float32"] == 0.7
+    assert report.faults == [f"bgknown_a is {score}, and 0.7 in float32"][:n_faults]
 
 
-def test_the_clip_that_was_added_is_found(gate: Gate) -> None:
-    """Spectra add up nearly enough for a search by difference to find it in most cases."""
-    assert gate.judge(as_encoder(FakeEncoder())).figures["recall_at_10"] > 0.5
-    lost = gate.judge(as_encoder(FakeEncoder(lambda e: e[:, ::-1] ** 4)))
+def test_the_added_clip_is_found(gate: PrecisionGate) -> None:
+    """Spectra are additive enough for a search by difference to find most of them."""
+    assert gate.check(as_encoder(FakeEncoder())).figures["recall_at_10"] > 0.5
+    lost = gate.check(as_encoder(FakeEncoder(lambda e: e[:, ::-1] ** 4)))
     assert any(fault.startswith("recall_at_10") for fault in lost.faults)
 
 

@@ -12,7 +12,7 @@ from training.export.int8 import (
     ACTIVATION_LEVELS,
     WEIGHT_LEVELS,
     Ranges,
-    folded,
+    fold_batch_norm,
     measure_ranges,
     quantise_weights,
 )
@@ -22,7 +22,7 @@ SOUNDS = [synth.chirp(100, 7000, 1.3), synth.noise(0, 1.0), synth.tone(440, 1.1)
 
 
 def tiny_model() -> EmbeddingModel:
-    """An encoder whose normalisation has something to fold in, of both signs."""
+    """An encoder whose BatchNorm has random parameters of both signs."""
     torch.manual_seed(0)
     model = EmbeddingModel().eval()
     model.mean.fill_(-9.0)
@@ -63,14 +63,14 @@ def test_an_output_without_weights_stays_zero() -> None:
     assert (scale > 0).all()
 
 
-def test_no_sum_of_two_products_leaves_16_bits() -> None:
+def test_the_sum_of_two_products_fits_in_16_bits() -> None:
     assert np.iinfo(np.int16).max >= 2 * ACTIVATION_LEVELS * WEIGHT_LEVELS
 
 
-def test_folding_a_normalisation_in_changes_nothing(model: EmbeddingModel) -> None:
+def test_a_folded_batch_norm_gives_the_same_output(model: EmbeddingModel) -> None:
     encoder = model.encoder
     values = {f"encoder.{name}": value.numpy() for name, value in encoder.state_dict().items()}
-    weight, bias = (torch.from_numpy(part) for part in folded(values, "conv2", "norm2"))
+    weight, bias = (torch.from_numpy(part) for part in fold_batch_norm(values, "conv2", "norm2"))
     x = torch.randn(1, 64, 7, 5, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         expected = encoder.norm2(encoder.conv2(x))
@@ -78,9 +78,8 @@ def test_folding_a_normalisation_in_changes_nothing(model: EmbeddingModel) -> No
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_ranges_are_reached_and_not_exceeded(model: EmbeddingModel, ranges: Ranges) -> None:
+def test_ranges_grow_with_the_clips(model: EmbeddingModel, ranges: Ranges) -> None:
     fewer = measure_ranges(model, SOUNDS[:1])
     assert 0 < fewer.conv2 <= ranges.conv2
     assert 0 < fewer.linear1 <= ranges.linear1
     assert 0 < fewer.linear2 <= ranges.linear2
-    assert not model.encoder.conv2._forward_pre_hooks

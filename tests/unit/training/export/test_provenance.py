@@ -8,7 +8,7 @@ import pytest
 from training.export import provenance
 
 
-def test_the_commit_is_named_or_unknown() -> None:
+def test_the_commit_is_a_hash_or_unknown() -> None:
     assert re.fullmatch(r"[0-9a-f]{12}\+?|unknown", provenance.git_commit())
 
 

@@ -9,12 +9,13 @@ import synth
 
 from service.inference.encoder import Encoder
 from training.data.manifest import SourceClip
-from training.data.store import FULL_SCALE, ClipStore
-from training.export.reference_weight import choose_reference_weight, draw_pairs, mix, rank_of_added
+from training.data.store import ClipStore
+from training.data.wav import FULL_SCALE
+from training.export.reference_weight import choose_reference_weight, mix, pair_clips, rank_of_added
 
 
 class PowerEncoder(Encoder):
-    """Takes the mean power spectrum in 40 bands: linear in power, so mixtures add up."""
+    """Computes the mean power spectrum in 40 bands, which is linear in power."""
 
     def __init__(self) -> None:
         """Needs no bundle."""
@@ -38,25 +39,25 @@ def sounds(n: int) -> ClipStore:
     return ClipStore(names, samples, np.arange(n) * 16_000, np.full(n, 16_000))
 
 
-def test_every_clip_is_added_to_others_and_never_to_itself() -> None:
-    added, references = draw_pairs(7, seed=0)
+def test_every_clip_is_paired_with_others_and_never_with_itself() -> None:
+    added, references = pair_clips(7, seed=0)
     assert (added != references).all()
     assert np.bincount(added).tolist() == [4] * 7
     assert (references >= 0).all()
     assert (references < 7).all()
-    assert np.array_equal(draw_pairs(7, seed=0)[1], references)
-    assert not np.array_equal(draw_pairs(7, seed=1)[1], references)
+    assert np.array_equal(pair_clips(7, seed=0)[1], references)
+    assert not np.array_equal(pair_clips(7, seed=1)[1], references)
 
 
 @pytest.mark.parametrize("snr_db", [-10.0, 3.0])
-def test_a_sound_is_added_as_far_over_the_other_as_asked(snr_db: float) -> None:
+def test_a_sound_is_added_at_the_given_ratio(snr_db: float) -> None:
     a, b = synth.tone(400.0, amplitude=0.3), synth.noise(0, 1.0)
     added = mix(a, b, snr_db) - b
     level = 10 * np.log10(np.square(added).mean() / np.square(b).mean())
     assert level == pytest.approx(snr_db, abs=0.01)
 
 
-def test_a_mixture_holds_both_sounds_at_equal_power() -> None:
+def test_by_default_both_sounds_have_equal_power() -> None:
     a, b = synth.tone(400.0, amplitude=0.01), synth.tone(1000.0, 1.5, amplitude=0.3)
     mixture = mix(a, b)
     assert mixture.size == b.size
@@ -66,21 +67,20 @@ def test_a_mixture_holds_both_sounds_at_equal_power() -> None:
     assert np.corrcoef(part, a)[0, 1] == pytest.approx(1, abs=1e-6)
 
 
-def test_silence_adds_nothing_to_a_mixture() -> None:
+def test_silence_does_not_change_a_mixture() -> None:
     noise = synth.noise(0, 0.5)
     assert np.array_equal(mix(synth.silence(0.5), noise), noise)
     assert not mix(noise, synth.silence(0.5)).any()
 
 
-def test_the_rank_counts_better_clips_but_not_the_one_left_out() -> None:
+def test_the_rank_counts_higher_scores_without_the_reference() -> None:
     scores = np.array([[0.9, 0.5, 0.7, 0.1]] * 3)
     ranks = rank_of_added(scores, np.array([1, 1, 0]), np.array([0, 3, 1]))
     assert ranks.tolist() == [2.0, 3.0, 1.0]
     assert scores[0, 0] == 0.9
 
 
-def test_an_encoder_linear_in_power_wants_the_whole_reference_taken_away() -> None:
-    """The sound between two neighbours is in their mixture as much as they are."""
+def test_for_an_encoder_linear_in_power_the_whole_reference_is_subtracted() -> None:
     encoder, store = PowerEncoder(), sounds(12)
     choice = choose_reference_weight(encoder, store, np.zeros(40, np.float32), 0)
     assert (choice.n_clips, choice.n_pairs) == (12, 48)

@@ -7,13 +7,13 @@ from torch import Tensor, nn
 
 from training.model.encoder import AudioEncoder, dropout, frame_mask, pool_partials
 
-# Of the largest value: what another order of additions may do in float32.
+# Of the largest value: another order of additions in float32.
 TOLERANCE = 1e-5
 
 
 @pytest.fixture(scope="module")
 def encoder() -> AudioEncoder:
-    """An encoder whose BatchNorm has statistics and scales of its own."""
+    """An encoder whose BatchNorm has random statistics and scales."""
     torch.manual_seed(3)
     encoder = AudioEncoder().eval()
     for norm in (encoder.norm1, encoder.norm2):
@@ -27,7 +27,7 @@ def encoder() -> AudioEncoder:
 
 
 def naive_frames(encoder: AudioEncoder, log_mel: Tensor) -> Tensor:
-    """Encode one clip [mels frames] in float64 as the paper's figure has it: [frames dim]."""
+    """Encode one clip [mels frames] in float64, frequency before time: [frames dim]."""
     p = {name: value.double() for name, value in encoder.state_dict().items()}
     x = log_mel.double()[None, None]
     for i in ("1", "2"):
@@ -57,7 +57,7 @@ def test_it_has_as_many_parameters_as_the_paper_s() -> None:
 
 
 @torch.no_grad()
-def test_frames_are_those_of_a_naive_encoder(encoder: AudioEncoder) -> None:
+def test_frames_equal_those_of_a_naive_encoder(encoder: AudioEncoder) -> None:
     log_mel = tiny_run.log_mels(2, frames=26)
     found = encoder.frames(log_mel, None)
     assert found.shape == (2, 6, 3072)
@@ -115,7 +115,7 @@ def test_training_drops_out_by_the_generator_alone() -> None:
     torch.set_rng_state(state)
 
 
-def test_dropout_keeps_seven_in_ten_and_the_mean() -> None:
+def test_dropout_zeroes_three_in_ten_and_preserves_the_mean() -> None:
     dropped = dropout(torch.full((400, 500), 7.0), torch.Generator().manual_seed(0))
     assert sorted(set(dropped.flatten().tolist())) == pytest.approx([0.0, 10.0])
     # Five standard deviations of the share of 200,000 draws.
@@ -139,6 +139,6 @@ def test_partials_are_sums_and_maxima_of_five_valid_frames() -> None:
             torch.testing.assert_close(maxima[clip, partial], expected.amax(dim=0))
 
 
-def test_the_frame_mask_marks_what_is_valid() -> None:
+def test_the_frame_mask_marks_valid_frames() -> None:
     mask = frame_mask(torch.tensor([2, 0, 3]), 3)
     assert mask.tolist() == [[True, True, False], [False] * 3, [True] * 3]

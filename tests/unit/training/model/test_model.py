@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.model.model import CROP_SAMPLES, EmbeddingModel, fit
+from training.model.model import CROP_SAMPLES, EmbeddingModel, mask_and_pad
 
-# Of the largest embedding value, as the issue promises.
+# Of the largest value of the embedding: rounding in float32.
 TOLERANCE = 1e-5
 PARTIAL = 3200
 
@@ -37,7 +37,7 @@ def assert_close(found: Tensor, expected: Tensor) -> None:
     assert (found - expected).abs().max() <= TOLERANCE * expected.abs().max()
 
 
-def test_it_embeds_what_the_encoder_makes_of_the_normalised_log_mel(model: EmbeddingModel) -> None:
+def test_the_embedding_is_that_of_the_normalised_log_mel(model: EmbeddingModel) -> None:
     clip = noise(16_000)
     with torch.no_grad():
         log_mel = (model.frontend(clip[None]) + 8.0) / 4.0
@@ -46,7 +46,7 @@ def test_it_embeds_what_the_encoder_makes_of_the_normalised_log_mel(model: Embed
 
 
 @torch.no_grad()
-def test_a_clip_is_the_same_alone_and_in_a_batch_whatever_lies_beyond(
+def test_a_clip_is_the_same_alone_and_in_a_batch_whatever_pads_it(
     model: EmbeddingModel,
 ) -> None:
     lengths = [1, 159, 480, 799, 3201, 15_199, 15_200, 20_000, 23_456]
@@ -79,29 +79,29 @@ def test_a_clip_under_480_samples_counts_as_480(model: EmbeddingModel, samples: 
 @pytest.mark.parametrize("samples", [480, 15_200, 16_000, 31_999])
 def test_partials_pool_to_the_embedding(model: EmbeddingModel, samples: int) -> None:
     with torch.no_grad():
-        answer = model(noise(samples)[None], torch.tensor([samples]))
+        output = model(noise(samples)[None], torch.tensor([samples]))
     n_frames = (1 + samples // 160) // 2 // 2
-    heard = -(-n_frames // 5)
-    assert not answer.sums[0, heard:].any()
-    pooled = answer.sums[0].sum(dim=0) / n_frames + answer.maxima[0].amax(dim=0)
-    assert_close(pooled, answer.embedding[0])
+    n_partials = -(-n_frames // 5)
+    assert not output.sums[0, n_partials:].any()
+    pooled = output.sums[0].sum(dim=0) / n_frames + output.maxima[0].amax(dim=0)
+    assert_close(pooled, output.embedding[0])
 
 
 @torch.no_grad()
-def test_a_clip_can_be_heard_in_pieces_with_a_partial_of_context(model: EmbeddingModel) -> None:
+def test_a_clip_can_be_encoded_in_chunks_with_a_partial_of_context(model: EmbeddingModel) -> None:
     clip = noise(14 * PARTIAL + 1234)
     whole = model(clip[None], torch.tensor([len(clip)]))
     n_partials = whole.sums.shape[1]
-    pieces: list[tuple[Tensor, Tensor]] = []
+    chunks: list[tuple[Tensor, Tensor]] = []
     for first in range(0, n_partials, 6):
         last = min(first + 6, n_partials)
         start = max(first - 1, 0)
         stop = len(clip) if last == n_partials else (last + 1) * PARTIAL
-        piece = clip[start * PARTIAL : stop]
-        answer = model(piece[None], torch.tensor([len(piece)]))
-        kept = slice(first - start, last - start)
-        pieces.append((answer.sums[0, kept], answer.maxima[0, kept]))
-    sums, maxima = (torch.cat(list(parts)) for parts in zip(*pieces, strict=True))
+        chunk = clip[start * PARTIAL : stop]
+        output = model(chunk[None], torch.tensor([len(chunk)]))
+        valid = slice(first - start, last - start)
+        chunks.append((output.sums[0, valid], output.maxima[0, valid]))
+    sums, maxima = (torch.cat(list(parts)) for parts in zip(*chunks, strict=True))
     assert_close(sums, whole.sums[0])
     assert_close(maxima, whole.maxima[0])
 
@@ -110,7 +110,7 @@ def test_a_clip_can_be_heard_in_pieces_with_a_partial_of_context(model: Embeddin
 def test_an_encoder_frame_depends_on_less_than_two_neighbours_on_either_side(
     model: EmbeddingModel,
 ) -> None:
-    """The context that the bundle promises: frame 10 hears nothing outside of frames 8 to 12."""
+    """The context in the manifest: frame 10 depends on frames 8 to 12 only."""
     clip = noise(21 * 640)
 
     def frame_10(clip: Tensor) -> Tensor:
@@ -126,14 +126,14 @@ def test_an_encoder_frame_depends_on_less_than_two_neighbours_on_either_side(
 
 
 def test_a_batch_is_at_least_a_crop_long_and_zero_beyond_each_clip() -> None:
-    fitted = fit(torch.full((2, 300), torch.nan), torch.tensor([0, 0]))
-    assert fitted.shape == (2, CROP_SAMPLES)
-    assert not fitted.any()
+    padded = mask_and_pad(torch.full((2, 300), torch.nan), torch.tensor([0, 0]))
+    assert padded.shape == (2, CROP_SAMPLES)
+    assert not padded.any()
     long = noise(CROP_SAMPLES + 7)[None]
-    assert torch.equal(fit(long, torch.tensor([CROP_SAMPLES + 7])), long)
+    assert torch.equal(mask_and_pad(long, torch.tensor([CROP_SAMPLES + 7])), long)
 
 
-def test_the_statistics_travel_with_the_weights(model: EmbeddingModel) -> None:
+def test_the_statistics_are_saved_with_the_weights(model: EmbeddingModel) -> None:
     other = EmbeddingModel().eval()
     other.load_state_dict(model.state_dict())
     assert (float(other.mean), float(other.std)) == (-8.0, 4.0)

@@ -24,28 +24,28 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def constant(*values: float) -> Tensor:
-    """Make tiny log-mels that are recognised by their value."""
+    """Make tiny log-mels of one value each."""
     return torch.tensor(values, dtype=torch.float32)[:, None, None].expand(-1, 2, 3)
 
 
-def held(bank: MixupBank) -> list[float]:
+def contents(bank: MixupBank) -> list[float]:
     n = min(int(bank.pushed), len(bank.inputs))
     return sorted(bank.inputs[:n, 0, 0].tolist())
 
 
-def test_the_bank_forgets_what_came_first() -> None:
+def test_the_bank_replaces_the_oldest_inputs() -> None:
     bank = MixupBank(4, 2, 3)
     bank.push(constant(1, 2, 3))
-    assert held(bank) == [1, 2, 3]
+    assert contents(bank) == [1, 2, 3]
     bank.push(constant(4, 5, 6))
-    assert held(bank) == [3, 4, 5, 6]
+    assert contents(bank) == [3, 4, 5, 6]
     bank.push(constant(*range(10, 21)))
-    assert held(bank) == [17, 18, 19, 20]
+    assert contents(bank) == [17, 18, 19, 20]
     bank.push(constant(30))
-    assert held(bank) == [18, 19, 20, 30]
+    assert contents(bank) == [18, 19, 20, 30]
 
 
-def test_the_bank_draws_all_that_it_holds_and_nothing_else() -> None:
+def test_the_bank_draws_every_input_in_it_and_nothing_else() -> None:
     bank = MixupBank(5, 2, 3)
     bank.push(constant(1, 2, 3))
     drawn = bank.draw(200, generator())
@@ -60,7 +60,7 @@ def test_an_empty_bank_gives_the_input_itself() -> None:
     assert int(bank.pushed) == 2
 
 
-def test_the_bank_is_drawn_from_before_the_batch_is_pushed() -> None:
+def test_backgrounds_are_drawn_before_the_batch_is_pushed() -> None:
     bank, background, log_mel = MixupBank(1, 64, 96), tiny_run.log_mels(1), tiny_run.log_mels(1, 1)
     bank.push(background)
     view = augment(log_mel, bank, ONLY_MIXUP, generator())
@@ -68,20 +68,20 @@ def test_the_bank_is_drawn_from_before_the_batch_is_pushed() -> None:
     assert torch.equal(bank.inputs, log_mel)
 
 
-def test_the_bank_keeps_inputs_unmixed() -> None:
+def test_the_bank_stores_inputs_before_mixing() -> None:
     bank, log_mel = MixupBank(8, 64, 96), tiny_run.log_mels(2)
     for seed in range(2):
         augment(log_mel, bank, ViewsRecipe(), generator(seed))
     assert torch.equal(bank.inputs[:4], torch.cat([log_mel, log_mel]))
 
 
-def test_a_checkpoint_of_the_bank_holds_it_all() -> None:
+def test_a_saved_bank_is_restored() -> None:
     bank, restored = MixupBank(4, 2, 3), MixupBank(4, 2, 3)
     bank.push(constant(1, 2, 3, 4, 5))
     restored.load_state_dict(bank.state_dict())
     for both in (bank, restored):
         both.push(constant(6))
-    assert held(bank) == held(restored) == [3, 4, 5, 6]
+    assert contents(bank) == contents(restored) == [3, 4, 5, 6]
 
 
 def test_mixup_adds_the_exponentials_with_at_most_a_fifth_of_background() -> None:
@@ -93,7 +93,7 @@ def test_mixup_adds_the_exponentials_with_at_most_a_fifth_of_background() -> Non
         own, other = math.exp(float(x[0, 0])), math.exp(float(z[0, 0]))
         share = (math.exp(float(out[0, 0])) - own) / (other - own)
         expected = ((1 - share) * x.exp() + share * z.exp() + 1.19e-7).log()
-        # The share is read off a float32 value, more coarsely where the two are nearly equal.
+        # The share is computed from float32 values; it is inexact if the two are nearly equal.
         if abs(other - own) > 0.1:
             assert (out - expected).abs().max() < 1e-3
             shares.append(share)

@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 import torch
 
-from training.pretraining.compute import choose_device, choose_precision, keep_freed_memory
+from training.pretraining.compute import choose_device, choose_precision
 
 CPU = torch.device("cpu")
 
@@ -13,7 +13,7 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize(
     ("has_bfloat16", "expected"), [(True, torch.bfloat16), (False, torch.float32)]
 )
-def test_auto_takes_bfloat16_where_the_processor_has_it(
+def test_auto_is_bfloat16_if_the_processor_has_it(
     has_bfloat16: bool, expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: has_bfloat16)
@@ -23,20 +23,15 @@ def test_auto_takes_bfloat16_where_the_processor_has_it(
 @pytest.mark.parametrize(
     ("wanted", "expected"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)]
 )
-def test_a_stated_precision_is_taken(
+def test_a_given_precision_is_used(
     wanted: Literal["float32", "bfloat16"], expected: torch.dtype
 ) -> None:
     assert choose_precision(wanted, CPU) == expected
 
 
-def test_the_gpu_is_taken_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_gpu_is_used_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert choose_device() == CPU
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.current_device", lambda: 1)
     assert choose_device() == torch.device("cuda", 1)
-
-
-def test_keeping_memory_does_no_harm() -> None:
-    keep_freed_memory()
-    assert float(torch.ones(1_000_000).sum()) == 1_000_000

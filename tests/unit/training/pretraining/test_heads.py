@@ -10,12 +10,12 @@ def n_parameters(head: Head) -> int:
     return sum(p.numel() for p in head.parameters())
 
 
-def test_projector_and_predictor_have_as_many_parameters_as_byol_a_s() -> None:
+def test_projector_and_predictor_have_the_sizes_of_byol_a() -> None:
     assert n_parameters(Head(DIM)) == 13_644_032
     assert n_parameters(Head(PROJECTION)) == 2_109_696
 
 
-def test_a_head_normalises_its_hidden_layer_over_the_batch_and_nothing_else(narrow: None) -> None:
+def test_a_head_normalises_only_its_hidden_layer_over_the_batch(narrow: None) -> None:
     torch.manual_seed(0)
     head = Head(5).double()
     x = torch.randn(4, 5, dtype=torch.float64)

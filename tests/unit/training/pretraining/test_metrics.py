@@ -28,7 +28,7 @@ def test_a_resumed_run_drops_the_lines_after_its_first_step(tmp_path: Path) -> N
     assert [line["loss"] for line in lines] == [1, 1, 1, 2, 2, 2]
 
 
-def test_an_unfinished_last_line_is_dropped(tmp_path: Path) -> None:
+def test_an_incomplete_last_line_is_dropped(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 0, "loss": 1.0}\n{"step": 1, "lo')
     assert [line["step"] for line in read_metrics(path)] == [0]
@@ -51,5 +51,5 @@ def test_nothing_is_written_without_a_folder(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_there_are_no_metrics_before_the_first_run(tmp_path: Path) -> None:
+def test_a_missing_file_has_no_metrics(tmp_path: Path) -> None:
     assert read_metrics(tmp_path / "metrics.jsonl") == []

@@ -7,13 +7,14 @@ import tiny_run
 import torch
 
 from service.bundle.files import load_bundle
+from training.data.clips import TrainingData
 from training.errors import CheckpointError, DatasetError, DivergenceError
 from training.export.load import LoadedBundle
 from training.model.model import EmbeddingModel
 from training.pretraining import pretrain as module
 from training.pretraining.checkpoint import load_checkpoint
 from training.pretraining.metrics import read_metrics
-from training.pretraining.pretrain import PARENT_ATTRIBUTION, Source, pretrain, step_generator
+from training.pretraining.pretrain import PARENT_ATTRIBUTION, pretrain, step_generator
 from training.pretraining.step import StepMetrics
 from training.recipe import Recipe
 
@@ -23,9 +24,9 @@ FILES = 7  # two steps an epoch: of 4 and of 3 crops
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
+def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
     folder = tmp_path_factory.mktemp("pretrain")
-    return Source(tiny_run.write_sounds(folder / "sounds", FILES), folder / "cache")
+    return TrainingData(tiny_run.write_sounds(folder / "sounds", FILES), folder / "cache")
 
 
 @pytest.fixture
@@ -42,10 +43,10 @@ def losses(run: Path) -> dict[float, tuple[float, float, float]]:
     }
 
 
-def test_a_run_hears_every_clip_once_an_epoch_and_writes_down_what_it_did(
-    source: Source, recipe: Recipe, tmp_path: Path
+def test_a_run_trains_on_every_clip_once_an_epoch_and_logs_metrics(
+    data: TrainingData, recipe: Recipe, tmp_path: Path
 ) -> None:
-    checkpoint = pretrain(recipe, source, tmp_path / "run")
+    checkpoint = pretrain(recipe, data, tmp_path / "run")
     content = load_checkpoint(checkpoint)
     assert content["progress"] == {
         "step": 4,
@@ -54,7 +55,7 @@ def test_a_run_hears_every_clip_once_an_epoch_and_writes_down_what_it_did(
         "parent_samples": 0,
     }
     assert Recipe.model_validate(content["recipe"]) == recipe
-    assert content["origin"]["data"] == str(source.data.resolve())
+    assert content["origin"]["data"] == str(data.path.resolve())
     assert content["origin"]["precision"] == "float32"
     lines = read_metrics(tmp_path / "run/metrics.jsonl")
     assert [line["step"] for line in lines] == [0, 1, 2, 3]
@@ -68,11 +69,11 @@ def test_a_run_hears_every_clip_once_an_epoch_and_writes_down_what_it_did(
 
 
 def test_a_resumed_run_is_the_run_that_never_stopped(
-    source: Source, recipe: Recipe, tmp_path: Path
+    data: TrainingData, recipe: Recipe, tmp_path: Path
 ) -> None:
-    whole = pretrain(recipe, source, tmp_path / "whole")
-    pretrain(recipe, source, tmp_path / "parts", stop_after=3)
-    parts = pretrain(recipe, source, tmp_path / "parts", resume=True)
+    whole = pretrain(recipe, data, tmp_path / "whole")
+    pretrain(recipe, data, tmp_path / "parts", stop_after=3)
+    parts = pretrain(recipe, data, tmp_path / "parts", resume=True)
     assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
     expected, found = load_checkpoint(whole), load_checkpoint(parts)
     assert found["progress"] == expected["progress"]
@@ -82,28 +83,28 @@ def test_a_resumed_run_is_the_run_that_never_stopped(
             assert torch.equal(found[network][name], value), name
 
 
-def test_another_seed_is_another_run(source: Source, tmp_path: Path) -> None:
+def test_another_seed_is_another_run(data: TrainingData, tmp_path: Path) -> None:
     for seed in (1, 2):
-        pretrain(tiny_run.recipe(seed=seed), source, tmp_path / str(seed), stop_after=1)
+        pretrain(tiny_run.recipe(seed=seed), data, tmp_path / str(seed), stop_after=1)
     assert losses(tmp_path / "1") != losses(tmp_path / "2")
 
 
-def test_a_folder_that_holds_a_run_is_not_written_over(
-    source: Source, recipe: Recipe, tmp_path: Path
+def test_a_folder_with_a_run_is_not_overwritten(
+    data: TrainingData, recipe: Recipe, tmp_path: Path
 ) -> None:
     (tmp_path / "checkpoint.pt").write_bytes(b"of an earlier run")
     with pytest.raises(CheckpointError, match="holds a run; add --resume"):
-        pretrain(recipe, source, tmp_path)
+        pretrain(recipe, data, tmp_path)
     assert (tmp_path / "checkpoint.pt").read_bytes() == b"of an earlier run"
 
 
-def test_there_must_be_a_run_to_resume(source: Source, recipe: Recipe, tmp_path: Path) -> None:
+def test_there_must_be_a_run_to_resume(data: TrainingData, recipe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="there is no checkpoint"):
-        pretrain(recipe, source, tmp_path, resume=True)
+        pretrain(recipe, data, tmp_path, resume=True)
 
 
-def test_a_run_goes_on_from_a_bundle_s_encoder_with_fresh_heads(
-    source: Source, tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_starts_from_a_bundle_s_encoder_with_new_heads(
+    data: TrainingData, tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parent = tmp_path / "bundle"
     parent.mkdir()
@@ -118,7 +119,7 @@ def test_a_run_goes_on_from_a_bundle_s_encoder_with_fresh_heads(
     weights = {name: value.clone() for name, value in model.encoder.state_dict().items()}
     monkeypatch.setattr(module, "load_bundle", lambda path: LoadedBundle(model, manifest))
     still = tiny_run.recipe(optim={"learning_rate": 1e-12})
-    checkpoint = pretrain(still, source, tmp_path / "run", init=parent, stop_after=1)
+    checkpoint = pretrain(still, data, tmp_path / "run", init=parent, stop_after=1)
     content = load_checkpoint(checkpoint)
     assert content["progress"] == {
         "step": 1,
@@ -133,9 +134,9 @@ def test_a_run_goes_on_from_a_bundle_s_encoder_with_fresh_heads(
     assert (tmp_path / "run" / PARENT_ATTRIBUTION).read_text() == "path\nold.wav\n"
 
 
-def test_held_out_recordings_are_not_heard(source: Source) -> None:
+def test_held_out_recordings_are_not_trained_on(data: TrainingData) -> None:
     recipe = tiny_run.recipe(data={"held_out": 0.5})
-    trained, held_out = source.open(recipe)
+    trained, held_out = data.open(recipe)
     names = [{clip.name for clip in part.clips} for part in (trained, held_out)]
     assert not names[0] & names[1]
     assert len(names[0] | names[1]) == FILES
@@ -143,15 +144,15 @@ def test_held_out_recordings_are_not_heard(source: Source) -> None:
 
 
 def test_too_few_clips_after_holding_out_are_an_error_of_the_data(
-    source: Source, tmp_path: Path
+    data: TrainingData, tmp_path: Path
 ) -> None:
     recipe = tiny_run.recipe(data={"held_out": 0.99})
     with pytest.raises(DatasetError, match="held out"):
-        pretrain(recipe, source, tmp_path)
+        pretrain(recipe, data, tmp_path)
 
 
 def test_divergence_stops_the_run_and_keeps_the_last_checkpoint(
-    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def diverge(*_: object, **__: object) -> StepMetrics:
         return next(outcomes)
@@ -161,12 +162,12 @@ def test_divergence_stops_the_run_and_keeps_the_last_checkpoint(
     monkeypatch.setattr(module, "train_step", diverge)
     recipe = tiny_run.recipe(compute={"checkpoint_every": 2})
     with pytest.raises(DivergenceError, match="step 2"):
-        pretrain(recipe, source, tmp_path)
+        pretrain(recipe, data, tmp_path)
     assert load_checkpoint(tmp_path / "checkpoint.pt")["progress"]["step"] == 2
     assert [line["step"] for line in read_metrics(tmp_path / "metrics.jsonl")] == [0, 1]
 
 
-def test_each_step_and_process_has_a_generator_of_its_own() -> None:
+def test_each_step_and_process_has_its_own_generator() -> None:
     def draw(seed: int, rank: int, step: int) -> float:
         generator = step_generator(seed, rank, step, torch.device("cpu"))
         return float(torch.rand((), generator=generator))

@@ -1,4 +1,4 @@
-"""Two processes over gloo against one that runs their batches one after the other."""
+"""Two processes over gloo, compared with one that computes their batches one by one."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ import torch
 import yaml
 from torch import Tensor, nn
 
+from training.data.clips import TrainingData
 from training.data.sampler import CropSampler
 from training.errors import CheckpointError, RecipeError
 from training.pretraining.checkpoint import load_checkpoint
-from training.pretraining.losses import weighted_sum
 from training.pretraining.metrics import read_metrics
-from training.pretraining.pretrain import Source, pretrain, step_generator
+from training.pretraining.objective import weighted_sum
+from training.pretraining.pretrain import pretrain, step_generator
 from training.pretraining.processes import Processes, join_processes
 from training.pretraining.run import measure_statistics, new_state
 from training.pretraining.step import TrainState, compute_losses, make_views
@@ -38,6 +39,18 @@ training.model.encoder.HIDDEN = training.pretraining.heads.HIDDEN = 48
 from training.cli import main
 main()
 """
+# The first process prepares data for four times as long as a collective may take.
+SLOW_PREPARATION = """\
+import time
+from datetime import timedelta
+from torch import distributed
+from training.pretraining.processes import join_processes
+
+set_timeout = getattr(distributed, "set_timeout", distributed.distributed_c10d._set_pg_timeout)
+with join_processes() as processes:
+    set_timeout(timedelta(seconds=1))
+    processes.run_in_first(lambda: time.sleep(4))
+"""
 # Sums over processes and Adam's first moment round in float32.
 TOLERANCE = 1e-5
 
@@ -50,7 +63,7 @@ def free_port() -> int:
 
 
 def start(rank: int, port: int, arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
-    """Start a process as torchrun does."""
+    """Start a Python process with the environment that torchrun sets."""
     environment = os.environ | {
         "RANK": str(rank),
         "LOCAL_RANK": str(rank),
@@ -62,30 +75,14 @@ def start(rank: int, port: int, arguments: list[str], log: Path) -> subprocess.P
         "OMP_NUM_THREADS": "1",
         "CUDA_VISIBLE_DEVICES": "",
     }
-    command = [sys.executable, "-c", NARROW, "pretrain", *arguments]
     with log.open("wb") as output:
-        return subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+        return subprocess.Popen(
+            [sys.executable, *arguments], env=environment, stdout=output, stderr=output
+        )
 
 
-@pytest.fixture(scope="module")
-def recipe() -> Recipe:
-    return tiny_run.recipe(optim={"batch_size": 6, "epochs": 1})
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
-    folder = tmp_path_factory.mktemp("processes")
-    return Source(tiny_run.write_sounds(folder / "sounds", 6), folder / "cache")
-
-
-@pytest.fixture(scope="module")
-def run(recipe: Recipe, source: Source, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run of one step by two processes."""
-    folder = tmp_path_factory.mktemp("run")
-    written = folder / "tiny.yaml"
-    written.write_text(yaml.safe_dump(recipe.to_dict()))
-    options = {"recipe": written, "data": source.data, "out": folder, "cache": source.cache}
-    arguments = [f"--{name}={value}" for name, value in options.items()]
+def run_all(arguments: list[str], folder: Path) -> None:
+    """Run all processes to their end; fail with their logs if one of them fails."""
     port, logs = free_port(), [folder / f"{rank}.log" for rank in range(RANKS)]
     started = [start(rank, port, arguments, log) for rank, log in enumerate(logs)]
     try:
@@ -95,6 +92,28 @@ def run(recipe: Recipe, source: Source, tmp_path_factory: pytest.TempPathFactory
             process.kill()
             process.wait()
     assert codes == [0, 0], "\n".join(log.read_text() for log in logs)
+
+
+@pytest.fixture(scope="module")
+def recipe() -> Recipe:
+    return tiny_run.recipe(optim={"batch_size": 6, "epochs": 1})
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
+    folder = tmp_path_factory.mktemp("processes")
+    return TrainingData(tiny_run.write_sounds(folder / "sounds", 6), folder / "cache")
+
+
+@pytest.fixture(scope="module")
+def run(recipe: Recipe, data: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of one step by two processes."""
+    folder = tmp_path_factory.mktemp("run")
+    written = folder / "tiny.yaml"
+    written.write_text(yaml.safe_dump(recipe.to_dict()))
+    options = {"recipe": written, "data": data.path, "out": folder, "cache": data.cache}
+    arguments = [f"--{name}={value}" for name, value in options.items()]
+    run_all(["-c", NARROW, "pretrain", *arguments], folder)
     return folder
 
 
@@ -105,16 +124,16 @@ def content(run: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def one_thread() -> Iterator[None]:
-    """As many as `torchrun` gives each process: sums are then taken in the same order."""
+    """Use one thread, as `torchrun` sets it: sums are then taken in the same order."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
 
 
-def backward(recipe: Recipe, source: Source, rank: int) -> TrainState:
-    """Do what one of the processes does, alone, as far as its own gradients."""
-    store, _ = source.open(recipe)
+def backward(recipe: Recipe, data: TrainingData, rank: int) -> TrainState:
+    """Compute the gradients of one of the processes, without the others."""
+    store, _ = data.open(recipe)
     state = new_state(recipe, torch.device("cpu"), Processes())
     measure_statistics(state.model, CropSampler(store, 6, recipe.seed), torch.device("cpu"))
     sampler = CropSampler(store, 6, recipe.seed, rank, RANKS)
@@ -137,10 +156,10 @@ def buffers(state: TrainState) -> dict[str, Tensor]:
 
 @pytest.mark.usefixtures("one_thread")
 def test_two_processes_average_the_gradients_of_their_own_batches(
-    recipe: Recipe, source: Source, content: dict[str, Any]
+    recipe: Recipe, data: TrainingData, content: dict[str, Any]
 ) -> None:
-    """BatchNorm, joint normalisation, shift and bank are each process's own (A16)."""
-    alone = [backward(recipe, source, rank) for rank in range(RANKS)]
+    """Each process has its own BatchNorm, joint normalisation, shift and bank (A16)."""
+    alone = [backward(recipe, data, rank) for rank in range(RANKS)]
     moments = content["optimiser"]["state"]
     pairs = zip(*(state.online.named_parameters() for state in alone), strict=True)
     for i, ((name, first), (_, second)) in enumerate(pairs):
@@ -157,7 +176,7 @@ def test_two_processes_average_the_gradients_of_their_own_batches(
             torch.testing.assert_close(content["buffers"][rank][name], buffer)
 
 
-def test_each_process_heard_sounds_of_its_own(content: dict[str, Any]) -> None:
+def test_each_process_trains_on_its_own_clips(content: dict[str, Any]) -> None:
     banks = [set(bank["inputs"].mean(dim=(1, 2)).tolist()) - {0.0} for bank in content["banks"]]
     assert [len(bank) for bank in banks] == [3, 3]
     assert not banks[0] & banks[1]
@@ -172,33 +191,41 @@ def test_samples_are_counted_over_all_processes(run: Path, content: dict[str, An
     assert [line["samples"] for line in read_metrics(run / "metrics.jsonl")] == [6]
 
 
-def test_one_process_does_not_go_on_with_the_run_of_two(
-    recipe: Recipe, source: Source, run: Path
+def test_one_process_does_not_resume_the_run_of_two(
+    recipe: Recipe, data: TrainingData, run: Path
 ) -> None:
     with pytest.raises(CheckpointError, match="a run of 2 processes"):
-        pretrain(recipe, source, run, resume=True)
+        pretrain(recipe, data, run, resume=True)
+
+
+def test_the_others_wait_for_a_preparation_that_takes_longer_than_a_collective_may(
+    tmp_path: Path,
+) -> None:
+    run_all(["-c", SLOW_PREPARATION], tmp_path)
 
 
 @pytest.mark.parametrize("batch_size", [2, 3])
 def test_processes_that_cannot_share_the_batch_are_refused(
-    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int
 ) -> None:
     @contextmanager
     def two() -> Iterator[Processes]:
         yield Processes(rank=1, world_size=2)
 
     monkeypatch.setattr("training.pretraining.pretrain.join_processes", two)
-    monkeypatch.setattr(Processes, "wait", lambda _: None)
+    monkeypatch.setattr(Processes, "run_in_first", lambda _, prepare: prepare())
     recipe = tiny_run.recipe(optim={"batch_size": batch_size})
     with pytest.raises(RecipeError, match=f"optim.batch_size is {batch_size}.*2 processes"):
-        pretrain(recipe, source, tmp_path)
+        pretrain(recipe, data, tmp_path)
 
 
-def test_a_process_started_alone_shares_with_nobody() -> None:
+def test_a_single_process_needs_no_group() -> None:
     module = nn.Linear(1, 1)
     with join_processes() as processes:
         assert processes == Processes(rank=0, world_size=1)
         assert processes.is_first
         assert processes.wrap(module) is module
         assert processes.gather("value") == ["value"]
-        processes.wait()
+        ran: list[str] = []
+        processes.run_in_first(lambda: ran.append("prepared"))
+        assert ran == ["prepared"]

@@ -12,11 +12,11 @@ TOLERANCE = 1e-4
 
 
 def cut_and_resize(log_mel: Tensor, top: int, height: int, left: int, width: int) -> Tensor:
-    """Cut a box out of the canvas of one clip [mels frames] and stretch it, in float64."""
+    """Cut a box out of the canvas of one clip [mels frames] and resize it, in float64."""
     mels, frames = log_mel.shape
     canvas = torch.zeros(mels, int(frames * 1.5), dtype=torch.float64)
-    pasted = (canvas.shape[1] - frames) // 2
-    canvas[:, pasted : pasted + frames] = log_mel
+    first = (canvas.shape[1] - frames) // 2
+    canvas[:, first : first + frames] = log_mel
     box = canvas[top : top + height, left : left + width]
     return torch.nn.functional.interpolate(
         box[None, None], size=(mels, frames), mode="bicubic", align_corners=True
@@ -35,7 +35,7 @@ def boxes(n: int, generator: torch.Generator) -> list[tuple[int, int, int, int]]
     return found
 
 
-def test_each_sample_is_its_own_box_resized_by_bicubic_interpolation() -> None:
+def test_each_sample_is_a_box_resized_by_bicubic_interpolation() -> None:
     log_mel = tiny_run.log_mels(24)
     found = random_resize_crop(log_mel, torch.Generator().manual_seed(5))
     drawn = boxes(24, torch.Generator().manual_seed(5))
@@ -43,7 +43,7 @@ def test_each_sample_is_its_own_box_resized_by_bicubic_interpolation() -> None:
         assert (view - cut_and_resize(clip, *box)).abs().max() < TOLERANCE
 
 
-def test_sizes_and_places_reach_both_ends_of_their_ranges() -> None:
+def test_sizes_and_positions_reach_both_ends_of_their_ranges() -> None:
     drawn = boxes(20_000, torch.Generator().manual_seed(0))
     assert {height for _, height, _, _ in drawn} == set(range(38, 65))
     assert {width for _, _, _, width in drawn} >= set(range(57, 144))
@@ -52,17 +52,17 @@ def test_sizes_and_places_reach_both_ends_of_their_ranges() -> None:
 
 
 @pytest.mark.parametrize(("start", "size"), [(0, 1), (0, 2), (3, 5), (0, 9), (-4, 7), (6, 8)])
-def test_a_cut_reads_nothing_beyond_its_ends(start: int, size: int) -> None:
+def test_a_cut_reads_nothing_outside(start: int, size: int) -> None:
     matrix = crop_resize_matrix(torch.tensor([start]), torch.tensor([size]), 9, 11)[0]
-    beyond = [i for i in range(9) if not start <= i < start + size]
-    assert not matrix[:, beyond].any()
+    outside = [i for i in range(9) if not start <= i < start + size]
+    assert not matrix[:, outside].any()
     if start >= 0 and start + size <= 9:
         torch.testing.assert_close(matrix.sum(dim=1), torch.ones(11))
         assert matrix[[0, -1], [start, start + size - 1]].tolist() == [1.0, 1.0]
 
 
 @pytest.mark.parametrize(("start", "size"), [(0, 9), (2, 4), (-3, 8), (5, 9), (-5, 20)])
-def test_the_matrix_is_cut_and_interpolation(start: int, size: int) -> None:
+def test_the_matrix_cuts_and_interpolates(start: int, size: int) -> None:
     line = torch.randn(9, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     cut = torch.tensor([line[i] if 0 <= i < 9 else 0.0 for i in range(start, start + size)])
     expected = torch.nn.functional.interpolate(
@@ -72,7 +72,7 @@ def test_the_matrix_is_cut_and_interpolation(start: int, size: int) -> None:
     assert (matrix.double() @ line - expected).abs().max() < TOLERANCE
 
 
-def test_a_box_of_the_input_s_size_and_place_changes_nothing() -> None:
+def test_a_box_of_the_input_s_size_and_position_changes_nothing() -> None:
     log_mel = tiny_run.log_mels(3)
     generator = torch.Generator().manual_seed(0)
     same = random_resize_crop(log_mel, generator, scale=(1.0, 1.0), canvas_scale=1.0)

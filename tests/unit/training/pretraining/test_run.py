@@ -13,9 +13,11 @@ from torch import Tensor
 
 from training.data.manifest import SourceClip
 from training.data.sampler import CropSampler
-from training.data.store import FULL_SCALE, ClipStore
+from training.data.store import ClipStore
+from training.data.wav import FULL_SCALE
 from training.errors import CheckpointError
 from training.pretraining.checkpoint import load_checkpoint, save_checkpoint
+from training.pretraining.objective import Objective
 from training.pretraining.processes import Processes
 from training.pretraining.run import Progress, measure_statistics, restore_run, save_run
 from training.pretraining.step import TrainState, train_step
@@ -29,7 +31,7 @@ ORIGIN = {"data": "data", "cache": "cache", "commit": "unknown"}
 
 @dataclass(frozen=True)
 class TwoProcesses(Processes):
-    """Two processes that hold the same, as seen by one of them."""
+    """Two processes with equal values, as seen by one of them."""
 
     world_size: int = 2
 
@@ -76,7 +78,8 @@ def test_a_run_starts_in_training_mode_with_an_empty_bank() -> None:
     assert state.target.training
     assert state.model.encoder is state.online.encoder
     assert int(state.bank.pushed) == 0
-    assert state.trained is state.online
+    assert isinstance(state.objective, Objective)
+    assert state.objective.online is state.online
 
 
 def test_the_statistics_are_those_of_all_values_of_the_first_crops() -> None:
@@ -90,7 +93,7 @@ def test_the_statistics_are_those_of_all_values_of_the_first_crops() -> None:
     sampler = CropSampler(store, batch_size=3, seed=0)
     model = tiny_run.state(tiny_run.recipe()).model
     measure_statistics(model, sampler, CPU)
-    # Two whole batches; a third one of a single crop is left out.
+    # Two whole batches; a third, of a single crop, is dropped.
     crops = torch.from_numpy(np.concatenate([sampler.batch(0), sampler.batch(1)]))
     assert crops.abs().max() < 30_000 / FULL_SCALE
     log_mel = model.frontend(crops).detach().double().numpy()

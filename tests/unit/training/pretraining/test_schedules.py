@@ -9,13 +9,13 @@ from training.pretraining.schedules import ema_decay, learning_rate
 from training.recipe import OptimRecipe
 
 
-def test_a_constant_rate_stays() -> None:
+def test_a_constant_rate_does_not_change() -> None:
     recipe = OptimRecipe(learning_rate=0.5)
     assert {learning_rate(step, 100, recipe) for step in range(100)} == {0.5}
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
-def test_the_rate_rises_in_a_straight_line_to_its_peak(schedule: str) -> None:
+def test_the_rate_rises_linearly_to_its_peak(schedule: str) -> None:
     recipe = OptimRecipe.model_validate(
         {"learning_rate": 0.8, "warmup_steps": 4, "schedule": schedule}
     )
@@ -23,7 +23,7 @@ def test_the_rate_rises_in_a_straight_line_to_its_peak(schedule: str) -> None:
     assert rates == pytest.approx([0.2, 0.4, 0.6, 0.8, 0.8])
 
 
-def test_a_cosine_falls_to_nothing_after_the_last_step() -> None:
+def test_a_cosine_falls_to_0_after_the_last_step() -> None:
     recipe = OptimRecipe(learning_rate=2.0, warmup_steps=10, schedule="cosine")
     rates = [learning_rate(step, 110, recipe) for step in range(10, 110)]
     assert rates[0] == 2.0
@@ -38,15 +38,15 @@ def test_a_run_shorter_than_its_warm_up_only_warms_up() -> None:
     assert [learning_rate(step, 3, recipe) for step in range(3)] == pytest.approx([0.1, 0.2, 0.3])
 
 
-def test_the_share_of_the_target_that_stays_is_constant_unless_asked_otherwise() -> None:
+def test_the_decay_is_constant_by_default() -> None:
     recipe = OptimRecipe(ema_decay=0.7)
     assert {ema_decay(step, 100, recipe) for step in range(100)} == {0.7}
 
 
-def test_the_share_that_stays_rises_along_a_cosine_to_all_of_it_after_the_last_step() -> None:
+def test_the_decay_rises_along_a_cosine_to_1_after_the_last_step() -> None:
     recipe = OptimRecipe(ema_decay=0.8, ema_schedule="cosine")
-    shares = [ema_decay(step, 100, recipe) for step in range(100)]
-    assert shares[0] == pytest.approx(0.8)
-    assert shares[50] == pytest.approx(0.9)
-    assert all(earlier < later < 1 for earlier, later in itertools.pairwise(shares))
+    decays = [ema_decay(step, 100, recipe) for step in range(100)]
+    assert decays[0] == pytest.approx(0.8)
+    assert decays[50] == pytest.approx(0.9)
+    assert all(earlier < later < 1 for earlier, later in itertools.pairwise(decays))
     assert ema_decay(100, 100, recipe) == pytest.approx(1)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from training.pretraining.augment import augment, normalise_jointly
-from training.pretraining.losses import normalised_squared_error
 from training.pretraining.networks import update_average
-from training.pretraining.step import StepMetrics, TrainState, spread_of_directions, train_step
+from training.pretraining.objective import normalised_squared_error
+from training.pretraining.step import StepMetrics, TrainState, embedding_std, train_step
 
 pytestmark = pytest.mark.usefixtures("narrow")
 
@@ -27,13 +27,13 @@ def weights_of(module: nn.Module) -> dict[str, Tensor]:
 
 
 def global_randomness() -> tuple[bytes, bytes, object]:
-    """Read the states of the generators that everybody shares."""
+    """Read the states of the global random generators."""
     numpy_state = np.random.get_state(legacy=False)["state"]["key"]
     return torch.get_rng_state().numpy().tobytes(), numpy_state.tobytes(), random.getstate()
 
 
 def byol_a_step(state: TrainState, clips: Tensor, generator: torch.Generator) -> None:
-    """Do the step as it was before there was a difference loss."""
+    """Do a step of BYOL-A: without any code of the difference loss."""
     with torch.no_grad():
         log_mel = state.model.log_mel(clips)
         recipe = tiny_run.recipe().views
@@ -51,7 +51,7 @@ def byol_a_step(state: TrainState, clips: Tensor, generator: torch.Generator) ->
 
 
 def test_lambda_0_is_byol_a_bit_for_bit() -> None:
-    """BatchNorm's statistics among the bits: no forward of a mixture may touch them."""
+    """BatchNorm statistics included: no forward pass of a mixture may change them."""
     recipe = tiny_run.recipe(loss={"lambda": 0})
     ours, without = tiny_run.state(recipe), tiny_run.state(recipe)
     rng, same_rng = generator(), generator()
@@ -98,7 +98,7 @@ def test_the_target_gets_no_gradient_and_keeps_its_own_statistics() -> None:
         assert not torch.equal(buffer, online[name])
 
 
-def test_the_run_may_tell_how_much_of_the_target_stays() -> None:
+def test_a_decay_given_to_the_step_overrides_the_recipe() -> None:
     recipe = tiny_run.recipe(optim={"ema_decay": 0.5})
     state = tiny_run.state(recipe)
     before = weights_of(state.target)
@@ -106,7 +106,7 @@ def test_the_run_may_tell_how_much_of_the_target_stays() -> None:
     assert all(torch.equal(p, before[name]) for name, p in state.target.named_parameters())
 
 
-def test_both_losses_fall_on_a_batch_heard_again_and_again() -> None:
+def test_both_losses_fall_on_a_repeated_batch() -> None:
     recipe = tiny_run.recipe()
     state = tiny_run.state(recipe)
     clips = tiny_run.crops(6)
@@ -116,22 +116,22 @@ def test_both_losses_fall_on_a_batch_heard_again_and_again() -> None:
     assert steps[-1].difference < 0.8 * steps[0].difference
 
 
-def test_the_spread_of_directions_is_0_for_collapse_and_1_without_structure() -> None:
+def test_the_embedding_std_is_0_for_collapse_and_1_without_structure() -> None:
     alike = torch.ones(8, 1) * torch.rand(1, 3072)
-    assert float(spread_of_directions(alike * torch.arange(1.0, 9.0)[:, None])) < 1e-5
+    assert float(embedding_std(alike * torch.arange(1.0, 9.0)[:, None])) < 1e-5
     unrelated = torch.randn(64, 3072, generator=generator())
-    assert float(spread_of_directions(unrelated)) == pytest.approx(1, abs=0.02)
+    assert float(embedding_std(unrelated)) == pytest.approx(1, abs=0.02)
 
 
 def test_a_step_in_bfloat16_does_what_the_one_in_float32_does() -> None:
     recipe = tiny_run.recipe(loss={"lambda": 0.5})
     exact, reduced = tiny_run.state(recipe), tiny_run.state(recipe)
-    clips = tiny_run.crops(8)  # BatchNorm over fewer blows any rounding up
+    clips = tiny_run.crops(8)  # with fewer, BatchNorm amplifies rounding
 
-    wanted = train_step(exact, clips, generator(3), recipe=recipe)
+    expected = train_step(exact, clips, generator(3), recipe=recipe)
     found = train_step(reduced, clips, generator(3), recipe=recipe, precision=torch.bfloat16)
 
-    assert found.byol == pytest.approx(wanted.byol, rel=0.03)
-    assert found.difference == pytest.approx(wanted.difference, rel=0.03)
-    assert found.gradient_norm == pytest.approx(wanted.gradient_norm, rel=0.1)
+    assert found.byol == pytest.approx(expected.byol, rel=0.03)
+    assert found.difference == pytest.approx(expected.difference, rel=0.03)
+    assert found.gradient_norm == pytest.approx(expected.gradient_norm, rel=0.1)
     assert all(value.dtype == torch.float32 for value in reduced.online.parameters())

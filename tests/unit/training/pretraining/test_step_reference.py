@@ -1,4 +1,4 @@
-"""One step against a naive one in float64 that shares no code with ours."""
+"""One step, compared with a naive step in float64 that shares no code with it."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def weights_of(module: nn.Module) -> dict[str, Tensor]:
 
 
 class Naive:
-    """The paper's step written out sample by sample; it shares no code with ours.
+    """The step of the paper, written sample by sample.
 
-    Only the order of the random draws is ours: background, share, box and line of each view;
-    dropout of the target on both views, of the online encoder on both; then the rate and the
-    dropout of each mixture.
+    Only the order of the random draws is that of the code under test: background, share, box and
+    line of each view; dropout of the target on both views, of the online encoder on both; then
+    the rate and the dropout of each mixture.
     """
 
     def __init__(self, state: TrainState, recipe: Recipe) -> None:
@@ -103,13 +103,13 @@ class Naive:
             [torch.cat([x[:, :, t, f] for f in range(16)], dim=1) for t in range(24)], dim=1
         )
         hidden = (local @ p["encoder.linear1.weight"].T + p["encoder.linear1.bias"]).relu()
-        hidden = hidden * self.kept(hidden.shape) / 0.7
+        hidden = hidden * self.dropout_mask(hidden.shape) / 0.7
         mlp = (hidden @ p["encoder.linear2.weight"].T + p["encoder.linear2.bias"]).relu()
         frames = torch.cat([local, mlp], dim=2)
         return frames.sum(dim=1) / 24 + frames.max(dim=1).values
 
-    def kept(self, shape: torch.Size) -> Tensor:
-        """Draw 64 bits for every four values: 16 for each, of which 0.7 in 1 are kept."""
+    def dropout_mask(self, shape: torch.Size) -> Tensor:
+        """Draw 64 bits for every four values, 16 for each; 0.7 of the values are not dropped."""
         words = torch.empty(shape.numel() // 4, dtype=torch.int64)
         words.random_(-(2**63), None, generator=self.generator)
         bits = torch.from_numpy(words.numpy().view("<i2").astype("int64"))
@@ -144,15 +144,15 @@ class Naive:
             for n in range(BATCH)
         ]
         y_w = self.encode(self.online, torch.stack(mixture))
-        left = torch.stack([y_w[n] - gamma[n] * y[(n + 1) % BATCH] for n in range(BATCH)])
-        projection = self.head(self.online, "projector", left)
+        remainder = torch.stack([y_w[n] - gamma[n] * y[(n + 1) % BATCH] for n in range(BATCH)])
+        projection = self.head(self.online, "projector", remainder)
         return self.loss(self.head(self.online, "difference_predictor", projection), target)
 
     def step(self, clips: Tensor) -> tuple[float, float]:
-        """Do the step; leave gradients, new weights and averages in the dictionaries."""
+        """Do the step; store gradients, new weights and averages in the dictionaries."""
         with torch.no_grad():
-            heard = [self.log_mel(clip) for clip in clips]
-            both = torch.stack(self.augment(heard) + self.augment(heard))
+            log_mels = [self.log_mel(clip) for clip in clips]
+            both = torch.stack(self.augment(log_mels) + self.augment(log_mels))
             mean = both.sum() / both.numel()
             both = (both - mean) / (((both - mean) ** 2).sum() / (both.numel() - 1)).sqrt()
             v, v_prime = both[:BATCH], both[BATCH:]
@@ -181,7 +181,7 @@ class Naive:
 
 
 class Stepped(NamedTuple):
-    """The same step done by us and by the naive reference."""
+    """The same step, by the code under test and by the naive reference."""
 
     state: TrainState
     metrics: StepMetrics
@@ -212,15 +212,15 @@ def test_a_step_is_that_of_a_naive_float64_implementation(stepped: Stepped) -> N
     length = math.sqrt(sum(float(g.square().sum()) for g in naive.gradients.values()))
     assert metrics.gradient_norm == pytest.approx(length, rel=TOLERANCE)
     for name, parameter in state.online.named_parameters():
-        expected = naive.gradients[name]
+        naive_gradient = naive.gradients[name]
         assert parameter.grad is not None
-        largest = max(1.0, float(expected.abs().max()))
-        assert (parameter.grad - expected).abs().max() <= TOLERANCE * largest
-    for ours, theirs in ((state.online, naive.online), (state.target, naive.target)):
-        for name, value in ours.state_dict().items():
+        largest = max(1.0, float(naive_gradient.abs().max()))
+        assert (parameter.grad - naive_gradient).abs().max() <= TOLERANCE * largest
+    for found, expected in ((state.online, naive.online), (state.target, naive.target)):
+        for name, value in found.state_dict().items():
             if not name.endswith("num_batches_tracked"):
-                torch.testing.assert_close(value, theirs[name].detach(), rtol=0, atol=TOLERANCE)
+                torch.testing.assert_close(value, expected[name].detach(), rtol=0, atol=TOLERANCE)
     pushed = torch.stack(naive.bank)
-    # 5 + 3 + 3 inputs in a bank of 8: the first three have been written over.
+    # 5 + 3 + 3 inputs in a bank of 8: the first three were replaced.
     expected_bank = torch.cat([pushed[8:], pushed[3:8]])
     torch.testing.assert_close(state.bank.inputs, expected_bank, rtol=0, atol=TOLERANCE)

@@ -1,4 +1,4 @@
-"""What the tests of scenes share."""
+"""Fixtures of the tests of scenes."""
 
 from __future__ import annotations
 

@@ -7,10 +7,10 @@ import pytest
 import tiny_apwd
 from tiny_apwd import background, event, more
 
-from training import words
 from training.errors import DatasetError
 from training.scenes.apwd import Release, read_release
 from training.scenes.changes import Change
+from training.words.grammar import describe_changes
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
     return read_release(tiny_apwd.write(tmp_path_factory.mktemp("apwd")))
 
 
-def test_differences_are_recovered_from_the_recipes(release: Release) -> None:
+def test_changes_are_recovered_from_the_recipes(release: Release) -> None:
     assert [pair.changes for pair in release.pairs] == [
         (Change("add", "dog"),),
         (Change("remove", "thunderstorm"),),
@@ -26,11 +26,11 @@ def test_differences_are_recovered_from_the_recipes(release: Release) -> None:
         (Change("quieter", "dog"), Change("less", "rain")),
         (Change("add", "thunderstorm"), Change("more", "rain")),
     ]
-    draw = np.random.default_rng(0)
-    assert all(words.describe_changes(pair.changes, draw) for pair in release.pairs)
+    rng = np.random.default_rng(0)
+    assert all(describe_changes(pair.changes, rng) for pair in release.pairs)
 
 
-def test_pairs_say_what_their_clips_are_made_of(release: Release) -> None:
+def test_pairs_list_the_sounds_of_their_clips(release: Release) -> None:
     assert (release.kind, release.sample_rate) == ("rain", tiny_apwd.SAMPLE_RATE)
     first, *_, last = release.pairs
     assert [pair.index for pair in release.pairs] == [0, 1, 2, 3, 4]
@@ -44,8 +44,8 @@ def test_pairs_say_what_their_clips_are_made_of(release: Release) -> None:
     assert last.target.labels == ("rain", "thunderstorm")
 
 
-def test_pairs_over_the_same_files_share_a_bed(release: Release) -> None:
-    assert [pair.bed for pair in release.pairs] == [0, 0, 0, 0, 1]
+def test_pairs_over_the_same_files_share_a_background_id(release: Release) -> None:
+    assert [pair.background_id for pair in release.pairs] == [0, 0, 0, 0, 1]
 
 
 def test_the_source_of_a_change_is_where_it_is_loudest(release: Release) -> None:
@@ -70,8 +70,8 @@ def test_the_source_of_a_change_is_where_it_is_loudest(release: Release) -> None
     ],
 )
 def test_clips_without_a_difference_are_no_pair(tmp_path: Path, clips: tiny_apwd.Pair) -> None:
-    bed = [background("101.wav", 1.0)]
-    folder = tiny_apwd.write(tmp_path, [(bed + clips[0], bed + clips[1])])
+    items = [background("101.wav", 1.0)]
+    folder = tiny_apwd.write(tmp_path, [(items + clips[0], items + clips[1])])
     with pytest.raises(DatasetError, match=r"pair 0 is none: .* 0 changes"):
         read_release(folder)
 

@@ -10,7 +10,7 @@ import tiny_scene
 
 from training.errors import DatasetError
 from training.scenes.draw import draw_pairs
-from training.scenes.folder import EmbeddingFiles, State, add_to_about, write_pairs
+from training.scenes.folder import EmbeddingFiles, EmbeddingProgress, add_to_about, write_pairs
 from training.scenes.load import EventRow
 from training.scenes.pair import Pair
 
@@ -31,7 +31,7 @@ def embeddings(n: int, *, first: float = 0.0) -> np.ndarray:
     return np.arange(first, first + n * DIM, dtype=np.float32).reshape(n, DIM)
 
 
-def test_a_set_that_is_begun_again_is_left_as_it_is(tmp_path: Path, pairs: Sequence[Pair]) -> None:
+def test_writing_the_same_set_again_changes_nothing(tmp_path: Path, pairs: Sequence[Pair]) -> None:
     about = {"scene": "rain", "seed": 0}
     write_pairs(tmp_path / "set", about, pairs)
     add_to_about(tmp_path / "set", commit="abc")
@@ -43,7 +43,7 @@ def test_a_set_that_is_begun_again_is_left_as_it_is(tmp_path: Path, pairs: Seque
     assert [json.loads(line)["index"] for line in lines] == list(range(5))
 
 
-def test_another_set_is_refused_and_said_which(tmp_path: Path, pairs: Sequence[Pair]) -> None:
+def test_another_set_is_refused_and_described(tmp_path: Path, pairs: Sequence[Pair]) -> None:
     write_pairs(tmp_path, {"scene": "rain", "seed": 0}, pairs)
     with pytest.raises(DatasetError, match=r'another set of pairs, made with \{"seed":0\}'):
         write_pairs(tmp_path, {"scene": "rain", "seed": 1}, pairs)
@@ -66,20 +66,18 @@ def test_a_set_may_become_a_larger_one_that_begins_with_it(
         write_pairs(tmp_path / "grown", {"seed": 0, "n_pairs": 3}, pairs[:3])
 
 
-def test_the_files_of_a_set_that_became_larger_keep_what_they_hold(tmp_path: Path) -> None:
-    begun = EmbeddingFiles(tmp_path, ROWS, 2, DIM)
-    begun.add_pairs(embeddings(4))
-    begun.save()
+def test_the_files_of_an_extended_set_keep_their_embeddings(tmp_path: Path) -> None:
+    written = EmbeddingFiles(tmp_path, ROWS, 2, DIM)
+    written.add_pairs(embeddings(4))
+    written.save()
     grown = files(tmp_path)
-    assert grown.state.done == 2
+    assert grown.progress.done == 2
     grown.add_pairs(embeddings(6, first=16))
     grown.save()
     assert np.array_equal(np.load(tmp_path / "query.npy"), embeddings(10)[0::2])
 
 
-def test_what_is_found_out_is_added_and_mappings_are_merged(
-    tmp_path: Path, pairs: Sequence[Pair]
-) -> None:
+def test_entries_are_added_and_mappings_are_merged(tmp_path: Path, pairs: Sequence[Pair]) -> None:
     write_pairs(tmp_path, {"scene": "rain"}, pairs)
     add_to_about(tmp_path, commit="a", cost={"x": 1})
     add_to_about(tmp_path, commit="b", cost={"y": 2})
@@ -88,12 +86,12 @@ def test_what_is_found_out_is_added_and_mappings_are_merged(
 
 
 def test_embeddings_are_written_in_order_in_half_precision(tmp_path: Path) -> None:
-    begun = files(tmp_path)
-    begun.add_events(embeddings(2))
-    begun.add_events(embeddings(1, first=8))
-    begun.add_pairs(embeddings(4))
-    begun.add_pairs(embeddings(6, first=16))
-    begun.save()
+    written = files(tmp_path)
+    written.add_events(embeddings(2))
+    written.add_events(embeddings(1, first=8))
+    written.add_pairs(embeddings(4))
+    written.add_pairs(embeddings(6, first=16))
+    written.save()
     events, query, target = (
         np.load(tmp_path / f"{name}.npy") for name in ("events", "query", "target")
     )
@@ -105,13 +103,13 @@ def test_embeddings_are_written_in_order_in_half_precision(tmp_path: Path) -> No
     assert json.loads(rows[2]) == {"path": "e2.wav", "label": "dog", "fold": 5}
 
 
-def test_what_was_not_noted_counts_as_not_written(tmp_path: Path) -> None:
-    begun = files(tmp_path)
-    begun.add_pairs(embeddings(4))
-    begun.save()
-    begun.add_pairs(embeddings(2, first=99))
+def test_embeddings_that_were_not_recorded_are_written_again(tmp_path: Path) -> None:
+    written = files(tmp_path)
+    written.add_pairs(embeddings(4))
+    written.save()
+    written.add_pairs(embeddings(2, first=99))
     again = files(tmp_path)
-    assert again.state.done == 2
+    assert again.progress.done == 2
     again.add_pairs(embeddings(2, first=16))
     assert np.array_equal(np.load(tmp_path / "query.npy")[:3], embeddings(6)[0::2])
 
@@ -123,6 +121,6 @@ def test_files_of_another_size_are_refused(tmp_path: Path) -> None:
 
 
 def test_costs_are_per_pair() -> None:
-    state = State(done=4, rendering_s=2.0, encoding_s=8.0, elapsed_s=9.0)
-    assert state.cost == {"rendering": 0.5, "encoding": 2.0, "elapsed": 2.25}
-    assert State().cost == {"rendering": 0.0, "encoding": 0.0, "elapsed": 0.0}
+    progress = EmbeddingProgress(done=4, rendering_s=2.0, encoding_s=8.0, elapsed_s=9.0)
+    assert progress.cost == {"rendering": 0.5, "encoding": 2.0, "elapsed": 2.25}
+    assert EmbeddingProgress().cost == {"rendering": 0.0, "encoding": 0.0, "elapsed": 0.0}

@@ -15,19 +15,20 @@ from service.bundle.files import load_bundle, write_manifest
 from service.inference.encoder import Encoder
 from training.errors import DatasetError
 from training.scenes.draw import draw_pairs
-from training.scenes.generate import Material, embed_set, generate, open_encoder, render_pair
+from training.scenes.generate import SceneRendering, embed_set, generate, open_scene_encoder
 from training.scenes.load import EventRow
 from training.scenes.pair import Pair
-from training.scenes.render import StoredSounds
+from training.scenes.recipe import load_scene
+from training.scenes.render import StoredSources, render_pair
 
 N_PAIRS = 9
 # Half precision keeps eleven bits.
-HALF = 2.0**-10
+HALF_PRECISION = 2.0**-10
 
 
 @dataclass
 class Renderer:
-    """Renders something short that stands for a pair, and may fail at one of them."""
+    """Renders short clips instead of a pair, and may fail at one of the pairs."""
 
     fails_at: int | None = None
 
@@ -37,9 +38,9 @@ class Renderer:
         return synth.tone(300.0 + 50 * pair.index), synth.noise(pair.index)
 
 
-def material(pairs: list[Pair], renderer: Renderer) -> Material:
+def rendering(pairs: list[Pair], renderer: Renderer) -> SceneRendering:
     events = [EventRow(path=f"e{i}.wav", label="dog", fold=5) for i in range(10)]
-    return Material(
+    return SceneRendering(
         pairs=pairs,
         events=events,
         render_pair=renderer,
@@ -48,7 +49,7 @@ def material(pairs: list[Pair], renderer: Renderer) -> Material:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Hash what a set is a function of: all but the costs."""
+    """Hash the files of a set that do not depend on the time it took."""
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in folder.rglob("*")
@@ -63,13 +64,13 @@ def pairs(corpus: Path) -> list[Pair]:
 
 @pytest.fixture(scope="module")
 def encoder(tiny_bundle_path: Path) -> Encoder:
-    return open_encoder(tiny_bundle_path)
+    return open_scene_encoder(tiny_bundle_path)
 
 
 def test_every_clip_of_every_pair_is_embedded(
     pairs: list[Pair], encoder: Encoder, tmp_path: Path
 ) -> None:
-    whole = material(pairs, Renderer())
+    whole = rendering(pairs, Renderer())
     embed_set(whole, [encoder], tmp_path, {"seed": 0})
     folder = tmp_path / encoder.fingerprint[:16]
     query, target, events = (
@@ -81,7 +82,7 @@ def test_every_clip_of_every_pair_is_embedded(
         (target, [t for _, t in rendered]),
         (events, [whole.render_event(event) for event in whole.events]),
     ):
-        assert np.allclose(found, encoder.embed(clips), rtol=HALF, atol=1e-3)
+        assert np.allclose(found, encoder.embed(clips), rtol=HALF_PRECISION, atol=1e-3)
     about = json.loads((tmp_path / "about.json").read_bytes())
     assert set(about["seconds_per_pair"][folder.name]) == {"rendering", "encoding", "elapsed"}
     assert about["commit"]
@@ -89,7 +90,7 @@ def test_every_clip_of_every_pair_is_embedded(
 
 
 @pytest.mark.parametrize("fails_at", [0, 3, 8])
-def test_a_run_that_was_stopped_goes_on_and_gives_the_same_bytes(
+def test_a_stopped_run_continues_and_gives_the_same_bytes(
     pairs: list[Pair],
     encoder: Encoder,
     tmp_path: Path,
@@ -97,53 +98,53 @@ def test_a_run_that_was_stopped_goes_on_and_gives_the_same_bytes(
     fails_at: int,
 ) -> None:
     monkeypatch.setattr("training.scenes.generate.SAVE_EVERY_S", 0.0)
-    embed_set(material(pairs, Renderer()), [encoder], tmp_path / "whole", {"seed": 0})
+    embed_set(rendering(pairs, Renderer()), [encoder], tmp_path / "whole", {"seed": 0})
     stopped = tmp_path / "stopped"
     with pytest.raises(KeyboardInterrupt):
-        embed_set(material(pairs, Renderer(fails_at)), [encoder], stopped, {"seed": 0})
+        embed_set(rendering(pairs, Renderer(fails_at)), [encoder], stopped, {"seed": 0})
     folder = stopped / encoder.fingerprint[:16]
     done = json.loads((folder / "state.json").read_bytes())["done"]
     assert done == fails_at // 2 * 2
-    # What a kill may leave beyond the note.
+    # Embeddings that were written, but not recorded, before the process was killed.
     query = np.lib.format.open_memmap(folder / "query.npy", mode="r+")
     query[done:] = 7
     query.flush()
-    embed_set(material(pairs, Renderer()), [encoder], stopped, {"seed": 0})
+    embed_set(rendering(pairs, Renderer()), [encoder], stopped, {"seed": 0})
     assert contents(stopped) == contents(tmp_path / "whole")
 
 
-def test_a_set_that_became_larger_is_what_it_would_have_been(
+def test_an_extended_set_is_the_same_as_one_made_at_once(
     pairs: list[Pair], encoder: Encoder, tmp_path: Path
 ) -> None:
     for n_pairs in (3, N_PAIRS):
         about: dict[str, object] = {"n_pairs": n_pairs}
-        embed_set(material(pairs[:n_pairs], Renderer()), [encoder], tmp_path / "grown", about)
-    embed_set(material(pairs, Renderer()), [encoder], tmp_path / "whole", about)
+        embed_set(rendering(pairs[:n_pairs], Renderer()), [encoder], tmp_path / "grown", about)
+    embed_set(rendering(pairs, Renderer()), [encoder], tmp_path / "whole", about)
     assert contents(tmp_path / "grown") == contents(tmp_path / "whole")
 
 
 def test_encoders_that_share_a_rendering_embed_as_they_do_alone(
     pairs: list[Pair], encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where one of them was further than the other."""
+    """Also where one of them has embedded more than the other."""
     monkeypatch.setattr("training.scenes.generate.SAVE_EVERY_S", 0.0)
-    other = open_encoder(tiny_bundle.write(tmp_path / "other", seed=1))
+    other = open_scene_encoder(tiny_bundle.write(tmp_path / "other", seed=1))
     for each in (encoder, other):
-        embed_set(material(pairs, Renderer()), [each], tmp_path / "apart", {"seed": 0})
+        embed_set(rendering(pairs, Renderer()), [each], tmp_path / "apart", {"seed": 0})
     together = tmp_path / "together"
     with pytest.raises(KeyboardInterrupt):
-        embed_set(material(pairs, Renderer(4)), [encoder], together, {"seed": 0})
-    embed_set(material(pairs, Renderer()), [encoder, other], together, {"seed": 0})
+        embed_set(rendering(pairs, Renderer(4)), [encoder], together, {"seed": 0})
+    embed_set(rendering(pairs, Renderer()), [encoder, other], together, {"seed": 0})
     assert contents(together) == contents(tmp_path / "apart")
 
 
 def test_another_encoder_embeds_the_same_pairs_beside_the_first(
     pairs: list[Pair], encoder: Encoder, tmp_path: Path
 ) -> None:
-    embed_set(material(pairs, Renderer()), [encoder], tmp_path / "set", {"seed": 0})
+    embed_set(rendering(pairs, Renderer()), [encoder], tmp_path / "set", {"seed": 0})
     first = contents(tmp_path / "set")
-    other = open_encoder(tiny_bundle.write(tmp_path / "other", seed=1))
-    embed_set(material(pairs, Renderer()), [other], tmp_path / "set", {"seed": 0})
+    other = open_scene_encoder(tiny_bundle.write(tmp_path / "other", seed=1))
+    embed_set(rendering(pairs, Renderer()), [other], tmp_path / "set", {"seed": 0})
     both = contents(tmp_path / "set")
     assert {name: both[name] for name in first} == first
     assert f"{other.fingerprint[:16]}/query.npy" in both
@@ -151,12 +152,19 @@ def test_another_encoder_embeds_the_same_pairs_beside_the_first(
     assert len(about["seconds_per_pair"]) == 2
 
 
-def test_a_set_is_a_function_of_the_data_and_the_plan(
+def test_a_set_depends_on_the_data_and_the_plan_only(
     corpus: Path, tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
     plan = tiny_scene.plan(3)
     for name in ("one", "two"):
-        generate(corpus, plan, [tiny_bundle_path], tmp_path / name, tmp_path / "cache")
+        generate(
+            corpus,
+            load_scene("rain"),
+            plan,
+            [tiny_bundle_path],
+            tmp_path / name,
+            tmp_path / "cache",
+        )
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     about = json.loads((tmp_path / "one" / "about.json").read_bytes())
     assert (about["scene"], about["side"], about["seed"], about["n_pairs"]) == (
@@ -167,29 +175,34 @@ def test_a_set_is_a_function_of_the_data_and_the_plan(
     )
     assert about["permissive"] is False
     assert about["manifest_sha256"] == hashlib.sha256(corpus.read_bytes()).hexdigest()
-    sounds = StoredSounds.of(tiny_scene.store(corpus))
-    encoder = open_encoder(tiny_bundle_path)
+    sources = StoredSources.of(tiny_scene.store(corpus))
+    encoder = open_scene_encoder(tiny_bundle_path)
     pair = draw_pairs(tiny_scene.pool(corpus), plan)[2]
     found = [
         np.load(tmp_path / "one" / encoder.fingerprint[:16] / f"{name}.npy")[2]
         for name in ("query", "target")
     ]
-    expected = encoder.embed(render_pair(pair, sounds))
-    assert np.allclose(found, expected, rtol=HALF, atol=1e-3)
+    expected = encoder.embed(render_pair(pair, sources))
+    assert np.allclose(found, expected, rtol=HALF_PRECISION, atol=1e-3)
 
 
 def test_the_folder_of_another_set_is_refused(
     pairs: list[Pair], encoder: Encoder, tmp_path: Path
 ) -> None:
-    embed_set(material(pairs[:2], Renderer()), [encoder], tmp_path, {"seed": 0})
+    embed_set(rendering(pairs[:2], Renderer()), [encoder], tmp_path, {"seed": 0})
     with pytest.raises(DatasetError, match="another set of pairs"):
-        embed_set(material(pairs[:2], Renderer()), [encoder], tmp_path, {"seed": 1})
+        embed_set(rendering(pairs[:2], Renderer()), [encoder], tmp_path, {"seed": 1})
 
 
 def test_a_folder_of_audio_is_no_manifest(tiny_bundle_path: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="is no manifest"):
         generate(
-            tmp_path, tiny_scene.plan(1), [tiny_bundle_path], tmp_path / "x", tmp_path / "cache"
+            tmp_path,
+            load_scene("rain"),
+            tiny_scene.plan(1),
+            [tiny_bundle_path],
+            tmp_path / "x",
+            tmp_path / "cache",
         )
 
 
@@ -199,4 +212,4 @@ def test_an_encoder_of_another_rate_is_refused(tmp_path: Path) -> None:
     slow = manifest.encoder.model_copy(update={"sample_rate_hz": 8000, "frame_rate_hz": 12.5})
     write_manifest(path, manifest.model_copy(update={"encoder": slow}))
     with pytest.raises(DatasetError, match="hears 8000 Hz; scenes have 16000 Hz"):
-        open_encoder(path)
+        open_scene_encoder(path)

@@ -15,8 +15,13 @@ def test_the_sounds_of_a_soundscape_are_read_as_they_were_instantiated(tmp_path:
     tiny_apwd.write_jams(tmp_path / "a.jams", values, ref_db=-27.5)
     found = read_soundscape(tmp_path / "a.jams")
     assert (found.ref_db, found.sample_rate) == (-27.5, 44_100)
-    (bed,), (event,) = found.of_role("background"), found.of_role("foreground")
-    assert (bed.file, bed.label, bed.source_time, bed.event_duration) == (
+    (background,), (event,) = found.of_role("background"), found.of_role("foreground")
+    assert (
+        background.file,
+        background.label,
+        background.source_time,
+        background.event_duration,
+    ) == (
         "101.wav",
         "rain",
         3.5,
@@ -25,14 +30,14 @@ def test_the_sounds_of_a_soundscape_are_read_as_they_were_instantiated(tmp_path:
     assert (event.file, event.event_time, event.snr) == ("5-1-A-0.wav", 2.0, 6.5)
 
 
-def test_files_are_named_without_folders_of_either_slant(tmp_path: Path) -> None:
+def test_files_are_named_without_folders_of_either_separator(tmp_path: Path) -> None:
     value = tiny_apwd.event("dog", 2.0, 6.5) | {"source_file": r"D:\source\eval\dog\7-1.wav"}
     tiny_apwd.write_jams(tmp_path / "a.jams", [value])
     assert read_soundscape(tmp_path / "a.jams").items[0].file == "7-1.wav"
 
 
 @pytest.mark.parametrize(
-    ("wrong", "scaper", "said"),
+    ("wrong", "scaper", "field"),
     [
         ({"pitch_shift": 2.0}, {}, "pitch_shift"),
         ({"role": "middle"}, {}, "role"),
@@ -42,12 +47,12 @@ def test_files_are_named_without_folders_of_either_slant(tmp_path: Path) -> None
         ({}, {"ref_db": None}, "sandbox.scaper.ref_db"),
     ],
 )
-def test_what_scaper_would_not_write_is_refused_by_its_place(
-    tmp_path: Path, wrong: Value, scaper: Value, said: str
+def test_values_that_scaper_does_not_write_are_refused_by_their_field(
+    tmp_path: Path, wrong: Value, scaper: Value, field: str
 ) -> None:
     values = [tiny_apwd.event("dog", 2.0, 6.5) | wrong]
     tiny_apwd.write_jams(tmp_path / "a.jams", values, **scaper)
-    with pytest.raises(DatasetError, match=rf"a\.jams is no soundscape of Scaper: .*{said}"):
+    with pytest.raises(DatasetError, match=rf"a\.jams is no soundscape of Scaper: .*{field}"):
         read_soundscape(tmp_path / "a.jams")
 
 

@@ -11,11 +11,17 @@ import tiny_scene
 from training.data.loudness import loudness
 from training.scenes.draw import draw_pairs
 from training.scenes.pair import Clip, Item, Pair
-from training.scenes.render import BACKGROUND_PEAK, StoredSounds, faded_event, render, repeated
+from training.scenes.render import (
+    BACKGROUND_PEAK,
+    StoredSources,
+    prepare_background,
+    prepare_event,
+    render_clip,
+)
 
 RATE = 16_000
 REFERENCE_LUFS = -30.0
-# The fades of 10 ms, which are not measured, take away this much of a second at most [LU].
+# Effect of the fades of 10 ms, which are not measured, on one second at most [LU].
 FADES_LU = 0.2
 
 EVENT = Item(
@@ -29,21 +35,25 @@ EVENT = Item(
     duration_s=2.0,
     snr_db=6.0,
 )
-BED = replace(EVENT, role="background", label="rain", onset_s=0.0, duration_s=10.0, snr_db=0.0)
-SOUNDS = {
+BACKGROUND = replace(
+    EVENT, role="background", label="rain", onset_s=0.0, duration_s=10.0, snr_db=0.0
+)
+SOURCES = {
     "event": synth.tone(1000.0, 2.0, amplitude=0.01),
-    "background": repeated(synth.noise(5, 25.0), RATE),
-    "more": repeated(synth.noise(6, 25.0), RATE),
+    "background": prepare_background(synth.noise(5, 25.0), RATE),
+    "more": prepare_background(synth.noise(6, 25.0), RATE),
 }
 
 
 def rendered(*items: Item) -> np.ndarray:
-    return render(Clip(items=items, labels=()), REFERENCE_LUFS, lambda i: SOUNDS[i.role], RATE)
+    return render_clip(
+        Clip(items=items, labels=()), REFERENCE_LUFS, lambda i: SOURCES[i.role], RATE
+    )
 
 
 @pytest.fixture(scope="module")
-def sounds(corpus: Path) -> StoredSounds:
-    return StoredSounds.of(tiny_scene.store(corpus))
+def sources(corpus: Path) -> StoredSources:
+    return StoredSources.of(tiny_scene.store(corpus))
 
 
 @pytest.fixture(scope="module")
@@ -52,77 +62,84 @@ def pairs(corpus: Path) -> list[Pair]:
 
 
 @pytest.mark.parametrize("snr_db", [-12.0, 0.0, 6.5])
-@pytest.mark.parametrize("item", [EVENT, BED, replace(BED, role="more", source_time_s=7.0)])
+@pytest.mark.parametrize(
+    "item", [EVENT, BACKGROUND, replace(BACKGROUND, role="more", source_time_s=7.0)]
+)
 def test_an_item_has_the_loudness_that_was_drawn(item: Item, snr_db: float) -> None:
     clip = rendered(replace(item, snr_db=snr_db))
-    heard = clip[round(item.onset_s * RATE) :][: round(item.duration_s * RATE)]
-    assert loudness(heard, RATE) == pytest.approx(REFERENCE_LUFS + snr_db, abs=FADES_LU)
+    excerpt = clip[round(item.onset_s * RATE) :][: round(item.duration_s * RATE)]
+    assert loudness(excerpt, RATE) == pytest.approx(REFERENCE_LUFS + snr_db, abs=FADES_LU)
 
 
-def test_what_was_drawn_has_the_levels_that_were_drawn(
-    pairs: list[Pair], sounds: StoredSounds
+def test_the_items_of_drawn_pairs_have_the_levels_that_were_drawn(
+    pairs: list[Pair], sources: StoredSources
 ) -> None:
-    """Each item of real pairs, alone."""
     for clip, ref_db in [(c, p.ref_db) for p in pairs[:4] for c in (p.query, p.target)]:
         for item in clip.items:
-            alone = render(Clip(items=(item,), labels=()), ref_db, sounds, RATE)
+            alone = render_clip(Clip(items=(item,), labels=()), ref_db, sources, RATE)
             first, n_samples = round(item.onset_s * RATE), round(item.duration_s * RATE)
-            heard = alone[first : first + n_samples]
-            assert loudness(heard, RATE) == pytest.approx(ref_db + item.snr_db, abs=FADES_LU)
+            excerpt = alone[first : first + n_samples]
+            assert loudness(excerpt, RATE) == pytest.approx(ref_db + item.snr_db, abs=FADES_LU)
             assert not alone[:first].any()
             assert not alone[first + n_samples :].any()
 
 
-def test_a_clip_is_the_sum_of_its_items(pairs: list[Pair], sounds: StoredSounds) -> None:
+def test_a_clip_is_the_sum_of_its_items(pairs: list[Pair], sources: StoredSources) -> None:
     for pair in pairs[:3]:
         parts = [
-            render(Clip(items=(item,), labels=()), pair.ref_db, sounds, RATE)
+            render_clip(Clip(items=(item,), labels=()), pair.ref_db, sources, RATE)
             for item in pair.query.items
         ]
-        whole = render(pair.query, pair.ref_db, sounds, RATE)
+        whole = render_clip(pair.query, pair.ref_db, sources, RATE)
         assert whole.shape == (10 * RATE,)
         assert whole.dtype == np.float32
         assert np.allclose(whole, np.sum(parts, axis=0), atol=1e-6)
 
 
-def test_a_removed_event_is_absent(pairs: list[Pair], sounds: StoredSounds) -> None:
-    """At the pitch of the event the bed alone is left."""
+def test_a_removed_event_is_absent(pairs: list[Pair], sources: StoredSources) -> None:
+    """At the pitch of the event only the backgrounds remain."""
     removed = [(p, p.changes[0].label) for p in pairs if p.changes[0].kind == "remove"]
     assert len(removed) > 2
     for pair, label in removed[:3]:
         (item,) = (i for i in pair.query.items if i.label == label)
-        tone = sounds(item)
+        tone = sources(item)
         bin_hz = int(np.argmax(np.abs(np.fft.rfft(tone))) * RATE / tone.size)
-        # A clip of 10 s has ten bins a hertz.
+        # A clip of 10 s has ten bins per hertz.
         near = slice(10 * bin_hz - 20, 10 * bin_hz + 20)
-        clips = [render(c, pair.ref_db, sounds, RATE) for c in (pair.query, pair.target)]
+        clips = [render_clip(c, pair.ref_db, sources, RATE) for c in (pair.query, pair.target)]
         before, after = (np.abs(np.fft.rfft(clip))[near].max() for clip in clips)
         assert before > 5 * after
 
 
-def test_the_two_clips_of_a_pair_share_no_excerpt(pairs: list[Pair], sounds: StoredSounds) -> None:
+def test_the_two_clips_of_a_pair_share_no_excerpt(
+    pairs: list[Pair], sources: StoredSources
+) -> None:
     for pair in pairs[:3]:
-        beds = [
-            render(Clip(items=clip.items[:2], labels=()), pair.ref_db, sounds, RATE)
+        mixtures = [
+            render_clip(Clip(items=clip.items[:2], labels=()), pair.ref_db, sources, RATE)
             for clip in (pair.query, pair.target)
         ]
-        assert abs(np.corrcoef(*beds)[0, 1]) < 0.1
-        levels = [loudness(bed, RATE) for bed in beds]
-        # Two independent sounds at the reference are 3 dB louder than one.
+        assert abs(np.corrcoef(*mixtures)[0, 1]) < 0.1
+        levels = [loudness(mixture, RATE) for mixture in mixtures]
+        # Two independent sources at the reference are 3 dB louder than one.
         assert levels == pytest.approx([pair.ref_db + 3] * 2, abs=1.0)
 
 
-def test_rendering_is_repeatable_to_the_bit(pairs: list[Pair], sounds: StoredSounds) -> None:
+def test_rendering_is_repeatable_to_the_bit(pairs: list[Pair], sources: StoredSources) -> None:
     for pair in pairs[:2]:
-        clips = [render(pair.target, pair.ref_db, sounds, RATE) for _ in range(2)]
+        clips = [render_clip(pair.target, pair.ref_db, sources, RATE) for _ in range(2)]
         assert np.array_equal(*clips)
 
 
 def test_events_fade_and_backgrounds_do_not() -> None:
-    event, bed, more = rendered(EVENT), rendered(BED), rendered(replace(BED, role="more"))
+    event, background, more = (
+        rendered(EVENT),
+        rendered(BACKGROUND),
+        rendered(replace(BACKGROUND, role="more")),
+    )
     assert event[3 * RATE] == 0
     assert abs(event[3 * RATE : 3 * RATE + 16]).max() < 0.2 * abs(event).max()
-    assert bed[0] != 0
+    assert background[0] != 0
     assert more[0] == more[-1] == 0
 
 
@@ -139,30 +156,30 @@ def test_the_sum_is_not_clipped() -> None:
 
 @pytest.mark.parametrize("seconds", [0.001, 3.0, 7.3, 19.99, 20.0, 31.0])
 def test_a_background_is_repeated_until_any_excerpt_fits(seconds: float) -> None:
-    sound = synth.noise(7, seconds)
-    found = repeated(sound, RATE)
+    waveform = synth.noise(7, seconds)
+    found = prepare_background(waveform, RATE)
     assert found.size >= 20 * RATE
     assert abs(found).max() == pytest.approx(BACKGROUND_PEAK)
-    scale = found[0] / sound[0]
-    for start in range(0, found.size - sound.size + 1, sound.size)[:50]:
-        assert np.allclose(found[start : start + sound.size], scale * sound, atol=1e-6)
+    scale = found[0] / waveform[0]
+    for start in range(0, found.size - waveform.size + 1, waveform.size)[:50]:
+        assert np.allclose(found[start : start + waveform.size], scale * waveform, atol=1e-6)
 
 
 def test_a_silent_background_stays_silent() -> None:
-    assert not repeated(synth.silence(3.0), RATE).any()
+    assert not prepare_background(synth.silence(3.0), RATE).any()
 
 
 def test_an_event_fades_like_a_hann_window() -> None:
     n = RATE // 100
     hann = 0.5 - 0.5 * np.cos(np.pi * np.arange(n) / (n - 1))
-    assert np.allclose(faded_event(np.ones(RATE, np.float32), RATE)[:n], hann, atol=1e-6)
+    assert np.allclose(prepare_event(np.ones(RATE, np.float32), RATE)[:n], hann, atol=1e-6)
 
 
-def test_a_stored_sound_is_the_part_of_its_file(sounds: StoredSounds) -> None:
-    store, row = sounds.store, next(r for n, r in sounds.rows.items() if "rain0" in n)
+def test_a_stored_source_is_the_part_of_its_file(sources: StoredSources) -> None:
+    store, row = sources.store, next(r for n, r in sources.rows.items() if "rain0" in n)
     name = store.clips[row].name
-    item = replace(BED, path=name, from_s=20.0, length_s=20.0)
+    item = replace(BACKGROUND, path=name, from_s=20.0, length_s=20.0)
     part = store.clip(row)[20 * RATE : 40 * RATE]
-    assert np.array_equal(sounds(item), repeated(part, RATE))
+    assert np.array_equal(sources(item), prepare_background(part, RATE))
     event = replace(EVENT, path=name, from_s=1.5, length_s=0.25)
-    assert np.array_equal(sounds(event), faded_event(store.clip(row)[24_000:28_000], RATE))
+    assert np.array_equal(sources(event), prepare_event(store.clip(row)[24_000:28_000], RATE))

@@ -1,4 +1,4 @@
-"""What the tests of the towers share: small scenes, a small text encoder, trained towers."""
+"""Fixtures of the tests of the towers: small scenes, a small text encoder, trained towers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tiny_text
 
 from service.bundle.files import Bundle, load_bundle
 from training.scenes.load import SceneSet
-from training.towers.data import TowerData, gather
+from training.towers.data import TowerData, build_tower_data
 from training.towers.recipe import TowersRecipe
 from training.towers.run import LoadedTowers, load_towers, train_retrieval
 from training.towers.text_cache import TextCache
@@ -45,7 +45,7 @@ def vocabulary(scenes: SceneSet) -> Vocabulary:
 def data(
     scenes: SceneSet, vocabulary: Vocabulary, bundle: Bundle, recipe: TowersRecipe
 ) -> TowerData:
-    return gather(scenes, vocabulary, tiny_pairs.WordVectors(), recipe, bundle)
+    return build_tower_data(scenes, vocabulary, tiny_pairs.WordVectors(), recipe, bundle)
 
 
 @pytest.fixture(scope="session")

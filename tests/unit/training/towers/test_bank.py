@@ -7,9 +7,9 @@ import pytest
 import tiny_pairs
 
 from service.inference.phrases import TextBank
-from training import words
 from training.towers.bank import make_bank, write_bank
 from training.towers.vocabulary import Vocabulary
+from training.words.grammar import list_names
 
 
 def test_a_bank_has_one_phrase_a_label_and_the_service_reads_it(
@@ -21,7 +21,7 @@ def test_a_bank_has_one_phrase_a_label_and_the_service_reads_it(
     assert {phrase.kind for phrase in bank if phrase.label == "bells"} == {"background"}
     assert {phrase.kind for phrase in bank if phrase.label in tiny_pairs.EVENTS} == {"event"}
     for phrase in bank:
-        assert phrase.phrase == words.names(phrase.label)[0]
+        assert phrase.phrase == list_names(phrase.label)[0]
         assert np.linalg.norm(phrase.vector) == pytest.approx(1.0, abs=1e-5)
     write_bank(tmp_path / "bank.json", bank)
     read = TextBank.read(tmp_path / "bank.json", 24)

@@ -6,19 +6,19 @@ import pytest
 
 import training
 from training.errors import RecipeError
-from training.towers.recipe import MINILM_SHA256, TowersRecipe, load_recipe
+from training.towers.recipe import MINILM_SHA256, TowersRecipe, load_towers_recipe
 
 SHIPPED = sorted((Path(training.__file__).parent / "recipes" / "towers").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_every_shipped_recipe_loads_by_its_name(path: Path) -> None:
-    assert load_recipe(path.stem).name == path.stem
-    assert load_recipe(str(path)) == load_recipe(path.stem)
+    assert load_towers_recipe(path.stem).name == path.stem
+    assert load_towers_recipe(str(path)) == load_towers_recipe(path.stem)
 
 
 def test_the_paper_s_recipe_has_the_paper_s_values() -> None:
-    recipe = load_recipe("retrieval-paper")
+    recipe = load_towers_recipe("retrieval-paper")
     assert recipe.optim.epochs == 300
     assert (recipe.pairs.validation, recipe.pairs.validate_by) == (0.1, "pair")
     assert recipe.network.dim == 512
@@ -28,22 +28,27 @@ def test_the_paper_s_recipe_has_the_paper_s_values() -> None:
     assert recipe.optim.weight_decay == 0
 
 
-def test_minilm_is_held_to_its_published_hash_unless_the_recipe_says_otherwise() -> None:
-    assert load_recipe("retrieval").text.weights_sha256 == MINILM_SHA256
-    other = load_recipe("retrieval-paper", ["text.folder=bert", "text.weights_sha256=null"])
+def test_minilm_has_its_published_hash_unless_the_recipe_has_another() -> None:
+    assert load_towers_recipe("retrieval").text.weights_sha256 == MINILM_SHA256
+    other = load_towers_recipe("retrieval-paper", ["text.folder=bert", "text.weights_sha256=null"])
     assert other.text.folder == Path("bert")
     assert other.text.weights_sha256 is None
 
 
-def test_a_place_on_one_machine_is_no_part_of_what_a_recipe_says() -> None:
-    recipe, moved = load_recipe("retrieval"), load_recipe("retrieval", ["text.folder=/else/where"])
+def test_the_folder_of_the_text_encoder_is_not_part_of_the_hash() -> None:
+    recipe, moved = (
+        load_towers_recipe("retrieval"),
+        load_towers_recipe("retrieval", ["text.folder=/else/where"]),
+    )
     assert moved.sha256() == recipe.sha256()
     assert TowersRecipe.model_validate(moved.to_dict()) == recipe
 
 
 def test_every_fault_is_reported_at_once() -> None:
     with pytest.raises(RecipeError) as caught:
-        load_recipe("retrieval", ["loss.temperature=0", "pairs.reversed=1", "network.depth=3"])
+        load_towers_recipe(
+            "retrieval", ["loss.temperature=0", "pairs.reversed=1", "network.depth=3"]
+        )
     for fault in ("loss.temperature", "pairs.reversed", "network.depth"):
         assert fault in str(caught.value)
 
@@ -52,9 +57,9 @@ def test_an_unknown_recipe_is_answered_with_those_of_towers() -> None:
     with pytest.raises(
         RecipeError, match=r"no recipe 'cpu'; shipped are retrieval, retrieval-paper"
     ):
-        load_recipe("cpu")
+        load_towers_recipe("cpu")
 
 
 def test_components_need_standardised_inputs() -> None:
     with pytest.raises(RecipeError, match="set standardise"):
-        load_recipe("retrieval-paper", ["network.components=64"])
+        load_towers_recipe("retrieval-paper", ["network.components=64"])

@@ -15,7 +15,7 @@ from training.towers.text_cache import TextCache
 from training.towers.vocabulary import Vocabulary
 
 
-def test_a_checkpoint_says_where_the_towers_come_from(
+def test_a_checkpoint_records_the_origin_of_the_towers(
     loaded: LoadedTowers, recipe: TowersRecipe, bundle: Bundle, cache: TextCache, scenes: SceneSet
 ) -> None:
     assert loaded.recipe == recipe
@@ -26,16 +26,16 @@ def test_a_checkpoint_says_where_the_towers_come_from(
     assert loaded.data["permissive"] is True
     assert {row.path for row in scenes.event_rows} < set(loaded.sources)
     assert "bg/0-0.wav" in loaded.sources
-    assert not loaded.towers.training
+    assert not loaded.networks.training
 
 
-def test_every_epoch_leaves_a_line_of_metrics(checkpoint: Path, recipe: TowersRecipe) -> None:
+def test_every_epoch_writes_a_line_of_metrics(checkpoint: Path, recipe: TowersRecipe) -> None:
     lines = (checkpoint.parent / METRICS).read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == list(range(1, recipe.optim.epochs + 1))
     assert {"loss", "validation", "temperature", "contrastive"} <= set(json.loads(lines[0]))
 
 
-def test_what_is_no_checkpoint_of_towers_is_refused(tmp_path: Path) -> None:
+def test_a_checkpoint_without_towers_is_refused(tmp_path: Path) -> None:
     torch.save({"format": 1}, tmp_path / "encoder.pt")
     with pytest.raises(CheckpointError, match="holds no towers"):
         load_towers(tmp_path / "encoder.pt")

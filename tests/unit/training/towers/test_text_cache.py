@@ -26,16 +26,16 @@ def test_every_text_gets_its_embedding(text: TextRecipe, tmp_path: Path) -> None
     assert cache.embed([]).shape == (0, 64)
 
 
-def test_a_text_is_encoded_once_for_ever(
+def test_a_text_is_encoded_once(
     text: TextRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = TextCache(tmp_path, text).embed(TEXTS)
-    monkeypatch.setattr(text_encoder, "TextEncoder", None)  # whoever needs it fails
+    monkeypatch.setattr(text_encoder, "TextEncoderNetwork", None)  # using it fails
     assert np.array_equal(TextCache(tmp_path, text).embed(TEXTS[::-1]), expected[::-1])
 
 
 @pytest.mark.parametrize("file", ["texts.jsonl", "embeddings.f32"])
-def test_what_a_crash_left_in_one_file_only_is_made_again(
+def test_rows_that_a_crash_left_in_one_file_only_are_encoded_again(
     text: TextRecipe, tmp_path: Path, file: str
 ) -> None:
     expected = TextCache(tmp_path, text).embed(TEXTS)
@@ -45,7 +45,7 @@ def test_what_a_crash_left_in_one_file_only_is_made_again(
     assert np.allclose(TextCache(tmp_path, text).embed(TEXTS), expected, atol=1e-6)
 
 
-def test_another_window_has_a_cache_of_its_own(text: TextRecipe, tmp_path: Path) -> None:
+def test_another_number_of_tokens_has_a_cache_of_its_own(text: TextRecipe, tmp_path: Path) -> None:
     long = "a long text that does not fit"
     whole = TextCache(tmp_path, text).embed([long])
     cut = TextCache(tmp_path, text.model_copy(update={"max_tokens": 5})).embed([long])

@@ -6,26 +6,28 @@ import numpy as np
 import pytest
 import torch
 
-from training.towers.files import find_text_encoder
 from training.towers.recipe import TextRecipe
 from training.towers.text_encoder import (
-    TextEncoder,
+    TextEncoderNetwork,
     encode_texts,
     load_tokenizer,
     masked_mean,
     tokenize,
 )
+from training.towers.text_encoder_files import find_text_encoder
 
 TEXTS = ["dog", "add a dog", "rain and a much longer text than the others", "", "dog"]
 ROUNDING = 1e-5
 
 
 @pytest.fixture(scope="module")
-def encoder(text_folder: Path) -> TextEncoder:
-    return TextEncoder(find_text_encoder(TextRecipe(folder=text_folder, weights_sha256=None)))
+def encoder(text_folder: Path) -> TextEncoderNetwork:
+    return TextEncoderNetwork(
+        find_text_encoder(TextRecipe(folder=text_folder, weights_sha256=None))
+    )
 
 
-def test_the_masked_mean_ignores_what_is_not_there() -> None:
+def test_the_masked_mean_ignores_padding() -> None:
     tokens = torch.randn(2, 4, 3)
     mask = torch.tensor([[1, 1, 0, 0], [1, 1, 1, 1]])
     expected = torch.stack([tokens[0, :2].mean(dim=0), tokens[1].mean(dim=0)])
@@ -35,7 +37,7 @@ def test_the_masked_mean_ignores_what_is_not_there() -> None:
         assert torch.allclose(masked_mean(tokens, mask), expected)
 
 
-def test_texts_are_padded_to_the_longest_and_cut_at_the_window(text_folder: Path) -> None:
+def test_texts_are_padded_to_the_longest_and_cut_at_the_most_tokens(text_folder: Path) -> None:
     files = find_text_encoder(TextRecipe(folder=text_folder, weights_sha256=None))
     ids, mask = tokenize(load_tokenizer(files, 8), TEXTS)
     assert ids.shape == mask.shape == (5, 8)
@@ -44,7 +46,7 @@ def test_texts_are_padded_to_the_longest_and_cut_at_the_window(text_folder: Path
 
 
 def test_a_text_alone_and_in_a_batch_gives_the_same(
-    encoder: TextEncoder, text_folder: Path
+    encoder: TextEncoderNetwork, text_folder: Path
 ) -> None:
     files = find_text_encoder(TextRecipe(folder=text_folder, weights_sha256=None))
     tokenizer = load_tokenizer(files, 32)
@@ -55,7 +57,7 @@ def test_a_text_alone_and_in_a_batch_gives_the_same(
     assert np.abs(together[0] - together[1]).max() > 100 * ROUNDING
 
 
-def test_the_text_encoder_is_frozen(encoder: TextEncoder) -> None:
+def test_the_text_encoder_is_frozen(encoder: TextEncoderNetwork) -> None:
     assert not encoder.training
     assert not any(parameter.requires_grad for parameter in encoder.parameters())
     assert encoder.dim == 64

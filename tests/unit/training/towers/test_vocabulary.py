@@ -5,19 +5,20 @@ import tiny_pairs
 
 from training.scenes.changes import Change
 from training.scenes.load import SceneSet
-from training.towers.vocabulary import Vocabulary, appearing
+from training.towers.vocabulary import Vocabulary, added_label
 
 
-def test_the_vocabulary_is_that_of_the_scenes(scenes: SceneSet) -> None:
+def test_the_vocabulary_lists_the_labels_of_the_scenes(scenes: SceneSet) -> None:
     vocabulary = Vocabulary.of(scenes)
     assert vocabulary.events == tuple(sorted(tiny_pairs.EVENTS))
-    assert vocabulary.backgrounds == ("bells",)  # rain is a class of events already
+    assert vocabulary.backgrounds == ("bells",)  # rain is also a class of events
     assert vocabulary.labels == vocabulary.events + vocabulary.backgrounds
 
 
-def test_what_is_heard_is_marked_and_what_is_not_known_left_out(scenes: SceneSet) -> None:
-    marks = Vocabulary(("dog", "rain"), ("bells",)).heard([["rain"], ["bells", "dog", "cat"], []])
-    assert marks.tolist() == [[0, 1, 0], [1, 0, 1], [0, 0, 0]]
+def test_labels_are_encoded_and_unknown_ones_left_out() -> None:
+    vocabulary = Vocabulary(("dog", "rain"), ("bells",))
+    encoded = vocabulary.encode([["rain"], ["bells", "dog", "cat"], []])
+    assert encoded.tolist() == [[0, 1, 0], [1, 0, 1], [0, 0, 0]]
 
 
 @pytest.mark.parametrize(
@@ -31,8 +32,8 @@ def test_what_is_heard_is_marked_and_what_is_not_known_left_out(scenes: SceneSet
         ([("add", "dog"), ("more", "rain")], None),
     ],
 )
-def test_a_label_appears_where_it_is_the_only_one(
+def test_a_label_is_added_where_it_is_the_only_one(
     changes: list[tuple[str, str]], expected: str | None
 ) -> None:
-    made = [Change(kind, label) for kind, label in changes]  # type: ignore[arg-type]
-    assert appearing(made) == expected
+    listed = [Change(kind, label) for kind, label in changes]  # type: ignore[arg-type]
+    assert added_label(listed) == expected

@@ -15,13 +15,13 @@ from service.cli.demo.call import Call
 
 @contextmanager
 def recording(status: int, body: bytes) -> Iterator[tuple[int, list[tuple[str, str, bytes]]]]:
-    """Answer one request alike, and note its path, type and body; gives the port."""
-    noted: list[tuple[str, str, bytes]] = []
+    """Run a server that answers one request; return its port and the recorded requests."""
+    recorded: list[tuple[str, str, bytes]] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             content = self.rfile.read(int(self.headers["Content-Length"]))
-            noted.append((self.path, self.headers["Content-Type"], content))
+            recorded.append((self.path, self.headers["Content-Type"], content))
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -33,7 +33,7 @@ def recording(status: int, body: bytes) -> Iterator[tuple[int, list[tuple[str, s
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
-        yield server.server_port, noted
+        yield server.server_port, recorded
         thread.join()
 
 
@@ -44,7 +44,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_command_line_survives_a_shell(file: Path) -> None:
+def test_the_curl_command_is_quoted_for_a_shell(file: Path) -> None:
     call = Call("/search", {"audio": file}, {"k": 3})
 
     assert shlex.split(call.curl("http://host:1")) == [
@@ -54,16 +54,16 @@ def test_the_command_line_survives_a_shell(file: Path) -> None:
     assert "'audio=@a sound.wav'" in call.curl("", show=lambda path: path.name)
 
 
-def test_the_service_reads_the_form_that_is_sent(client: Client, file: Path) -> None:
-    """The body goes through a socket to be noted, and on to the service."""
+def test_the_service_can_read_the_form(client: Client, file: Path) -> None:
+    """The request is recorded by a server, and its body is then sent to the service."""
     call = Call("/search", {"audio": file}, {"k": 0})
 
-    with recording(422, b'{"code": "x"}') as (port, noted):
+    with recording(422, b'{"code": "x"}') as (port, recorded):
         reply = call.send(port)
 
-    ((path, media_type, content),) = noted
+    ((path, media_type, content),) = recorded
     assert (reply.status, reply.body) == (422, {"code": "x"})
-    assert reply.took_s > 0
+    assert reply.duration_s > 0
     assert file.read_bytes() in content
     answer = client.post(path, content=content, headers={"content-type": media_type})
     assert answer.json()["code"] == "k_out_of_range"

@@ -7,8 +7,7 @@ import pytest
 import synth
 
 from service.audio.decoding import decode
-from service.cli.demo.mixture import write_mixture
-from tools.demo_library.synthesis.timeline import SAMPLE_RATE
+from service.cli.demo.mixture import SAMPLE_RATE, write_mixture
 
 
 def make(folder: Path, *, amplitude: float, added_s: float = 0.5) -> Path:
@@ -31,13 +30,13 @@ def test_a_mixture_is_the_sum_as_long_as_the_background(tmp_path: Path) -> None:
     assert np.abs(mixture.samples[half:]).max() == pytest.approx(0.3, abs=1e-3)
 
 
-def test_a_sound_that_is_longer_is_cut(tmp_path: Path) -> None:
+def test_a_longer_sound_is_cut(tmp_path: Path) -> None:
     path = make(tmp_path, amplitude=0.3, added_s=2.0)
 
     assert decode(path, sample_rate=SAMPLE_RATE).duration_s == 1.0
 
 
-def test_what_is_too_loud_is_turned_down_not_clipped(tmp_path: Path) -> None:
+def test_a_mixture_beyond_full_scale_is_scaled_down_not_clipped(tmp_path: Path) -> None:
     mixture = decode(make(tmp_path, amplitude=0.8), sample_rate=SAMPLE_RATE).samples
 
     half = SAMPLE_RATE // 2

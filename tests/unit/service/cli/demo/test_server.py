@@ -20,7 +20,7 @@ def make(tmp_path: Path, bundle: Path) -> Server:
     )
 
 
-def test_a_free_port_is_taken_and_a_used_one_is_not() -> None:
+def test_a_free_port_is_chosen_instead_of_a_used_one() -> None:
     with socket.socket() as used:
         used.bind((HOST, 0))
         used.listen()
@@ -43,7 +43,7 @@ def test_the_service_runs_as_long_as_the_context(tmp_path: Path, tiny_bundle_pat
     assert '"closed"' in (tmp_path / "service.log").read_text()
 
 
-def test_what_keeps_the_service_from_starting_is_told(tmp_path: Path) -> None:
+def test_the_reason_of_a_failed_start_is_in_the_error(tmp_path: Path) -> None:
     with (
         pytest.raises(StartupError, match=r"exit code 1: minuend cannot start: .* is no bundle"),
         make(tmp_path, tmp_path) as server,
@@ -51,7 +51,7 @@ def test_what_keeps_the_service_from_starting_is_told(tmp_path: Path) -> None:
         server.wait_ready()
 
 
-def test_a_service_that_ends_by_itself_is_told(tmp_path: Path) -> None:
+def test_an_unexpected_end_of_the_service_is_an_error(tmp_path: Path) -> None:
     with (
         pytest.raises(StartupError, match="exit code 1"),
         make(tmp_path, tmp_path) as server,

@@ -11,7 +11,7 @@ from service.bundle.files import Bundle
 from training.towers.evaluation.ablation import (
     PAPER,
     VARIANTS,
-    AblationSetting,
+    AblationSettings,
     list_recipes,
     run_ablation,
 )
@@ -19,12 +19,12 @@ from training.towers.recipe import TowersRecipe
 from training.towers.text_cache import TextCache
 
 
-def setting(recipe: str, bundle: Bundle, cache: TextCache, folder: Path) -> AblationSetting:
-    return AblationSetting(
+def make_settings(recipe: str, bundle: Bundle, cache: TextCache, folder: Path) -> AblationSettings:
+    return AblationSettings(
         recipe=recipe,
         overrides=(),
         train=folder / "train",
-        held=folder / "held",
+        held_out=folder / "held-out",
         bundle=bundle,
         cache=cache,
         seeds=1,
@@ -32,35 +32,35 @@ def setting(recipe: str, bundle: Bundle, cache: TextCache, folder: Path) -> Abla
 
 
 def test_every_variant_changes_the_recipe(bundle: Bundle, cache: TextCache, tmp_path: Path) -> None:
-    recipes = list_recipes(setting("retrieval", bundle, cache, tmp_path))
+    recipes = list_recipes(make_settings("retrieval", bundle, cache, tmp_path))
     assert set(recipes) == {*VARIANTS, PAPER}
     assert len({recipe.sha256() for recipe in recipes.values()}) == len(recipes)
     assert recipes[PAPER].name == "retrieval-paper"
 
 
-def test_variants_are_measured_on_sources_that_were_not_trained_on(
+def test_variants_are_measured_on_held_out_sources(
     bundle: Bundle, cache: TextCache, recipe: TowersRecipe, tmp_path: Path
 ) -> None:
     fingerprint = bundle.manifest.encoder.fingerprint
     trained, other = tiny_pairs.make(8, 8, 1), tiny_pairs.make(8, 8, 2)
-    held = dataclasses.replace(
+    held_out = dataclasses.replace(
         other,
-        pairs=[pair for pair in other.pairs if pair.bed < 2],
+        pairs=[pair for pair in other.pairs if pair.background_id < 2],
         query=other.query[:16],
         target=other.target[:16],
         event_rows=[],
     )
     tiny_pairs.write(tmp_path / "train", trained, fingerprint)
-    tiny_pairs.write(tmp_path / "held", held, fingerprint)
+    tiny_pairs.write(tmp_path / "held-out", held_out, fingerprint)
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(recipe.to_dict()))
-    asked = dataclasses.replace(
-        setting(str(tmp_path / "tiny.yaml"), bundle, cache, tmp_path),
+    settings = dataclasses.replace(
+        make_settings(str(tmp_path / "tiny.yaml"), bundle, cache, tmp_path),
         only=("as shipped", "no difference loss"),
     )
-    told: list[str] = []
-    found = run_ablation(asked, told.append)
+    lines: list[str] = []
+    found = run_ablation(settings, lines.append)
     assert list(found["variants"]) == ["as shipped", "no difference loss"]
-    assert len(told) == 2
+    assert len(lines) == 2
     assert 0 < found["trained_pairs"] < 64
     assert found["held_out_pairs"] == 16
     first = found["variants"]["as shipped"]

@@ -6,8 +6,8 @@ import tiny_pairs
 
 from service.difference import centre
 from training.scenes.load import SceneSet
-from training.towers.evaluation.arithmetic import choose_step, find_centroids, move
-from training.towers.evaluation.ranks import measure
+from training.towers.evaluation.arithmetic import add_centroids, choose_step, find_centroids
+from training.towers.evaluation.ranks import measure_recall
 
 MEAN = np.ones(tiny_pairs.DIM, np.float32)
 
@@ -21,24 +21,28 @@ def test_a_centroid_is_the_mean_direction_of_a_class(scenes: SceneSet) -> None:
     assert all(np.linalg.norm(v) == pytest.approx(1.0, abs=1e-5) for v in centroids.values())
 
 
-def test_a_query_moves_along_what_is_added_and_against_what_is_removed(scenes: SceneSet) -> None:
+def test_centroids_of_added_sounds_are_added_and_of_removed_ones_subtracted(
+    scenes: SceneSet,
+) -> None:
     centroids = find_centroids(scenes, MEAN)
     query = centre(scenes.query.astype(np.float32), MEAN)
     for pair, before, after in zip(
-        scenes.pairs, query, move(query, scenes.pairs, centroids, 0.5), strict=True
+        scenes.pairs, query, add_centroids(query, scenes.pairs, centroids, 0.5), strict=True
     ):
         if len(pair.changes) == 1:
             (change,) = pair.changes
             sign = 1 if change.kind in ("add", "louder", "more") else -1
             expected = before + 0.5 * sign * centroids[change.label]
             assert np.allclose(after, expected / np.linalg.norm(expected), atol=1e-5)
-    assert np.allclose(move(query, scenes.pairs, centroids, 0.0), query, atol=1e-6)
+    assert np.allclose(add_centroids(query, scenes.pairs, centroids, 0.0), query, atol=1e-6)
 
 
-def test_where_sounds_add_up_arithmetic_helps(scenes: SceneSet) -> None:
+def test_where_embeddings_add_up_arithmetic_helps(scenes: SceneSet) -> None:
     centroids = find_centroids(scenes, MEAN)
     step = choose_step(scenes, MEAN, centroids)
     query, items = (centre(x.astype(np.float32), MEAN) for x in (scenes.query, scenes.target))
-    beds = np.array([pair.bed for pair in scenes.pairs])
-    moved = measure(move(query, scenes.pairs, centroids, step), items, beds)
-    assert moved["r_at_1"] > measure(query, items, beds)["r_at_1"]
+    background_ids = np.array([pair.background_id for pair in scenes.pairs])
+    moved = measure_recall(
+        add_centroids(query, scenes.pairs, centroids, step), items, background_ids
+    )
+    assert moved["r_at_1"] > measure_recall(query, items, background_ids)["r_at_1"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import statistics
@@ -10,35 +11,34 @@ import pytest
 import tiny_pairs
 
 from service.bundle.files import Bundle
-from training.towers.evaluation.experiment import Setting, obtain, run_experiment, summarise
+from training.towers.evaluation.experiment import (
+    ExperimentSettings,
+    load_or_train,
+    run_experiment,
+    summarise,
+)
 from training.towers.recipe import TowersRecipe
 from training.towers.run import CHECKPOINT
 from training.towers.text_cache import TextCache
 
-MIXTURES = [("add",)]
-
 
 @pytest.fixture(scope="module")
-def setting(
+def settings(
     recipe: TowersRecipe,
     scene_folder: Path,
     bundle: Bundle,
     cache: TextCache,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Setting:
+) -> ExperimentSettings:
     folder = tmp_path_factory.mktemp("experiment")
     fingerprint = bundle.manifest.encoder.fingerprint
     tested = tiny_pairs.make(3, 8, 9)
     added = [p for p in tested.pairs if [c.kind for c in p.changes] == ["add"]]
     rows = [pair.index for pair in added]
-    mixed = type(tested)(
-        pairs=added,
-        query=tested.query[rows],
-        target=tested.target[rows],
-        events=tested.events,
-        event_rows=tested.event_rows,
+    mixed = dataclasses.replace(
+        tested, pairs=added, query=tested.query[rows], target=tested.target[rows]
     )
-    return Setting(
+    return ExperimentSettings(
         recipe=recipe,
         train=scene_folder,
         test=tiny_pairs.write(folder / "test", tested, fingerprint),
@@ -51,8 +51,8 @@ def setting(
 
 
 @pytest.fixture(scope="module")
-def figures(setting: Setting) -> dict[str, Any]:
-    return run_experiment(setting)
+def figures(settings: ExperimentSettings) -> dict[str, Any]:
+    return run_experiment(settings)
 
 
 def test_every_system_is_measured_beside_the_towers(figures: dict[str, Any]) -> None:
@@ -65,26 +65,28 @@ def test_every_system_is_measured_beside_the_towers(figures: dict[str, Any]) -> 
     assert set(figures["phrases"]) > {"whole_bank", "events_only", "linear_probe"}
 
 
-def test_the_figures_say_what_they_are_of(figures: dict[str, Any], setting: Setting) -> None:
+def test_the_figures_name_recipe_encoder_and_data(
+    figures: dict[str, Any], settings: ExperimentSettings
+) -> None:
     assert figures["seeds"] == [0, 1]
-    assert figures["recipe_sha256"] == setting.recipe.sha256()
-    assert figures["encoder"] == setting.bundle.manifest.encoder.fingerprint
+    assert figures["recipe_sha256"] == settings.recipe.sha256()
+    assert figures["encoder"] == settings.bundle.manifest.encoder.fingerprint
     assert set(figures["data"]) == {"train", "test", "mixtures"}
     json.dumps(figures)
 
 
-def test_towers_that_are_there_are_used_again(setting: Setting, figures: dict[str, Any]) -> None:
-    path = setting.runs / "both-0" / CHECKPOINT
+def test_towers_of_an_earlier_run_are_reused(
+    settings: ExperimentSettings, figures: dict[str, Any]
+) -> None:
+    path = settings.runs / "both-0" / CHECKPOINT
     os.utime(path, (0, 0))
-    obtain(setting, "both", 0)
+    load_or_train(settings, "both", 0)
     assert path.stat().st_mtime == 0
-    other = setting.recipe.model_copy(
-        update={"loss": setting.recipe.loss.model_copy(update={"difference": 0.1})}
+    other = settings.recipe.model_copy(
+        update={"loss": settings.recipe.loss.model_copy(update={"difference": 0.1})}
     )
-    changed = Setting(
-        **{name: getattr(setting, name) for name in Setting.__slots__} | {"recipe": other}
-    )
-    assert obtain(changed, "both", 0).recipe == other
+    changed = dataclasses.replace(settings, recipe=other)
+    assert load_or_train(changed, "both", 0).recipe == other
     assert path.stat().st_mtime > 0
 
 
@@ -98,7 +100,7 @@ def test_figures_are_summarised_over_seeds() -> None:
     )
     assert found["a"]["pairs"] == 7
     assert found["a"]["r"]["mean"] == 0.3
-    # Three runs: 2.484 standard deviations (facts, section 5.1).
+    # Three runs: 2.484 standard deviations (docs/method.md, "Confidence interval").
     half = 2.484 * statistics.stdev([0.1, 0.2, 0.6])
     assert found["a"]["r"]["interval"] == pytest.approx(half, rel=1e-3)
     assert found["a"]["r"]["values"] == [0.1, 0.2, 0.6]

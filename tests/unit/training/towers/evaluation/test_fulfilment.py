@@ -8,11 +8,16 @@ import tiny_pairs
 
 from training.scenes.changes import Change, ChangeKind
 from training.scenes.pair import Clip
-from training.towers.evaluation.fulfilment import fulfils, level_db, share_fulfilled, tabulate
+from training.towers.evaluation.fulfilment import (
+    fulfils,
+    level_db,
+    share_fulfilled,
+    tabulate_fulfilment,
+)
 
 
 def clip(**levels: float) -> Clip:
-    """A clip of labels with their levels."""
+    """Make a clip of sounds with some levels."""
     return tiny_pairs.clip([tiny_pairs.item("event", k, k, v) for k, v in levels.items()])
 
 
@@ -43,14 +48,14 @@ def test_the_level_of_a_label_is_that_of_its_loudest_sound() -> None:
         ("less", {"dog": 6}, {"dog": 6}, False),
     ],
 )
-def test_what_fulfils_a_change(
+def test_a_change_is_fulfilled_by_the_right_hits(
     kind: ChangeKind, query: dict[str, Any], hit: dict[str, Any], expected: bool
 ) -> None:
     assert fulfils(Change(kind, "dog"), clip(**query), clip(**hit)) is expected
 
 
 def test_every_target_fulfils_the_changes_of_its_own_pair() -> None:
-    table = tabulate(tiny_pairs.make().pairs)
+    table = tabulate_fulfilment(tiny_pairs.make().pairs)
     assert table.diagonal().all()
     assert 0 < table.mean() < 0.5
 
@@ -58,6 +63,6 @@ def test_every_target_fulfils_the_changes_of_its_own_pair() -> None:
 def test_the_share_is_taken_over_the_first_ten() -> None:
     items = np.eye(20, dtype=np.float32)
     table = np.zeros((20, 20), bool)
-    table[0, 0] = True  # the nearest item of the first query
+    table[0, 0] = True  # the first hit of the first query
     assert share_fulfilled(items[:1], items, table[:1]) == pytest.approx(0.1)
     assert share_fulfilled(items, items, np.ones((20, 20), bool)) == 1.0

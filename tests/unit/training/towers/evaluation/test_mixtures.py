@@ -23,6 +23,6 @@ def test_mixtures_are_single_added_events_spread_over_the_classes() -> None:
     assert set(counts.values()) == {4}
 
 
-def test_too_few_of_them_are_said() -> None:
+def test_too_few_mixtures_are_refused() -> None:
     with pytest.raises(DatasetError, match="not 500"):
         choose_mixtures(tiny_pairs.make().pairs, 500)

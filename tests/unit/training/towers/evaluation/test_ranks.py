@@ -3,35 +3,41 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.towers.evaluation.ranks import by_kind, chance, measure, rank_of_own, recalls, unit
+from service.difference import l2_normalize
+from training.towers.evaluation.ranks import (
+    chance_recall,
+    measure_recall,
+    rank_targets,
+    recalls,
+    recalls_by_kind,
+)
 
-# Three items on a circle, and queries that lie nearest to the second, the second and the third.
-ITEMS = unit(np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]))
-QUERIES = unit(np.array([[1.0, 0.9], [1.0, 1.1], [0.1, 1.0]]))
-
-
-def test_ranks_of_a_case_made_by_hand() -> None:
-    # The first query's own item is the second nearest; those of the others are the nearest.
-    assert rank_of_own(QUERIES, ITEMS).tolist() == [2, 1, 1]
-
-
-def test_only_items_of_the_same_group_are_candidates_in_a_group() -> None:
-    assert rank_of_own(QUERIES, ITEMS, np.array([0, 1, 1])).tolist() == [1, 1, 1]
-    assert rank_of_own(QUERIES, ITEMS, np.array([0, 0, 1])).tolist() == [2, 1, 1]
+# Three items, and queries whose highest scores are with the second, the second and the third.
+ITEMS = l2_normalize(np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]))
+QUERIES = l2_normalize(np.array([[1.0, 0.9], [1.0, 1.1], [0.1, 1.0]]))
 
 
-def test_items_that_score_alike_share_the_better_rank() -> None:
+def test_the_own_item_of_the_first_query_is_second_and_of_the_others_first() -> None:
+    assert rank_targets(QUERIES, ITEMS).tolist() == [2, 1, 1]
+
+
+def test_only_items_of_the_same_group_are_candidates_if_groups_are_given() -> None:
+    assert rank_targets(QUERIES, ITEMS, np.array([0, 1, 1])).tolist() == [1, 1, 1]
+    assert rank_targets(QUERIES, ITEMS, np.array([0, 0, 1])).tolist() == [2, 1, 1]
+
+
+def test_items_with_equal_scores_have_the_better_rank() -> None:
     same = np.ones((4, 2), np.float32)
-    assert rank_of_own(same, same).tolist() == [1, 1, 1, 1]
+    assert rank_targets(same, same).tolist() == [1, 1, 1, 1]
 
 
 def test_ranks_are_the_naive_ones() -> None:
-    draw = np.random.default_rng(0)
-    queries, items = (unit(draw.normal(size=(30, 6))) for _ in range(2))
-    groups = draw.integers(0, 4, 30)
+    rng = np.random.default_rng(0)
+    queries, items = (l2_normalize(rng.normal(size=(30, 6))) for _ in range(2))
+    groups = rng.integers(0, 4, 30)
     scores = queries @ items.T
     for i, (rank, within) in enumerate(
-        zip(rank_of_own(queries, items), rank_of_own(queries, items, groups), strict=True)
+        zip(rank_targets(queries, items), rank_targets(queries, items, groups), strict=True)
     ):
         higher = [j for j in range(30) if scores[i, j] > scores[i, i]]
         assert rank == 1 + len(higher)
@@ -44,29 +50,28 @@ def test_recall_is_the_share_of_ranks_up_to_k() -> None:
 
 
 def test_a_perfect_search_finds_everything_first() -> None:
-    items = unit(np.random.default_rng(0).normal(size=(20, 8)))
-    found = measure(items, items, np.repeat([0, 1], 10))
+    items = l2_normalize(np.random.default_rng(0).normal(size=(20, 8)))
+    found = measure_recall(items, items, np.repeat([0, 1], 10))
     assert found["r_at_1"] == found["bed_r_at_10"] == found["bed_mean_rank"] == 1
 
 
-def test_chance_is_what_random_vectors_reach() -> None:
-    beds = np.repeat(np.arange(10), 20)
-    draw = np.random.default_rng(0)
+def test_chance_is_the_mean_recall_of_random_vectors() -> None:
+    background_ids = np.repeat(np.arange(10), 20)
+    rng = np.random.default_rng(0)
     runs = [
-        measure(*(unit(draw.normal(size=(200, 16))) for _ in range(2)), beds) for _ in range(30)
+        measure_recall(
+            *(l2_normalize(rng.normal(size=(200, 16))) for _ in range(2)), background_ids
+        )
+        for _ in range(30)
     ]
-    for name, expected in chance(beds).items():
+    for name, expected in chance_recall(background_ids).items():
         found = float(np.mean([run[name] for run in runs]))
         assert found == pytest.approx(expected, rel=0.25), name
 
 
 def test_recall_by_kind_counts_the_pairs_of_each() -> None:
     kinds = {"add": np.array([0, 2]), "less": np.array([1]), "more": np.array([], np.int64)}
-    found = by_kind(np.array([1, 20, 7]), kinds)
+    found = recalls_by_kind(np.array([1, 20, 7]), kinds)
     assert found["add"] == {"pairs": 2, "r_at_1": 0.5, "r_at_5": 0.5, "r_at_10": 1.0}
     assert found["less"]["r_at_10"] == 0.0
     assert "more" not in found
-
-
-def test_zero_has_no_direction() -> None:
-    assert unit(np.zeros((1, 3))).tolist() == [[0, 0, 0]]

@@ -20,28 +20,28 @@ from service.inference.towers import Towers
 from training.cli import export as command
 from training.errors import CheckpointError, ExportParityError, LicenceError
 from training.scenes.load import SceneSet
+from training.towers.evaluation.projector import TowerProjector
 from training.towers.export import export as module
 from training.towers.export import graphs
 from training.towers.export.export import ExportInputs, export_towers
-from training.towers.export.fingerprint import fingerprint
+from training.towers.export.fingerprint import towers_fingerprint
 from training.towers.run import LoadedTowers
 from training.towers.text_cache import TextCache
-from training.towers.vectors import TowerVectors
 
 ROUNDING = 1e-4
 
 
 @pytest.fixture(scope="module", autouse=True)
 def graphs_once() -> Iterator[None]:
-    """Exporting graphs takes seconds, and every test here exports the same ones."""
-    made: dict[str, bytes] = {}
+    """Export each graph once: it takes seconds, and every test here exports the same graphs."""
+    written: dict[str, bytes] = {}
 
     def once(write: Callable[..., None]) -> Callable[..., None]:
         def write_once(model: torch.nn.Module, path: Path, *rest: int) -> None:
-            if write.__name__ not in made:
+            if write.__name__ not in written:
                 write(model, path, *rest)
-                made[write.__name__] = path.read_bytes()
-            path.write_bytes(made[write.__name__])
+                written[write.__name__] = path.read_bytes()
+            path.write_bytes(written[write.__name__])
 
         return write_once
 
@@ -83,27 +83,28 @@ def test_the_service_opens_the_towers_and_their_known_answer_is_right(exported: 
     Encoder.open(exported, device="cpu").check(exported)
 
 
-def test_what_is_served_is_what_was_trained(
+def test_the_served_towers_are_those_that_were_trained(
     exported: Bundle, loaded: LoadedTowers, cache: TextCache, scenes: SceneSet
 ) -> None:
     towers = Towers.open(exported, device="cpu")
     assert towers is not None
-    vectors = TowerVectors(loaded.towers, cache)
-    sounds = scenes.query.astype(np.float32)
-    assert np.abs(towers.audio.vectors(sounds) - vectors.audio(sounds)).max() < ROUNDING
+    projector = TowerProjector(loaded.networks, cache)
+    embeddings = scenes.query.astype(np.float32)
+    deviation = towers.audio.vectors(embeddings) - projector.project_audio(embeddings)
+    assert np.abs(deviation).max() < ROUNDING
     encoded = towers.text.encode("add a dog")
     assert encoded is not None
-    expected = vectors.text(["add a dog"])[0]
+    expected = projector.project_texts(["add a dog"])[0]
     cosine = encoded.vector @ expected / np.linalg.norm(encoded.vector) / np.linalg.norm(expected)
     assert cosine > 0.999
 
 
-def test_the_manifest_says_where_the_towers_come_from(
+def test_the_manifest_records_the_origin_of_the_towers(
     exported: Bundle, loaded: LoadedTowers, bundle: Bundle
 ) -> None:
     info = exported.manifest.towers
     assert info is not None
-    assert info.fingerprint == fingerprint(loaded)
+    assert info.fingerprint == towers_fingerprint(loaded)
     assert (info.dim, info.max_tokens) == (16, 32)
     assert info.training.recipe == loaded.recipe.to_dict()
     assert info.training.pairs == loaded.pairs
@@ -122,11 +123,17 @@ def test_the_bank_has_an_entry_for_every_label(exported: Bundle, loaded: LoadedT
     assert [entry["label"] for entry in entries] == list(loaded.vocabulary.labels)
 
 
-def test_card_and_attribution_name_what_the_towers_heard(
+def test_card_and_attribution_name_the_clips_of_the_training(
     exported: Bundle, loaded: LoadedTowers
 ) -> None:
     card = exported.file("MODEL_CARD.md").read_text()
-    for fact in ("# Model card: tiny", "## The towers", fingerprint(loaded), "CC0", "ESC-50"):
+    for fact in (
+        "# Model card: tiny",
+        "## The towers",
+        towers_fingerprint(loaded),
+        "CC0",
+        "ESC-50",
+    ):
         assert fact in card
     with exported.file("ATTRIBUTION.csv").open(newline="") as lines:
         roles = {row["path"]: row["role"] for row in csv.DictReader(lines)}
@@ -135,7 +142,7 @@ def test_card_and_attribution_name_what_the_towers_heard(
     assert set(roles.values()) == {"towers"}
 
 
-def test_exporting_again_puts_towers_in_the_place_of_towers(
+def test_exporting_again_replaces_the_towers(
     exported: Bundle, checkpoint: Path, inputs: ExportInputs, tmp_path: Path
 ) -> None:
     shutil.copytree(exported.path, tmp_path / "tiny")
@@ -144,7 +151,7 @@ def test_exporting_again_puts_towers_in_the_place_of_towers(
     assert again.file("MODEL_CARD.md").read_text().count("## The towers") == 1
 
 
-def test_towers_do_not_go_onto_another_encoder(
+def test_towers_of_another_encoder_are_refused(
     checkpoint: Path, inputs: ExportInputs, tmp_path: Path
 ) -> None:
     other = tiny_bundle.write(tmp_path / "other", seed=3, dim=tiny_pairs.DIM)
@@ -189,15 +196,17 @@ def test_a_graph_that_differs_leaves_the_bundle_as_it_was(
     assert load_bundle(tmp_path / "tiny").manifest == bundle.manifest
 
 
-def test_clips_that_are_not_permissive_stop_the_export_or_are_stated(
+def test_clips_that_are_not_permissive_are_refused_or_stated_on_the_card(
     exported: Bundle,
     checkpoint: Path,
     inputs: ExportInputs,
     loaded: LoadedTowers,
     tmp_path: Path,
 ) -> None:
-    closed = loaded.sources[:2]
-    data = tiny_pairs.write_manifest(tmp_path / "manifest.csv", loaded.sources, closed=closed)
+    restricted = loaded.sources[:2]
+    data = tiny_pairs.write_manifest(
+        tmp_path / "manifest.csv", loaded.sources, restricted=restricted
+    )
     shutil.copytree(exported.path, tmp_path / "tiny")
     refused = ExportInputs(data=data, scenes=inputs.scenes, cache=inputs.cache)
     with pytest.raises(LicenceError):
@@ -214,13 +223,13 @@ def test_towers_that_are_too_large_are_refused(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "MOST_BYTES", 1_000)
+    monkeypatch.setattr(module, "MAX_BYTES", 1_000)
     shutil.copytree(bundle.path, tmp_path / "tiny")
     with pytest.raises(BundleError, match="files of the towers have"):
         export_towers(checkpoint, tmp_path / "tiny", inputs)
 
 
-def test_the_command_asks_for_what_towers_need(checkpoint: Path, tmp_path: Path) -> None:
+def test_the_command_requires_data_and_scenes_for_towers(checkpoint: Path, tmp_path: Path) -> None:
     from click.testing import CliRunner
 
     result = CliRunner().invoke(command.command, [str(checkpoint), "--out", str(tmp_path / "b")])

@@ -10,15 +10,15 @@ import torch
 from service.inference.onnx_session import open_session
 from training.towers.export.graphs import (
     TextModel,
-    quantise,
+    quantise_rows,
     store_weights,
     write_audio_graph,
     write_text_graph,
 )
-from training.towers.files import find_text_encoder
 from training.towers.recipe import TextRecipe
 from training.towers.run import LoadedTowers
-from training.towers.text_encoder import TextEncoder
+from training.towers.text_encoder import TextEncoderNetwork
+from training.towers.text_encoder_files import find_text_encoder
 
 ROUNDING = 1e-5
 
@@ -26,7 +26,7 @@ ROUNDING = 1e-5
 @pytest.fixture(scope="module")
 def model(text_folder: Path, loaded: LoadedTowers) -> TextModel:
     files = find_text_encoder(TextRecipe(folder=text_folder, weights_sha256=None))
-    return TextModel(TextEncoder(files), loaded.towers.text).eval()
+    return TextModel(TextEncoderNetwork(files), loaded.networks.text).eval()
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +37,11 @@ def graph(model: TextModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tokens(n: int, length: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    draw = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     mask = np.ones((n, length), np.int64)
     for row in range(1, n):
-        mask[row, draw.integers(1, length + 1) :] = 0
-    return draw.integers(4, 30, (n, length)), mask
+        mask[row, rng.integers(1, length + 1) :] = 0
+    return rng.integers(4, 30, (n, length)), mask
 
 
 def run(path: Path, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -51,7 +51,7 @@ def run(path: Path, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("n", "length"), [(1, 1), (1, 32), (5, 9)])
-def test_the_text_graph_gives_what_torch_gives(
+def test_the_text_graph_agrees_with_torch(
     graph: Path, model: TextModel, n: int, length: int
 ) -> None:
     ids, mask = tokens(n, length)
@@ -69,20 +69,20 @@ def test_a_text_alone_and_in_a_batch_gives_the_same(graph: Path) -> None:
         assert np.abs(together[row] - alone).max() < ROUNDING * np.abs(alone).max()
 
 
-def test_the_audio_graph_gives_what_torch_gives(loaded: LoadedTowers, tmp_path: Path) -> None:
-    write_audio_graph(loaded.towers.audio, tmp_path / "audio.onnx")
+def test_the_audio_graph_agrees_with_torch(loaded: LoadedTowers, tmp_path: Path) -> None:
+    write_audio_graph(loaded.networks.audio, tmp_path / "audio.onnx")
     session = open_session(tmp_path / "audio.onnx", device="cpu", threads=1)
     assert session.inputs["embedding"][0] == "float32"
     for n in (1, 7):
-        sounds = np.random.default_rng(n).normal(1.0, 1.0, (n, 48)).astype(np.float32)
-        (found,) = session.run({"embedding": sounds}, ["vector"])
+        embeddings = np.random.default_rng(n).normal(1.0, 1.0, (n, 48)).astype(np.float32)
+        (found,) = session.run({"embedding": embeddings}, ["vector"])
         with torch.inference_mode():
-            expected = loaded.towers.audio(torch.from_numpy(sounds)).numpy()
+            expected = loaded.networks.audio(torch.from_numpy(embeddings)).numpy()
         assert np.abs(found - expected).max() < ROUNDING
 
 
 @pytest.mark.parametrize(("precision", "cosine"), [("float16", 0.99999), ("int8", 0.999)])
-def test_fewer_bits_take_less_room_and_stay_near(
+def test_fewer_bits_take_less_space_and_change_little(
     graph: Path, tmp_path: Path, precision: str, cosine: float
 ) -> None:
     path = tmp_path / "small.onnx"
@@ -97,7 +97,7 @@ def test_fewer_bits_take_less_room_and_stay_near(
     assert any(name.endswith(f".{precision}") for name in stored)
 
 
-def test_a_batch_changes_nothing_in_fewer_bits_either(graph: Path, tmp_path: Path) -> None:
+def test_int8_vectors_do_not_depend_on_the_batch(graph: Path, tmp_path: Path) -> None:
     store_weights(graph, tmp_path / "small.onnx", "int8")
     ids, mask = tokens(4, 12)
     together = run(tmp_path / "small.onnx", ids, mask)
@@ -115,7 +115,7 @@ def test_rounding_is_within_half_a_step_of_each_row() -> None:
     matrix = np.random.default_rng(0).normal(size=(6, 50)).astype(np.float32)
     matrix[1] *= 1000
     matrix[2] = 0
-    levels, scale = quantise(matrix)
+    levels, scale = quantise_rows(matrix)
     assert levels.dtype == np.int8
     assert np.abs(levels).max(axis=1).tolist() == [127, 127, 0, 127, 127, 127]
     assert (np.abs(levels * scale - matrix) <= 0.5001 * scale).all()

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import pytest
+import tiny_run
+import torch
+from torch import Tensor, nn
+
+from training.pretraining.networks import OnlineNetwork, TargetNetwork
+from training.pretraining.objective import (
+    Losses,
+    Objective,
+    Views,
+    draw_gamma,
+    mix_with_shifted,
+    normalised_squared_error,
+    shift,
+    weighted_sum,
+)
+
+pytestmark = pytest.mark.usefixtures("narrow")
+
+NATS_PER_UNIT = 3.0
+GAMMA_HALF = {"gamma": [0.5, 0.5]}
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def projections(seed: int, n: int = 6) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(n, 8, dtype=torch.float64, generator=generator)
+
+
+# Equations 1 and 3: the error
+
+
+def test_the_error_is_the_squared_distance_of_unit_vectors() -> None:
+    """Both forms of equation 1."""
+    prediction, target = projections(0), 5 * projections(1)
+    distances, cosines = [], []
+    for p, z in zip(prediction.tolist(), target.tolist(), strict=True):
+        p_norm, z_norm = math.hypot(*p), math.hypot(*z)
+        distances.append(sum((a / p_norm - b / z_norm) ** 2 for a, b in zip(p, z, strict=True)))
+        inner = sum(a * b for a, b in zip(p, z, strict=True))
+        cosines.append(2 - 2 * inner / (p_norm * z_norm))
+    found = float(normalised_squared_error(prediction, target))
+    assert found == pytest.approx(sum(distances) / 6, rel=1e-12)
+    assert found == pytest.approx(sum(cosines) / 6, rel=1e-12)
+
+
+def test_the_error_is_0_for_one_direction_and_4_for_the_opposite() -> None:
+    x = projections(0)
+    assert float(normalised_squared_error(x, 3 * x)) == pytest.approx(0, abs=1e-12)
+    assert float(normalised_squared_error(x, -0.1 * x)) == pytest.approx(4)
+
+
+def test_a_zero_prediction_costs_2_and_has_a_finite_gradient() -> None:
+    zero = torch.zeros(2, 8, requires_grad=True)
+    loss = normalised_squared_error(zero, projections(0, 2).float())
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert float(loss.detach()) == 2
+    assert zero.grad is not None
+    assert zero.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(("lambda_", "expected"), [(0.0, 3.0), (0.2, 2.6), (0.5, 2.0), (1.0, 1.0)])
+def test_lambda_weighs_the_two_losses(lambda_: float, expected: float) -> None:
+    found = weighted_sum(torch.tensor(3.0), torch.tensor(1.0), lambda_)
+    assert float(found) == pytest.approx(expected)
+
+
+# Equation 2: the mixture
+
+
+def test_the_shift_gives_each_sample_the_next_one_and_the_last_the_first() -> None:
+    assert shift(torch.tensor([10.0, 20.0, 30.0])).tolist() == [20.0, 30.0, 10.0]
+
+
+def test_the_mixture_is_equation_2() -> None:
+    view, gamma = tiny_run.log_mels(3, frames=5), torch.tensor([0.4, 0.5, 0.6])
+    found = mix_with_shifted(view, gamma)
+    for n in range(3):
+        rate, following = float(gamma[n]), view[(n + 1) % 3]
+        for mel in range(64):
+            for frame in range(5):
+                power = rate * math.exp(float(following[mel, frame]))
+                power += (1 - rate) * math.exp(float(view[n, mel, frame]))
+                assert float(found[n, mel, frame]) == pytest.approx(math.log(power), abs=1e-5)
+
+
+def test_the_mixture_does_not_overflow() -> None:
+    """The result is the louder of two sounds, less its rate."""
+    view = torch.tensor([80.0, -80.0, 80.0, 1000.0])[:, None, None].expand(-1, 2, 2)
+    mixture = mix_with_shifted(view, torch.full((4,), 0.5))
+    half = math.log(0.5)
+    expected = [80 + half, 80 + half, 1000 + half, 1000 + half]
+    assert mixture[:, 0, 0].tolist() == pytest.approx(expected)
+
+
+def test_a_rate_near_0_gives_the_view_and_near_1_the_next_view() -> None:
+    view = tiny_run.log_mels(3).double()
+    low, high = (torch.full((3,), rate, dtype=torch.float64) for rate in (1e-12, 1 - 1e-12))
+    torch.testing.assert_close(mix_with_shifted(view, low), view)
+    torch.testing.assert_close(mix_with_shifted(view, high), shift(view))
+
+
+def test_with_the_deviation_of_the_views_mel_power_is_mixed() -> None:
+    """The mean of the normalisation cancels, its standard deviation does not."""
+    mean, std = -7.0, 3.5
+    log_mel = mean + std * tiny_run.log_mels(4).double()
+    gamma = torch.tensor([0.4, 0.45, 0.5, 0.6]).double()
+    mixture = mix_with_shifted((log_mel - mean) / std, gamma, std)
+    rate = gamma[:, None, None]
+    power = rate * shift(log_mel).exp() + (1 - rate) * log_mel.exp()
+    torch.testing.assert_close(mean + std * mixture, power.log())
+
+
+@pytest.mark.parametrize("nats_per_unit", [1.0, 3.5])
+def test_an_encoder_linear_in_power_leaves_the_remaining_sound(nats_per_unit: float) -> None:
+    """``y_w - gamma s(y)`` is ``(1 - gamma) y``: the right sound is removed, at the right rate."""
+    view = tiny_run.log_mels(4).double()
+    gamma = torch.tensor([0.4, 0.45, 0.55, 0.6]).double()
+    matrix = torch.randn(64 * 96, 10, generator=torch.Generator().manual_seed(7)).double()
+
+    def encode(view: torch.Tensor) -> torch.Tensor:
+        return (nats_per_unit * view).exp().flatten(1) @ matrix
+
+    mixture = mix_with_shifted(view, gamma, nats_per_unit)
+    remainder = encode(mixture) - gamma[:, None] * shift(encode(view))
+    torch.testing.assert_close(remainder, (1 - gamma[:, None]) * encode(view))
+
+
+def test_rates_are_uniform_between_the_bounds_one_for_each_sample() -> None:
+    gamma = draw_gamma(torch.zeros(20_000, 1), (0.4, 0.6), generator())
+    assert gamma.shape == (20_000,)
+    assert 0.4 <= float(gamma.min()) < 0.401
+    assert 0.599 < float(gamma.max()) <= 0.6
+    # Five standard deviations of the mean.
+    assert float(gamma.double().mean()) == pytest.approx(0.5, abs=0.0021)
+
+
+# The two losses
+
+
+def networks(loss: Mapping[str, object]) -> tuple[Objective, TargetNetwork]:
+    """Make the networks of a recipe, in evaluation mode: then gamma alone is drawn.
+
+    In float64, where no two frames are so near that the order of a sum decides on the maximum.
+    """
+    recipe = tiny_run.recipe(loss=GAMMA_HALF | dict(loss))
+    state = tiny_run.state(recipe)
+    # Otherwise the target would project a view as the online network does.
+    state.target.projector.get_parameter("layers.3.weight").normal_(generator=generator())
+    objective = Objective(state.online, recipe.loss)
+    return objective.double().eval(), state.target.double().eval()
+
+
+def views() -> Views:
+    first, second = (tiny_run.log_mels(3, seed).double() for seed in (1, 2))
+    return Views(first, second, torch.tensor(NATS_PER_UNIT).double())
+
+
+def run(loss: Mapping[str, object]) -> tuple[Losses, OnlineNetwork, tuple[Tensor, Tensor]]:
+    objective, target = networks(loss)
+    pair = views()
+    targets = target(pair.first, generator()), target(pair.second, generator())
+    return objective(pair, targets, generator()), objective.online, targets
+
+
+def encoder_inputs(loss: Mapping[str, object]) -> list[Tensor]:
+    """Record the inputs of the online encoder: both views, then the mixtures."""
+    objective, target = networks(loss)
+    inputs: list[Tensor] = []
+    objective.online.encoder.register_forward_pre_hook(lambda _, args: inputs.append(args[0]))
+    pair = views()
+    targets = target(pair.first, generator()), target(pair.second, generator())
+    objective(pair, targets, generator())
+    return inputs
+
+
+def difference_loss(online: OnlineNetwork, view: Tensor, target: Tensor) -> Tensor:
+    """Equation 3 with gamma 0.5."""
+    following = torch.cat([view[1:], view[:1]])
+    mixture = (0.5 * following.exp() + 0.5 * view.exp()).log()
+    remainder = online.encoder(mixture) - 0.5 * online.encoder(following)
+    assert online.difference_predictor is not None
+    prediction = online.difference_predictor(online.projector(remainder))
+    return normalised_squared_error(prediction, target)
+
+
+def gradient(loss: Tensor, network: nn.Module) -> Tensor:
+    network.zero_grad()
+    loss.backward(retain_graph=True)  # type: ignore[no-untyped-call]
+    return torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
+
+
+def test_each_view_predicts_the_target_projection_of_the_other() -> None:
+    losses, online, targets = run({"lambda": 0})
+    pair = views()
+    expected = normalised_squared_error(
+        online.predictor(online.projector(online.encoder(pair.first))), targets[1]
+    ) + normalised_squared_error(
+        online.predictor(online.projector(online.encoder(pair.second))), targets[0]
+    )
+    torch.testing.assert_close(losses.byol, expected)
+    assert not losses.difference.any()
+
+
+def test_the_symmetric_difference_loss_sums_both_directions() -> None:
+    losses, online, targets = run({"symmetric": True})
+    pair = views()
+    expected = difference_loss(online, pair.first, targets[1])
+    expected = expected + difference_loss(online, pair.second, targets[0])
+    torch.testing.assert_close(losses.difference, expected)
+
+
+def test_a_single_direction_is_doubled() -> None:
+    losses, online, targets = run({"symmetric": False})
+    expected = 2 * difference_loss(online, views().first, targets[1])
+    torch.testing.assert_close(losses.difference, expected)
+
+
+def test_each_direction_and_sample_has_its_own_rate() -> None:
+    drawn = torch.rand(6, generator=generator()) * 0.2 + 0.4
+    mixtures = encoder_inputs({"gamma": [0.4, 0.6]})[2:]
+    for view, mixture, gamma in zip(views()[:2], mixtures, drawn.view(2, 3), strict=True):
+        rate = gamma[:, None, None]
+        expected = (rate * view.roll(-1, 0).exp() + (1 - rate) * view.exp()).log()
+        torch.testing.assert_close(mixture, expected)
+
+
+def test_a_gradient_flows_through_the_subtracted_embedding_unless_stopped() -> None:
+    flowing, online, targets = run({"symmetric": False, "stop_gradient": False})
+    stopped, same, _ = run({"symmetric": False, "stop_gradient": True})
+    torch.testing.assert_close(flowing.difference, stopped.difference)
+    expected = gradient(2 * difference_loss(online, views().first, targets[1]), online)
+    through = gradient(flowing.difference, online)
+    torch.testing.assert_close(through, expected, rtol=1e-4, atol=1e-5)
+    blocked = gradient(stopped.difference, same)
+    assert (through - blocked).norm() > 0.01 * through.norm()
+
+
+def test_the_mixture_is_of_normalised_values_or_of_power() -> None:
+    view = views().first
+    following = view.roll(-1, 0)
+    (*_, found) = encoder_inputs({"symmetric": False})
+    expected = (0.5 * following.exp() + 0.5 * view.exp()).log()
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    (*_, found) = encoder_inputs({"symmetric": False, "mix_domain": "power"})
+    nats = NATS_PER_UNIT
+    power = 0.5 * (nats * following).exp() + 0.5 * (nats * view).exp()
+    torch.testing.assert_close(found, power.log() / nats, rtol=1e-5, atol=1e-5)
+
+
+def test_the_mixture_is_normalised_again_only_if_the_recipe_says_so() -> None:
+    (*_, plain) = encoder_inputs({"symmetric": False})
+    (*_, renormalised) = encoder_inputs({"symmetric": False, "renormalise": True})
+    assert plain.std() < 0.9
+    torch.testing.assert_close(renormalised, (plain - plain.mean()) / plain.std())

@@ -1,0 +1,152 @@
+"""Random draw of texts for changes and sounds from the phrasings and names of the YAML files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Literal
+
+import numpy as np
+import yaml
+from pydantic import TypeAdapter
+
+from training.errors import DatasetError
+from training.scenes.changes import Change, ChangeKind
+
+Part = Literal["seen", "held_out"]
+Form = Literal["imperatives", "phrases"]
+FORMS: tuple[Form, ...] = ("imperatives", "phrases")
+# Share of two changes of one kind that are asked for with one verb: "add rain and thunder".
+SHARED = 0.4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Grammar:
+    """The content of phrasings.yaml."""
+
+    seen: dict[ChangeKind, dict[Form, tuple[str, ...]]]
+    held_out: dict[ChangeKind, dict[Form, tuple[str, ...]]]
+    frames: dict[Form, tuple[str, ...]]
+    connectives: tuple[str, ...]
+    sounds: dict[Literal["alone", "joined", "frames"], tuple[str, ...]]
+
+    def part(self, part: Part) -> dict[ChangeKind, dict[Form, tuple[str, ...]]]:
+        return self.seen if part == "seen" else self.held_out
+
+
+def describe_changes(
+    changes: Sequence[Change],
+    rng: np.random.Generator,
+    *,
+    phrasings: Part = "seen",
+    names: Part = "seen",
+) -> str:
+    """Ask for one or two changes, in either order: "add a dog, and take out the rain".
+
+    Args:
+        changes: The changes.
+        rng: Chooses the words.
+        phrasings: Part of the phrasings to draw from.
+        names: Part of the names to draw from.
+
+    Raises:
+        DatasetError: A sound has no name.
+    """
+    grammar = _grammar()
+    form = FORMS[int(rng.integers(len(FORMS)))]
+    frame = _choose(grammar.frames[form], rng) if phrasings == "seen" else "{}"
+    ordered = [changes[i] for i in rng.permutation(len(changes))]
+    chosen = [_choose(_names(change.label, names), rng) for change in ordered]
+    named = [(change.kind, [name]) for change, name in zip(ordered, chosen, strict=True)]
+    if len({kind for kind, _ in named}) == 1 and rng.random() < SHARED:
+        named = [(ordered[0].kind, chosen)]
+    options = grammar.part(phrasings)
+    requests = [_fill(_choose(options[kind][form], rng), sounds) for kind, sounds in named]
+    return frame.format(_join(requests, grammar.connectives, rng))
+
+
+def describe_sound(labels: Sequence[str], rng: np.random.Generator, *, names: Part = "seen") -> str:
+    """Describe the sounds of a clip, in any order: "rain with a dog barking".
+
+    Args:
+        labels: Classes of events and kinds of backgrounds, at least one.
+        rng: Chooses the words.
+        names: Part of the names to draw from.
+
+    Raises:
+        DatasetError: A sound has no name.
+    """
+    grammar = _grammar()
+    chosen = [_choose(_names(label, names), rng) for label in labels]
+    chosen = [chosen[i] for i in rng.permutation(len(chosen))]
+    if len(chosen) == 1:
+        return _fill(_choose(grammar.sounds["alone"], rng), chosen)
+    frame = _choose(grammar.sounds["frames"], rng)
+    return frame.format(_join(chosen, grammar.sounds["joined"], rng))
+
+
+def list_names(label: str, part: Part = "seen") -> tuple[str, ...]:
+    """List the names of a sound without articles, the plainest first.
+
+    Raises:
+        DatasetError: The sound has no name.
+    """
+    return tuple(_without_article(name) for name in _names(label, part))
+
+
+def list_phrasings(kind: ChangeKind, part: Part = "seen") -> tuple[str, ...]:
+    """List the phrasings of a change, with ``{a}``, ``{the}`` or ``{bare}`` for the sound."""
+    forms = _grammar().part(part)[kind]
+    return tuple(phrasing for form in FORMS for phrasing in forms[form])
+
+
+def list_labels() -> tuple[str, ...]:
+    """List every sound that has names."""
+    return tuple(_all_names())
+
+
+def _fill(template: str, names: Sequence[str]) -> str:
+    return template.format(
+        a=" and ".join(names),
+        the=" and ".join(f"the {_without_article(name)}" for name in names),
+        bare=" and ".join(_without_article(name) for name in names),
+    )
+
+
+def _without_article(name: str) -> str:
+    article, _, rest = name.partition(" ")
+    return rest if article in ("a", "an", "the") else name
+
+
+def _join(parts: Sequence[str], connectives: Sequence[str], rng: np.random.Generator) -> str:
+    joined, *rest = parts
+    for part in rest:
+        joined = _choose(connectives, rng).format(joined, part)
+    return joined
+
+
+def _choose(options: Sequence[str], rng: np.random.Generator) -> str:
+    return options[int(rng.integers(len(options)))]
+
+
+def _names(label: str, part: Part) -> tuple[str, ...]:
+    try:
+        return _all_names()[label][part]
+    except KeyError:
+        raise DatasetError(f"names.yaml has no name for the sound {label!r}") from None
+
+
+@cache
+def _all_names() -> dict[str, dict[Part, tuple[str, ...]]]:
+    return TypeAdapter(dict[str, dict[Part, tuple[str, ...]]]).validate_python(_read("names.yaml"))
+
+
+@cache
+def _grammar() -> _Grammar:
+    return TypeAdapter(_Grammar).validate_python(_read("phrasings.yaml"))
+
+
+def _read(name: str) -> object:
+    return yaml.safe_load(resources.files("training.words").joinpath(name).read_text("utf-8"))
