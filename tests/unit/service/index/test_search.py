@@ -148,7 +148,9 @@ def test_a_search_for_more_rows_does_not_look_at_every_row() -> None:
     """Libraries with windows need more rows in most searches. A copy of all takes 8 bytes each."""
     n_rows, query = 100_000, np.eye(DIM, dtype=np.float32)[0]
     clips = {1: np.tile(query, (100, 1))}
-    clips[2] = unit(np.random.default_rng(0).standard_normal((n_rows, DIM)).astype(np.float32))
+    clips[2] = l2_normalize(
+        np.random.default_rng(0).standard_normal((n_rows, DIM)).astype(np.float32)
+    )
     index = flat_index(clips)
     index.add(np.arange(3, 20) << 20, np.tile(-query, (17, 1)))
     request = SearchRequest(query, 2)
