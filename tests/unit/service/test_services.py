@@ -51,11 +51,6 @@ def test_a_flipped_byte_in_the_bundle_is_found_and_its_file_is_named(
         open_services(bundle, tmp_path / "library")
 
 
-def test_a_missing_bundle_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="nowhere"):
-        open_services(tmp_path / "nowhere", tmp_path / "library")
-
-
 def test_a_library_of_another_bundle_is_refused(tiny_bundle_path: Path, tmp_path: Path) -> None:
     first = open_services(tiny_bundle_path, tmp_path / "library")
     sound = synth.write(tmp_path / "tone.wav", synth.tone(440))

@@ -127,10 +127,6 @@ def test_json_is_refused_where_audio_is_needed(client: Client) -> None:
     assert "multipart/form-data" in response.json()["detail"]
 
 
-def test_a_raw_body_is_refused_where_two_files_are_needed(client: Client) -> None:
-    assert code(client, "/difference", content=TONE) == "media_unsupported"
-
-
 @pytest.mark.parametrize("headers", [{}, {"content-type": "audio/wav"}])
 def test_a_raw_body_that_is_refused_is_not_buffered(
     client: Client, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]

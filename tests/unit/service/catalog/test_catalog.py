@@ -11,7 +11,6 @@ import pytest
 from tiny_library import FINGERPRINT, make_embedding
 
 from service.catalog.catalog import SCHEMA_VERSION, Catalog, Entry
-from service.catalog.filters import parse_filter
 from service.catalog.vectors import Embeddings
 from service.clips import ClipRecord
 from service.errors import ClipUnknownError, FingerprintMismatchError, LibraryError
@@ -89,14 +88,6 @@ def test_a_number_is_never_used_again(catalog: Catalog) -> None:
     assert catalog.delete("b") == replace(RECORD, id="b")
     catalog.put([entry("b")])
     assert [seq for seq, _ in catalog.page(last, 9, None)] == [last + 1]
-
-
-def test_filters_apply_to_pages_and_numbers(catalog: Catalog) -> None:
-    catalog.put([entry(f"c{n}", metadata={"n": n, "even": n % 2 == 0}) for n in range(10)])
-    even = parse_filter({"even": True})
-    assert catalog.matching(even).tolist() == [1, 3, 5, 7, 9]
-    assert [seq for seq, _ in catalog.page(3, 2, even)] == [5, 7]
-    assert catalog.matching(parse_filter({"n": 99})).tolist() == []
 
 
 def test_records_of_deleted_clips_are_left_out(catalog: Catalog) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_library import FINGERPRINT, MEAN, make_clip, make_windows, open_library
+from tiny_library import MEAN, make_clip, make_windows, open_library
 
 from service.difference import centre
 from service.errors import ClipUnknownError
@@ -21,14 +21,6 @@ def library(tmp_path: Path) -> Iterator[Library]:
     library = open_library(tmp_path)
     yield library
     library.close()
-
-
-def n_windows_stored(path: Path, fingerprint: str = FINGERPRINT) -> int:
-    with sqlite3.connect(path / "catalog.sqlite") as db:
-        query = "SELECT count(*) FROM windows WHERE fingerprint = ?"
-        (count,) = db.execute(query, (fingerprint,)).fetchone()
-    db.close()
-    return int(count)
 
 
 def windows_found(library: Library, seed: int, n: int) -> list[Hit]:
@@ -52,22 +44,6 @@ def test_windows_come_back_as_they_were_put(library: Library) -> None:
     assert [record.windows for record in library.page()[0]] == [0, 5]
     with pytest.raises(ClipUnknownError):
         library.catalog.windows("nobody")
-
-
-def test_replacing_and_deleting_leave_no_window_behind(tmp_path: Path, library: Library) -> None:
-    library.writer.put_many([make_clip("a", 1, n_windows=6), make_clip("b", 2, n_windows=4)])
-    assert windows_found(library, 1, 5)
-
-    library.writer.put(make_clip("a", 3, n_windows=2))
-    assert n_windows_stored(tmp_path) == 6
-    assert library.index.n_vectors() == 8
-    assert [windows_found(library, 1, n) for n in range(6)] == [[]] * 6
-    assert windows_found(library, 3, 1)[0].record.id == "a"
-
-    library.writer.put(make_clip("a", 3))
-    library.writer.delete("b")
-    assert (n_windows_stored(tmp_path), library.index.n_vectors()) == (0, 1)
-    assert windows_found(library, 2, 0) == []
 
 
 def test_windows_of_other_encoders_are_not_counted(tmp_path: Path, library: Library) -> None:

@@ -20,14 +20,6 @@ SLOW_IMPORTS = (
 )
 
 
-def test_help_lists_the_commands_and_exit_codes() -> None:
-    output = run("--help").stdout
-
-    positions = [output.index(f"\n  {name} ") for name in NAMES]
-    assert positions == sorted(positions)
-    assert "Exit codes" in output
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_each_command_shows_an_example(name: str) -> None:
     assert f"Example: minuend {name}" in run(name, "--help").stdout
@@ -91,7 +83,3 @@ def test_an_error_of_the_system_is_one_line(tmp_path: Path, tiny_bundle_path: Pa
     )
 
     assert len(result.stderr.splitlines()) == 1
-
-
-def test_an_unknown_command_is_a_usage_error() -> None:
-    run("subtract", code=2)

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import synth
-from pyarrow import parquet
 from shell import run, run_json, write_tones
 
 from service.bundle.files import load_bundle
@@ -34,16 +33,6 @@ def test_an_npz_has_the_output_of_the_encoder(
         assert stored["names"].tolist() == [str(folder / f"00{n}.wav") for n in range(3)]
         np.testing.assert_allclose(stored["embeddings"], expected, atol=1e-3)
         assert str(stored["fingerprint"]) == bundle.manifest.encoder.fingerprint
-
-
-def test_a_parquet_file_has_the_same(folder: Path, tmp_path: Path, tiny_bundle_path: Path) -> None:
-    for name in ("x.npz", "x.parquet"):
-        run("embed", folder, "--out", tmp_path / name, "--bundle", tiny_bundle_path)
-
-    table = parquet.read_table(tmp_path / "x.parquet").to_pydict()
-    with np.load(tmp_path / "x.npz") as stored:
-        assert table["name"] == stored["names"].tolist()
-        np.testing.assert_array_equal(np.array(table["embedding"]), stored["embeddings"])
 
 
 def test_a_file_that_is_given_twice_is_embedded_once(

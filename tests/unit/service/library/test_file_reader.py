@@ -43,12 +43,6 @@ def test_files_are_embedded_in_their_order(
         np.testing.assert_allclose(item.embedding, expected, atol=1e-3)
 
 
-def test_batches_are_small(reader: FileReader, tmp_path: Path) -> None:
-    files = write_tones(tmp_path, 2 * BATCH_FILES + 3)
-
-    assert [len(batch) for batch in reader.embed(files)] == [BATCH_FILES, BATCH_FILES, 3]
-
-
 def test_a_batch_ends_with_enough_audio(
     reader: FileReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

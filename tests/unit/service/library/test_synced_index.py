@@ -61,19 +61,6 @@ def search_all(index: SyncedIndex, seed: int = 0) -> tuple[list[float], list[int
     return found.scores.tolist(), found.seqs.tolist()
 
 
-def test_writes_after_the_first_search_are_seen(
-    tmp_path: Path, library: Library, catalog: Catalog
-) -> None:
-    index = open_index(catalog, tmp_path)
-    assert search_all(index, 3)[1][0] == 4
-    library.writer.delete("c3")
-    library.writer.put(make_clip("c5", 3, stored=False))
-    library.writer.put(make_clip("new", 3, stored=False))
-    numbers = {record.id: seq for seq, record in catalog.page(0, 100, None)}
-    assert search_all(index, 3)[1][:2] == [numbers["c5"], numbers["new"]]
-    assert sorted(search_all(index)[1]) == sorted(numbers.values())
-
-
 def test_a_search_after_a_refresh_in_the_background_updates_nothing(
     monkeypatch: pytest.MonkeyPatch, library: Library, catalog: Catalog, tmp_path: Path
 ) -> None:
@@ -90,17 +77,6 @@ def test_a_search_after_a_refresh_in_the_background_updates_nothing(
     monkeypatch.setattr(SyncedIndex, "refresh", pytest.fail)
     assert len(search_all(index)[1]) == 21
     index.close()
-
-
-def test_an_updated_snapshot_equals_a_new_index(
-    tmp_path: Path, library: Library, catalog: Catalog
-) -> None:
-    open_index(catalog, tmp_path).save()
-    library.writer.delete("c3")
-    library.writer.put_many([make_clip(f"c{seed}", seed + 100, stored=False) for seed in (1, 50)])
-    updated = open_index(catalog, tmp_path)
-    built = open_index(catalog, tmp_path / "audio")
-    assert search_all(updated) == search_all(built)
 
 
 def test_an_index_older_than_the_known_deletions_is_built_again(

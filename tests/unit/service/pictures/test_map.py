@@ -64,10 +64,6 @@ def test_every_clip_is_on_the_map(library: Library) -> None:
     assert 0 < drawn.shown <= 1
 
 
-def test_another_process_draws_the_same_map(library: Library) -> None:
-    assert np.array_equal(LibraryMap(library).map().positions, LibraryMap(library).map().positions)
-
-
 def test_equal_sounds_have_one_position(library: Library) -> None:
     library.writer.put(make_clip("again", 3, stored=False))
 

@@ -129,22 +129,6 @@ def test_a_sound_less_another_and_a_text_rank_as_the_remainder_and_the_text_do(
     assert set(result.hits[0].contributions) == {"difference", "modifier"}
 
 
-def test_strength_zero_gives_the_bits_of_no_text(services: Services) -> None:
-    for positive, reference in ((ClipInput("c1"), None), (ClipInput("c1"), ClipInput("c2"))):
-        plain = services.searcher.search(
-            positive, reference, RankingOptions(k=50), RequestTimings()
-        )
-        weightless = services.searcher.search(
-            positive,
-            reference,
-            RankingOptions(k=50),
-            RequestTimings(),
-            modifier=Modifier("low " * 99, 0),
-        )
-
-        assert weightless == plain
-
-
 def test_a_sound_finds_itself_and_a_difference_ranks_as_its_search(services: Services) -> None:
     content = io.BytesIO(synth.encode(tiny_bundle.SOUNDS["low"] + tiny_bundle.SOUNDS["noise"]))
     found = services.searcher.difference(

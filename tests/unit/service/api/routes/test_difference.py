@@ -62,12 +62,6 @@ def test_named_clips_are_not_hits(client: Client) -> None:
     assert [hit["clip_id"] for hit in found["hits"]] == ["high"]
 
 
-def test_a_file_and_a_stored_clip_can_be_combined(client: Client) -> None:
-    found = difference(client, files={"mixture": MIXTURE}, data={"reference_id": "low"})
-
-    assert {hit["clip_id"] for hit in found["hits"]} == {"high", "noise"}
-
-
 @pytest.mark.parametrize(
     "options",
     [

@@ -14,7 +14,6 @@ from service_client import Client, serving
 from service.retrieval.options import MAX_TEXT_CHARACTERS
 
 LOW = synth.encode(synth.tone(300))
-MIXTURE = synth.encode(synth.tone(300) + synth.tone(2700))
 
 
 @pytest.fixture(scope="module")
@@ -52,19 +51,6 @@ def test_a_modifier_moves_the_query_towards_its_text(client: Client) -> None:
         ranks.append([hit["clip_id"] for hit in hits].index("high"))
 
     assert ranks[0] >= ranks[1] > ranks[2] == 0
-
-
-@pytest.mark.parametrize("strength", [0.25, 1, 4])
-def test_contributions_add_up_to_the_score(client: Client, strength: float) -> None:
-    query = {"modifier": "with a high", "modifier_strength": str(strength)}
-    queries: list[tuple[dict[str, Any], str]] = [
-        ({"audio": LOW}, "audio"),
-        ({"audio": MIXTURE, "reference": LOW}, "difference"),
-    ]
-    for files, name in queries:
-        for hit in search(client, files=files, data=query)["hits"]:
-            assert set(hit["contributions"]) == {name, "modifier"}
-            assert sum(hit["contributions"].values()) == pytest.approx(hit["score"], abs=1e-5)
 
 
 @pytest.mark.parametrize(

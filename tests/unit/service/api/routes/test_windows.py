@@ -120,14 +120,6 @@ def test_every_window_is_a_hit_if_asked_for(filled: tuple[Client, Path]) -> None
     assert only == [hit for hit in found if hit["clip_id"] == "noon"]
 
 
-def test_a_recording_is_found_by_itself(filled: tuple[Client, Path], recordings: Any) -> None:
-    best, *_ = hits(filled[0], files={"audio": recordings["dusk"]})
-
-    assert best["clip_id"] == "dusk"
-    assert best["score"] == pytest.approx(1, abs=1e-4)
-    assert best["end_s"] - best["start_s"] == 10
-
-
 def test_vectors_of_clips_and_windows_are_counted(filled: tuple[Client, Path]) -> None:
     client = filled[0]
 
@@ -173,23 +165,3 @@ def test_the_length_of_windows_is_a_setting(towers_bundle_path: Path, tmp_path: 
         found = hits(client, json={"modifier": "noise", "every_window": True})
 
         assert sorted(hit["end_s"] for hit in found) == [4.0, 6.0, 8.0, 9.0]
-
-
-def test_a_vector_has_no_windows_and_no_times(
-    towers_bundle_path: Path, filled: tuple[Client, Path], tmp_path: Path
-) -> None:
-    client = filled[0]
-    body = client.post("/embed", content=synth.encode(synth.noise(0, 30.0))).json()
-    line = {
-        "id": "vector",
-        "embedding": body["embeddings"][0]["embedding"],
-        "fingerprint": body["bundle"]["fingerprint"],
-    }
-    with serving(towers_bundle_path, tmp_path / "library") as own:
-        headers = {"content-type": "application/x-ndjson"}
-        own.post("/clips/bulk", content=orjson.dumps(line), headers=headers)
-
-        (hit,) = hits(own, json={"modifier": "noise"})
-
-        assert (hit["clip_id"], hit["start_s"], hit["end_s"]) == ("vector", None, None)
-        assert own.get("/clips/vector").json()["clip"]["windows"] == 0
