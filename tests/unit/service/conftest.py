@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 from service_client import Client, serving
+from tiny_library import open_library
+
+from service.library.library import Library
 
 
 @pytest.fixture
@@ -22,6 +25,14 @@ def towers_client(towers_bundle_path: Path, tmp_path: Path) -> Iterator[Client]:
     """The service on the tiny bundle with towers and an empty library of its own."""
     with serving(towers_bundle_path, tmp_path / "library") as client:
         yield client
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    """An empty library in the folder of the test."""
+    library = open_library(tmp_path)
+    yield library
+    library.close()
 
 
 @pytest.fixture

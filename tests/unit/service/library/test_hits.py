@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
-from tiny_library import MEAN, make_clip, make_embedding, make_windows, open_library
+from tiny_library import MEAN, make_clip, make_embedding, make_windows
 
 from service.clips import NewClip
 from service.difference import centre
@@ -13,12 +10,11 @@ from service.library.library import Library
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    library = open_library(tmp_path)
+def library(library: Library) -> Library:
+    """A short clip, a long one and a vector."""
     library.writer.put_many([make_clip("short", 1), make_clip("long", 2, n_windows=6)])
     library.writer.put(NewClip(id="vector", embedding=make_embedding(3)))
-    yield library
-    library.close()
+    return library
 
 
 def window(n: int) -> np.ndarray:

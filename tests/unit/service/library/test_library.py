@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -27,13 +26,6 @@ from service.errors import (
     LibraryError,
 )
 from service.library.library import Library
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    library = open_library(tmp_path / "library")
-    yield library
-    library.close()
 
 
 def query(seed: int) -> Float32[np.ndarray, " dim"]:
@@ -163,7 +155,7 @@ def test_a_clip_that_another_encoder_replaced_is_not_found_by_its_old_vector(
     library.writer.put_many([make_clip("a", 1), make_clip("b", 2)])
     assert ids(library, 1) == ["a", "b"]
 
-    other = open_library(tmp_path / "library", fingerprint="cd" * 32, reembedding=True)
+    other = open_library(tmp_path, fingerprint="cd" * 32, reembedding=True)
     other.writer.put(make_clip("a", 3))
 
     assert ids(library, 1) == ["b"]
@@ -174,7 +166,7 @@ def test_a_clip_that_another_encoder_replaced_is_not_found_by_its_old_vector(
 def test_only_embedded_clips_count_as_known_content(tmp_path: Path, library: Library) -> None:
     record, _ = library.writer.put(make_clip("a", 1))
     assert record.sha256 is not None
-    other = open_library(tmp_path / "library", fingerprint="cd" * 32, reembedding=True)
+    other = open_library(tmp_path, fingerprint="cd" * 32, reembedding=True)
 
     assert library.catalog.ids_by_content(record.sha256) == ("a",)
     assert other.catalog.ids_by_content(record.sha256) == ()

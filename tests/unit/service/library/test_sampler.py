@@ -1,22 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
-import pytest
-from tiny_library import MEAN, make_clip, make_embedding, open_library
+from tiny_library import MEAN, make_clip, make_embedding
 
 from service.difference import centre
 from service.library.library import Library
 from service.library.sampler import sample_clips
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    library = open_library(tmp_path)
-    yield library
-    library.close()
 
 
 def fill(library: Library, n: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_library import FINGERPRINT, MEAN, make_clip, make_embedding, open_library
+from tiny_library import FINGERPRINT, MEAN, make_clip, make_embedding
 
 from service.catalog import changes as catalog_changes
 from service.catalog.catalog import Catalog
@@ -31,20 +31,17 @@ A_MOMENT_S = 0.05
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    library = open_library(tmp_path)
+def library(library: Library) -> Library:
+    """Twenty clips, numbered from 1, of which many have windows."""
     library.writer.put_many(
         [make_clip(f"c{seed}", seed, stored=False, n_windows=seed % 3) for seed in range(20)]
     )
-    yield library
-    library.close()
+    return library
 
 
 @pytest.fixture
-def catalog(tmp_path: Path, library: Library) -> Iterator[Catalog]:
-    catalog = Catalog(tmp_path / "catalog.sqlite", fingerprint=FINGERPRINT, precision="float32")
-    yield catalog
-    catalog.close()
+def catalog(library: Library) -> Catalog:
+    return library.catalog
 
 
 def open_index(catalog: Catalog, tmp_path: Path, mean: np.ndarray = MEAN) -> SyncedIndex:

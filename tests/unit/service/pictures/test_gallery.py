@@ -2,14 +2,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
-from pathlib import Path
 
 import anyio
 import numpy as np
 import pytest
 import synth
-from tiny_library import make_embedding, open_library
+from tiny_library import make_embedding
 
 from service.audio.decoding import AudioLimits
 from service.clips import ClipRecord, NewClip, StoredAudio
@@ -23,13 +21,6 @@ from service.pictures.spectrogram import draw
 
 SAMPLES = synth.chirp(300, 5000, 1.5)
 WAV = synth.encode(SAMPLES, subtype="FLOAT")
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    library = open_library(tmp_path)
-    yield library
-    library.close()
 
 
 def open_gallery(library: Library, *, max_waiting: int = 8, max_seconds: float = 60) -> Gallery:
