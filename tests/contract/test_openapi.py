@@ -22,14 +22,14 @@ ERRORS = error_classes()
 # No endpoint gives these: they are about paths and methods that are not in the schema.
 OUTSIDE = {errors.NotFoundError, errors.MethodNotAllowedError}
 TONE = synth.encode(synth.tone(440))
+NOISE = synth.encode(synth.noise(0))
 
 
 @pytest.fixture(scope="module")
 def client(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     with serving(tiny_bundle_path, tmp_path_factory.mktemp("contract") / "library") as client:
-        client.put("/clips/tone", files={"audio": TONE})
-        client.put("/clips/noise", files={"audio": synth.encode(synth.noise(0))})
-        client.put("/clips/long", files={"audio": synth.encode(synth.noise(0, 16.0))})
+        client.put_clips({"tone": TONE, "noise": NOISE})
+        client.put_clips({"long": synth.encode(synth.noise(0, 16.0))})
         yield client
 
 
@@ -215,8 +215,7 @@ def test_responses_follow_their_models(
 @pytest.fixture(scope="module")
 def towers(towers_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     with serving(towers_bundle_path, tmp_path_factory.mktemp("towers") / "library") as client:
-        client.put("/clips/tone", files={"audio": TONE})
-        client.put("/clips/noise", files={"audio": synth.encode(synth.noise(0))})
+        client.put_clips({"tone": TONE, "noise": NOISE})
         yield client
 
 

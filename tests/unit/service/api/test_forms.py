@@ -51,8 +51,7 @@ def test_fields_are_read_from_the_body_or_the_query(client: Client) -> None:
 
 
 def test_fields_without_files_are_read_from_json_urlencoded_or_query(client: Client) -> None:
-    client.put("/clips/tone", files={"audio": TONE})
-    client.put("/clips/noise", files={"audio": synth.encode(synth.noise(0))})
+    client.put_clips({"tone": TONE, "noise": synth.encode(synth.noise(0))})
 
     responses = [
         client.post("/search", json={"clip_id": "tone", "k": 5}),

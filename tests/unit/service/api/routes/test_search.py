@@ -22,11 +22,8 @@ def client(client: Client) -> Client:
     return client
 
 
-def hits(client: Client, **options: Any) -> list[dict[str, Any]]:
-    response = client.post("/search", **options)
-    assert response.status_code == 200, response.text
-    found: list[dict[str, Any]] = response.json()["hits"]
-    return found
+def hits(client: Client, **options: Any) -> Any:
+    return client.result("/search", **options)["hits"]
 
 
 def test_each_clip_finds_itself(client: Client) -> None:
@@ -104,8 +101,7 @@ def test_two_references_are_refused(client: Client) -> None:
 
 def test_a_low_max_k_lowers_the_default_of_k(tiny_bundle_path: Path, tmp_path: Path) -> None:
     with serving(tiny_bundle_path, tmp_path / "library", max_k=2) as client:
-        for name, content in SOUNDS.items():
-            client.put(f"/clips/{name}", files={"audio": content})
+        client.put_clips(SOUNDS)
 
         assert len(hits(client, files={"audio": SOUNDS["low"]})) == 2
         files = {"mixture": SOUNDS["low"], "reference": SOUNDS["noise"]}

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import synth
 import tiny_bundle
-from service_client import Client, serving
+from service_client import Client
 
 from service.retrieval.options import MAX_TEXT_CHARACTERS
 
 LOW = synth.encode(synth.tone(300))
 
 
-@pytest.fixture(scope="module")
-def client(towers_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """One service for all of this module, with a clip for each word."""
-    library = tmp_path_factory.mktemp("modifier") / "library"
-    with serving(towers_bundle_path, library) as client:
-        for name, samples in tiny_bundle.SOUNDS.items():
-            client.put(f"/clips/{name}", files={"audio": synth.encode(samples)})
-        yield client
+@pytest.fixture
+def client(words_client: Client) -> Client:
+    return words_client
 
 
-def search(client: Client, **options: Any) -> dict[str, Any]:
-    response = client.post("/search", **options)
-    assert response.status_code == 200, response.text
-    found: dict[str, Any] = response.json()
-    return found
+def search(client: Client, **options: Any) -> Any:
+    return client.result("/search", **options)
 
 
 def test_a_text_alone_finds_the_clip_it_describes(client: Client) -> None:

@@ -55,11 +55,8 @@ def filled(
         yield client, library
 
 
-def hits(client: Client, path: str = "/search", **options: Any) -> list[dict[str, Any]]:
-    response = client.post(path, **options)
-    assert response.status_code == 200, response.text
-    found: list[dict[str, Any]] = response.json()["hits"]
-    return found
+def hits(client: Client, path: str = "/search", **options: Any) -> Any:
+    return client.result(path, **options)["hits"]
 
 
 @pytest.mark.parametrize("name", EVENTS_S)
