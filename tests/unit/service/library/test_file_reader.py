@@ -11,16 +11,10 @@ import synth
 from shell import write_tones
 
 from service.audio.decoding import AudioLimits
-from service.bundle.files import load_bundle
 from service.inference.encoder import Encoder
 from service.inference.pooling import Windowing
 from service.library import file_reader as reading
 from service.library.file_reader import BATCH_FILES, EmbeddedFile, FileReader, Hashed, Unreadable
-
-
-@pytest.fixture(scope="module")
-def encoder(tiny_bundle_path: Path) -> Encoder:
-    return Encoder.open(load_bundle(tiny_bundle_path), device="cpu", threads=1)
 
 
 @pytest.fixture
