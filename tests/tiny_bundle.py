@@ -7,6 +7,7 @@ are told apart. A frame hears its two neighbours too, so that chunking has somet
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,31 @@ def add_variant(
     encoder = written.encoder.model_copy(update={"variants": variants})
     files = written.files | {file: bundle.hash_file(path / file)}
     bundle.write_manifest(path, written.model_copy(update={"encoder": encoder, "files": files}))
+
+
+def relist(path: Path) -> bundle.Bundle:
+    """Write the hashes of the files of a bundle to its manifest again."""
+    about = manifest.BundleManifest.model_validate_json((path / "bundle.json").read_bytes())
+    files = {name: bundle.hash_file(path / name) for name in about.files}
+    bundle.write_manifest(path, about.model_copy(update={"files": files}))
+    return bundle.load_bundle(path)
+
+
+def change_array(
+    path: Path, file: str, name: str, change: Callable[[np.ndarray], object]
+) -> bundle.Bundle:
+    """Change an array in a file of a bundle, with a manifest that agrees with it."""
+    with np.load(path / file) as stored:
+        arrays = dict(stored)
+    np.savez(path / file, **{**arrays, name: change(arrays[name])})
+    return relist(path)
+
+
+def flip_bit(file: Path) -> None:
+    """Flip one bit in the middle of a file."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
 
 
 def _embed(path: Path, waveform: np.ndarray) -> np.ndarray:

@@ -6,14 +6,11 @@ from contextlib import closing
 from pathlib import Path
 
 import anyio
-import numpy as np
 import pytest
 import synth
 import tiny_bundle
 import tiny_towers
 
-from service.bundle.files import hash_file, write_manifest
-from service.bundle.manifest import BundleManifest
 from service.concurrency.timings import RequestTimings
 from service.errors import BundleError, LibraryError, NotReadyError
 from service.observability.metrics import Metrics
@@ -42,10 +39,7 @@ def test_a_flipped_byte_in_the_bundle_is_found_and_its_file_is_named(
     tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
     bundle = shutil.copytree(tiny_bundle_path, tmp_path / "bundle")
-    file = bundle / tiny_bundle.ENCODER_FILE
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
+    tiny_bundle.flip_bit(bundle / tiny_bundle.ENCODER_FILE)
 
     with pytest.raises(BundleError, match=tiny_bundle.ENCODER_FILE):
         open_services(bundle, tmp_path / "library")
@@ -101,17 +95,9 @@ def test_lookups_do_not_queue_behind_work(tiny_bundle_path: Path, tmp_path: Path
 
 def test_towers_are_checked_before_the_service_starts(tmp_path: Path) -> None:
     bundle = tiny_bundle.write(tmp_path / "bundle", towers=0)
-    with np.load(bundle / tiny_towers.KNOWN_ANSWER_FILE) as stored:
-        arrays = dict(stored)
-    np.savez(bundle / tiny_towers.KNOWN_ANSWER_FILE, **{**arrays, "text": np.array("a high")})
-    about = read_manifest(bundle)
-    files = {name: hash_file(bundle / name) for name in about.files}
-    write_manifest(bundle, about.model_copy(update={"files": files}))
+    file = tiny_towers.KNOWN_ANSWER_FILE
+    tiny_bundle.change_array(bundle, file, "text", lambda _: "a high")
 
     with pytest.raises(BundleError, match="text vector of the known answer"):
         open_services(bundle, tmp_path / "library")
     assert not (tmp_path / "library").exists()
-
-
-def read_manifest(bundle: Path) -> BundleManifest:
-    return BundleManifest.model_validate_json((bundle / "bundle.json").read_bytes())
