@@ -31,15 +31,6 @@ def test_two_applications_share_nothing(tiny_bundle_path: Path, tmp_path: Path) 
         assert "PUT" not in other.get("/metrics").text
 
 
-def test_a_library_outlives_the_application(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    with serving(tiny_bundle_path, tmp_path) as client:
-        client.put("/clips/a", files={"audio": TONE})
-        before = client.post("/search", files={"audio": TONE}).json()
-
-    with serving(tiny_bundle_path, tmp_path) as client:
-        assert client.post("/search", files={"audio": TONE}).json() == before
-
-
 def test_traces_without_their_packages_are_refused_and_the_extra_is_named(
     tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ import tiny_bundle
 import tiny_towers
 
 from service.concurrency.timings import RequestTimings
-from service.errors import BundleError, LibraryError, NotReadyError
+from service.errors import BundleError, NotReadyError
 from service.observability.metrics import Metrics
 from service.services import Services
 from service.settings import Settings
@@ -43,18 +43,6 @@ def test_a_flipped_byte_in_the_bundle_is_found_and_its_file_is_named(
 
     with pytest.raises(BundleError, match=tiny_bundle.ENCODER_FILE):
         open_services(bundle, tmp_path / "library")
-
-
-def test_a_library_of_another_bundle_is_refused(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    first = open_services(tiny_bundle_path, tmp_path / "library")
-    sound = synth.write(tmp_path / "tone.wav", synth.tone(440))
-    with sound.open("rb") as file:
-        first.uploader.store(file, clip_id="a", metadata={}, timings=RequestTimings())
-    first.close()
-    other = tiny_bundle.write(tmp_path / "other", seed=1)
-
-    with pytest.raises(LibraryError, match=first.models.encoder.fingerprint):
-        open_services(other, tmp_path / "library")
 
 
 def test_a_stored_vector_has_the_precision_of_its_encoder(tmp_path: Path) -> None:

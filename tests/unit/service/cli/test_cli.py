@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from shell import run
 
-NAMES = ("serve", "index", "embed", "search", "diff", "demo", "check")
 SLOW_IMPORTS = (
     "numpy",
     "pydantic",
@@ -18,11 +17,6 @@ SLOW_IMPORTS = (
     "tqdm",
     "pyarrow",
 )
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_each_command_shows_an_example(name: str) -> None:
-    assert f"Example: minuend {name}" in run(name, "--help").stdout
 
 
 def test_help_imports_nothing_slow() -> None:
@@ -38,17 +32,6 @@ def test_help_imports_nothing_slow() -> None:
     )
 
     assert (finished.returncode, finished.stderr) == (0, "")
-
-
-def test_the_module_runs_without_the_script() -> None:
-    finished = subprocess.run(
-        [sys.executable, "-m", "service.cli", "--version"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-    assert finished.stdout.startswith("minuend")
 
 
 @pytest.mark.parametrize("name", ["index", "embed", "search", "diff"])

@@ -98,17 +98,6 @@ def test_a_file_without_audio_is_an_error(
     run("diff", sounds[0], tmp_path / "missing.wav", *bundle, code=2)
 
 
-def test_files_of_different_formats_and_rates_are_compared(
-    tmp_path: Path, bundle: list[Any]
-) -> None:
-    tone = synth.write(
-        tmp_path / "a.flac", synth.tone(440, 1.0, sample_rate=48_000), sample_rate=48_000
-    )
-    same = synth.write(tmp_path / "b.wav", synth.tone(440, 1.0))
-
-    assert run_json("diff", tone, same, *bundle)["relative_norm"] < 0.02
-
-
 def test_a_bundle_with_towers_gives_phrases_for_what_was_added(
     tmp_path: Path, towers_bundle_path: Path
 ) -> None:

@@ -84,13 +84,6 @@ def test_the_limits_of_audio_apply_to_pictures(library: Library) -> None:
         open_gallery(library, max_seconds=1).of_file(io.BytesIO(WAV), 100, RequestTimings())
 
 
-def test_a_clip_without_audio_has_no_picture(library: Library) -> None:
-    record, _ = library.writer.put(NewClip(id="vector", embedding=make_embedding(0)))
-
-    with pytest.raises(ClipAudioMissingError):
-        open_gallery(library).of_clip(record, 100, RequestTimings())
-
-
 def test_pictures_are_drawn_one_at_a_time_and_too_many_are_refused(library: Library) -> None:
     refused: list[OverloadError] = []
     running = most = 0

@@ -59,14 +59,6 @@ def test_a_reference_is_subtracted(client: Client) -> None:
     assert "low" not in {hit["clip_id"] for hit in by_id}
 
 
-def test_a_clip_less_itself_finds_nothing(client: Client) -> None:
-    assert hits(client, json={"clip_id": "low", "reference_id": "low"}) == []
-
-
-def test_a_bundle_without_towers_has_no_notices(client: Client) -> None:
-    assert client.post("/search", json={"clip_id": "low"}).json()["notices"] == []
-
-
 @pytest.mark.parametrize(
     ("query", "code"),
     [
@@ -83,12 +75,6 @@ def test_a_bundle_without_towers_has_no_notices(client: Client) -> None:
 )
 def test_invalid_queries_are_refused(client: Client, query: dict[str, Any], code: str) -> None:
     assert client.post("/search", json=query).json()["code"] == code
-
-
-def test_a_refused_modifier_names_the_missing_text_tower(client: Client) -> None:
-    response = client.post("/search", json={"clip_id": "low", "modifier": "louder"})
-
-    assert "no text tower" in response.json()["detail"]
 
 
 def test_two_references_are_refused(client: Client) -> None:
