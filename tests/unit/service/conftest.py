@@ -15,6 +15,12 @@ from tiny_library import open_library
 from service.library.library import Library
 
 
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """The event loop of asynchronous tests."""
+    return "asyncio"
+
+
 @pytest.fixture
 def client(tiny_bundle_path: Path, tmp_path: Path) -> Iterator[Client]:
     """The service on the tiny bundle and an empty library of its own."""

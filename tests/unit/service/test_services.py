@@ -62,22 +62,21 @@ def test_a_stored_vector_has_the_precision_of_its_encoder(tmp_path: Path) -> Non
     assert dict(rows) == {"int8": "int8", "fp32": "float32"}
 
 
-def test_lookups_do_not_queue_behind_work(tiny_bundle_path: Path, tmp_path: Path) -> None:
+@pytest.mark.anyio
+async def test_lookups_do_not_queue_behind_work(tiny_bundle_path: Path, tmp_path: Path) -> None:
     services = open_services(tiny_bundle_path, tmp_path)
 
-    async def scenario() -> None:
-        release = anyio.Event()
+    release = anyio.Event()
 
-        def busy() -> None:
-            anyio.from_thread.run(release.wait)
+    def busy() -> None:
+        anyio.from_thread.run(release.wait)
 
-        async with anyio.create_task_group() as tasks:
-            for _ in range(services.settings.max_requests + 1):
-                tasks.start_soon(services.run_request, busy)
-            assert await services.run_lookup(services.library.catalog.count) == 0
-            release.set()
+    async with anyio.create_task_group() as tasks:
+        for _ in range(services.settings.max_requests + 1):
+            tasks.start_soon(services.run_request, busy)
+        assert await services.run_lookup(services.library.catalog.count) == 0
+        release.set()
 
-    anyio.run(scenario)
     services.close()
 
 

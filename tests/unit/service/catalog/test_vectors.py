@@ -3,12 +3,9 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-import numpy as np
-import pytest
 from tiny_library import MEAN, make_clip, make_windows, open_library
 
 from service.difference import centre
-from service.errors import ClipUnknownError
 from service.library.hits import Hit
 from service.library.library import Library
 
@@ -21,21 +18,6 @@ def windows_found(library: Library, seed: int, n: int) -> list[Hit]:
     assert windows is not None
     hits = library.search(centre(windows.embeddings[n], MEAN), 100, every_window=True)
     return [hit for hit in hits if hit.score > 1 - 1e-5]
-
-
-def test_windows_come_back_as_they_were_put(library: Library) -> None:
-    library.writer.put_many([make_clip("short", 1), make_clip("long", 2, n_windows=5)])
-
-    found, expected = library.catalog.windows("long"), make_windows(2, 5)
-    assert found is not None
-    assert expected is not None
-    for name in ("whole", "embeddings", "starts_s", "ends_s"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
-    assert library.catalog.windows("short") is None
-    assert [library.catalog.get(name).windows for name in ("short", "long")] == [0, 5]
-    assert [record.windows for record in library.page()[0]] == [0, 5]
-    with pytest.raises(ClipUnknownError):
-        library.catalog.windows("nobody")
 
 
 def test_windows_of_other_encoders_are_not_counted(tmp_path: Path, library: Library) -> None:

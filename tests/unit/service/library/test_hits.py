@@ -43,42 +43,7 @@ def test_a_long_clip_found_as_a_whole_has_the_span_of_its_best_window(library: L
     assert (hit.start_s, hit.end_s) == (5.0 * best, 5.0 * best + 10)
 
 
-def test_the_span_of_a_short_clip_is_the_whole_clip(library: Library) -> None:
-    (hit,) = library.search(centre(make_embedding(1), MEAN), 1)
-
-    assert (hit.record.id, hit.start_s, hit.end_s) == ("short", 0.0, 1.5)
-
-
 def test_a_clip_of_unknown_length_has_no_span(library: Library) -> None:
     (hit,) = library.search(centre(make_embedding(3), MEAN), 1)
 
     assert (hit.record.id, hit.start_s, hit.end_s) == ("vector", None, None)
-
-
-def test_each_clip_comes_once_unless_every_window_is_asked_for(library: Library) -> None:
-    once = library.search(window(0), 100)
-    every = library.search(window(0), 100, every_window=True)
-
-    assert sorted(hit.record.id for hit in once) == ["long", "short", "vector"]
-    assert sorted(hit.record.id for hit in every) == ["long"] * 6 + ["short", "vector"]
-    starts_s = sorted(hit.start_s for hit in every if hit.record.id == "long" and hit.start_s)
-    assert starts_s == [5.0, 10.0, 15.0, 20.0, 25.0]
-    scores = [hit.score for hit in every]
-    assert scores == sorted(scores, reverse=True)
-    assert library.search(window(0), 3, every_window=True) == every[:3]
-
-
-def test_shares_of_a_window_add_up_to_its_score(library: Library) -> None:
-    one, other = window(1), centre(make_embedding(1), MEAN)
-    norm = np.linalg.norm(one + other)
-    terms = {"audio": one / norm, "modifier": other / norm}
-    for every_window in (False, True):
-        hits = library.search((one + other) / norm, 9, terms=terms, every_window=every_window)
-        for hit in hits:
-            assert sum(hit.shares.values()) == pytest.approx(hit.score, abs=1e-5)
-
-
-def test_an_excluded_clip_is_left_out_with_all_its_windows(library: Library) -> None:
-    for every_window in (False, True):
-        hits = library.search(window(0), 5, exclude=frozenset({"long"}), every_window=every_window)
-        assert sorted(hit.record.id for hit in hits) == ["short", "vector"]

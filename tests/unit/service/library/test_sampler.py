@@ -40,9 +40,3 @@ def test_writes_and_deletions_are_seen(library: Library) -> None:
     library.writer.put(make_clip("new", 7, stored=False))
 
     assert [record.id for record in sample_clips(library, 10).records] == ["c0", "c2", "new"]
-
-
-def test_the_sample_of_an_empty_library_is_empty(library: Library) -> None:
-    sample = sample_clips(library, 10)
-
-    assert (sample.records, len(sample.vectors), sample.n_clips) == ([], 0, 0)

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from tiny_library import FINGERPRINT, MEAN, make_clip, make_embedding
 
-from service.catalog import changes as catalog_changes
 from service.catalog.catalog import Catalog
 from service.concurrency.locks import SharedLock
 from service.difference import centre
@@ -74,25 +73,6 @@ def test_a_search_after_a_refresh_in_the_background_updates_nothing(
     monkeypatch.setattr(SyncedIndex, "refresh", pytest.fail)
     assert len(search_all(index)[1]) == 21
     index.close()
-
-
-def test_an_index_older_than_the_known_deletions_is_built_again(
-    tmp_path: Path, library: Library, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Both the index of another process and a snapshot, which are not used for a long time."""
-    monkeypatch.setattr(catalog_changes, "KEPT_DELETIONS", 2)
-    monkeypatch.setattr(catalog_changes, "PRUNE_EVERY", 1)
-    in_memory = open_index(catalog, tmp_path)
-    in_memory.save()
-    for seed in range(10):
-        library.writer.delete(f"c{seed}")
-    with catalog.changes(1) as changes:
-        assert changes.since == 0, "deletions since the snapshot are no longer known"
-
-    expected = search_all(open_index(catalog, tmp_path / "audio"))
-    assert len(expected[1]) == 10
-    assert search_all(in_memory) == expected
-    assert search_all(open_index(catalog, tmp_path)) == expected
 
 
 def test_a_snapshot_is_used(

@@ -84,37 +84,35 @@ def test_the_limits_of_audio_apply_to_pictures(library: Library) -> None:
         open_gallery(library, max_seconds=1).of_file(io.BytesIO(WAV), 100, RequestTimings())
 
 
-def test_pictures_are_drawn_one_at_a_time_and_too_many_are_refused(library: Library) -> None:
+@pytest.mark.anyio
+async def test_pictures_are_drawn_one_at_a_time_and_too_many_are_refused(library: Library) -> None:
     refused: list[OverloadError] = []
     running = most = 0
 
-    async def run() -> None:
-        gallery = open_gallery(library, max_waiting=2)
-        gate, started = anyio.Event(), anyio.Event()
+    gallery = open_gallery(library, max_waiting=2)
+    gate, started = anyio.Event(), anyio.Event()
 
-        def work() -> None:
-            nonlocal running, most
-            running += 1
-            most = max(most, running)
-            anyio.from_thread.run_sync(started.set)
-            anyio.from_thread.run(gate.wait)
-            running -= 1
+    def work() -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        anyio.from_thread.run_sync(started.set)
+        anyio.from_thread.run(gate.wait)
+        running -= 1
 
-        async def ask() -> None:
-            try:
-                await gallery.work(work)
-            except OverloadError as error:
-                refused.append(error)
+    async def ask() -> None:
+        try:
+            await gallery.work(work)
+        except OverloadError as error:
+            refused.append(error)
 
-        async with anyio.create_task_group() as tasks:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask)
+        await started.wait()
+        for _ in range(4):
             tasks.start_soon(ask)
-            await started.wait()
-            for _ in range(4):
-                tasks.start_soon(ask)
-            await anyio.wait_all_tasks_blocked()
-            gate.set()
-
-    anyio.run(run)
+        await anyio.wait_all_tasks_blocked()
+        gate.set()
 
     assert len(refused) == 2
     assert most == 1

@@ -9,6 +9,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.middleware.admission import Admission, AdmissionLimits, ResponseInterval
 
+pytestmark = pytest.mark.anyio
+
 
 def admitting(app: ASGIApp, **options: Any) -> Admission:
     on_refusal = options.pop("on_refusal", lambda: None)
@@ -16,7 +18,7 @@ def admitting(app: ASGIApp, **options: Any) -> Admission:
     return Admission(app, limits=AdmissionLimits(**{**bounds, **options}), on_refusal=on_refusal)
 
 
-def test_requests_beyond_the_limit_are_refused_unread_and_later_ones_admitted() -> None:
+async def test_requests_beyond_the_limit_are_refused_unread_and_later_ones_admitted() -> None:
     refusals: list[int] = []
     release = anyio.Event()
 
@@ -28,18 +30,16 @@ def test_requests_beyond_the_limit_are_refused_unread_and_later_ones_admitted() 
     first, second, third, reading = (Exchange([b"x"]) for _ in range(4))
     reading.scope["method"] = "GET"
 
-    async def scenario() -> None:
-        async with anyio.create_task_group() as tasks:
-            for exchange in (first, second, reading):
-                tasks.start_soon(app, exchange.scope, exchange.receive, exchange.send)
-            await anyio.wait_all_tasks_blocked()
-            await app(third.scope, third.receive, third.send)
-            release.set()
-        again = Exchange([b"x"])
-        await app(again.scope, again.receive, again.send)
-        assert again.status == 200
+    async with anyio.create_task_group() as tasks:
+        for exchange in (first, second, reading):
+            tasks.start_soon(app, exchange.scope, exchange.receive, exchange.send)
+        await anyio.wait_all_tasks_blocked()
+        await app(third.scope, third.receive, third.send)
+        release.set()
+    again = Exchange([b"x"])
+    await app(again.scope, again.receive, again.send)
+    assert again.status == 200
 
-    anyio.run(scenario)
     assert (third.status, third.code) == (503, "overloaded")
     assert dict(third.sent[0]["headers"])[b"retry-after"] == b"1"
     assert len(third.unread) == 1
@@ -57,7 +57,7 @@ def test_a_failed_request_is_no_longer_counted() -> None:
             Exchange().run(app)
 
 
-def test_the_bytes_of_all_requests_count_together() -> None:
+async def test_the_bytes_of_all_requests_count_together() -> None:
     release = anyio.Event()
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,18 +69,16 @@ def test_the_bytes_of_all_requests_count_together() -> None:
     last, too_much = (Exchange([b"x"], content_length=size) for size in ("100", "101"))
     undeclared = Exchange([b"x"], transfer_encoding="chunked")
 
-    async def scenario() -> None:
-        async with anyio.create_task_group() as tasks:
-            for exchange in many:
-                tasks.start_soon(app, exchange.scope, exchange.receive, exchange.send)
-            await anyio.wait_all_tasks_blocked()
-            for exchange in (too_much, undeclared):
-                await app(exchange.scope, exchange.receive, exchange.send)
-            tasks.start_soon(app, last.scope, last.receive, last.send)
-            await anyio.wait_all_tasks_blocked()
-            release.set()
+    async with anyio.create_task_group() as tasks:
+        for exchange in many:
+            tasks.start_soon(app, exchange.scope, exchange.receive, exchange.send)
+        await anyio.wait_all_tasks_blocked()
+        for exchange in (too_much, undeclared):
+            await app(exchange.scope, exchange.receive, exchange.send)
+        tasks.start_soon(app, last.scope, last.receive, last.send)
+        await anyio.wait_all_tasks_blocked()
+        release.set()
 
-    anyio.run(scenario)
     assert [(it.status, it.code) for it in (too_much, undeclared)] == [(503, "overloaded")] * 2
     assert len(too_much.unread) == 1
     assert [exchange.status for exchange in [*many, last]] == [200] * 4
@@ -92,7 +90,7 @@ def test_a_lone_request_of_any_size_is_admitted() -> None:
     assert exchange.status == 200
 
 
-def test_a_request_that_would_wait_too_long_is_refused() -> None:
+async def test_a_request_that_would_wait_too_long_is_refused() -> None:
     release = anyio.Event()
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
@@ -104,15 +102,13 @@ def test_a_request_that_would_wait_too_long_is_refused() -> None:
     waiting = [Exchange([b"x"]) for _ in range(3)]
     late = Exchange([b"x"])
 
-    async def scenario() -> None:
-        async with anyio.create_task_group() as tasks:
-            for exchange in waiting:
-                tasks.start_soon(app, exchange.scope, exchange.receive, exchange.send)
-            await anyio.wait_all_tasks_blocked()
-            await app(late.scope, late.receive, late.send)
-            release.set()
+    async with anyio.create_task_group() as tasks:
+        for exchange in waiting:
+            tasks.start_soon(app, exchange.scope, exchange.receive, exchange.send)
+        await anyio.wait_all_tasks_blocked()
+        await app(late.scope, late.receive, late.send)
+        release.set()
 
-    anyio.run(scenario)
     assert [exchange.status for exchange in waiting] == [200] * 3
     assert (late.status, late.code) == (503, "overloaded")
     assert b"would take about 12 s" in late.body

@@ -102,21 +102,6 @@ def test_a_difference_is_found_at_its_window(filled: tuple[Client, Path]) -> Non
     assert len(every) == 50
 
 
-def test_every_window_is_a_hit_if_asked_for(filled: tuple[Client, Path]) -> None:
-    query = {"clip_id": "hiss", "every_window": True, "k": 1000}
-
-    found = hits(filled[0], json=query)
-
-    assert len(found) == 3 * 35 + 1
-    assert [hit["score"] for hit in found] == sorted((h["score"] for h in found), reverse=True)
-    for name in EVENTS_S:
-        spans = sorted((h["start_s"], h["end_s"]) for h in found if h["clip_id"] == name)
-        assert spans == [(5.0 * n, 5.0 * n + 10) for n in range(35)]
-    only = hits(filled[0], json=query | {"filter": {"name": "noon"}, "k": 40})
-    assert [hit["clip_id"] for hit in only] == ["noon"] * 35
-    assert only == [hit for hit in found if hit["clip_id"] == "noon"]
-
-
 def test_vectors_of_clips_and_windows_are_counted(filled: tuple[Client, Path]) -> None:
     client = filled[0]
 
