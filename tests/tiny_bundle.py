@@ -48,7 +48,7 @@ def write(path: Path, *, seed: int = 0, dim: int = 8, towers: int | None = None)
         towers: The bundle has towers, of this seed.
     """
     path.mkdir(parents=True, exist_ok=True)
-    onnx.save(_graph(seed, dim), path / ENCODER_FILE)
+    tiny_towers.save_graph(path / ENCODER_FILE, _graph(seed, dim))
     waveform = synth.chirp(200, 3000, 1.3)
     np.savez(path / KNOWN_ANSWER_FILE, waveform=waveform, embedding=_embed(path, waveform))
     sounds = {word: _embed(path, samples) for word, samples in SOUNDS.items()}
@@ -177,7 +177,7 @@ def _kernel(seed: int, dim: int) -> np.ndarray:
     return (waves * window).astype(np.float32)
 
 
-def _graph(seed: int, dim: int) -> onnx.ModelProto:
+def _graph(seed: int, dim: int) -> onnx.GraphProto:
     constants = {
         "zero": np.int64(0),
         "one": np.int64(1),
@@ -204,22 +204,19 @@ def _graph(seed: int, dim: int) -> onnx.ModelProto:
         "sums": partials,
         "maxima": partials,
     }
-    graph = helper.make_graph(
+    return helper.make_graph(
         [
             helper.make_node(op, inputs, [output], **attributes)
             for op, inputs, output, attributes in _NODES
         ],
         "tiny",
         [
-            helper.make_tensor_value_info("waveform", TensorProto.FLOAT, ["batch", "samples"]),
-            helper.make_tensor_value_info("lengths", TensorProto.INT64, ["batch"]),
+            tiny_towers.value("waveform", TensorProto.FLOAT, ["batch", "samples"]),
+            tiny_towers.value("lengths", TensorProto.INT64, ["batch"]),
         ],
-        [helper.make_tensor_value_info(n, TensorProto.FLOAT, a) for n, a in outputs.items()],
-        [numpy_helper.from_array(np.asarray(v), name) for name, v in constants.items()],
+        [tiny_towers.value(name, TensorProto.FLOAT, axes) for name, axes in outputs.items()],
+        tiny_towers.initializers(constants),
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    onnx.checker.check_model(model)
-    return model
 
 
 _NODES: list[tuple[str, list[str], str, dict[str, Any]]] = [

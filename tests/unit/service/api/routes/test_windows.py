@@ -39,10 +39,9 @@ def filled(
     towers_bundle_path: Path,
     recordings: dict[str, bytes],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[Client, Path]]:
+) -> Iterator[Client]:
     """The service with three long recordings and two short sounds; not to be written to."""
-    library = tmp_path_factory.mktemp("windows") / "library"
-    with serving(towers_bundle_path, library) as client:
+    with serving(towers_bundle_path, tmp_path_factory.mktemp("windows") / "library") as client:
         for name, content in recordings.items():
             metadata = orjson.dumps({"n": len(name), "name": name})
             response = client.put(
@@ -52,7 +51,7 @@ def filled(
         for name, sound in {"hiss": synth.noise(9, 2.0), "ticks": synth.impulses(20)}.items():
             response = client.put(f"/clips/{name}", files={"audio": synth.encode(sound)})
             assert response.json()["clip"]["windows"] == 0
-        yield client, library
+        yield client
 
 
 def hits(client: Client, path: str = "/search", **options: Any) -> Any:
@@ -61,12 +60,12 @@ def hits(client: Client, path: str = "/search", **options: Any) -> Any:
 
 @pytest.mark.parametrize("name", EVENTS_S)
 def test_a_search_for_an_event_finds_the_recording_and_the_window(
-    filled: tuple[Client, Path], name: str
+    filled: Client, name: str
 ) -> None:
     start_s, pitch_hz = EVENTS_S[name]
     event = synth.encode(synth.tone(pitch_hz, EVENT_S))
 
-    found = hits(filled[0], files={"audio": event}, data={"k": "9"})
+    found = hits(filled, files={"audio": event}, data={"k": "9"})
 
     assert found[0]["clip_id"] == name
     assert found[0]["start_s"] <= start_s
@@ -76,10 +75,10 @@ def test_a_search_for_an_event_finds_the_recording_and_the_window(
     assert {hit["clip_id"]: hit["end_s"] for hit in found}["hiss"] == 2.0
 
 
-def test_a_text_finds_the_window_and_contributions_add_up(filled: tuple[Client, Path]) -> None:
+def test_a_text_finds_the_window_and_contributions_add_up(filled: Client) -> None:
     fields = {"modifier": "low", "every_window": True, "k": 20}
     for query in (fields, fields | {"clip_id": "hiss", "modifier_strength": 2}):
-        best, *_ = found = hits(filled[0], json=query)
+        best, *_ = found = hits(filled, json=query)
 
         assert best["clip_id"] == "noon"
         assert best["start_s"] <= 97 <= best["end_s"] - EVENT_S
@@ -87,38 +86,33 @@ def test_a_text_finds_the_window_and_contributions_add_up(filled: tuple[Client, 
             assert sum(hit["contributions"].values()) == pytest.approx(hit["score"], abs=1e-5)
 
 
-def test_a_difference_is_found_at_its_window(filled: tuple[Client, Path]) -> None:
+def test_a_difference_is_found_at_its_window(filled: Client) -> None:
     files = {
         "mixture": synth.encode(recording(1.0, 900, 5)[:96_000]),
         "reference": synth.encode(recording(50.0, 900, 5)[:96_000]),
     }
 
-    best, *others = hits(filled[0], "/difference", files=files, data={"k": "3"})
+    best, *others = hits(filled, "/difference", files=files, data={"k": "3"})
 
     assert best["clip_id"] == "dawn"
     assert best["start_s"] <= 12 <= best["end_s"] - EVENT_S
     assert len({best["clip_id"], *(hit["clip_id"] for hit in others)}) == 3
-    every = hits(filled[0], "/difference", files=files, data={"k": "50", "every_window": "true"})
+    every = hits(filled, "/difference", files=files, data={"k": "50", "every_window": "true"})
     assert len(every) == 50
 
 
-def test_vectors_of_clips_and_windows_are_counted(filled: tuple[Client, Path]) -> None:
-    client = filled[0]
-
-    assert client.get("/info").json()["library"]["clips"] == 5
-    assert client.get("/info").json()["library"]["vectors"] == 5 + 3 * 35
-    assert "minuend_library_vectors 110.0" in client.get("/metrics").text
-    assert "minuend_library_clips 5.0" in client.get("/metrics").text
-    assert client.get("/map").json()["clips"] == len(client.get("/map").json()["points"]) == 5
-    listed = {clip["clip_id"]: clip["windows"] for clip in client.get("/clips").json()["clips"]}
+def test_vectors_of_clips_and_windows_are_counted(filled: Client) -> None:
+    library, metrics = filled.get("/info").json()["library"], filled.get("/metrics").text
+    assert (library["clips"], library["vectors"]) == (5, 5 + 3 * 35)
+    assert "minuend_library_vectors 110.0" in metrics
+    assert "minuend_library_clips 5.0" in metrics
+    assert filled.get("/map").json()["clips"] == len(filled.get("/map").json()["points"]) == 5
+    listed = {clip["clip_id"]: clip["windows"] for clip in filled.get("/clips").json()["clips"]}
     assert listed == {"dawn": 35, "noon": 35, "dusk": 35, "hiss": 0, "ticks": 0}
 
 
 def test_another_process_and_a_restart_find_the_same_and_deletion_removes_all(
-    filled: tuple[Client, Path],
-    towers_bundle_path: Path,
-    recordings: dict[str, bytes],
-    tmp_path: Path,
+    towers_bundle_path: Path, recordings: dict[str, bytes], tmp_path: Path
 ) -> None:
     query = {"modifier": "low", "every_window": True, "k": 100}
     library = tmp_path / "library"
