@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 import synth
-from playwright_expect import expect
 from server_process import Server
-from watched import Watched, put
+from watched import Watched, expect, put
 
 pytestmark = pytest.mark.browser
 

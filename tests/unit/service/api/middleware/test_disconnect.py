@@ -32,7 +32,7 @@ class WatchedExchange(Exchange):
         return {"type": "http.disconnect"}
 
     async def watch(self, app: ASGIApp) -> None:
-        await DisconnectWatcher(app, deadline_s=5)(self.scope, self.receive, self.send)
+        await self.ask(DisconnectWatcher(app, deadline_s=5))
 
 
 async def read(scope: Scope, receive: Receive, send: Send) -> None:
