@@ -35,7 +35,7 @@ def test_the_library_has_one_writer() -> None:
     assert manifest("library.yaml")["spec"]["accessModes"] == ["ReadWriteOncePod"]
 
 
-def test_names_fit_together() -> None:
+def test_names_in_the_manifests_agree() -> None:
     pod = manifest("deployment.yaml")["spec"]["template"]
     (container,) = pod["spec"]["containers"]
     claim = pod["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"]

@@ -75,7 +75,7 @@ def test_the_calls_are_answered_over_tls(proxy: Proxy) -> None:
     assert len(embedded.headers["x-request-id"]) == 32
 
 
-def test_a_certificate_nobody_vouches_for_is_not_taken(proxy: Proxy) -> None:
+def test_an_unknown_certificate_is_refused(proxy: Proxy) -> None:
     with (
         httpx.Client(trust_env=False) as stranger,
         pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"),

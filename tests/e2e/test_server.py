@@ -47,7 +47,7 @@ def test_clips_find_themselves_before_and_after_a_restart(
 
 
 @pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="Linux has it")
-def test_no_thread_of_the_server_is_interrupted_for_another_that_wakes(
+def test_threads_of_the_server_do_not_preempt_each_other(
     tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
     with running(tiny_bundle_path, tmp_path / "library") as server:

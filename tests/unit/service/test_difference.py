@@ -79,7 +79,7 @@ def test_relative_norm_of_zero_embeddings_stays_finite(vectors: np.ndarray) -> N
     assert np.isfinite(relative_norm(vectors[0], zero))
 
 
-def test_centred_cosine_sees_what_raw_vectors_hide() -> None:
+def test_the_centred_cosine_is_not_dominated_by_the_mean() -> None:
     mean = np.full(100, 10, np.float32)
     step = np.zeros(100, np.float32)
     step[0] = 1
@@ -98,7 +98,7 @@ def test_the_remainder_seen_from_the_mean_is_the_query(vectors: np.ndarray, weig
     )
 
 
-def test_taking_away_the_mean_or_nothing_leaves_the_mixture(vectors: np.ndarray) -> None:
+def test_subtracting_the_mean_or_nothing_leaves_the_mixture(vectors: np.ndarray) -> None:
     mixture, reference, mean = vectors
     np.testing.assert_array_equal(remainder(mixture, mean, mean, 0.7), mixture)
     np.testing.assert_array_equal(remainder(mixture, reference, mean, 0), mixture)

@@ -30,7 +30,7 @@ def test_a_misspelt_variable_stops_the_start_and_is_corrected(
     assert all(f"MINUEND_{name.upper()}" in str(caught.value) for name in Settings.model_fields)
 
 
-def test_all_faults_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_faults_are_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINUEND_PORT", "http")
     monkeypatch.setenv("MINUEND_MAX_K", "0")
     monkeypatch.setenv("MINUEND_SPEED", "11")
@@ -42,7 +42,7 @@ def test_all_faults_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         assert fault in str(caught.value)
 
 
-def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINUEND_LIBRARY", "")
 
     assert load_settings().library == Path("library")

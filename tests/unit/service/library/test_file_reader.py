@@ -45,7 +45,9 @@ def test_a_batch_ends_with_enough_audio(
     assert [len(batch) for batch in reader.embed(write_tones(tmp_path, 5))] == [2, 2, 1]
 
 
-def test_what_is_no_audio_stands_in_its_place(reader: FileReader, tmp_path: Path) -> None:
+def test_a_file_that_is_not_audio_is_reported_at_its_position(
+    reader: FileReader, tmp_path: Path
+) -> None:
     good = synth.write(tmp_path / "good.wav", synth.tone(440))
     long = synth.write(tmp_path / "long.wav", synth.silence(6.0))
     paths = [tmp_path / "missing.wav", good, tmp_path, long]
@@ -98,7 +100,7 @@ def test_files_are_decoded_while_others_are_encoded(
     assert last_is_decoded.wait(30)
 
 
-def test_what_waits_is_bounded_in_bytes(
+def test_files_that_are_read_ahead_are_bounded_in_bytes(
     reader: FileReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = write_tones(tmp_path, 6)
@@ -156,7 +158,7 @@ def test_long_files_are_cut_into_windows_by_the_same_pass(
             np.testing.assert_allclose(found, getattr(expected, name), atol=1e-5 * whole.max())
 
 
-def test_what_is_wrong_with_a_long_file_is_told(cutting: FileReader, tmp_path: Path) -> None:
+def test_faults_of_long_files_are_reported(cutting: FileReader, tmp_path: Path) -> None:
     too_long = synth.write(tmp_path / "a.wav", synth.silence(41.0))
     damaged = synth.write(tmp_path / "b.flac", synth.noise(0, 20.0))
     content = bytearray(damaged.read_bytes())

@@ -28,7 +28,7 @@ def difference(client: Client, **options: Any) -> Any:
     return client.result("/difference", **options)
 
 
-def test_what_was_added_is_found(client: Client) -> None:
+def test_an_added_sound_is_found(client: Client) -> None:
     files = {"mixture": MIXTURE, "reference": LOW}
 
     found = difference(client, files=files, data={"k": "2", "reference_weight": "1"})
@@ -112,13 +112,13 @@ def test_an_added_sound_has_phrases_and_is_found(words_client: Client) -> None:
     assert first["contributions"] == {"difference": first["score"]}
 
 
-@pytest.mark.parametrize(("n_phrases", "n_told"), [(0, 0), (2, 2), (50, 5)])
+@pytest.mark.parametrize(("n_phrases", "n_given"), [(0, 0), (2, 2), (50, 5)])
 def test_the_number_of_phrases_is_as_asked_for(
-    words_client: Client, n_phrases: int, n_told: int
+    words_client: Client, n_phrases: int, n_given: int
 ) -> None:
     query = {"mixture_id": "noise", "reference_id": "low", "phrases": n_phrases}
 
-    assert len(difference(words_client, json=query)["phrases"]) == n_told
+    assert len(difference(words_client, json=query)["phrases"]) == n_given
 
 
 @pytest.mark.parametrize("n_phrases", [-1, 51, 1.5, "x"])
