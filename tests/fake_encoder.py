@@ -1,4 +1,4 @@
-"""An encoder that computes nothing and waits when it is told to, for tests of what is around it."""
+"""An encoder that computes nothing and can be held, for tests of the code that calls it."""
 
 from __future__ import annotations
 

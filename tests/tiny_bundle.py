@@ -1,7 +1,7 @@
 """A complete bundle with a tiny encoder, made with onnx alone in a few milliseconds.
 
 The encoder measures the energy of `dim` bands, frame by frame, so that sounds of different pitch
-are told apart. A frame hears its two neighbours too, so that chunking has something to get wrong.
+differ. A frame depends on its two neighbours too, so that a fault of chunking changes the result.
 """
 
 from __future__ import annotations
@@ -251,10 +251,10 @@ _NODES: list[tuple[str, list[str], str, dict[str, Any]]] = [
     ("Squeeze", ["filled_count"], "filled_scalar", {}),
     ("Range", ["zero", "filled_scalar", "one"], "frames", {}),
     ("Unsqueeze", ["n_frames", "axes_1_2"], "n_frames_column", {}),
-    ("Less", ["frames", "n_frames_column"], "is_heard", {}),
-    ("Where", ["is_heard", "levels_filled", "silent"], "heard", {}),
+    ("Less", ["frames", "n_frames_column"], "is_counted", {}),
+    ("Where", ["is_counted", "levels_filled", "silent"], "counted_levels", {}),
     # Pool into partials, and those into the embedding.
-    ("Reshape", ["heard", "partials"], "grouped", {}),
+    ("Reshape", ["counted_levels", "partials"], "grouped", {}),
     ("ReduceSum", ["grouped", "axis_3"], "sums_by_band", {"keepdims": 0}),
     ("ReduceMax", ["grouped", "axis_3"], "maxima_by_band", {"keepdims": 0}),
     ("Transpose", ["sums_by_band"], "sums", {"perm": [0, 2, 1]}),

@@ -79,20 +79,6 @@ def test_every_metric_of_the_service_is_on_the_dashboard() -> None:
     } == set()
 
 
-def test_the_panels_do_not_overlap() -> None:
-    positions = [panel["gridPos"] for panel in panels()]
-    cells = [
-        (x, y)
-        for position in positions
-        for x in range(position["x"], position["x"] + position["w"])
-        for y in range(position["y"], position["y"] + position["h"])
-    ]
-
-    assert len(set(cells)) == len(cells), "panels overlap"
-    assert max(x for x, _ in cells) < 24
-    assert len({panel["id"] for panel in panels()}) == len(positions)
-
-
 def test_the_dashboard_finds_its_data_and_grafana_the_dashboard() -> None:
     provisioning = DEPLOY / "grafana" / "provisioning"
     (source,) = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text())[

@@ -52,7 +52,7 @@ class Prometheus:
 
 
 def send_everything(client: httpx.Client, seed: int) -> None:
-    """One request of every kind that the dashboard tells of, and again what is known by then."""
+    """Send requests of every kind that the dashboard shows, each sound twice for the cache."""
     tone = synth.encode(synth.tone(450 + seed))
     noise = synth.encode(synth.noise(seed), form="FLAC")
     client.put("/clips/tone", files={"audio": tone}).raise_for_status()

@@ -14,9 +14,8 @@ OTHER = "cd" * 32
 
 def windows_found(library: Library, seed: int, n: int) -> list[Hit]:
     """Search for a window of a seed, and return the hits that equal it."""
-    windows = make_windows(seed, n + 1)
-    assert windows is not None
-    hits = library.search(centre(windows.embeddings[n], MEAN), 100, every_window=True)
+    query = centre(make_windows(seed, n + 1).embeddings[n], MEAN)
+    hits = library.search(query, 100, every_window=True)
     return [hit for hit in hits if hit.score > 1 - 1e-5]
 
 

@@ -52,21 +52,14 @@ def test_unreadable_files_are_listed_and_the_others_are_written(
 ) -> None:
     out = tmp_path / "x.npz"
     (folder / "words.wav").write_bytes(b"words, not waves " * 8)
-    arguments = [
-        "embed",
-        folder,
-        tmp_path / "missing.wav",
-        "--out",
-        out,
-        "--bundle",
-        tiny_bundle_path,
-    ]
+    missing = tmp_path / "missing.wav"
+    arguments = ["embed", folder, missing, "--out", out, "--bundle", tiny_bundle_path]
 
     result = run(*arguments, code=3)
 
     assert "3 embeddings of 8 values" in result.stdout
     assert f"{folder / 'words.wav'}: the first bytes" in result.stderr
-    assert f"{tmp_path / 'missing.wav'}: No such file" in result.stderr
+    assert f"{missing}: No such file" in result.stderr
     with np.load(out) as stored:
         assert stored["embeddings"].shape == (3, 8)
     codes = [item["code"] for item in run_json(*arguments, code=3)["unreadable"]]

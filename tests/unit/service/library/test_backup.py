@@ -48,9 +48,9 @@ def test_a_restored_library_has_the_clips_and_hits_of_the_original(tmp_path: Pat
     library = open_library(tmp_path / "library")
     fill(library)
     summary = back_up(tmp_path / "library", tmp_path / "backup.tar")
-    told: list[int] = []
-    assert restore(tmp_path / "backup.tar", tmp_path / "new", on_bytes=told.append) == summary
-    assert sum(told) == summary.size_bytes
+    n_bytes: list[int] = []
+    assert restore(tmp_path / "backup.tar", tmp_path / "new", on_bytes=n_bytes.append) == summary
+    assert sum(n_bytes) == summary.size_bytes
     restored = open_library(tmp_path / "new", create=False)
     assert restored.page()[0] == library.page()[0]
     assert answers(restored) == answers(library)

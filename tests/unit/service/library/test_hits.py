@@ -18,9 +18,7 @@ def library(library: Library) -> Library:
 
 
 def window(n: int) -> np.ndarray:
-    windows = make_windows(2, 6)
-    assert windows is not None
-    return centre(windows.embeddings[n], MEAN)
+    return centre(make_windows(2, 6).embeddings[n], MEAN)
 
 
 def test_a_hit_of_a_long_clip_has_the_span_of_its_best_window(library: Library) -> None:
@@ -35,9 +33,7 @@ def test_a_long_clip_found_as_a_whole_has_the_span_of_its_best_window(library: L
 
     (hit,) = library.search(query, 1)
 
-    windows = make_windows(2, 6)
-    assert windows is not None
-    best = int(np.argmax(centre(windows.embeddings, MEAN) @ query))
+    best = int(np.argmax(centre(make_windows(2, 6).embeddings, MEAN) @ query))
     assert hit.record.id == "long"
     assert hit.score == pytest.approx(1, abs=1e-5)
     assert (hit.start_s, hit.end_s) == (5.0 * best, 5.0 * best + 10)

@@ -281,15 +281,15 @@ def test_an_exact_search_in_slices_finds_the_true_hits(
 
 
 def test_the_recall_of_approximate_searches_is_measured(approximate: SyncedIndex) -> None:
-    told: list[tuple[float, bool]] = []
-    approximate.recall_monitor.on_recall = lambda share, is_modified: told.append(
+    measured: list[tuple[float, bool]] = []
+    approximate.recall_monitor.on_recall = lambda share, is_modified: measured.append(
         (share, is_modified)
     )
     build(approximate)
     terms = {"audio": query(2), "modifier": query(2)}
     approximate.search(SearchRequest(query(2), 5, is_modified=True), terms)
     approximate.recall_monitor.wait()
-    assert told == [(1.0, True)]
+    assert measured == [(1.0, True)]
 
 
 def test_an_update_does_not_wait_for_a_whole_exact_search(
