@@ -28,13 +28,6 @@ def client(tiny_bundle_path: Path, tmp_path: Path) -> Iterator[Client]:
         yield client
 
 
-@pytest.fixture
-def towers_client(towers_bundle_path: Path, tmp_path: Path) -> Iterator[Client]:
-    """The service on the tiny bundle with towers and an empty library of its own."""
-    with serving(towers_bundle_path, tmp_path / "library") as client:
-        yield client
-
-
 @pytest.fixture(scope="session")
 def words_client(
     towers_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory
