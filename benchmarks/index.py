@@ -27,7 +27,7 @@ import numpy as np
 import results
 
 from service.bundle.files import load_bundle
-from service.difference import unit
+from service.difference import l2_normalize
 from service.index.ivf_builder import build_ivf
 from service.index.vector_index import EXACT_BELOW, BuildSnapshot, VectorIndex
 from service.inference.embedding_space import items, make_space
@@ -97,13 +97,15 @@ def spread(clips: np.ndarray, n: int, random: np.random.Generator) -> np.ndarray
         a, b = random.integers(0, len(clips), (2, size))
         share = random.random((size, 1), np.float32)
         noise = scale * random.standard_normal((size, clips.shape[1]), np.float32)
-        vectors[first : first + size] = unit(share * clips[a] + (1 - share) * clips[b] + noise)
+        vectors[first : first + size] = l2_normalize(
+            share * clips[a] + (1 - share) * clips[b] + noise
+        )
     return vectors
 
 
 def compose(clips: np.ndarray, texts: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Compose clips with texts, at strength 1."""
-    return unit(
+    return l2_normalize(
         clips[random.integers(0, len(clips), N_QUERIES)]
         + texts[random.integers(0, len(texts), N_QUERIES)]
     )

@@ -24,7 +24,7 @@ import results
 from index import spread
 
 from service.concurrency.locks import SharedLock
-from service.difference import unit
+from service.difference import l2_normalize
 from service.index.ivf_builder import build_ivf
 from service.index.search import SearchRequest, nearest
 from service.index.vector_index import BuildSnapshot, VectorIndex
@@ -50,7 +50,7 @@ def main() -> None:
     n = parser.parse_args().vectors
     random = np.random.default_rng(0)
     bases = cluster(random)
-    queries = unit(np.add(*bases[random.integers(0, N_BASES, (2, N_QUERIES))]))
+    queries = l2_normalize(np.add(*bases[random.integers(0, N_BASES, (2, N_QUERIES))]))
     index, inverted_file = build_index(spread(bases, n, random))
     results.write(
         "index_changes",
@@ -70,7 +70,7 @@ def cluster(random: np.random.Generator) -> np.ndarray:
     """Make unit vectors in clusters."""
     centres = random.standard_normal((N_CLUSTERS, DIM), np.float32)
     noise = CLUSTER_SPREAD * random.standard_normal((N_BASES, DIM), np.float32)
-    return unit(centres[random.integers(0, N_CLUSTERS, N_BASES)] + noise)
+    return l2_normalize(centres[random.integers(0, N_CLUSTERS, N_BASES)] + noise)
 
 
 def build_index(vectors: np.ndarray) -> tuple[VectorIndex, dict[str, Any]]:

@@ -30,7 +30,7 @@ from services import BUNDLE, resident_mb, service, tree_cpu_s
 
 from service.bundle.files import Bundle, load_bundle
 from service.cli.demo.server import HOST, Server
-from service.difference import unit
+from service.difference import l2_normalize
 from service.inference.embedding_space import items, make_space
 from service.inference.towers import Towers
 from service.retrieval.query import compose
@@ -92,7 +92,7 @@ class ExactSearch:
 
     def recall(self, number: int, text: int, found: list[int], n_stored: int) -> float:
         """Compute the share of the ten best clips among `found`, the numbers of the hits."""
-        audio = unit(self._space.project(self.queries[number][np.newaxis])[0])
+        audio = l2_normalize(self._space.project(self.queries[number][np.newaxis])[0])
         query = compose({"audio": audio, "modifier": self._texts[text]}).vector
         later = np.array([number for number in found if number >= n_stored], np.int64)
         scores = np.append(self._items[:n_stored] @ query, self._items[later] @ query)
@@ -105,7 +105,7 @@ def text_vector(towers: Towers, text: str) -> np.ndarray:
     """Compute the unit vector of a text."""
     encoded = towers.text.encode(text)
     assert encoded is not None
-    vector: np.ndarray = unit(encoded.vector)
+    vector: np.ndarray = l2_normalize(encoded.vector)
     return vector
 
 

@@ -1,9 +1,9 @@
 """Subtraction in embedding space.
 
-f(A + B) lies near the middle of f(A) and f(B), so plain subtraction overshoots when the result is
-to be compared with embeddings of real clips. A search query therefore takes away only `weight`
-of the reference, and moves the origin with it: (f(mixture) - w f(reference)) - (1 - w) m, to be
-compared with f(clip) - m, where m is the mean embedding of the training clips.
+f(A + B) lies near the middle of f(A) and f(B), so plain subtraction removes too much when the
+result is compared with embeddings of real clips. A search query therefore subtracts only the share
+`weight` of the reference, and moves the origin accordingly: (f(mixture) - w f(reference)) -
+(1 - w) m. It is compared with f(clip) - m, where m is the mean embedding of the training clips.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from jaxtyping import Float32
 from service.errors import EmbeddingInvalidError
 
 LARGEST = float(np.finfo(np.float16).max)
-"""Largest magnitude of an accepted value: what the library's half precision can hold."""
+"""Largest magnitude of an accepted value: the limit of the half precision of the library."""
 SMALLEST_NORM = 1e-12
-"""Keeps relative norms finite where an embedding is all zero."""
+"""Lower bound of the denominator of relative norms: keeps them finite for zero embeddings."""
 
 
 def check_dim(vector: Float32[np.ndarray, " dim"], dim: int) -> Float32[np.ndarray, " dim"]:
     """Return `vector` if it has `dim` values.
 
     Raises:
-        EmbeddingInvalidError: It has another number of them.
+        EmbeddingInvalidError: It has another number of values.
     """
     if vector.size != dim:
         raise EmbeddingInvalidError(
@@ -35,12 +35,12 @@ def check_dim(vector: Float32[np.ndarray, " dim"], dim: int) -> Float32[np.ndarr
 
 
 def fits(vectors: Float32[np.ndarray, ...]) -> bool:
-    """Tell whether half precision can hold every value: it is finite and not too large."""
+    """Tell whether all values are finite and within the range of half precision."""
     return bool(np.all(np.abs(vectors) <= LARGEST))
 
 
-def unit(vector: Float32[np.ndarray, "*clips dim"]) -> Float32[np.ndarray, "*clips dim"]:
-    """Return each vector at length 1; zero stays zero."""
+def l2_normalize(vector: Float32[np.ndarray, "*clips dim"]) -> Float32[np.ndarray, "*clips dim"]:
+    """Scale each vector to length 1; zero stays zero."""
     norm = np.linalg.norm(vector, axis=-1, keepdims=True)
     scaled: np.ndarray = np.divide(vector, norm, out=np.zeros_like(vector), where=norm > 0)
     return scaled
@@ -49,8 +49,8 @@ def unit(vector: Float32[np.ndarray, "*clips dim"]) -> Float32[np.ndarray, "*cli
 def centre(
     embedding: Float32[np.ndarray, "*clips dim"], mean: Float32[np.ndarray, " dim"]
 ) -> Float32[np.ndarray, "*clips dim"]:
-    """Return the unit vector of each embedding as seen from `mean`; zero stays zero."""
-    return unit(embedding - mean)
+    """Return the unit vector of each embedding relative to `mean`; zero stays zero."""
+    return l2_normalize(embedding - mean)
 
 
 def remainder(
@@ -59,19 +59,19 @@ def remainder(
     mean: Float32[np.ndarray, " dim"],
     weight: float,
 ) -> Float32[np.ndarray, "*pairs dim"]:
-    """Return what remains of a mixture, as an embedding: f(mixture) - w f(reference) + w m.
+    """Subtract a reference from a mixture: f(mixture) - w f(reference) + w m.
 
-    Adding back the mean keeps the result where the embeddings of sounds lie, which is what the
-    audio tower is made for.
+    The mean m is added so that the result lies among the embeddings of sounds, for which the audio
+    tower was trained.
 
     Args:
         mixture: Embedding of the mixture.
-        reference: Embedding of what is subtracted.
+        reference: Embedding of the reference.
         mean: Mean embedding of the training clips.
-        weight: How much of the reference to take away, 0 (nothing) to 1.
+        weight: Share of the reference that is subtracted, 0 to 1.
     """
-    kept: np.ndarray = mixture - np.float32(weight) * (reference - mean)
-    return kept
+    rest: np.ndarray = mixture - np.float32(weight) * (reference - mean)
+    return rest
 
 
 def centred_remainder(
@@ -80,7 +80,7 @@ def centred_remainder(
     mean: Float32[np.ndarray, " dim"],
     weight: float,
 ) -> Float32[np.ndarray, " dim"]:
-    """Return what remains of a mixture as seen from `mean`; at weight 1 that is the difference."""
+    """Subtract a reference from a mixture, relative to `mean`; at weight 1, plain subtraction."""
     return (mixture - weight * reference) - (1.0 - weight) * mean
 
 
@@ -90,25 +90,25 @@ def difference_query(
     mean: Float32[np.ndarray, " dim"],
     weight: float,
 ) -> Float32[np.ndarray, " dim"]:
-    """Return the unit vector to search with for what `mixture` has and `reference` has not.
+    """Return the unit vector of the query for the sounds of a mixture that a reference lacks.
 
-    Equal embeddings differ by nothing: the result is zero, for any weight.
+    For equal embeddings the result is zero, at any weight.
 
     Args:
         mixture: Embedding of the mixture.
-        reference: Embedding of what is subtracted.
+        reference: Embedding of the reference.
         mean: Mean embedding of the training clips.
-        weight: How much of the reference to take away, 0 (nothing) to 1.
+        weight: Share of the reference that is subtracted, 0 to 1.
     """
     if np.array_equal(mixture, reference):
         return np.zeros_like(mixture)
-    return unit(centred_remainder(mixture, reference, mean, weight))
+    return l2_normalize(centred_remainder(mixture, reference, mean, weight))
 
 
 def relative_norm(
     mixture: Float32[np.ndarray, " dim"], reference: Float32[np.ndarray, " dim"]
 ) -> float:
-    """Return how large the difference is, |f(m) - f(r)| / sqrt(|f(m)| |f(r)|); 0 for equal ones."""
+    """Return |f(m) - f(r)| / sqrt(|f(m)| |f(r)|), the size of the difference; 0 for equal ones."""
     scale = np.sqrt(np.linalg.norm(mixture) * np.linalg.norm(reference))
     return float(np.linalg.norm(mixture - reference) / max(float(scale), SMALLEST_NORM))
 
@@ -116,7 +116,7 @@ def relative_norm(
 def mean_reference(
     references: Sequence[Float32[np.ndarray, " dim"]],
 ) -> Float32[np.ndarray, " dim"]:
-    """Return the mean of embeddings; of equal ones exactly these."""
+    """Return the mean of embeddings; the mean of equal ones is exactly equal to them."""
     stacked = np.asarray(references, np.float64)
     mean: np.ndarray = stacked.mean(axis=0).astype(np.float32)
     return mean
@@ -125,13 +125,13 @@ def mean_reference(
 def spread(
     mixture: Float32[np.ndarray, " dim"], references: Sequence[Float32[np.ndarray, " dim"]]
 ) -> float | None:
-    """Return how far references lie from their mean, on the scale of the relative norm.
+    """Return the standard deviation of references, on the scale of the relative norm.
 
-    The root of their mean squared distance, with one degree of freedom taken off, over
-    sqrt(|f(mixture)| |mean|); so a `relative_norm` near it says no more than that they differ.
+    It is the root of their mean squared distance from their mean, with n - 1 as the divisor, over
+    sqrt(|f(mixture)| |mean|). A `relative_norm` near it may be variation of the references.
 
     Returns:
-        None for a single reference, which tells nothing of it.
+        None for a single reference.
     """
     if len(references) < 2:
         return None
@@ -146,9 +146,9 @@ def centred_cosine(
     b: Float32[np.ndarray, " dim"],
     mean: Float32[np.ndarray, " dim"],
 ) -> float:
-    """Return the cosine of two embeddings as seen from `mean`, -1 to 1; exactly 1 for equal ones.
+    """Return the cosine of two embeddings relative to `mean`, -1 to 1; exactly 1 for equal ones.
 
-    Raw embeddings are non-negative and all look alike; centred ones do not.
+    Raw embeddings are non-negative, so their cosines are all large; those of centred ones are not.
     """
     if np.array_equal(a, b):
         return 1.0

@@ -57,18 +57,19 @@ def open_bundle(settings: Settings) -> Bundle:
     return load_bundle(settings.bundle)
 
 
-def open_encoder(bundle: Bundle, settings: Settings, *, runs: int = 1) -> Encoder:
+def open_encoder(bundle: Bundle, settings: Settings, *, batched: bool = False) -> Encoder:
     """Load the encoder in the precision of the settings, and check its known answer.
 
     Args:
         bundle: A verified bundle.
-        settings: Precision, device, threads and tuning.
-        runs: Runs at the same time that share the threads.
+        settings: Precision, device, threads, runs and tuning.
+        batched: Whether it encodes many files: several runs at the same time share the threads.
     """
     from service.inference.encoder import Encoder
-    from service.inference.onnx_session import Tuning
+    from service.inference.onnx_session import Tuning, n_cores
     from service.inference.precision import open_checked
 
+    runs = (settings.runs or min(n_cores(), MAX_DEFAULT_RUNS)) if batched else 1
     opener = partial(
         Encoder.open,
         device=settings.device,
@@ -114,12 +115,12 @@ class Models:
     space: Space
 
 
-def open_models(bundle: Bundle, settings: Settings, *, runs: int = 1) -> Models:
+def open_models(bundle: Bundle, settings: Settings, *, batched: bool = False) -> Models:
     """Load all models of a bundle; see `open_encoder`."""
     from service.inference.embedding_space import make_space
     from service.retrieval.change_detector import ChangeDetector
 
-    encoder = open_encoder(bundle, settings, runs=runs)
+    encoder = open_encoder(bundle, settings, batched=batched)
     towers = open_towers(bundle, settings)
     detector = ChangeDetector.open(bundle)
     space = make_space(bundle, towers.audio if towers else None)
@@ -203,15 +204,13 @@ class Services:
     def open(cls, settings: Settings, metrics: Metrics) -> Services:
         """Verify the bundle, load its models, check their known answers and open the library."""
         from service.bundle.files import load_bundle
-        from service.inference.onnx_session import n_cores
         from service.library.library import Library
         from service.library.upload import ClipUploader, library_windowing
         from service.pictures.gallery import Gallery
         from service.pictures.map import LibraryMap
 
         bundle = load_bundle(settings.bundle)
-        runs = settings.runs or min(n_cores(), MAX_DEFAULT_RUNS)
-        models = open_models(bundle, settings, runs=runs)
+        models = open_models(bundle, settings, batched=True)
         encoder, space, towers = models.encoder, models.space, models.towers
         if towers is not None:
             towers.check(bundle)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32
 
-from service.difference import unit
+from service.difference import l2_normalize
 
 
 def clustered(n: int, dim: int, seed: int = 0) -> Float32[np.ndarray, "clips dim"]:
@@ -13,7 +13,7 @@ def clustered(n: int, dim: int, seed: int = 0) -> Float32[np.ndarray, "clips dim
     random = np.random.default_rng(seed)
     centres = np.random.default_rng(1).normal(size=(200, dim))
     points = centres[random.integers(0, 200, n)] + 0.6 * random.normal(size=(n, dim))
-    return unit(points.astype(np.float32))
+    return l2_normalize(points.astype(np.float32))
 
 
 def halfway(
@@ -21,7 +21,7 @@ def halfway(
 ) -> Float32[np.ndarray, "queries dim"]:
     """Return unit queries that each lie halfway between two of the vectors."""
     a, b = np.random.default_rng(7).integers(0, len(vectors), (2, n))
-    return unit(vectors[a] + vectors[b])
+    return l2_normalize(vectors[a] + vectors[b])
 
 
 def nearest_ids(

@@ -1,4 +1,4 @@
-"""Sounds for tests, made from formulas and seeds; no audio file stands in the repository."""
+"""Sounds for tests, made from formulas and seeds; the repository has no audio files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jaxtyping import Float32
 
 SAMPLE_RATE = 16_000
 
-# One long write to Ogg crashes libsndfile 1.2.2; short ones do not.
+# A long write to Ogg crashes libsndfile 1.2.2; short ones do not.
 _WRITE_FRAMES = 4096
 
 
@@ -68,10 +68,10 @@ def encode(
     """Encode [samples] or [samples channels] as the bytes of a file.
 
     Args:
-        samples: What to write; integers are taken as they are.
-        sample_rate: Rate to put into the header [Hz].
-        form: Container as soundfile names it: WAV, FLAC, OGG, MP3 ...
-        subtype: Codec as soundfile names it; the container's default if not given.
+        samples: Samples; integers are written unchanged.
+        sample_rate: Sample rate in the header [Hz].
+        form: Container, by its name in soundfile: WAV, FLAC, OGG, MP3 ...
+        subtype: Codec, by its name in soundfile; the default of the container if None.
     """
     channels = samples.shape[1] if samples.ndim == 2 else 1
     file = io.BytesIO()
@@ -90,13 +90,13 @@ def encode_aac(
     form: str = "mp4",
     codec: str = "aac",
 ) -> bytes:
-    """Encode what soundfile does not write; needs PyAV.
+    """Encode formats that soundfile does not write; needs PyAV.
 
     Args:
-        samples: What to write, of 1, 2, 6 or 8 channels.
-        sample_rate: Rate to put into the header [Hz].
-        form: Container as FFmpeg names it: mp4 or adts.
-        codec: Codec as FFmpeg names it.
+        samples: Samples of 1, 2, 6 or 8 channels.
+        sample_rate: Sample rate in the header [Hz].
+        form: Container, by its name in FFmpeg: mp4 or adts.
+        codec: Codec, by its name in FFmpeg.
     """
     import av
 
@@ -118,7 +118,7 @@ def encode_aac(
 def write(
     path: Path, samples: np.ndarray, *, sample_rate: int = 16_000, subtype: str | None = None
 ) -> Path:
-    """Write a file of the container its suffix names, and return its path."""
+    """Write a file in the container of its suffix, and return its path."""
     form = {"opus": "OGG", "oga": "OGG"}.get(path.suffix[1:], path.suffix[1:].upper())
     codec = "OPUS" if path.suffix == ".opus" else subtype
     path.parent.mkdir(parents=True, exist_ok=True)

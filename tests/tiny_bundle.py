@@ -1,7 +1,7 @@
-"""A complete bundle with a tiny encoder, made with onnx alone in a few milliseconds.
+"""A complete bundle with a tiny encoder, made with onnx only, in a few milliseconds.
 
-The encoder measures the energy of `dim` bands, frame by frame, so that sounds of different pitch
-differ. A frame depends on its two neighbours too, so that a fault of chunking changes the result.
+The encoder measures the energy of `dim` bands in each frame, so sounds of different pitch have
+different embeddings. A frame depends on its two neighbours, so tests notice errors of the context.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from service.audio.decoding import RESAMPLER, RESAMPLER_QUALITY
 from service.bundle import files as bundle
 from service.bundle import manifest
-from service.inference import onnx_session as runtime
+from service.inference.onnx_session import open_session
 
 ENCODER_FILE = "encoder.onnx"
 KNOWN_ANSWER_FILE = "known_answer.npz"
@@ -35,17 +35,17 @@ SOUNDS = {
     "noise": synth.noise(0),
     "clicks": synth.impulses(20),
 }
-"""What the words of the towers mean."""
+"""The sounds that the words of the towers describe."""
 
 
 def write(path: Path, *, seed: int = 0, dim: int = 8, towers: int | None = None) -> Path:
     """Write a valid bundle into the directory `path` and return it.
 
     Args:
-        path: Made if it is not there.
-        seed: Moves the bands of the encoder.
+        path: The directory; it is made if it does not exist.
+        seed: Changes the bands of the encoder.
         dim: Length of an embedding.
-        towers: The bundle has towers, of this seed.
+        towers: Seed of the towers; the bundle has none if None.
     """
     path.mkdir(parents=True, exist_ok=True)
     tiny_towers.save_graph(path / ENCODER_FILE, _graph(seed, dim))
@@ -66,12 +66,12 @@ def write(path: Path, *, seed: int = 0, dim: int = 8, towers: int | None = None)
 def add_variant(
     path: Path, precision: str, *, cpu_speed: float, gain: float = 1.0, tolerance: float = 1e-3
 ) -> None:
-    """Put a variant into a bundle: the same graph, whose answers are `gain` times as large."""
+    """Add a variant to a bundle: the same graph with outputs multiplied by `gain`."""
     model = onnx.load(path / ENCODER_FILE)
     for name in ("embedding", "sums", "maxima"):
         (node,) = (node for node in model.graph.node if name in node.output)
-        for taker in model.graph.node:
-            taker.input[:] = [f"{name}_plain" if taken == name else taken for taken in taker.input]
+        for user in model.graph.node:
+            user.input[:] = [f"{name}_plain" if used == name else used for used in user.input]
         node.output[:] = [f"{name}_plain"]
         model.graph.node.append(helper.make_node("Mul", [f"{name}_plain", "variant"], [name]))
     model.graph.initializer.append(numpy_helper.from_array(np.float32(gain), "variant"))
@@ -119,7 +119,7 @@ def flip_bit(file: Path) -> None:
 
 
 def _embed(path: Path, waveform: np.ndarray) -> np.ndarray:
-    session = runtime.open_session(path / ENCODER_FILE, device="cpu", threads=1)
+    session = open_session(path / ENCODER_FILE, device="cpu", threads=1)
     inputs = {"waveform": waveform[None], "lengths": np.array([waveform.size])}
     (embeddings,) = session.run(inputs, ["embedding"])
     embedding: np.ndarray = embeddings[0]
@@ -171,9 +171,9 @@ def _kernel(seed: int, dim: int) -> np.ndarray:
     edges_hz = np.geomspace(80, 7000, dim + 1) * jitter
     times_s = np.arange(3 * BLOCK) / 16_000
     sweep = times_s**2 / (2 * times_s[-1])
-    timings = 2 * np.pi * (edges_hz[:-1, None] * times_s + np.diff(edges_hz)[:, None] * sweep)
+    phases = 2 * np.pi * (edges_hz[:-1, None] * times_s + np.diff(edges_hz)[:, None] * sweep)
     window = np.hanning(3 * BLOCK) / BLOCK
-    waves = np.stack([np.cos(timings), np.sin(timings)], axis=1).reshape(2 * dim, 1, -1)
+    waves = np.stack([np.cos(phases), np.sin(phases)], axis=1).reshape(2 * dim, 1, -1)
     return (waves * window).astype(np.float32)
 
 
@@ -220,7 +220,7 @@ def _graph(seed: int, dim: int) -> onnx.GraphProto:
 
 
 _NODES: list[tuple[str, list[str], str, dict[str, Any]]] = [
-    # Samples beyond the length are silence, whatever they hold.
+    # Samples beyond the length count as silence.
     ("Shape", ["waveform"], "n_samples", {"start": 1, "end": 2}),
     ("Squeeze", ["n_samples"], "n_samples_scalar", {}),
     ("Range", ["zero", "n_samples_scalar", "one"], "positions", {}),
@@ -241,7 +241,7 @@ _NODES: list[tuple[str, list[str], str, dict[str, Any]]] = [
     ("Mul", ["energy", "gain"], "energy_scaled", {}),
     ("Add", ["energy_scaled", "unit"], "energy_raised", {}),
     ("Log", ["energy_raised"], "levels", {}),
-    # Fill up to whole partials, then silence the frames beyond each clip's end.
+    # Pad to whole partials, then set the frames beyond the end of each clip to 0.
     ("Shape", ["levels"], "frame_count", {"start": 2, "end": 3}),
     ("Neg", ["frame_count"], "frame_count_negative", {}),
     ("Mod", ["frame_count_negative", "five"], "filling", {}),
@@ -251,10 +251,10 @@ _NODES: list[tuple[str, list[str], str, dict[str, Any]]] = [
     ("Squeeze", ["filled_count"], "filled_scalar", {}),
     ("Range", ["zero", "filled_scalar", "one"], "frames", {}),
     ("Unsqueeze", ["n_frames", "axes_1_2"], "n_frames_column", {}),
-    ("Less", ["frames", "n_frames_column"], "is_counted", {}),
-    ("Where", ["is_counted", "levels_filled", "silent"], "counted_levels", {}),
-    # Pool into partials, and those into the embedding.
-    ("Reshape", ["counted_levels", "partials"], "grouped", {}),
+    ("Less", ["frames", "n_frames_column"], "is_valid_frame", {}),
+    ("Where", ["is_valid_frame", "levels_filled", "silent"], "valid_levels", {}),
+    # Pool frames into partials, and partials into the embedding.
+    ("Reshape", ["valid_levels", "partials"], "grouped", {}),
     ("ReduceSum", ["grouped", "axis_3"], "sums_by_band", {"keepdims": 0}),
     ("ReduceMax", ["grouped", "axis_3"], "maxima_by_band", {"keepdims": 0}),
     ("Transpose", ["sums_by_band"], "sums", {"perm": [0, 2, 1]}),

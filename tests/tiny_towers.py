@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from service.bundle import manifest
-from service.difference import unit
+from service.difference import l2_normalize
 from service.inference import onnx_session as runtime
 
 AUDIO_TOWER_FILE = "audio_tower.onnx"
@@ -62,7 +62,7 @@ def write(
     table = rng.normal(0, 0.05, (len(vocabulary), dim)).astype(np.float32)
     # Averaged with the two special tokens they are as long as those of sounds.
     length = 3 * np.linalg.norm(vectors, axis=1).mean()
-    table[len(SPECIAL) : len(SPECIAL) + len(words)] = length * unit(vectors)
+    table[len(SPECIAL) : len(SPECIAL) + len(words)] = length * l2_normalize(vectors)
     save_graph(path / TEXT_ENCODER_FILE, _text_encoder(rng, table))
     _tokenizer(vocabulary).save(str(path / TOKENIZER_FILE))
     _write_bank(path / TEXT_BANK_FILE, words)
@@ -154,7 +154,7 @@ def _write_bank(path: Path, words: Mapping[str, np.ndarray]) -> None:
             "phrase": f"a {word} sound",
             "label": word,
             "kind": "background" if word == "noise" else "event",
-            "vector": base64.b64encode(unit(vector).astype("<f4").tobytes()).decode(),
+            "vector": base64.b64encode(l2_normalize(vector).astype("<f4").tobytes()).decode(),
         }
         for word, vector in words.items()
     ]

@@ -1,4 +1,4 @@
-"""From an audio file to mono float32 samples: formats, decoding, resampling, levels.
+"""Audio files as mono float32 waveforms: formats, decoding, resampling and levels.
 
-The only package that knows soundfile, soxr and PyAV. Training decodes with it too.
+The only package that imports soundfile, soxr and PyAV. Training decodes with it too.
 """

@@ -1,7 +1,7 @@
-"""From a file to a mono waveform: decode, check, mix down, resample, all while reading.
+"""Decoding of a file into a mono waveform: decode, check, mix down and resample, block by block.
 
-Nothing is allocated by what a header says: samples are read in blocks, and reading stops as soon
-as a limit is passed. Training and service decode with this module, so that both hear the same.
+Memory does not depend on the header of a file: samples are read in blocks, and reading stops when a
+limit is passed. Training and service decode with this module, so that both use the same waveforms.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import soxr
 from jaxtyping import Float32
 
-from service.audio import formats as containers
+from service.audio import formats
 from service.audio.libsndfile import SoundFileStream
 from service.errors import (
     AudioEmptyError,
@@ -34,12 +34,12 @@ RESAMPLER_QUALITY = "HQ"
 MIN_SAMPLE_RATE_HZ = 4_000
 MAX_SAMPLE_RATE_HZ = 384_000
 MAX_CHANNELS = 8
-# Full scale is 1; beyond this a float file holds something else than sound.
+# Full scale is 1; a float file with larger values does not hold audio.
 MAX_AMPLITUDE = 1_000.0
 
 OnSource = Callable[[np.ndarray, float], object]
 
-# What folder walkers take for audio; the content decides, not the name.
+# Suffixes of the files that a search of a folder returns; the content decides how they are decoded.
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".wave", ".w64", ".rf64", ".aif", ".aiff", ".aifc", ".au", ".caf"}
     | {".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac"}
@@ -48,7 +48,7 @@ AUDIO_SUFFIXES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class AudioLimits:
-    """How much one clip may hold.
+    """Limits of one clip.
 
     Attributes:
         max_seconds: Longest clip [s].
@@ -64,11 +64,11 @@ class Audio:
     """A decoded clip.
 
     Attributes:
-        samples: Mono waveform [samples] at the rate asked for, float32, at least one sample.
+        samples: Mono waveform [samples] at the requested rate, float32, at least one sample.
         duration_s: Length of the source [s].
         source_rate_hz: Sample rate of the source [Hz].
         source_channels: Channels of the source.
-        media_type: What the source is, e.g. "audio/flac".
+        media_type: Format of the source, e.g. "audio/flac".
     """
 
     samples: np.ndarray
@@ -79,7 +79,7 @@ class Audio:
 
 
 class _Stream(Protocol):
-    """An opened source: its format, and its samples block by block."""
+    """An open source, with its format; gives the samples block by block."""
 
     media_type: str
     sample_rate_hz: int
@@ -96,9 +96,9 @@ class AudioReader:
     Attributes:
         source_rate_hz: Sample rate of the source [Hz].
         source_channels: Channels of the source.
-        media_type: What the source is, e.g. "audio/flac".
-        duration_s: Length of the source as far as it was read [s].
-        n_samples: Samples that were given.
+        media_type: Format of the source, e.g. "audio/flac".
+        duration_s: Length of the source that was read so far [s].
+        n_samples: Samples that were yielded so far.
     """
 
     def __init__(self, stream: _Stream, sample_rate: int, limits: AudioLimits) -> None:
@@ -114,26 +114,27 @@ class AudioReader:
     def blocks(
         self, on_source: OnSource = lambda block, peak: None
     ) -> Iterator[Float32[np.ndarray, " samples"]]:
-        """Yield the mono waveform in blocks; together they are what `decode` returns.
+        """Yield the mono waveform in blocks; joined, they equal the result of `decode`.
 
         Args:
-            on_source: Called with each block of the source [frames, channels] and the magnitude of
-                its largest sample, before it is mixed down and resampled; its samples are finite.
+            on_source: Called with each block of the source [frames, channels], as it was before it
+                was mixed down and resampled, and its largest magnitude; its samples are finite.
 
         Raises:
-            AudioError: The file does not become audio; the subclass says why.
+            AudioError: The file cannot be decoded; the subclass states why.
         """
         resample = _Resampler(self.source_rate_hz, self._sample_rate)
         mono = np.zeros(0, np.float32)
         for block, is_last in _mark_last(self._source_blocks()):
             peak = _find_peak(block)
             mono = _mix_down(block)
+            samples = self._counted(resample(mono, is_last=is_last))
             on_source(block, peak)
-            yield self._counted(resample(mono, is_last=is_last))
+            yield samples
         if self.duration_s == 0:
             raise AudioEmptyError("the file is valid but holds no samples; at least one is needed")
         if self.n_samples == 0:
-            # So few frames that they round to no sample still make one: clips have any length.
+            # A clip has at least one sample, even if the number of samples rounds to 0.
             yield self._counted(mono.mean(keepdims=True))
 
     def _source_blocks(self) -> Iterator[Float32[np.ndarray, "frames channels"]]:
@@ -163,16 +164,16 @@ def decode(
 ) -> Audio:
     """Decode a whole file to mono at `sample_rate`.
 
-    A clip of n frames becomes n * sample_rate / source rate samples, rounded, and at least one. A
-    source already at `sample_rate` is not resampled.
+    n frames become n * sample_rate / source rate samples, rounded, and at least one. A source that
+    has the rate `sample_rate` is not resampled.
 
     Args:
         source: Path, or seekable binary file; read from its start.
         sample_rate: Rate of the result [Hz].
-        limits: How much to accept; the defaults of `AudioLimits` if not given.
+        limits: Limits of the clip; the defaults of `AudioLimits` if None.
 
     Raises:
-        AudioError: The file does not become audio; the subclass says why.
+        AudioError: The file cannot be decoded; the subclass states why.
         OSError: The path cannot be opened.
     """
     if isinstance(source, Path):
@@ -196,7 +197,7 @@ def open_audio(
     """Open a file to decode it block by block; see `decode`.
 
     Raises:
-        AudioError: The file is none that can be decoded; `AudioReader.blocks` finds out the rest.
+        AudioError: The format cannot be decoded; `AudioReader.blocks` raises for other faults.
     """
     with _open(source) as stream:
         _check_format(stream)
@@ -206,19 +207,19 @@ def open_audio(
 def resample(
     samples: Float32[np.ndarray, " frames"], source_rate: int, sample_rate: int
 ) -> Float32[np.ndarray, " samples"]:
-    """Bring a mono waveform to another rate as `decode` does.
+    """Resample a mono waveform as `decode` does.
 
     Args:
-        samples: What to resample.
-        source_rate: Its rate [Hz].
+        samples: Mono waveform.
+        source_rate: Its sample rate [Hz].
         sample_rate: Rate of the result [Hz].
     """
     return _Resampler(source_rate, sample_rate)(samples, is_last=True)
 
 
 def _open(source: BinaryIO) -> AbstractContextManager[_Stream]:
-    decoder = containers.sniff(source)
-    if missing := containers.missing_bytes(source):
+    decoder = formats.sniff(source)
+    if missing := formats.missing_bytes(source):
         raise AudioTruncatedError(f"the file declares {missing} bytes more than it has")
     source.seek(0)
     if decoder == "soundfile":
@@ -264,7 +265,7 @@ def _mix_down(block: Float32[np.ndarray, "frames channels"]) -> Float32[np.ndarr
 def _mark_last(
     blocks: Iterator[Float32[np.ndarray, "frames channels"]],
 ) -> Iterator[tuple[Float32[np.ndarray, "frames channels"], bool]]:
-    """Yield each block, and whether it is the last one."""
+    """Yield each block and whether it is the last one."""
     block = next(blocks, None)
     while block is not None:
         following = next(blocks, None)
@@ -273,7 +274,7 @@ def _mark_last(
 
 
 class _Resampler:
-    """Streaming resampler; what it returns in total equals resampling the whole at once."""
+    """Streaming resampler; its joined results equal resampling the whole clip at once."""
 
     def __init__(self, rate_in: int, rate_out: int) -> None:
         self._rates = rate_in, rate_out
@@ -285,7 +286,7 @@ class _Resampler:
         rate_in, rate_out = self._rates
         if rate_in == rate_out:
             return mono
-        if is_last and self._stream is None:  # the same bits as from a stream, for less
+        if is_last and self._stream is None:  # the same bits as from a stream, in less time
             whole: np.ndarray = soxr.resample(mono, rate_in, rate_out, RESAMPLER_QUALITY)
             return whole
         if self._stream is None:

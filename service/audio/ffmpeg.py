@@ -1,7 +1,7 @@
-"""AAC and ALAC in MP4, and AAC in ADTS, by PyAV (extra `aac`); what libsndfile does not read.
+"""Decoding by FFmpeg through PyAV (extra `aac`): AAC and ALAC in MP4, and AAC in ADTS.
 
-FFmpeg is kept on a short lead: the demuxer is forced, only two codecs may open, and no protocol
-or data reference may be followed, so that a file cannot name another one.
+libsndfile does not read these formats. FFmpeg is restricted: the demuxer is forced, only two codecs
+may be opened, and no protocol or data reference is followed, so that a file cannot refer to others.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ _OPTIONS = {
     "use_absolute_path": "0",
 }
 _MEDIA_TYPES = {"mp4": "audio/mp4", "aac": "audio/aac"}
-# What PyAV raises for damaged content: FFmpeg's own errors, and ValueError where a stream changes
-# its rate or layout on the way.
+# Exceptions of PyAV for damaged content: those of FFmpeg, and ValueError if the rate or the layout
+# changes within a stream.
 _DAMAGE = (FFmpegError, ValueError)
 
 
 class AacStream:
-    """A source that FFmpeg reads; rate and channels are those of its first decoded frame.
+    """A source that FFmpeg decodes; rate and channels are those of the first decoded frame.
 
     Args:
         source: Seekable binary file.
-        demuxer: The one container format it may be.
+        demuxer: The container format of the source; no other one is accepted.
 
     Raises:
-        AudioUndecodableError: It cannot be opened, or holds no AAC or ALAC audio.
-        AudioEmptyError: Not one frame comes out of it.
+        AudioUndecodableError: The source cannot be opened, or holds no AAC or ALAC audio.
+        AudioEmptyError: The source holds no frame.
     """
 
     def __init__(self, source: BinaryIO, demuxer: Literal["mp4", "aac"]) -> None:
@@ -66,7 +66,7 @@ class AacStream:
     def _decode(self) -> Iterator[av.AudioFrame]:
         streams = self._container.streams.audio
         codec = streams[0].codec_context if streams else None
-        # A stream of a codec that may not open has no context.
+        # A stream whose codec may not be opened has no context.
         if codec is None or codec.name not in _CODECS:
             raise AudioUndecodableError(f"there is no audio of the codecs {', '.join(_CODECS)}")
         to_interleaved = av.AudioResampler(format="flt")
@@ -83,10 +83,10 @@ class AacStream:
             ) from error
 
     def blocks(self) -> Iterator[Float32[np.ndarray, "frames channels"]]:
-        """Yield the samples in order, each block as long as a frame of the codec."""
+        """Yield the samples in order; a block is one frame of the codec."""
         for frame in self._frames:
             yield frame.to_ndarray().reshape(-1, self.channels)
 
     def close(self) -> None:
-        """Let go of the decoder; the source stays open."""
+        """Free the decoder; the source stays open."""
         self._container.close()

@@ -1,13 +1,12 @@
-"""Bundles on disk: written with what is true of them, and verified before they are used.
+"""Reading, verifying and writing bundles on disk.
 
-Training writes bundles with `write_manifest`, the service opens them with `load_bundle`, which
-believes nothing: every file is hashed before anything of it is used.
+Training writes the manifest with `write_manifest`. The service opens bundles with `load_bundle`,
+which verifies the hash of every file before any of them is used.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from service.bundle.manifest import (
     Precision,
     decode_mean,
 )
+from service.concurrency.durable import atomic_write
 from service.errors import BundleError
 
 MANIFEST_FILE = "bundle.json"
@@ -29,12 +29,12 @@ MANIFEST_FILE = "bundle.json"
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A directory whose files are what its manifest says.
+    """A verified bundle.
 
     Attributes:
-        path: The directory.
-        manifest: What it says.
-        variant: The encoder that is to run; None is the float32 one.
+        path: The directory of the bundle.
+        manifest: The content of `bundle.json`.
+        variant: The variant of the encoder that is used; None is the float32 encoder.
     """
 
     path: Path
@@ -43,7 +43,7 @@ class Bundle:
 
     @property
     def encoder_file(self) -> Path:
-        """The graph that is to run."""
+        """The graph of the encoder that is used."""
         return self.file((self.variant or self.manifest.encoder).file)
 
     @property
@@ -53,7 +53,7 @@ class Bundle:
 
     @property
     def tolerance(self) -> float:
-        """How far it may deviate from the known answer, relative to the answer's largest value."""
+        """Largest deviation from the known answer, relative to the answer's largest value."""
         return (self.variant or self.manifest.known_answer).tolerance
 
     @property
@@ -67,11 +67,11 @@ class Bundle:
 
 
 def load_bundle(path: Path) -> Bundle:
-    """Read a bundle and verify every file of it.
+    """Read a bundle and verify all of its files.
 
     Raises:
-        BundleError: The manifest is missing or wrong, or a file is not what the manifest says;
-            the message names the file.
+        BundleError: The manifest is missing or invalid, or a file differs from its entry in the
+            manifest; the message names the file.
     """
     manifest_path = path / MANIFEST_FILE
     try:
@@ -90,17 +90,13 @@ def load_bundle(path: Path) -> Bundle:
 
 
 def write_manifest(path: Path, manifest: BundleManifest) -> None:
-    """Write `bundle.json` into the directory `path`, whole or not at all."""
-    temporary = path / f"{MANIFEST_FILE}.tmp"
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(manifest.model_dump_json(indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path / MANIFEST_FILE)
+    """Write `bundle.json` into the directory `path`, completely or not at all."""
+    with atomic_write(path / MANIFEST_FILE) as file:
+        file.write((manifest.model_dump_json(indent=2) + "\n").encode())
 
 
 def hash_file(path: Path) -> FileEntry:
-    """Measure a file as the manifest lists it."""
+    """Return the entry of a file in the manifest."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return FileEntry(sha256=digest, size_bytes=file.tell())

@@ -1,4 +1,4 @@
-"""What a bundle's `bundle.json` says: the contract between training and the service."""
+"""The manifest `bundle.json` of a bundle: the contract between training and the service."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ PositiveInt = Annotated[int, Field(gt=0)]
 Precision = Literal["float32", "int8", "float16"]
 
 SCHEMA_VERSION = 2
-"""What is written; version 1 is still read."""
+"""The version that is written; version 1 can still be read."""
 GEOMETRY = frozenset({"frame_stride", "floor_samples", "pooling"})
-"""Fields of the encoder that version 2 has and version 1 has not."""
+"""Fields of the encoder that were added in version 2."""
 
 
 class _Record(BaseModel):
@@ -34,21 +34,21 @@ class FileEntry(_Record):
 
 
 class ResamplerInfo(_Record):
-    """What brought the training audio to the encoder's rate."""
+    """The resampler of the training audio."""
 
     name: str
     quality: str
 
 
 class EncoderVariant(_Record):
-    """The same encoder in other arithmetic; it passed the gate of `training.export.gate`.
+    """The encoder in another arithmetic; it passed the gate of `training.export.gate`.
 
     Attributes:
-        file: Name of the ONNX file, with the inputs and outputs of the encoder's.
+        file: Name of the ONNX file; its inputs and outputs are those of the float32 encoder.
         precision: Arithmetic of the graph.
-        tolerance: Largest deviation from the known answer, relative to the largest magnitude in it.
-        cpu_speed: Clips per CPU second, as a multiple of float32's, measured at export.
-        figures: What the gate measured.
+        tolerance: Largest deviation from the known answer, relative to its largest magnitude.
+        cpu_speed: Clips per CPU second relative to float32, measured at export.
+        figures: Measurements of the gate.
     """
 
     file: FileName
@@ -59,24 +59,24 @@ class EncoderVariant(_Record):
 
 
 class EncoderInfo(_Record):
-    """The encoder graph and the numbers that running it takes.
+    """The graph of the encoder, and its geometry.
 
     Attributes:
         file: Name of the ONNX file.
-        fingerprint: Identity of the embeddings; over weights and constants, not over file bytes.
-        sample_rate_hz: Rate of the waveform it takes [Hz].
+        fingerprint: Identity of the embeddings; from weights and constants, not from the file.
+        sample_rate_hz: Sample rate of its waveforms [Hz].
         dim: Length of an embedding.
         frame_rate_hz: Encoder frames per second; one frame is `block_samples` samples.
-        min_samples: A shorter clip counts as this long.
+        min_samples: A shorter clip counts as one of this length.
         block_samples: Samples of one encoder frame.
-        context_frames: Frames on either side that an encoder frame depends on.
+        context_frames: Frames on either side on which an encoder frame depends.
         partial_frames: Frames of one partial sum and maximum.
         frame_stride: Log-mel frames of one encoder frame.
         floor_samples: A shorter clip costs as much as one of this length.
-        pooling: How frames become an embedding: the mean over time plus the maximum over time.
-        resampler: The resampler it was trained with.
+        pooling: How frames are pooled: the mean over time plus the maximum over time.
+        resampler: The resampler of its training audio.
         precision: Arithmetic of the graph.
-        variants: The same in other arithmetic; they share the fingerprint.
+        variants: The encoder in other arithmetics; they share the fingerprint.
     """
 
     file: FileName
@@ -119,11 +119,11 @@ class EncoderInfo(_Record):
 
 
 class DifferenceInfo(_Record):
-    """What search by difference needs.
+    """Parameters of the search by difference.
 
     Attributes:
         mean: Mean embedding of the training clips, base64 of little-endian float32 [dim].
-        reference_weight: Weight of the reference that is subtracted, 0 to 1.
+        reference_weight: Share of the reference that is subtracted, 0 to 1.
     """
 
     mean: str
@@ -150,7 +150,7 @@ class KnownAnswer(_Record):
 
 
 class DataSource(_Record):
-    """What one corpus gave to the training, and under which licences (clips of each)."""
+    """The part of the training data from one corpus, with the number of clips of each licence."""
 
     corpus: str
     clips: int
@@ -159,17 +159,16 @@ class DataSource(_Record):
 
 
 class TrainingInfo(_Record):
-    """Where the encoder comes from.
+    """The training of the encoder.
 
     Attributes:
         recipe: All settings.
-        recipe_sha256: Their hash.
-        commit: Of the code that trained.
-        samples_seen: Crops heard, those of the parent included.
-        data: What was trained on.
-        parent: Fingerprint of the encoder that training went on from.
-        precision: Of the matrix products in training, which a recipe may leave to the machine;
-            None if it was not noted.
+        recipe_sha256: Hash of the settings.
+        commit: Commit of the training code.
+        samples_seen: Crops in training, those of the parent included.
+        data: Training data.
+        parent: Fingerprint of the encoder from which training started.
+        precision: Precision of the matrix products in training; None if it was not recorded.
     """
 
     recipe: dict[str, object]
@@ -182,7 +181,7 @@ class TrainingInfo(_Record):
 
 
 class TowersTraining(_Record):
-    """Where the towers come from."""
+    """The training of the towers."""
 
     recipe: dict[str, object]
     recipe_sha256: Sha256
@@ -192,24 +191,23 @@ class TowersTraining(_Record):
 
 
 class TowersInfo(_Record):
-    """The towers, which bring sounds and text into one space (paper, section 5.3).
+    """The towers, which project sounds and texts into one space (paper, section 5.3).
 
     A query is l2(audio + strength * text), an item is l2(audio), and a score their inner product.
 
     Attributes:
-        fingerprint: Identity of the vectors; over the weights of both towers, the tokeniser and
-            the encoder's fingerprint.
+        fingerprint: Identity of the vectors; from both towers, the tokeniser and the encoder.
         dim: Length of a vector.
-        audio_tower: ONNX file: `embedding` float32 [batch, encoder dim], raw, of a sound or of
-            what remains of one (`service.difference.remainder`), -> `vector` float32 [batch, dim].
+        audio_tower: ONNX file: `embedding` float32 [batch, encoder dim], raw, of a sound or of a
+            difference (`service.difference.remainder`), -> `vector` float32 [batch, dim].
         text_encoder: ONNX file: `input_ids` and `attention_mask` int64 [batch, tokens] ->
-            `vector` float32 [batch, dim]; the text tower is in it.
-        text_precision: How the text encoder's weights are stored.
+            `vector` float32 [batch, dim]; it contains the text tower.
+        text_precision: Precision of the stored weights of the text encoder.
         tokenizer: File of the tokeniser.
-        max_tokens: Longest text the text encoder takes, special tokens included.
-        text_bank: JSON of phrases that changes are told in, see `service.inference.phrases`.
+        max_tokens: Most tokens of a text, special tokens included.
+        text_bank: JSON of the phrases for changes, see `service.inference.phrases`.
         known_answer: An npz of `embedding` [dim of the encoder] and `text`, with the vectors
-            `audio_vector` and `text_vector` [dim] they become.
+            `audio_vector` and `text_vector` [dim] of the two.
     """
 
     fingerprint: Sha256
@@ -226,7 +224,7 @@ class TowersInfo(_Record):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The files of the bundle that the towers use."""
+        """The files of the towers."""
         return (
             self.audio_tower,
             self.text_encoder,
@@ -237,16 +235,16 @@ class TowersInfo(_Record):
 
 
 class ChangeInfo(_Record):
-    """What tells whether something was added, see `service.retrieval.change_detector`.
+    """The change detector, see `service.retrieval.change_detector`.
 
     Attributes:
         file: An npz of the arrays of a discriminant and its calibration.
-        false_alarm_rate: Share of unchanged pairs over the threshold, which was set on recordings
-            that took no part in the fit, 0 to 1.
-        excerpt_s: Length of the excerpts it was calibrated on [s].
-        commit: Of the code that fitted it.
-        data: What it was fitted to.
-        scores: What was measured.
+        false_alarm_rate: Share of unchanged pairs above the threshold, which was set on recordings
+            that were not used in the fit, 0 to 1.
+        excerpt_s: Length of the excerpts of the calibration [s].
+        commit: Commit of the code of the fit.
+        data: Data of the fit.
+        scores: Results of its evaluation.
     """
 
     file: FileName
@@ -258,9 +256,9 @@ class ChangeInfo(_Record):
 
 
 class BundleManifest(_Record):
-    """`bundle.json`. `files` lists every file of the bundle but the manifest itself.
+    """The content of `bundle.json`; `files` lists all files of the bundle except the manifest.
 
-    Version 1 leaves out the geometry of the encoder (`GEOMETRY`), which was fixed then.
+    Version 1 has no fields for the geometry of the encoder (`GEOMETRY`), which was fixed.
     """
 
     schema_version: Literal[1, 2]

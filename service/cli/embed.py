@@ -53,7 +53,7 @@ def command(*, paths: tuple[Path, ...], out: Path, as_json: bool, settings: Sett
     from service.services import audio_limits, open_bundle, open_encoder
 
     _check_out(out)
-    encoder = open_encoder(open_bundle(settings), settings)
+    encoder = open_encoder(open_bundle(settings), settings, batched=True)
     files, failed = _list_files(paths)
     embeddings = np.empty((len(files), encoder.dim), np.float32)
     names: list[str] = []

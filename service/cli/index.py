@@ -147,7 +147,7 @@ def index_folder(
 
     rows = {} if table is None else read_metadata(table)
     bundle = open_bundle(settings)
-    encoder = open_encoder(bundle, settings)
+    encoder = open_encoder(bundle, settings, batched=True)
     files, unlisted = find_audio(folder, skip=settings.library)
     found = {file.relative_to(folder).as_posix() for file in files}
     space, precision = open_space(bundle, settings), encoder.precision

@@ -38,7 +38,7 @@ def reembed_library(settings: Settings, *, as_json: bool, drop_others: bool) -> 
     from service.services import audio_limits, open_bundle, open_encoder, open_space
 
     bundle = open_bundle(settings)
-    encoder = open_encoder(bundle, settings)
+    encoder = open_encoder(bundle, settings, batched=True)
     library = Library.open(
         settings.library,
         space=open_space(bundle, settings),

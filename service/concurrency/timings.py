@@ -42,14 +42,16 @@ class RequestTimings:
         finally:
             self.add(phase, time.perf_counter() - start)
 
-    def add(self, phase: str, took_s: float) -> None:
-        """Add a time that ends now to `phase`.
+    def add(self, phase: str, took_s: float, *, end: float | None = None) -> None:
+        """Add a time to `phase`.
 
         Args:
             phase: Name of the phase.
             took_s: Duration [s].
+            end: End of this time, by `time.perf_counter` [s]; now if None.
         """
-        end = time.perf_counter()
+        if end is None:
+            end = time.perf_counter()
         start, _ = self.spans.get(phase, (end - took_s, end))
         self.spans[phase] = (start, end)
         self.seconds[phase] = self.seconds.get(phase, 0.0) + took_s

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from service.concurrency.background_task import StoppedError
-from service.difference import unit
+from service.difference import l2_normalize
 from service.index.ivf import FIRST_HITS, IvfParameters, IvfRaBitQIndex
 
 TARGET_RECALL = 0.995
@@ -44,7 +44,7 @@ class IvfTuner:
         self._is_stopped = is_stopped
         pairs = np.random.default_rng(0).integers(0, len(index), (2, N_QUERIES))
         a, b = index.stored(pairs).astype(np.float32)
-        self._queries = unit(a + b)
+        self._queries = l2_normalize(a + b)
         self._nearest = self._find_nearest()
 
     def tune(self, n_candidates: int | None = None) -> IvfParameters:

@@ -55,20 +55,17 @@ def nearest(
         exact: Compare all vectors, at any cost.
     """
     n_rows = request.k
-    scores, ids = index.search(request.query, n_rows, allowed=request.allowed, exact=exact)
-    hits = _select_hits(index, request, ids)
-    if len(hits) < request.k:
+    scores, ids, n_found = _search_rows(index, request, n_rows, exact)
+    if len(ids) < request.k:
         scope = index.ids if request.allowed is None else index.of_clips(request.allowed)
         n_hits = _count_hits(index, request, scope)
-        while len(hits) < n_hits:
-            if len(ids) < n_rows:
-                exact = True  # the lists visited hold no more
+        while len(ids) < n_hits:
+            if n_found < n_rows:
+                exact = True  # the lists visited hold no more rows
             else:
                 n_rows = min(_WIDER * n_rows, len(scope))
-            scores, ids = index.search(request.query, n_rows, allowed=request.allowed, exact=exact)
-            hits = _select_hits(index, request, ids)
-    hits = hits[: request.k]
-    return scores[hits], ids[hits]
+            scores, ids, n_found = _search_rows(index, request, n_rows, exact)
+    return scores[: request.k], ids[: request.k]
 
 
 def best_windows(
@@ -95,6 +92,19 @@ def best_windows(
     shown = ids.copy()
     shown[is_long] = windows[first_of_clip][np.searchsorted(clips, clips_of(ids[is_long]))]
     return shown
+
+
+def _search_rows(
+    index: VectorIndex, request: SearchRequest, n_rows: int, exact: bool
+) -> tuple[Float32[np.ndarray, " hits"], Int64[np.ndarray, " hits"], int]:
+    """Search for the nearest rows, and keep those that are hits.
+
+    Returns:
+        Scores and row ids of the hits, best first, and the number of rows found.
+    """
+    scores, ids = index.search(request.query, n_rows, allowed=request.allowed, exact=exact)
+    hits = _select_hits(index, request, ids)
+    return scores[hits], ids[hits], len(ids)
 
 
 def _select_hits(

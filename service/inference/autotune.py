@@ -1,7 +1,8 @@
-"""Finds the settings under which this host encodes fastest, by trying them against each other.
+"""Measures which settings of the encoder are the fastest on this host.
 
-Candidates take turns, so that whatever else the machine does hits all of them alike. Where two are
-as good as equal the one that takes less wins: fewer threads, less memory, smaller batches.
+The candidates for a setting run alternately, so that other load on the machine affects all of them
+alike. Of candidates that are about equally fast the one that needs fewer threads, less memory or
+smaller batches is chosen.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
+from jaxtyping import Float32
 
 from service.bundle.files import Bundle
 from service.inference.encoder import Encoder
@@ -22,21 +25,25 @@ from service.inference.onnx_session import Tuning, n_cores
 CLIP_S = 5.0
 SHORT_CLIP_S = 1.0
 BATCHES_S = (2.0, 5.0, 10.0, 20.0)
-JOB_S = 40.0
-"""Audio of one job of many clips [s]."""
+WORKLOAD_S = 40.0
+"""Audio of a measurement with many clips [s]."""
 MARGIN = 0.03
-"""By what share a candidate must be faster to be worth what it takes."""
+"""A candidate that needs more must be faster by this share."""
+
+T = TypeVar("T", int, float, bool)
+Candidates = Mapping[str, tuple[T, Callable[[], object]]]
+"""Values by name, each with a call that runs the encoder; those that need the least come first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A setting, and the figures that chose it.
+    """The value chosen for a setting, with the measurements.
 
     Attributes:
-        setting: Its name, as in `Settings`.
-        value: Its value, as in the environment.
-        measured: What each candidate took [ms].
-        what: What was measured.
+        setting: Name of the setting, as in `Settings`.
+        value: Value of the setting, as in an environment variable.
+        measured: Time of each candidate [ms].
+        what: Description of the measurement.
     """
 
     setting: str
@@ -45,7 +52,7 @@ class Choice:
     what: str
 
     def lines(self) -> list[str]:
-        """Return it as lines of an environment file."""
+        """Return the choice as lines of an environment file."""
         figures = ", ".join(
             f"{took_ms:.1f} ms with {name}" for name, took_ms in self.measured.items()
         )
@@ -53,32 +60,34 @@ class Choice:
 
 
 def tune(bundle: Bundle, *, seconds: float) -> Iterator[Choice]:
-    """Yield the choices in turn; each is measured with those before it.
+    """Yield one choice after another; each is measured with the values chosen before it.
 
     Args:
-        bundle: Whose encoder runs.
-        seconds: How long to measure for each [s].
+        bundle: Bundle whose encoder runs.
+        seconds: Duration of each measurement [s].
     """
-    race_for = partial(interleaved_timing, seconds=seconds)
-    threads, choice = _choose_threads(bundle, race_for)
+    one_clip = f"A clip of {CLIP_S:g} s alone"
+    threads, choice = _choose("threads", one_clip, _threads(bundle), seconds)
     yield choice
-    spinning, choice = _choose_spinning(bundle, threads, race_for)
+    one_clip = f"{one_clip}, on {threads} threads"
+    spinning, choice = _choose("spinning", one_clip, _spinning(bundle, threads), seconds)
     yield choice
-    arena, choice = _choose_arena(bundle, threads, race_for, spinning=spinning)
+    arena, choice = _choose("arena", one_clip, _arena(bundle, threads, spinning=spinning), seconds)
     yield choice
     tuning = Tuning(spinning=spinning, arena=arena)
-    runs, choice = _choose_runs(bundle, threads, race_for, tuning)
+    clips = f"{WORKLOAD_S:g} s of clips of {CLIP_S:g} s, in runs"
+    runs, choice = _choose("runs", clips, _runs(bundle, threads, tuning), seconds)
     yield choice
-    yield _choose_batch(_open(bundle, threads, tuning, runs=runs), race_for)
-
-
-Race = Callable[[Mapping[str, Callable[[], object]]], dict[str, float]]
+    encoder = _open(bundle, threads, tuning, runs=runs)
+    clips = f"{WORKLOAD_S:g} s of clips of {SHORT_CLIP_S:g} s"
+    _, choice = _choose("batch_s", clips, _batches(encoder), seconds)
+    yield choice
 
 
 def interleaved_timing(
     candidates: Mapping[str, Callable[[], object]], *, seconds: float
 ) -> dict[str, float]:
-    """Let candidates take turns and return how long each took, the median [ms]."""
+    """Call the candidates alternately and return the median time of each [ms]."""
     for call in candidates.values():
         call()
     took: dict[str, list[float]] = {name: [] for name in candidates}
@@ -92,7 +101,7 @@ def interleaved_timing(
 
 
 def cheapest_within_margin(measured: Mapping[str, float]) -> str:
-    """Return the first candidate that is as good as the best; they come the cheapest first."""
+    """Return the first candidate that is within `MARGIN` of the fastest."""
     best = min(measured.values())
     return next(name for name, took_ms in measured.items() if took_ms <= best * (1 + MARGIN))
 
@@ -102,86 +111,67 @@ def powers(most: int) -> list[int]:
     return [*(2**n for n in range(most.bit_length()) if 2**n < most), most]
 
 
+def _choose(setting: str, what: str, candidates: Candidates[T], seconds: float) -> tuple[T, Choice]:
+    """Measure candidates for a setting; return the chosen value and its description."""
+    calls = {name: call for name, (_, call) in candidates.items()}
+    measured = interleaved_timing(calls, seconds=seconds)
+    value, _ = candidates[cheapest_within_margin(measured)]
+    text = str(value).lower() if isinstance(value, bool) else f"{value:g}"
+    return value, Choice(setting, text, measured, what)
+
+
+def _threads(bundle: Bundle) -> Candidates[int]:
+    return {f"{n} threads": (n, _encode_one(_open(bundle, n, Tuning()))) for n in powers(n_cores())}
+
+
+def _spinning(bundle: Bundle, threads: int) -> Candidates[bool]:
+    return {
+        name: (value, _encode_one(_open(bundle, threads, Tuning(spinning=value))))
+        for name, value in (("waiting threads", False), ("spinning threads", True))
+    }
+
+
+def _arena(bundle: Bundle, threads: int, *, spinning: bool) -> Candidates[bool]:
+    return {
+        name: (value, _encode_one(_open(bundle, threads, Tuning(spinning=spinning, arena=value))))
+        for name, value in (("memory given back", False), ("memory kept", True))
+    }
+
+
+def _runs(bundle: Bundle, threads: int, tuning: Tuning) -> Candidates[int]:
+    candidates = {}
+    for runs in powers(threads):
+        encoder = _open(bundle, threads, tuning, runs=runs)
+        batches = [[_clip(encoder, CLIP_S, seed)] for seed in range(int(WORKLOAD_S / CLIP_S))]
+        candidates[f"{runs} at once"] = (runs, partial(_encode_all, encoder, batches))
+    return candidates
+
+
+def _batches(encoder: Encoder) -> Candidates[float]:
+    clip = _clip(encoder, SHORT_CLIP_S)
+    candidates = {}
+    for batch_s in BATCHES_S:
+        batches = [[clip] * int(batch_s / SHORT_CLIP_S)] * int(WORKLOAD_S / batch_s)
+        candidates[f"{batch_s:g} s in a run"] = (batch_s, partial(_encode_all, encoder, batches))
+    return candidates
+
+
 def _open(bundle: Bundle, threads: int, tuning: Tuning, *, runs: int = 1) -> Encoder:
     return Encoder.open(bundle, device="cpu", threads=threads, runs=runs, tuning=tuning)
 
 
-def _clip(encoder: Encoder, duration_s: float, seed: int = 0) -> np.ndarray:
+def _clip(encoder: Encoder, duration_s: float, seed: int = 0) -> Float32[np.ndarray, " samples"]:
     n_samples = round(duration_s * encoder.sample_rate)
     return 0.1 * np.random.default_rng(seed).standard_normal(n_samples).astype(np.float32)
 
 
-def _lone(encoder: Encoder) -> Callable[[], object]:
+def _encode_one(encoder: Encoder) -> Callable[[], object]:
     return partial(encoder.run, [_clip(encoder, CLIP_S)], "embedding")
 
 
-def _choose_threads(bundle: Bundle, race_for: Race) -> tuple[int, Choice]:
-    names = {f"{n} threads": n for n in powers(n_cores())}
-    measured = race_for({name: _lone(_open(bundle, n, Tuning())) for name, n in names.items()})
-    threads = names[cheapest_within_margin(measured)]
-    what = f"A clip of {CLIP_S:g} s alone"
-    return threads, Choice("threads", str(threads), measured, what)
-
-
-def _choose_spinning(bundle: Bundle, threads: int, race_for: Race) -> tuple[bool, Choice]:
-    names = {"waiting threads": False, "spinning threads": True}
-    candidates = {
-        name: _lone(_open(bundle, threads, Tuning(spinning=spinning)))
-        for name, spinning in names.items()
-    }
-    measured = race_for(candidates)
-    spinning = names[cheapest_within_margin(measured)]
-    what = f"A clip of {CLIP_S:g} s alone, on {threads} threads"
-    return spinning, Choice("spinning", str(spinning).lower(), measured, what)
-
-
-def _choose_arena(
-    bundle: Bundle, threads: int, race_for: Race, *, spinning: bool
-) -> tuple[bool, Choice]:
-    names = {"memory given back": False, "memory kept": True}
-    candidates = {
-        name: _lone(_open(bundle, threads, Tuning(spinning=spinning, arena=arena)))
-        for name, arena in names.items()
-    }
-    measured = race_for(candidates)
-    arena = names[cheapest_within_margin(measured)]
-    what = f"A clip of {CLIP_S:g} s alone, on {threads} threads"
-    return arena, Choice("arena", str(arena).lower(), measured, what)
-
-
-def _choose_runs(
-    bundle: Bundle, threads: int, race_for: Race, tuning: Tuning
-) -> tuple[int, Choice]:
-    names = {f"{n} at once": n for n in powers(threads)}
-    candidates: dict[str, Callable[[], object]] = {}
-    for name, runs in names.items():
-        encoder = _open(bundle, threads, tuning, runs=runs)
-        clips = [[_clip(encoder, CLIP_S, seed)] for seed in range(int(JOB_S / CLIP_S))]
-        candidates[name] = partial(_run_all, encoder, clips)
-    measured = race_for(candidates)
-    runs = names[cheapest_within_margin(measured)]
-    what = f"{JOB_S:g} s of clips of {CLIP_S:g} s, in runs"
-    return runs, Choice("runs", str(runs), measured, what)
-
-
-def _choose_batch(encoder: Encoder, race_for: Race) -> Choice:
-    clip = _clip(encoder, SHORT_CLIP_S)
-    names = {f"{batch_s:g} s in a run": batch_s for batch_s in BATCHES_S}
-    candidates = {}
-    for name, batch_s in names.items():
-        n_clips = int(batch_s / SHORT_CLIP_S)
-        batches = [[clip] * n_clips] * int(JOB_S / batch_s)
-        candidates[name] = partial(_run_all, encoder, batches)
-    measured = race_for(candidates)
-    batch_s = names[cheapest_within_margin(measured)]
-    what = f"{JOB_S:g} s of clips of {SHORT_CLIP_S:g} s"
-    return Choice("batch_s", f"{batch_s:g}", measured, what)
-
-
-def _run_all(encoder: Encoder, batches: list[list[np.ndarray]]) -> None:
-    """Run batches, as many at once as the encoder is made for."""
-    alone = encoder.runs == 1
+def _encode_all(encoder: Encoder, batches: list[list[np.ndarray]]) -> None:
+    """Encode batches, with as many runs at once as the encoder was opened for."""
+    encode = partial(encoder.run, output="embedding", all_threads=encoder.runs == 1)
     with ThreadPoolExecutor(encoder.runs) as threads:
-        runs = [threads.submit(encoder.run, it, "embedding", alone=alone) for it in batches]
-    for run in runs:
-        run.result()
+        for _ in threads.map(encode, batches):
+            pass

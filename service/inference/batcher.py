@@ -1,12 +1,13 @@
-"""Gathers clips while the encoder works, so that nothing waits for company and none runs alone.
+"""Batches the clips of several threads into runs of the encoder.
 
-There is no timer. A clip that comes while nothing runs is encoded at once, with all threads. What
-comes while the encoder works waits, and the next run takes the oldest and others of nearly its
-length, up to a budget in seconds of audio. What nobody waits for any longer is left out.
+There is no timer. A clip that is submitted while no run is in progress is encoded at once, with all
+threads. Clips that are submitted during a run wait; the next run takes the oldest one and others of
+similar length, up to a limit in seconds of audio. Clips that are no longer wanted are discarded.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -22,16 +23,17 @@ from jaxtyping import Float32
 from service.concurrency.deadline import Deadline
 from service.concurrency.deadline_semaphore import DeadlineSemaphore
 from service.errors import NotReadyError
-from service.inference.encoder import FLOOR_S, Encoder, Kind
-
-Result = tuple[np.ndarray, ...]
+from service.inference.chunking import Output, Result
+from service.inference.encoder import Encoder
 
 BATCH_S = 10.0
 """Audio of one run, padding included [s]."""
-WAITING_S = 300.0
-"""Decoded audio that may wait for the encoder; whoever brings more waits with it [s]."""
+MAX_WAITING_S = 300.0
+"""Decoded audio that may wait for the encoder; submitting more blocks [s]."""
 MAX_PADDING = 0.1
-"""How much shorter than the oldest clip, or longer, one may be to share its run."""
+"""Largest difference of a clip's length from that of the oldest clip of its run, relative to it."""
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(eq=False, slots=True)
@@ -40,16 +42,16 @@ class EncodeRequest:
 
     Attributes:
         samples: Mono waveform [samples], float32.
-        kind: What is wanted of it.
-        deadline: How long it is wanted.
-        cost: What it adds to a run [samples]; the graph works on some least length.
-        future: Gives the result.
-        submitted: When it was submitted, by the clock of `time.perf_counter` [s].
-        started: When its run began [s].
+        output: What to compute.
+        deadline: When the result is no longer wanted.
+        cost: Length that counts in a run [samples]; the encoder has a minimum.
+        future: Receives the result.
+        submitted: Time of submission, by `time.perf_counter` [s].
+        started: Time when the run started, by `time.perf_counter` [s].
     """
 
     samples: np.ndarray
-    kind: Kind
+    output: Output
     deadline: Deadline
     cost: int
     future: Future[Result] = field(default_factory=Future)
@@ -59,7 +61,14 @@ class EncodeRequest:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run was: of how many clips, of how much audio [s], and how long they took [s]."""
+    """Measurements of one run of the encoder.
+
+    Attributes:
+        n_clips: Clips in the run.
+        audio_s: Audio of the clips, without padding [s].
+        waited_s: Time that each clip waited [s].
+        took_s: Duration of the run [s].
+    """
 
     n_clips: int
     audio_s: float
@@ -68,43 +77,43 @@ class Run:
 
 
 class Submitter(Protocol):
-    """What encodes clips: a `Batcher`, or an encoder at once."""
+    """Encodes clips: a `Batcher` or a `SynchronousBatcher`."""
 
     def submit(
-        self, samples: Float32[np.ndarray, " samples"], kind: Kind, deadline: Deadline
+        self, samples: Float32[np.ndarray, " samples"], output: Output, deadline: Deadline
     ) -> EncodeRequest:
-        """Take a clip; see `Batcher.submit`."""
+        """Submit a clip; see `Batcher.submit`."""
         ...
 
 
 class SynchronousBatcher:
-    """Encodes each clip when it comes, in the thread that brings it.
+    """Encodes each clip at once, in the thread that submits it.
 
     Args:
-        encoder: What encodes.
+        encoder: Encodes the clips.
     """
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
 
     def submit(
-        self, samples: Float32[np.ndarray, " samples"], kind: Kind, deadline: Deadline
+        self, samples: Float32[np.ndarray, " samples"], output: Output, deadline: Deadline
     ) -> EncodeRequest:
         """Encode a clip."""
-        job = EncodeRequest(samples, kind, deadline, samples.size)
-        job.started = job.submitted
-        job.future.set_result(self._encoder.run([samples], kind)[0])
-        return job
+        request = EncodeRequest(samples, output, deadline, samples.size)
+        request.started = request.submitted
+        request.future.set_result(self._encoder.run([samples], output)[0])
+        return request
 
 
 class Batcher:
-    """Encodes what several threads bring, in runs of its own threads.
+    """Encodes the clips of several threads, in threads of its own.
 
     Args:
-        encoder: What encodes.
+        encoder: Encodes the clips.
         runs: Runs at once.
-        batch_s: Audio of one run, padding included [s]; a longer clip has a run of its own.
-        waiting_s: Audio that may wait [s]; one clip may in any case.
+        batch_s: Audio of one run, padding included [s]; a longer clip has its own run.
+        max_waiting_s: Audio that may wait [s]; one clip may wait in any case.
         on_run: Called after each run.
     """
 
@@ -114,18 +123,18 @@ class Batcher:
         *,
         runs: int = 1,
         batch_s: float = BATCH_S,
-        waiting_s: float = WAITING_S,
+        max_waiting_s: float = MAX_WAITING_S,
         on_run: Callable[[Run], object] = lambda _: None,
     ) -> None:
         self._encoder = encoder
-        self._budget = int(batch_s * encoder.sample_rate)
-        self._floor = int(FLOOR_S * encoder.sample_rate)
-        self._room = int(waiting_s * encoder.sample_rate)
+        self._max_batch_samples = int(batch_s * encoder.sample_rate)
+        self._max_waiting_samples = int(max_waiting_s * encoder.sample_rate)
         self._on_run = on_run
-        self._door = DeadlineSemaphore(1)
+        self._submitting = DeadlineSemaphore(1)
         self._changed = threading.Condition()
         self._waiting: deque[EncodeRequest] = deque()
         self._n_waiting_samples = 0
+        self._n_blocked = 0  # threads that wait for room
         self._n_running = 0
         self._is_closed = False
         self._threads = [
@@ -136,133 +145,152 @@ class Batcher:
             thread.start()
 
     def submit(
-        self, samples: Float32[np.ndarray, " samples"], kind: Kind, deadline: Deadline
+        self, samples: Float32[np.ndarray, " samples"], output: Output, deadline: Deadline
     ) -> EncodeRequest:
-        """Hand a clip over; whoever finds no room waits, and the earliest deadline is let in first.
+        """Submit a clip; wait while too much audio waits, the earliest deadline first.
 
         Args:
-            samples: Mono waveform at the encoder's rate, of at least one sample.
-            kind: What is wanted of it.
-            deadline: How long it is wanted.
+            samples: Mono waveform at the rate of the encoder, of at least one sample.
+            output: What to compute.
+            deadline: When the result is no longer wanted.
 
         Raises:
-            AbandonedError: The client left before there was room.
+            ClientDisconnectedError: The client left before there was room.
             DeadlineError: The deadline passed before there was room.
             NotReadyError: The batcher is closed.
         """
-        job = EncodeRequest(samples, kind, deadline, max(samples.size, self._floor))
-        self._door.acquire(deadline)
+        cost = max(samples.size, self._encoder.info.floor_samples)
+        request = EncodeRequest(samples, output, deadline, cost)
+        with self._changed:
+            if not self._n_blocked and not self._is_full(cost):
+                self._append(request)
+                return request
+            self._n_blocked += 1
         try:
-            with self._changed:
-                while self._is_full(job) and not self._is_closed:
-                    self._changed.wait(deadline.left_s)
-                    deadline.check()
-                if self._is_closed:
-                    raise NotReadyError("the service is stopping")
-                self._append(job)
+            self._append_in_turn(request)
         finally:
-            self._door.release()
-        return job
+            with self._changed:
+                self._n_blocked -= 1
+        return request
 
     def close(self) -> None:
-        """End the runs under way and refuse what waits."""
+        """Finish the runs in progress and refuse the clips that wait."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
         while self._waiting:
-            job = self._waiting.popleft()
-            if job.future.set_running_or_notify_cancel():
-                job.future.set_exception(NotReadyError("the service is stopping"))
+            request = self._waiting.popleft()
+            if request.future.set_running_or_notify_cancel():
+                request.future.set_exception(NotReadyError("the service is stopping"))
 
     @property
     def waiting_s(self) -> float:
-        """How much audio waits for the encoder [s]."""
+        """Audio that waits for the encoder [s]."""
         return self._n_waiting_samples / self._encoder.sample_rate
 
-    def _is_full(self, job: EncodeRequest) -> bool:
-        return bool(self._waiting) and self._n_waiting_samples + job.cost > self._room
+    def _append_in_turn(self, request: EncodeRequest) -> None:
+        """Wait for room, after the threads with earlier deadlines, and append a request."""
+        self._submitting.acquire(request.deadline)
+        try:
+            with self._changed:
+                while self._is_full(request.cost) and not self._is_closed:
+                    self._changed.wait(request.deadline.left_s)
+                    request.deadline.check()
+                self._append(request)
+        finally:
+            self._submitting.release()
 
-    def _append(self, job: EncodeRequest) -> None:
-        self._waiting.append(job)
-        self._n_waiting_samples += job.cost
+    def _append(self, request: EncodeRequest) -> None:
+        if self._is_closed:
+            raise NotReadyError("the service is stopping")
+        self._waiting.append(request)
+        self._n_waiting_samples += request.cost
         self._changed.notify_all()
+
+    def _is_full(self, cost: int) -> bool:
+        return bool(self._waiting) and self._n_waiting_samples + cost > self._max_waiting_samples
 
     def _work(self) -> None:
         while True:
             with self._changed:
-                while not (batch := self._take()):
+                while not (batch := self._next_batch()):
                     if self._is_closed:
                         return
                     if not self._waiting:
                         self._changed.wait()
                 self._n_running += 1
-                alone = self._n_running == 1 and not self._waiting
+                all_threads = self._n_running == 1 and not self._waiting
             try:
-                self._run(batch, alone=alone)
+                self._run(batch, all_threads=all_threads)
+            except Exception:  # an error of `on_run` must not end the thread
+                _logger.exception("a run of the encoder could not be reported")
             finally:
                 with self._changed:
                     self._n_running -= 1
 
-    def _run(self, batch: Sequence[EncodeRequest], *, alone: bool) -> None:
+    def _run(self, batch: Sequence[EncodeRequest], *, all_threads: bool) -> None:
         start = time.perf_counter()
-        for job in batch:
-            job.started = start
+        for request in batch:
+            request.started = start
         try:
-            results = self._encoder.run([job.samples for job in batch], batch[0].kind, alone=alone)
-        except Exception as error:  # it belongs to those who wait, whatever it is
-            for job in batch:
-                job.future.set_exception(error)
+            clips = [request.samples for request in batch]
+            results = self._encoder.run(clips, batch[0].output, all_threads=all_threads)
+        except Exception as error:  # it is raised in the threads that wait for the clips
+            for request in batch:
+                request.future.set_exception(error)
             return
         took_s = time.perf_counter() - start
-        for job, result in zip(batch, results, strict=True):
-            job.future.set_result(result)
+        for request, result in zip(batch, results, strict=True):
+            request.future.set_result(result)
         self._on_run(
             Run(
                 n_clips=len(batch),
-                audio_s=sum(job.samples.size for job in batch) / self._encoder.sample_rate,
-                waited_s=[start - job.submitted for job in batch],
+                audio_s=sum(clip.size for clip in clips) / self._encoder.sample_rate,
+                waited_s=[start - request.submitted for request in batch],
                 took_s=took_s,
             )
         )
 
-    def _take(self) -> list[EncodeRequest]:
-        """Take the next batch from what waits; empty if nothing does."""
-        self._drop()
+    def _next_batch(self) -> list[EncodeRequest]:
+        """Remove the next batch from the waiting clips; it is empty if none can run."""
+        self._discard_unwanted()
         if not self._waiting or self._is_closed:
             return []
         oldest = self._waiting[0]
-        batch, left = [oldest], []
+        batch, others = [oldest], []
         longest = oldest.cost
-        for job in islice(self._waiting, 1, None):
-            padded = (len(batch) + 1) * max(longest, job.cost)
-            if padded <= self._budget and job.kind == oldest.kind and _alike(job, oldest):
-                longest = max(longest, job.cost)
-                batch.append(job)
+        for request in islice(self._waiting, 1, None):
+            padded = (len(batch) + 1) * max(longest, request.cost)
+            if padded <= self._max_batch_samples and _may_share_run(request, oldest):
+                longest = max(longest, request.cost)
+                batch.append(request)
             else:
-                left.append(job)
-        self._leave(left)
-        return [job for job in batch if job.future.set_running_or_notify_cancel()]
+                others.append(request)
+        self._set_waiting(others)
+        return [request for request in batch if request.future.set_running_or_notify_cancel()]
 
-    def _drop(self) -> None:
-        """Leave out what nobody waits for."""
+    def _discard_unwanted(self) -> None:
+        """Discard clips that were cancelled or whose deadline passed."""
         wanted = []
-        for job in self._waiting:
-            if job.future.cancelled():
+        for request in self._waiting:
+            if request.future.cancelled():
                 continue
-            if job.deadline.is_over and job.future.set_running_or_notify_cancel():
-                job.future.set_exception(job.deadline.error())
-            elif not job.future.cancelled():
-                wanted.append(job)
+            if request.deadline.is_over and request.future.set_running_or_notify_cancel():
+                request.future.set_exception(request.deadline.error())
+            elif not request.future.cancelled():
+                wanted.append(request)
         if len(wanted) < len(self._waiting):
-            self._leave(wanted)
+            self._set_waiting(wanted)
 
-    def _leave(self, jobs: list[EncodeRequest]) -> None:
-        self._waiting = deque(jobs)
-        self._n_waiting_samples = sum(job.cost for job in jobs)
+    def _set_waiting(self, requests: list[EncodeRequest]) -> None:
+        self._waiting = deque(requests)
+        self._n_waiting_samples = sum(request.cost for request in requests)
         self._changed.notify_all()
 
 
-def _alike(job: EncodeRequest, oldest: EncodeRequest) -> bool:
-    return abs(job.cost - oldest.cost) <= MAX_PADDING * oldest.cost
+def _may_share_run(request: EncodeRequest, oldest: EncodeRequest) -> bool:
+    """Tell whether a clip has the output and about the length of the oldest clip of a run."""
+    has_similar_length = abs(request.cost - oldest.cost) <= MAX_PADDING * oldest.cost
+    return has_similar_length and request.output == oldest.output

@@ -1,104 +1,176 @@
-"""Cuts a clip of any length, as it arrives, into pieces that the encoder takes in one run.
+"""Splits a clip of any length, while it is decoded, into chunks that the encoder takes in one run.
 
-A piece hears a little of its neighbours, so that pooling the pieces gives what one run over the
-whole clip would have given. Nothing of a clip is held but the piece that is being gathered.
+Chunks overlap by a context, so that pooling their partials gives the same result as one run over
+the whole clip. Only the chunk that is being collected is held in memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
+from typing import BinaryIO, Literal
 
 import numpy as np
 from jaxtyping import Float32
 
+from service.audio.decoding import AudioLimits, open_audio
+from service.audio.levels import InputMeter, InputReading, WaveformMeter
 from service.bundle.manifest import EncoderInfo
+from service.clips import AudioInfo
 
 CHUNK_S = 15.0
-"""A clip up to this long is one piece [s]."""
+"""A clip up to this length is a single chunk [s]."""
+
+Output = Literal["embedding", "partials"]
+"""What the encoder computes for a chunk: its embedding, or the sums and maxima of its partials."""
+Result = tuple[np.ndarray, ...]
+"""The embedding [dim], or the sums and maxima [partials dim]."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A stretch of a clip, with its context.
+    """A part of a clip, with its context.
 
     Attributes:
         samples: Mono waveform [samples], float32.
-        kept: Which of the partials that a run over it gives are those of the piece.
-        is_whole: Whether it is the whole clip.
+        valid: The partials of a run over `samples` that belong to the chunk and not to its context.
+        end: Position of its end in the clip, with the context [samples].
+        is_whole: Whether the chunk is the whole clip.
     """
 
     samples: np.ndarray
     valid: slice
-    is_whole: bool
+    end: int
+    is_whole: bool = False
 
 
 class Chunker:
-    """Cuts one clip.
+    """Splits one clip.
 
     Args:
-        info: What the encoder says of its frames.
-        piece_s: Longest piece, without its context [s].
+        info: Geometry of the encoder.
+        chunk_s: Longest chunk, without its context [s].
 
     Attributes:
         n_samples: Samples of the clip so far.
     """
 
-    def __init__(self, info: EncoderInfo, piece_s: float = CHUNK_S) -> None:
+    def __init__(self, info: EncoderInfo, chunk_s: float = CHUNK_S) -> None:
         self._info = info
         self._partial_samples = info.partial_frames * info.block_samples
-        self._piece_partials = int(piece_s * info.sample_rate_hz) // self._partial_samples
-        self._gathered: list[np.ndarray] = []
-        self._start = 0  # of what is gathered [samples]
+        self._chunk_partials = int(chunk_s * info.sample_rate_hz) // self._partial_samples
+        self._buffer: list[np.ndarray] = []
+        self._buffer_start = 0  # position in the clip [samples]
+        self._first = 0  # partial that the next chunk starts with
         self.n_samples = 0
 
-    def cut(self, blocks: Iterable[Float32[np.ndarray, " samples"]]) -> Iterator[Chunk]:
-        """Yield the pieces of a clip that comes in blocks of any sizes; in their order."""
-        first = 0
+    def split(self, blocks: Iterable[Float32[np.ndarray, " samples"]]) -> Iterator[Chunk]:
+        """Yield the chunks of a clip, in order, from blocks of any sizes."""
         for block in blocks:
-            self._gathered.append(block)
-            self.n_samples += block.size
-            # Beyond its context there is more: this piece is not the last.
-            while self.n_samples > (first + self._piece_partials + 1) * self._partial_samples:
-                last = first + self._piece_partials
-                yield self._piece(first, last)
-                self._forget((last - 1) * self._partial_samples)
-                first = last
-        if self.n_samples <= self._piece_partials * self._partial_samples:
-            yield Chunk(self._between(0, self.n_samples), slice(0, self.n_partials), is_whole=True)
+            yield from self.add(block)
+        yield from self.finish()
+
+    def add(self, block: Float32[np.ndarray, " samples"]) -> Iterator[Chunk]:
+        """Add the next block, and yield the chunks that are complete and not the last one."""
+        self._buffer.append(block)
+        self.n_samples += block.size
+        # With samples beyond its context, a chunk is not the last one.
+        while self.n_samples > (self._first + self._chunk_partials + 1) * self._partial_samples:
+            last = self._first + self._chunk_partials
+            yield self._chunk(last)
+            self._discard((last - 1) * self._partial_samples)
+            self._first = last
+
+    def finish(self) -> Iterator[Chunk]:
+        """Yield the remaining chunks; all blocks were added."""
+        if self.n_samples <= self._chunk_partials * self._partial_samples:
+            samples = self._read(0, self.n_samples)
+            yield Chunk(samples, slice(None), self.n_samples, is_whole=True)
             return
-        while first < self.n_partials:
-            last = min(first + self._piece_partials, self.n_partials)
-            yield self._piece(first, last)
-            first = last
+        n_partials = self._info.count_partials(self.n_samples)
+        while self._first < n_partials:
+            last = min(self._first + self._chunk_partials, n_partials)
+            yield self._chunk(last, is_last=last == n_partials)
+            self._first = last
 
-    @property
-    def n_frames(self) -> int:
-        """The encoder frames of the clip so far."""
-        return self._info.count_frames(self.n_samples)
+    def _chunk(self, last: int, *, is_last: bool = False) -> Chunk:
+        """Return the next chunk, which ends before the partial `last`.
 
-    @property
-    def n_partials(self) -> int:
-        """The partials of the clip so far."""
-        return self._info.count_partials(self.n_samples)
-
-    def _piece(self, first: int, last: int) -> Chunk:
-        """Return the piece of the partials `first` to `last`.
-
-        One partial of context on either side is more than a frame depends on.
+        The context of one partial on either side is longer than the context of a frame.
         """
-        start = max(first - 1, 0)
-        is_last = last == self.n_partials
-        stop = self.n_samples if is_last else (last + 1) * self._partial_samples
-        samples = self._between(start * self._partial_samples, stop)
-        return Chunk(samples, slice(first - start, last - start), is_whole=False)
+        first, start = self._first, max(self._first - 1, 0)
+        end = self.n_samples
+        if not is_last:
+            end = min(end, (last + 1) * self._partial_samples)
+        samples = self._read(start * self._partial_samples, end)
+        return Chunk(samples, slice(first - start, last - start), end)
 
-    def _between(self, start: int, stop: int) -> Float32[np.ndarray, " samples"]:
-        if len(self._gathered) > 1:
-            self._gathered = [np.concatenate(self._gathered)]
-        return self._gathered[0][start - self._start : stop - self._start]
+    def _read(self, start: int, stop: int) -> Float32[np.ndarray, " samples"]:
+        if len(self._buffer) > 1:
+            self._buffer = [np.concatenate(self._buffer)]
+        return self._buffer[0][start - self._buffer_start : stop - self._buffer_start]
 
-    def _forget(self, before: int) -> None:
-        """Let go of the samples before a position."""
-        self._gathered = [self._between(before, self.n_samples).copy()]
-        self._start = before
+    def _discard(self, before: int) -> None:
+        """Discard the samples before a position."""
+        self._buffer = [self._read(before, self.n_samples).copy()]
+        self._buffer_start = before
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedFile:
+    """A file that was decoded.
+
+    Attributes:
+        info: Format of the source.
+        reading: Measurements of the source.
+        n_samples: Length after resampling.
+        samples_digest: SHA-256 of the samples after resampling; empty if it was not computed.
+        mean_square: Mean square of the samples after mixing down and resampling.
+    """
+
+    info: AudioInfo
+    reading: InputReading
+    n_samples: int
+    samples_digest: bytes
+    mean_square: float
+
+
+def decode_chunks(
+    file: BinaryIO, info: EncoderInfo, limits: AudioLimits, *, hashed: bool = False
+) -> Generator[tuple[Chunk, DecodedFile | None]]:
+    """Decode a file and yield its chunks; the last one comes with the description of the file.
+
+    The decoder is closed before the last chunk is yielded.
+
+    Args:
+        file: Audio file, seekable.
+        info: Geometry of the encoder.
+        limits: Limits of the file.
+        hashed: Whether to compute the digest of the samples.
+
+    Raises:
+        AudioError: The file cannot be decoded, or is over a limit.
+    """
+    chunker = Chunker(info)
+    with open_audio(file, sample_rate=info.sample_rate_hz, limits=limits) as reader:
+        source, waveform = InputMeter(reader.source_rate_hz), WaveformMeter(hashed=hashed)
+        for block in reader.blocks(source.add):
+            waveform.add(block)
+            for chunk in chunker.add(block):
+                yield chunk, None
+    decoded = DecodedFile(
+        reading=source.reading(),
+        samples_digest=waveform.digest,
+        mean_square=waveform.mean_square,
+        n_samples=reader.n_samples,
+        info=AudioInfo(
+            media_type=reader.media_type,
+            duration_s=reader.duration_s,
+            sample_rate_hz=reader.source_rate_hz,
+            channels=reader.source_channels,
+        ),
+    )
+    *others, last = chunker.finish()
+    for chunk in others:
+        yield chunk, None
+    yield last, decoded

@@ -1,7 +1,7 @@
-"""The space that a library is searched in: where sounds lie, and what remains of one.
+"""Vector space in which a library is searched, for sounds and for differences of sounds.
 
-Without towers that is the space of the embeddings, seen from their mean. With towers it is theirs,
-in which texts lie as well.
+Without towers it is the space of the embeddings, centred at their mean. With towers it is the
+common space of sounds and texts.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import numpy as np
 from jaxtyping import Float32
 
 from service.bundle.files import Bundle
-from service.difference import centred_remainder, remainder, unit
+from service.difference import centred_remainder, l2_normalize, remainder
 from service.inference.towers import AudioTower
 
 
 class Space(Protocol):
-    """Brings raw embeddings to where they are compared, as vectors of any length.
+    """Projects raw embeddings to vectors that can be compared; they are not normalised.
 
     Attributes:
         fingerprint: Encoder of the embeddings.
-        identity: Another one for every space that places embeddings differently.
+        identity: Identity of the projection: spaces that project differently have different ones.
         embedding_dim: Length of an embedding.
         dim: Length of a vector.
     """
@@ -35,7 +35,7 @@ class Space(Protocol):
     def project(
         self, embeddings: Float32[np.ndarray, "clips embedding_dim"]
     ) -> Float32[np.ndarray, "clips dim"]:
-        """Return the vector of each sound; the same bits, whatever others it is placed with."""
+        """Return the vector of each sound; its bits do not depend on the other rows."""
         ...
 
     def project_difference(
@@ -44,21 +44,21 @@ class Space(Protocol):
         reference: Float32[np.ndarray, " embedding_dim"],
         weight: float,
     ) -> Float32[np.ndarray, " dim"]:
-        """Return the vector of what remains of a mixture; zero if the two are equal.
+        """Return the vector of a mixture without a reference; zero if the two are equal.
 
         Args:
             mixture: Raw embedding.
-            reference: Raw embedding of what is taken away.
-            weight: How much of it is taken away, 0 to 1.
+            reference: Raw embedding.
+            weight: Share of the reference that is subtracted, 0 to 1.
         """
         ...
 
 
 class CentredSpace:
-    """The embeddings themselves, as seen from their mean.
+    """The space of the embeddings, centred at their mean.
 
     Args:
-        fingerprint: Their encoder.
+        fingerprint: Encoder of the embeddings.
         mean: Mean embedding of its training clips [dim].
     """
 
@@ -72,8 +72,8 @@ class CentredSpace:
         self, embeddings: Float32[np.ndarray, "clips dim"]
     ) -> Float32[np.ndarray, "clips dim"]:
         """See `Space`."""
-        seen: np.ndarray = embeddings - self._mean
-        return seen
+        centred: np.ndarray = embeddings - self._mean
+        return centred
 
     def project_difference(
         self,
@@ -91,8 +91,8 @@ class TowerSpace:
     """The common space of sounds and texts (paper, section 5.3).
 
     Args:
-        tower: Places embeddings in it.
-        fingerprint: Their encoder.
+        tower: Projects embeddings into it.
+        fingerprint: Encoder of the embeddings.
         mean: Mean embedding of its training clips [embedding_dim].
     """
 
@@ -121,17 +121,17 @@ class TowerSpace:
         """See `Space`."""
         if np.array_equal(mixture, reference):
             return np.zeros(self.dim, np.float32)
-        kept = remainder(mixture, reference, self._mean, weight)
-        vector: np.ndarray = self.project(kept[np.newaxis])[0]
+        rest = remainder(mixture, reference, self._mean, weight)
+        vector: np.ndarray = self._tower.vectors(rest[np.newaxis])[0]
         return vector
 
 
 def make_space(bundle: Bundle, tower: AudioTower | None) -> Space:
-    """Return the space of a bundle: that of its towers if it has any.
+    """Return the space of a bundle.
 
     Args:
-        bundle: Whose embeddings are searched.
-        tower: Its audio tower.
+        bundle: Bundle of the embeddings.
+        tower: Audio tower of the bundle; None if it has no towers.
     """
     fingerprint = bundle.manifest.encoder.fingerprint
     if tower is None:
@@ -142,5 +142,5 @@ def make_space(bundle: Bundle, tower: AudioTower | None) -> Space:
 def items(
     space: Space, embeddings: Float32[np.ndarray, "clips embedding_dim"]
 ) -> Float32[np.ndarray, "clips dim"]:
-    """Return what queries are compared with: the unit vector of each sound."""
-    return unit(space.project(embeddings))
+    """Return the unit vectors with which queries are compared."""
+    return l2_normalize(space.project(embeddings))

@@ -1,13 +1,12 @@
-"""From waveforms to embeddings: any number of clips of any length, in flat memory.
+"""Encoder of a bundle: embeds any number of clips of any length, in bounded memory.
 
-Short clips run in batches of similar length. A long clip runs in pieces, whose partials are pooled.
+Short clips run in batches of similar length. A long clip runs in chunks whose partials are pooled.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float32
@@ -15,41 +14,53 @@ from jaxtyping import Float32
 from service.audio.decoding import RESAMPLER, RESAMPLER_QUALITY
 from service.bundle.files import Bundle
 from service.bundle.manifest import EncoderInfo, ResamplerInfo
-from service.clips import Windows
 from service.errors import BundleError
-from service.inference.chunking import Chunk, Chunker
+from service.inference.chunking import Chunk, Chunker, Output, Result
 from service.inference.onnx_session import Device, Session, Tuning, n_cores, open_session
-from service.inference.pooling import PooledStats, Windowing, WindowPool
-from service.inference.providers import CPU_PROVIDER, bucket
+from service.inference.pooling import PooledStats
+from service.inference.providers import CPU_PROVIDER, padded_length
 
 BATCH_S = 40.0
-# The graph works on at least this much internally, so shorter clips cost as much [s].
-FLOOR_S = 0.95
+"""Audio of one run of `Encoder.embed`, padding included [s]."""
 
-Kind = Literal["embedding", "partials"]
-"""What a run gives of each clip: its embedding [dim], or the sums and maxima [partials dim]."""
-OUTPUTS: dict[Kind, tuple[str, ...]] = {"embedding": ("embedding",), "partials": ("sums", "maxima")}
+_OUTPUTS: dict[Output, tuple[str, ...]] = {
+    "embedding": ("embedding",),
+    "partials": ("sums", "maxima"),
+}
 
 
 class Encoder:
-    """An opened encoder; safe to use from several threads.
+    """An open encoder, for several threads at once.
 
     Attributes:
+        info: Geometry of the encoder.
         dim: Length of an embedding.
-        sample_rate: Rate of the waveforms it takes [Hz].
-        fingerprint: Identity of its embeddings.
+        sample_rate: Sample rate of the waveforms [Hz].
+        fingerprint: Identity of the embeddings.
         mean: Mean embedding of the training clips, float32 [dim].
-        reference_weight: How much of a reference search by difference takes away.
-        provider: Execution provider it runs on.
-        precision: Arithmetic it runs in.
-        runs: Runs at once that it is made for.
+        reference_weight: Share of a reference that a search by difference subtracts, 0 to 1.
+        provider: Execution provider on which the encoder runs.
+        precision: Arithmetic of the graph.
+        runs: Runs at once for which the encoder was opened.
+
+    Args:
+        session: Runs the graph with all threads.
+        bundle: Bundle of the graph.
+        shared_session: Runs the graph with the threads of one of `runs` simultaneous runs;
+            `session` if None.
+        runs: Runs at once.
     """
 
     def __init__(
-        self, session: Session, bundle: Bundle, *, narrow: Session | None = None, runs: int = 1
+        self,
+        session: Session,
+        bundle: Bundle,
+        *,
+        shared_session: Session | None = None,
+        runs: int = 1,
     ) -> None:
         self._session = session
-        self._narrow = narrow or session
+        self._shared_session = shared_session or session
         self.info = info = bundle.manifest.encoder
         self.dim = info.dim
         self.sample_rate = info.sample_rate_hz
@@ -75,42 +86,56 @@ class Encoder:
         Args:
             bundle: A verified bundle.
             device: Where to run; see `open_session`.
-            threads: Threads of one run; 0 for one per core.
-            runs: Runs that share these threads when there is more than one at a time.
-            tuning: How to run; the defaults of `Tuning` if not given.
+            threads: Threads of a run; 0 for one per core.
+            runs: Runs at once, on a CPU; each then has its share of the threads.
+            tuning: How to run; the defaults of `Tuning` if None.
 
         Raises:
-            BundleError: The graph is not the one the bundle's manifest describes.
-            DeviceError: A GPU is demanded and missing.
+            BundleError: The graph differs from its description in the manifest.
+            DeviceError: A GPU is required and missing.
         """
         info = bundle.manifest.encoder
         path = bundle.encoder_file
         session = open_session(path, device=device, threads=threads, tuning=tuning)
-        if faults := _resampler_faults(info) + _contract_faults(session, info):
+        vectors, partials = ("float32", (None, info.dim)), ("float32", (None, None, info.dim))
+        faults = _resampler_faults(info) + session.faults(
+            {"waveform": ("float32", (None, None)), "lengths": ("int64", (None,))},
+            {"embedding": vectors, "sums": partials, "maxima": partials},
+        )
+        if faults:
             raise BundleError(f"{path}: {'; '.join(faults)}")
-        narrow = None
-        if runs > 1 and session.provider == CPU_PROVIDER:
-            each = max(1, (threads or n_cores()) // runs)
-            narrow = open_session(path, device="cpu", threads=each, tuning=tuning)
-        return cls(session, bundle, narrow=narrow, runs=runs if narrow else 1)
+        if runs == 1 or session.provider != CPU_PROVIDER:
+            return cls(session, bundle)
+        share = max(1, (threads or n_cores()) // runs)
+        shared_session = open_session(path, device="cpu", threads=share, tuning=tuning)
+        return cls(session, bundle, shared_session=shared_session, runs=runs)
 
     def run(
-        self, clips: Sequence[Float32[np.ndarray, " samples"]], kind: Kind, *, alone: bool = True
-    ) -> list[tuple[np.ndarray, ...]]:
+        self,
+        clips: Sequence[Float32[np.ndarray, " samples"]],
+        output: Output,
+        *,
+        all_threads: bool = True,
+    ) -> list[Result]:
         """Encode clips in one run, padded to the longest.
 
         Args:
             clips: Mono waveforms at `sample_rate`, each of at least one sample.
-            kind: What to give of each.
-            alone: Whether nothing else runs, so that the run may have all threads.
+            output: What to compute for each clip.
+            all_threads: Whether to use all threads; otherwise those of one of `runs` runs at once.
 
-        Returns:
-            Of each clip its embedding, or its sums and maxima; partials beyond its end included.
         """
         batch, lengths = self._pad(clips)
-        session = self._session if alone else self._narrow
-        outputs = session.run({"waveform": batch, "lengths": lengths}, OUTPUTS[kind])
-        return list(zip(*outputs, strict=True))
+        session = self._session if all_threads else self._shared_session
+        arrays = session.run({"waveform": batch, "lengths": lengths}, _OUTPUTS[output])
+        results: list[Result] = list(zip(*arrays, strict=True))
+        if output == "partials":  # without those of the padding
+            n_partials = [self.info.count_partials(clip.size) for clip in clips]
+            results = [
+                tuple(partials[:n] for partials in result)
+                for result, n in zip(results, n_partials, strict=True)
+            ]
+        return results
 
     def embed(
         self, clips: Sequence[Float32[np.ndarray, " samples"]]
@@ -132,37 +157,11 @@ class Encoder:
             return np.zeros((0, self.dim), np.float32)
         return np.stack([embeddings[digest] for digest in digests])
 
-    def embed_windows(
-        self, clip: Float32[np.ndarray, " samples"], *, window_s: float, hop_s: float
-    ) -> Windows:
-        """Embed a clip window by window, all pooled from one pass over the whole clip.
-
-        Bounds are whole partials (0.2 s): the length is rounded to them, and a hop that is none
-        alternates between the two nearest. The last window is cut at the clip's end.
-
-        Args:
-            clip: Mono waveform at `sample_rate`, of at least one sample.
-            window_s: Length of a window [s], at least one partial.
-            hop_s: From the start of one window to that of the next [s], one partial to `window_s`.
-
-        Raises:
-            WindowInvalidError: The window or the hop is out of its range.
-            ValueError: The clip is empty or not a float32 vector.
-        """
-        _check_clip(clip)
-        cutter, whole = Chunker(self.info), PooledStats(self.dim)
-        windows = WindowPool(self.info, Windowing(window_s, hop_s), max_windows=clip.size)
-        for sums, maxima in self._run_pieces(cutter.cut([clip])):
-            whole.add(sums, maxima)
-            windows.add(sums, maxima)
-        n_frames = cutter.n_frames
-        return windows.finish(whole.embedding(n_frames), clip.size, n_frames)
-
     def check(self, bundle: Bundle) -> None:
-        """Encode the bundle's stored clip and compare with its stored embedding.
+        """Encode the stored clip of the bundle and compare with its stored embedding.
 
         Raises:
-            BundleError: The answer is another one, or the stored one cannot be read.
+            BundleError: The embeddings differ, or the stored ones cannot be read.
         """
         known = bundle.manifest.known_answer
         path = bundle.file(known.file)
@@ -185,32 +184,29 @@ class Encoder:
         embeddings = np.zeros((len(clips), self.dim), np.float32)
         short: dict[int, int] = {}
         for row, clip in enumerate(clips):
-            cutter = Chunker(self.info)
-            first, *others = cutter.cut([clip])
+            first, *others = Chunker(self.info).split([clip])
             if first.is_whole:
                 short[row] = clip.size
-                continue
-            pool = PooledStats(self.dim)
-            for sums, maxima in self._run_pieces([first, *others]):
-                pool.add(sums, maxima)
-            embeddings[row] = pool.embedding(cutter.n_frames)
-        for rows in _batches(short, self.sample_rate):
-            runs = self.run([clips[row] for row in rows], "embedding")
-            embeddings[rows] = [embedding for (embedding,) in runs]
+            else:
+                embeddings[row] = self._embed_chunks([first, *others], clip.size)
+        for rows in _batches(short, self.info):
+            results = self.run([clips[row] for row in rows], "embedding")
+            embeddings[rows] = [embedding for (embedding,) in results]
         return embeddings
 
-    def _run_pieces(self, pieces: Iterable[Chunk]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield the sums and maxima of each piece, without those of its context."""
-        for piece in pieces:
-            ((sums, maxima),) = self.run([piece.samples], "partials")
-            yield sums[piece.valid], maxima[piece.valid]
+    def _embed_chunks(self, chunks: Sequence[Chunk], n_samples: int) -> Float32[np.ndarray, " dim"]:
+        stats = PooledStats(self.dim)
+        for chunk in chunks:
+            ((sums, maxima),) = self.run([chunk.samples], "partials")
+            stats.add(sums[chunk.valid], maxima[chunk.valid])
+        return stats.embedding(self.info.count_frames(n_samples))
 
     def _pad(
         self, clips: Sequence[Float32[np.ndarray, " samples"]]
     ) -> tuple[np.ndarray, np.ndarray]:
         lengths = np.array([clip.size for clip in clips], np.int64)
         longest = int(lengths.max())
-        samples = longest if self.provider == CPU_PROVIDER else bucket(longest)
+        samples = longest if self.provider == CPU_PROVIDER else padded_length(longest)
         if len(clips) == 1 and samples == longest:
             return clips[0][None], lengths
         batch = np.zeros((len(clips), samples), np.float32)
@@ -228,24 +224,6 @@ def _resampler_faults(info: EncoderInfo) -> list[str]:
     ]
 
 
-def _contract_faults(session: Session, info: EncoderInfo) -> list[str]:
-    expected = {
-        "input waveform": (session.inputs.get("waveform"), "float32", 2, None),
-        "input lengths": (session.inputs.get("lengths"), "int64", 1, None),
-        "output embedding": (session.outputs.get("embedding"), "float32", 2, info.dim),
-        "output sums": (session.outputs.get("sums"), "float32", 3, info.dim),
-        "output maxima": (session.outputs.get("maxima"), "float32", 3, info.dim),
-    }
-    faults = []
-    for name, (spec, dtype, rank, last) in expected.items():
-        if spec is None:
-            faults.append(f"{name} is missing")
-        elif spec[0] != dtype or len(spec[1]) != rank or last not in (None, spec[1][-1]):
-            axes = f", the last {last}" if last else ""
-            faults.append(f"{name} is {spec[0]} {spec[1]}, must be {dtype} of {rank} axes{axes}")
-    return faults
-
-
 def _check_clip(clip: Float32[np.ndarray, " samples"]) -> None:
     if clip.ndim != 1 or clip.dtype != np.float32 or clip.size == 0:
         raise ValueError(
@@ -253,14 +231,19 @@ def _check_clip(clip: Float32[np.ndarray, " samples"]) -> None:
         )
 
 
-def _batches(sizes: dict[int, int], sample_rate: int) -> Iterator[list[int]]:
-    """Group rows of similar size so that a padded batch stays within `BATCH_S` of audio."""
-    floor, budget = int(FLOOR_S * sample_rate), int(BATCH_S * sample_rate)
+def _batches(sizes: Mapping[int, int], info: EncoderInfo) -> Iterator[list[int]]:
+    """Group rows of similar size, so that a padded batch has at most `BATCH_S` of audio.
+
+    Args:
+        sizes: Samples of each row.
+        info: Geometry of the encoder; a clip costs at least `floor_samples`.
+    """
+    budget = int(BATCH_S * info.sample_rate_hz)
     batch: list[int] = []
     longest = 0
     for row in sorted(sizes, key=lambda row: -sizes[row]):
-        size = max(sizes[row], floor)
-        # More than half of padding costs more than a run of its own.
+        size = max(sizes[row], info.floor_samples)
+        # A batch that is more than half padding costs more than a separate run.
         if batch and ((len(batch) + 1) * longest > budget or 2 * size < longest):
             yield batch
             batch = []

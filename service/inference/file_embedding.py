@@ -1,25 +1,30 @@
-"""A file on its way to its embedding: its pieces are taken back from the encoder and pooled."""
+"""Embeddings of files, from the chunks that are with the encoder to the pooled result.
+
+`PendingChunks` holds the chunks of one request that were submitted to the encoder. A
+`FileEmbedding` receives the results of one file and pools them to `Embedded`.
+"""
 
 from __future__ import annotations
 
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Self
 
 import numpy as np
 from jaxtyping import Float32
 
-from service.audio.decoding import Audio, AudioReader
-from service.audio.levels import LevelMeter
 from service.bundle.manifest import EncoderInfo
 from service.clips import AudioInfo, Windows
-from service.inference.batcher import Result
-from service.inference.chunking import Chunker
+from service.concurrency.timings import RequestTimings
+from service.inference.batcher import EncodeRequest, Submitter
+from service.inference.chunking import Chunk, DecodedFile, Output, Result
 from service.inference.pooling import PooledStats, Windowing, WindowPool
 
 ENTRY_BYTES = 1024
-"""What an embedded file takes beside its arrays, about [bytes]."""
-
-Key = tuple[str, str, Windowing | None]
-"""The encoder's fingerprint, the SHA-256 of a file, and how it is cut into windows."""
+"""Estimated size of an embedded file without its arrays [bytes]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +32,12 @@ class Embedded:
     """A file that was decoded and embedded.
 
     Attributes:
-        info: What decoding told about it.
-        n_samples: Its length after resampling.
-        samples_digest: SHA-256 of its samples after resampling.
-        mean_square: Of its samples, mixed down and resampled.
-        embedding: Its raw embedding [dim].
-        windows: The embeddings of its windows, if they were asked for.
+        info: Format of the source.
+        n_samples: Length after resampling.
+        samples_digest: SHA-256 of the samples after resampling; empty if it was not computed.
+        mean_square: Mean square of the samples after mixing down and resampling.
+        embedding: Raw embedding [dim].
+        windows: Embeddings of the windows, if they were asked for.
     """
 
     info: AudioInfo
@@ -44,85 +49,161 @@ class Embedded:
 
     @property
     def size_bytes(self) -> int:
-        """How much memory it takes, about [bytes]."""
+        """Estimated size in memory [bytes]."""
         windows = 0 if self.windows is None else self.windows.embeddings.nbytes
         return ENTRY_BYTES + self.embedding.nbytes + windows
 
 
 class FileEmbedding:
-    """A file that is being embedded.
+    """Embedding of a file whose chunks are being encoded.
 
     Args:
-        key: What it is known by.
-        info: What the encoder says of its frames.
-        windows: Pools its windows, if they were asked for.
+        info: Geometry of the encoder.
+        windowing: How to cut the clip into windows; it is not cut if None.
+        max_windows: Most windows of the clip.
 
-    Attributes:
-        cutter: Cuts it, and knows its length.
-        level: Measures it.
-        samples_digest: SHA-256 of its samples, once it was read.
-        same: The file with the same samples whose embedding it shares.
+    Raises:
+        WindowInvalidError: The window or the hop is out of range.
     """
 
-    def __init__(self, key: Key, info: EncoderInfo, windows: WindowPool | None = None) -> None:
-        self.key = key
-        self.cutter = Chunker(info)
-        self.level = LevelMeter()
-        self.samples_digest = b""
-        self.same: FileEmbedding | None = None
-        self._encoder = info
-        self._info = AudioInfo()
-        self._windows = windows
-        self._pool = PooledStats(info.dim)
-        self._embedding: np.ndarray | None = None
-        self._embedded: Embedded | None = None
+    def __init__(
+        self, info: EncoderInfo, windowing: Windowing | None = None, *, max_windows: int = 0
+    ) -> None:
+        self._info = info
+        self._windowing = windowing
+        self._stats: PooledStats | None = None
+        self._windows: WindowPool | None = None
+        if windowing is not None:
+            self._windows = WindowPool(info, windowing, max_windows=max_windows)
+        self._whole = np.zeros(0, np.float32)
 
-    @property
-    def n_samples(self) -> int:
-        """Its length, as far as it was read."""
-        return self.cutter.n_samples if self._embedded is None else self._embedded.n_samples
+    def output(self, chunk: Chunk) -> Output:
+        """Return what the encoder has to compute for a chunk."""
+        is_single = chunk.is_whole and not self._has_windows(chunk.samples.size)
+        return "embedding" if is_single else "partials"
 
-    def add_embedding(self, result: Result) -> None:
-        """Take the embedding of a clip that is one piece."""
-        (embedding,) = result
-        self._embedding = embedding.copy()  # a row alone would keep its whole batch in the cache
-
-    def add_partials(self, kept: slice, result: Result) -> None:
-        """Take the partials of the next piece; `kept` are those that are not its context."""
-        sums, maxima = (partials[kept] for partials in result)
-        self._pool.add(sums, maxima)
+    def set_result(self, chunk: Chunk, result: Result) -> None:
+        """Add the result of the next chunk."""
+        if len(result) == 1:
+            self._whole = result[0].copy()  # a view would keep the whole batch in memory
+            return
+        sums, maxima = (partials[chunk.valid] for partials in result)
+        self._stats = self._stats or PooledStats(self._info.dim)
+        self._stats.add(sums, maxima)
         if self._windows is not None:
             self._windows.add(sums, maxima)
 
-    def end(self, info: AudioInfo, samples_digest: bytes, embedded: Embedded | None = None) -> None:
-        """Note what is known once it was read to its end, or `embedded` before."""
-        self._info = info
-        self.samples_digest = samples_digest
-        self._embedded = embedded
+    def pool(self, file: DecodedFile) -> Embedded:
+        """Return the embedded file; the results of all its chunks were added."""
+        whole, windows = self._whole, None
+        if self._stats is not None:
+            n_frames = self._info.count_frames(file.n_samples)
+            whole = self._stats.embedding(n_frames)
+            if self._windows is not None and self._has_windows(file.n_samples):
+                windows = self._windows.finish(whole, file.n_samples, n_frames)
+        return Embedded(
+            info=file.info,
+            n_samples=file.n_samples,
+            samples_digest=file.samples_digest,
+            mean_square=file.mean_square,
+            embedding=whole,
+            windows=windows,
+        )
 
-    def finish(self) -> Embedded:
-        """Return the embedding; all pieces have been taken."""
-        if self.same is not None:
-            return replace(self.same.finish(), info=self._info)
-        if self._embedded is None:
-            n_samples, n_frames = self.n_samples, self.cutter.n_frames
-            whole, windows = self._embedding, None
-            if whole is None:
-                whole = self._pool.embedding(n_frames)
-            windowing = self.key[2]
-            if self._windows and windowing and windowing.cuts(n_samples, self._encoder):
-                windows = self._windows.finish(whole, n_samples, n_frames)
-            self._embedded = Embedded(
-                self._info, n_samples, self.samples_digest, self.level.mean_square, whole, windows
-            )
-        return self._embedded
+    def _has_windows(self, n_samples: int) -> bool:
+        return self._windowing is not None and self._windowing.cuts(n_samples, self._info)
 
 
-def audio_info(audio: Audio | AudioReader) -> AudioInfo:
-    """Return what is kept of a file that was read to its end, beside its embedding."""
-    return AudioInfo(
-        media_type=audio.media_type,
-        duration_s=audio.duration_s,
-        sample_rate_hz=audio.source_rate_hz,
-        channels=audio.source_channels,
-    )
+class PendingChunks:
+    """The chunks of one request that are with the encoder: a bounded queue of futures.
+
+    Leaving the context cancels what is still pending.
+
+    Args:
+        submitter: Encodes the chunks.
+        timings: Receives the time spent waiting; its deadline ends the waiting.
+        max_samples: Most samples that are pending; two chunks may be pending in any case.
+    """
+
+    def __init__(self, submitter: Submitter, timings: RequestTimings, max_samples: int) -> None:
+        self._submitter = submitter
+        self._timings = timings
+        self._max_samples = max_samples
+        self._pending: deque[tuple[EncodeRequest, float, Callable[[Result], object]]] = deque()
+        self._n_samples = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for request, _, _ in self._pending:
+            request.future.cancel()
+
+    def submit(self, chunk: Chunk, embedding: FileEmbedding) -> None:
+        """Submit a chunk once there is room for it.
+
+        Args:
+            chunk: The next chunk of a file.
+            embedding: Receives the result.
+
+        Raises:
+            ClientDisconnectedError: The client left.
+            DeadlineError: The deadline passed.
+        """
+        samples = chunk.samples
+        while len(self._pending) > 1 and self._n_samples + samples.size > self._max_samples:
+            self.wait_oldest()
+        output, deadline = embedding.output(chunk), self._timings.deadline
+        request = self._submitter.submit(samples, output, deadline)
+        accepted = time.perf_counter()
+        self._pending.append((request, accepted, partial(embedding.set_result, chunk)))
+        self._n_samples += samples.size
+
+    def drain(self) -> None:
+        """Wait for all results; raises as `submit` does."""
+        while self._pending:
+            self.wait_oldest()
+
+    def wait_oldest(self) -> None:
+        """Wait for the oldest result; raises as `submit` does."""
+        request, accepted, on_result = self._pending.popleft()
+        self._n_samples -= request.samples.size
+        start = time.perf_counter()
+        try:
+            result = request.future.result(self._timings.deadline.left_s)
+        except TimeoutError:
+            request.future.cancel()
+            raise self._timings.deadline.error() from None
+        # This thread waited while the chunk was submitted, and again for its result.
+        queued_s = encoded_s = 0.0
+        for begin, end in ((request.submitted, accepted), (start, time.perf_counter())):
+            until_run_s = min(max(0.0, request.started - begin), end - begin)
+            queued_s += until_run_s
+            encoded_s += end - begin - until_run_s
+        self._timings.add("queue", queued_s)
+        self._timings.add("encode", encoded_s)
+        on_result(result)
+
+
+def pool_files(
+    known: Mapping[str, Embedded],
+    decoded: Mapping[str, DecodedFile],
+    embeddings: Mapping[str, FileEmbedding],
+) -> dict[str, Embedded]:
+    """Pool the files of a request; files with equal samples get the embedding of the first.
+
+    Args:
+        known: Files that were embedded before, by content.
+        decoded: The other files, by content.
+        embeddings: Embeddings of these; those of later files with equal samples are not used.
+    """
+    by_samples: dict[bytes, Embedded] = {}
+    for embedded in known.values():
+        by_samples.setdefault(embedded.samples_digest, embedded)
+    for key, file in decoded.items():
+        if file.samples_digest not in by_samples:
+            by_samples[file.samples_digest] = embeddings[key].pool(file)
+    files: dict[str, Embedded | DecodedFile] = {**known, **decoded}
+    return {
+        key: replace(by_samples[file.samples_digest], info=file.info) for key, file in files.items()
+    }

@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions: the one place that chooses the device and the only one that knows it."""
+"""ONNX Runtime sessions: loads graphs on a device and runs them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from service.inference.providers import (
     make_caches,
 )
 
-# Read at the import: without it, newer versions keep a database in the home directory and report
-# to their maker over the network.
+# Read when onnxruntime is imported. Without it, newer versions keep a database in the home
+# directory and send usage data over the network.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime
@@ -35,13 +35,16 @@ Device = Literal["auto", "cpu", "cuda", "tensorrt"]
 _Shapes = tuple[tuple[int, ...], ...]
 _Run = Callable[[Mapping[str, np.ndarray], Sequence[str]], list[np.ndarray]]
 TensorSpec = tuple[str, tuple[int | str | None, ...]]
+"""Data type and axes of an input or output; an axis is a number, a name or None."""
+Contract = Mapping[str, tuple[str, tuple[int | None, ...]]]
+"""Required data type and axes by name; None is an axis of variable length."""
 
 MAX_SHAPES = 32
-"""Batch shapes kept in GPU memory; `providers.bucket` limits how many occur."""
+"""Batch shapes kept in GPU memory; `providers.padded_length` limits how many occur."""
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 _ERRORS_ONLY = 3
-# They share no base class but Exception.
+# Their only common base class is Exception.
 _LOAD_ERRORS = (
     onnxruntime_errors.Fail,
     onnxruntime_errors.InvalidArgument,
@@ -58,14 +61,14 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """How sessions on the CPU run.
+    """Options of sessions on a CPU.
 
-    The defaults are within 3 % of what was fastest where it was measured, as the figures in
-    docs/results/tuning.json tell; `minuend tune` measures another host.
+    The defaults were within 3 % of the fastest in docs/results/tuning.json; `minuend tune` measures
+    another host.
 
     Attributes:
-        spinning: Whether the threads of a run wait for each other in a loop; after it they rest.
-        arena: Whether memory is kept from run to run, as much as the largest one took.
+        spinning: Whether the threads of a run wait for each other in a loop, during the run only.
+        arena: Whether memory is kept between runs, as much as the largest run needed.
     """
 
     spinning: bool = True
@@ -73,12 +76,12 @@ class Tuning:
 
 
 class Session:
-    """A loaded graph. `run` may be called from several threads at once.
+    """A loaded graph; `run` may be called from several threads at once.
 
     Attributes:
-        provider: Execution provider the graph runs on.
-        inputs: Data type and shape of each input by name; an axis is a number, a name or None.
-        outputs: The same of each output.
+        provider: Execution provider on which the graph runs.
+        inputs: Data type and axes of each input by name.
+        outputs: Data type and axes of each output by name.
     """
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
@@ -89,67 +92,79 @@ class Session:
         self.outputs = _specs(session.get_outputs())
 
     def run(self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> list[np.ndarray]:
-        """Run the graph once and return the named outputs in their order."""
+        """Run the graph once and return the named outputs, in this order."""
         return self._run(inputs, outputs)
+
+    def faults(self, inputs: Contract, outputs: Contract) -> list[str]:
+        """List the differences between the graph and the required inputs and outputs."""
+        return [
+            f"{kind} {name} {fault}"
+            for kind, found, required in (
+                ("input", self.inputs, inputs),
+                ("output", self.outputs, outputs),
+            )
+            for name, (dtype, axes) in required.items()
+            if (fault := _fault(found.get(name), dtype, axes))
+        ]
 
 
 class BoundRuns:
-    """Runs on a GPU, whose inputs keep their place in its memory; may be called by several threads.
+    """Runs a graph on a GPU with inputs in preallocated memory, for several threads.
 
-    A shape that is seen again is copied into the memory of the time before, so that nothing is
-    allocated. Outputs come back to the host: they are small beside the waveforms. Tested on the
-    CPU, whose answers it gives bit by bit; it has not run on a GPU and nothing was measured.
+    Inputs of a shape that occurred before are copied into the memory of the earlier run. Outputs
+    are copied to the host; they are small compared with the waveforms. Tested on a CPU, with the
+    same bits as plain runs; it was never run on a GPU, and no speed was measured.
 
     Args:
-        session: What runs.
-        device: Memory of the inputs, as ONNX Runtime names it: "cuda" or "cpu".
+        session: The graph.
+        device: Memory of the inputs, as named by ONNX Runtime: "cuda" or "cpu".
     """
 
     def __init__(self, session: onnxruntime.InferenceSession, device: str) -> None:
         self._session = session
         self._device = device
-        self._places: OrderedDict[_Shapes, dict[str, onnxruntime.OrtValue]] = OrderedDict()
+        self._inputs: OrderedDict[_Shapes, dict[str, onnxruntime.OrtValue]] = OrderedDict()
         self._lock = threading.Lock()
 
     def run(self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> list[np.ndarray]:
-        """Run the graph once and return the named outputs in their order."""
-        with self._lock:  # a place holds the inputs of one run, and a GPU runs one at a time anyhow
+        """Run the graph once and return the named outputs, in this order."""
+        with self._lock:  # the memory holds the inputs of one run, and a GPU has one run at a time
             binding = self._session.io_binding()
-            for name, place in self._place(inputs).items():
-                binding.bind_ortvalue_input(name, place)
+            for name, value in self._copy_to_device(inputs).items():
+                binding.bind_ortvalue_input(name, value)
             for name in outputs:
                 binding.bind_output(name, "cpu")
             self._session.run_with_iobinding(binding)
             values: list[np.ndarray] = binding.copy_outputs_to_cpu()
         return values
 
-    def _place(self, inputs: Mapping[str, np.ndarray]) -> dict[str, onnxruntime.OrtValue]:
-        """Copy inputs to the device, to where those of their shapes were before."""
+    def _copy_to_device(self, inputs: Mapping[str, np.ndarray]) -> dict[str, onnxruntime.OrtValue]:
+        """Copy inputs to the device, into the memory of earlier inputs with the same shapes."""
         shapes = tuple(value.shape for value in inputs.values())
-        places = self._places.pop(shapes, None)
-        if places is None:
-            places = {
-                # A copy, since on the CPU the value would lie in the array that was given.
+        values = self._inputs.pop(shapes, None)
+        if values is None:
+            values = {
+                # A copy, since on a CPU the value would share the memory of the array.
                 name: onnxruntime.OrtValue.ortvalue_from_numpy(value.copy(), self._device)
                 for name, value in inputs.items()
             }
         else:
             for name, value in inputs.items():
-                places[name].update_inplace(np.ascontiguousarray(value))
-        self._places[shapes] = places
-        if len(self._places) > MAX_SHAPES:
-            self._places.popitem(last=False)
-        return places
+                values[name].update_inplace(np.ascontiguousarray(value))
+        self._inputs[shapes] = values
+        if len(self._inputs) > MAX_SHAPES:
+            self._inputs.popitem(last=False)
+        return values
 
 
 def available_providers() -> list[str]:
-    """Name the execution providers of the installed ONNX Runtime, the fastest first."""
+    """List the execution providers of the installed ONNX Runtime, the fastest first."""
     providers: list[str] = onnxruntime.get_available_providers()
     return providers
 
 
 def n_cores() -> int:
-    """Count the cores this process may use, by its affinity and its container's quota."""
+    """Count the cores that this process may use, by its affinity and the quota of its container."""
     allowed = len(os.sched_getaffinity(0))
     try:
         quota, period = CPU_QUOTA.read_text(encoding="ascii").split()
@@ -165,18 +180,18 @@ def open_session(
 
     Args:
         path: The ONNX file.
-        device: See `providers.choose_providers`; "auto" logs when there is no GPU.
-        threads: Threads of one run; 0 for one per core.
-        tuning: How to run on the CPU; the defaults of `Tuning` if not given.
+        device: See `providers.choose_providers`; "auto" logs a missing GPU.
+        threads: Threads of a run; 0 for one per core.
+        tuning: Options on a CPU; the defaults of `Tuning` if None.
 
     Raises:
-        DeviceError: A GPU is demanded and missing.
-        BundleError: The file is no graph that this version of ONNX Runtime runs.
+        DeviceError: A GPU is required and missing.
+        BundleError: The installed ONNX Runtime cannot run the file.
     """
     providers = choose_providers(device, available_providers())
     if len(providers) > 1:
         make_caches(providers)
-        # Finds the CUDA libraries of pip packages; without it only system-wide ones are seen.
+        # Finds the CUDA libraries of pip packages; otherwise only system-wide ones are found.
         onnxruntime.preload_dlls()
     session = _load(path, providers, threads or n_cores(), tuning or Tuning())
     check_started(device, session.provider)
@@ -191,13 +206,13 @@ def _load(path: Path, providers: list[Provider], threads: int, tuning: Tuning) -
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS_ONLY
     options.use_deterministic_compute = True
-    # A memory pattern is kept for every shape ever seen, and clips have any length.
+    # ONNX Runtime keeps a memory pattern for each shape, and clips have any length.
     options.enable_mem_pattern = False
     options.enable_cpu_mem_arena = tuning.arena
     options.add_session_config_entry(
         "session.intra_op.allow_spinning", "1" if tuning.spinning else "0"
     )
-    # Else they would go on in their loop after each run, and keep the cores from all others.
+    # Otherwise the threads would spin after each run too, and occupy the cores.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     try:
         return Session(onnxruntime.InferenceSession(path, options, providers=providers))
@@ -215,3 +230,21 @@ def _plain(session: onnxruntime.InferenceSession) -> _Run:
 
 def _specs(nodes: Sequence[onnxruntime.NodeArg]) -> dict[str, TensorSpec]:
     return {node.name: (_DTYPES.get(node.type, node.type), tuple(node.shape)) for node in nodes}
+
+
+def _fault(spec: TensorSpec | None, dtype: str, axes: tuple[int | None, ...]) -> str | None:
+    """Describe how an input or output differs from the required data type and axes."""
+    if spec is None:
+        return "is missing"
+    if spec[0] == dtype and _has_axes(spec[1], axes):
+        return None
+    shown = ", ".join("any" if axis is None else str(axis) for axis in axes)
+    return f"is {spec[0]} {spec[1]}, must be {dtype} [{shown}]"
+
+
+def _has_axes(shape: tuple[int | str | None, ...], axes: tuple[int | None, ...]) -> bool:
+    """Tell whether a shape has the required axes; a variable one has a name or None."""
+    return len(shape) == len(axes) and all(
+        not isinstance(found, int) if required is None else found == required
+        for found, required in zip(shape, axes, strict=True)
+    )

@@ -1,4 +1,4 @@
-"""The words that changes are told in: phrases in the common space of sounds and texts."""
+"""Phrases that describe changes, in the common space of sounds and texts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _UNIT_TOLERANCE = 1e-3
 
 
 class _Entry(BaseModel):
-    """A phrase as the file has it; the vector is base64 of little-endian float32 [dim]."""
+    """A phrase in the file; the vector is base64 of little-endian float32 [dim]."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,11 +35,11 @@ class _File(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class RankedPhrase:
-    """Words for a change.
+    """A phrase that describes a change.
 
     Attributes:
-        phrase: As people say it: "dog barking".
-        label: As programs name it: "dog".
+        phrase: Text for people, such as "dog barking".
+        label: Name for programs, such as "dog".
         score: Inner product of the unit vectors of the change and the phrase, -1 to 1.
     """
 
@@ -49,13 +49,14 @@ class RankedPhrase:
 
 
 class TextBank:
-    """Phrases with their vectors.
+    """Phrases and their vectors.
 
     Attributes:
-        vectors: Of length 1, float32 [phrases, dim].
+        vectors: Unit vectors, float32 [phrases, dim].
 
     Args:
-        phrases: Each with its label.
+        phrases: Pairs of phrase and label.
+        vectors: Unit vectors, float32 [phrases, dim].
     """
 
     def __init__(
@@ -69,14 +70,14 @@ class TextBank:
 
     @classmethod
     def read(cls, path: Path, dim: int) -> Self:
-        """Read a bank.
+        """Read a text bank.
 
         Args:
             path: A `text_bank.json`.
-            dim: Length that its vectors must have.
+            dim: Required length of a vector.
 
         Raises:
-            BundleError: The file is no bank, or a vector is not one of `dim` values and length 1.
+            BundleError: The file is no text bank, or a vector has not `dim` values or not length 1.
         """
         try:
             entries = _File.model_validate_json(path.read_bytes()).phrases
@@ -86,20 +87,18 @@ class TextBank:
         return cls([(entry.phrase, entry.label) for entry in entries], vectors)
 
     def rank(self, change: Float32[np.ndarray, " dim"], n: int) -> list[RankedPhrase]:
-        """Return the words that suit a change best, the best first; none if nothing changed.
+        """Return the phrases that describe a change best, the best first; none without a change.
 
         Args:
-            change: Unit vector of what was added; zero if nothing was.
+            change: Unit vector of the change; zero if there is none.
             n: Most phrases.
         """
         if not change.any():
             return []
         scores = self.vectors @ change
         best = np.argsort(-scores, kind="stable")[:n]
-        return [
-            RankedPhrase(phrase, label, float(scores[row]))
-            for row, (phrase, label) in ((row, self._phrases[row]) for row in best)
-        ]
+        ranked = ((*self._phrases[row], float(scores[row])) for row in best)
+        return [RankedPhrase(phrase, label, score) for phrase, label, score in ranked]
 
 
 def _vector(entry: _Entry, dim: int) -> Float32[np.ndarray, " dim"]:

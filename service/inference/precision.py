@@ -1,7 +1,7 @@
-"""Which arithmetic the encoder runs in: what is asked for, or the fastest that is right here.
+"""Choice of the arithmetic of the encoder: the requested one, or the fastest correct one.
 
-Which variant is fastest is read from the manifest and not measured at the start: a start stays
-short, and two starts on one host never differ in the vectors that they make.
+The speeds are read from the manifest and not measured at start-up: the start stays short, and each
+start on a host chooses the same variant, so embeddings do not change from start to start.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from service.inference.providers import CPU_PROVIDER
 Choice = Literal["auto", "fp32", "int8", "fp16"]
 Opener = Callable[[Bundle], Encoder]
 
-WORTH_IT = 1.1
-"""Speed, as a multiple of float32's, from which on "auto" takes a variant; less may be noise."""
+MIN_SPEEDUP = 1.1
+"""Lowest speed of a variant that "auto" chooses, relative to float32; less may be noise."""
 
 _NAMES = {"fp32": "float32", "int8": "int8", "fp16": "float16"}
 
@@ -29,18 +29,18 @@ _logger = logging.getLogger(__name__)
 
 
 def open_checked(bundle: Bundle, choice: Choice, opener: Opener) -> Encoder:
-    """Open an encoder that gives the known answer on this host.
+    """Open an encoder that reproduces the known answer on this host.
 
     Args:
         bundle: A verified bundle.
-        choice: The arithmetic asked for. "auto" takes the fastest variant that was measured to be
-            faster than float32 on a processor and that gives the known answer here, else float32;
-            on a GPU it takes float32, as nothing was measured there.
+        choice: The requested arithmetic. "auto" chooses the fastest variant that was measured to be
+            faster than float32 on a CPU and reproduces the known answer here, otherwise float32.
+            On a GPU it chooses float32, since no speed was measured there.
         opener: Opens the encoder of a bundle, as `Encoder.open` does.
 
     Raises:
-        BundleError: The variant asked for is not there or does not give the known answer.
-        DeviceError: A GPU is demanded and missing.
+        BundleError: The requested variant is missing or does not reproduce the known answer.
+        DeviceError: A GPU is required and missing.
     """
     if choice != "auto":
         chosen = select(bundle, choice)
@@ -61,7 +61,7 @@ def select(bundle: Bundle, choice: Literal["fp32", "int8", "fp16"]) -> Bundle:
     """Return the bundle with the variant of a precision.
 
     Raises:
-        BundleError: It has none.
+        BundleError: The bundle has no such variant.
     """
     if choice == "fp32":
         return bundle
@@ -70,16 +70,16 @@ def select(bundle: Bundle, choice: Literal["fp32", "int8", "fp16"]) -> Bundle:
     }
     if _NAMES[choice] in variants:
         return replace(bundle, variant=variants[_NAMES[choice]])
-    there = ", ".join(name for name, long in _NAMES.items() if long in {"float32", *variants})
+    available = ", ".join(name for name, long in _NAMES.items() if long in {"float32", *variants})
     raise BundleError(
         f"precision {choice} is asked for, but bundle {bundle.manifest.id} has no such variant; "
-        f"it has {there}"
+        f"it has {available}"
     )
 
 
 def _faster(variants: Sequence[EncoderVariant]) -> list[EncoderVariant]:
-    """List the variants that beat float32 on a processor, the fastest first."""
-    faster = [variant for variant in variants if variant.cpu_speed >= WORTH_IT]
+    """List the variants that are faster than float32 on a CPU, the fastest first."""
+    faster = [variant for variant in variants if variant.cpu_speed >= MIN_SPEEDUP]
     return sorted(faster, key=lambda variant: -variant.cpu_speed)
 
 

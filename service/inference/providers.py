@@ -1,7 +1,7 @@
-"""What is asked of a GPU: providers, their options, and a few fixed lengths of batches.
+"""Execution providers of ONNX Runtime, their options, and the lengths of batches on a GPU.
 
-Written after the documentation of ONNX Runtime and tested with a made-up list of providers. It has
-not run on a GPU and nothing of it was measured.
+Written from the documentation of ONNX Runtime and tested with invented lists of providers. It was
+never run on a GPU, and no speed was measured.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ CPU_PROVIDER = "CPUExecutionProvider"
 CUDA_PROVIDER = "CUDAExecutionProvider"
 TENSORRT_PROVIDER = "TensorrtExecutionProvider"
 GPU_MEMORY = "cuda"
-"""Memory of both, as ONNX Runtime names it."""
+"""Memory of CUDA and TensorRT, as named by ONNX Runtime."""
 
-DEMANDED = {"cuda": CUDA_PROVIDER, "tensorrt": TENSORRT_PROVIDER}
-"""The provider that a device demands; "auto" demands none and "cpu" wants none of these."""
+REQUIRED = {"cuda": CUDA_PROVIDER, "tensorrt": TENSORRT_PROVIDER}
+"""The provider that a device requires; "auto" and "cpu" require none."""
 
 Provider = tuple[str, dict[str, str]]
 
 _STEPS_PER_OCTAVE = 4
-_SHORTEST = 1 << 14
+_SHORTEST = 1 << 14  # [samples]
 
 _CUDA_OPTIONS = {
-    # The default tries every algorithm for every shape that it has not seen.
+    # By default every algorithm is tried for every new shape.
     "cudnn_conv_algo_search": "HEURISTIC",
-    # The default doubles what it takes; clips have any length.
+    # By default each allocation is doubled; clips have any length.
     "arena_extend_strategy": "kSameAsRequested",
 }
 
@@ -38,14 +38,14 @@ def choose_providers(device: str, available: Sequence[str]) -> list[Provider]:
     """List the execution providers to try for a device, the first choice first.
 
     Args:
-        device: "cuda" and "tensorrt" demand theirs, "auto" prefers CUDA, "cpu" takes none of them.
+        device: "cuda" and "tensorrt" require their provider, "auto" prefers CUDA, "cpu" uses none.
         available: Providers of the installed ONNX Runtime.
 
     Raises:
-        DeviceError: A provider is demanded and the installed ONNX Runtime does not have it.
+        DeviceError: A provider is required and the installed ONNX Runtime does not have it.
     """
-    demanded = DEMANDED.get(device)
-    if demanded is not None and demanded not in available:
+    required = REQUIRED.get(device)
+    if required is not None and required not in available:
         name = "TensorRT" if device == "tensorrt" else "CUDA"
         raise DeviceError(
             f"device {device} is demanded, but the installed ONNX Runtime has no {name} provider; "
@@ -60,30 +60,30 @@ def choose_providers(device: str, available: Sequence[str]) -> list[Provider]:
 
 
 def make_caches(providers: Sequence[Provider]) -> None:
-    """Make the folders that the providers keep what they build in; they make none themselves."""
+    """Make the folders of the providers' caches; the providers do not make them."""
     for _, options in providers:
         if "trt_engine_cache_path" in options:
             Path(options["trt_engine_cache_path"]).mkdir(parents=True, exist_ok=True)
 
 
 def check_started(device: str, provider: str) -> None:
-    """Do nothing if a session runs on what was demanded.
+    """Check that a session runs on the required provider.
 
     Raises:
-        DeviceError: It does not: the provider is installed, but did not start.
+        DeviceError: The provider is installed, but did not start.
     """
-    if DEMANDED.get(device, provider) != provider:
+    if REQUIRED.get(device, provider) != provider:
         raise DeviceError(
             f"device {device} is demanded, but no GPU could be used; "
             f"check the driver, or use auto or cpu"
         )
 
 
-def bucket(n_samples: int) -> int:
-    """Round a length up to one of a few, at most a quarter longer.
+def padded_length(n_samples: int) -> int:
+    """Round a length up to one of a few lengths, at most a quarter longer.
 
-    A GPU prepares for every shape that it has not seen, TensorRT for minutes; the samples that are
-    added are beyond the length of each clip, which the graph ignores.
+    A GPU needs preparation for each new shape, TensorRT minutes of it. The graph ignores the
+    samples beyond the length of each clip.
 
     Args:
         n_samples: At least 1.
@@ -94,7 +94,7 @@ def bucket(n_samples: int) -> int:
 
 
 def _tensorrt_options() -> dict[str, str]:
-    """Keep built engines in the user's cache: building one takes minutes."""
+    """Return options that keep built engines in the user's cache: building one takes minutes."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = str(home / "minuend" / "tensorrt")
     return {

@@ -1,4 +1,4 @@
-"""From a text to the numbers that a text encoder reads."""
+"""Tokenisation of texts for the text encoder."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from service.errors import BundleError
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """A text in tokens.
+    """The tokens of a text.
 
     Attributes:
-        ids: Their numbers, those of the special tokens included, int64 [tokens].
-        is_cut: Whether the text had more of them than the window holds.
-        is_empty: Whether there are none but the special ones.
+        ids: Numbers of the tokens, special tokens included, int64 [tokens].
+        is_cut: Whether the text had more tokens than the window.
+        is_empty: Whether there are only special tokens.
     """
 
     ids: Int64[np.ndarray, " tokens"]
@@ -28,22 +28,22 @@ class Tokens:
 
 
 class Tokenizer:
-    """Cuts texts into the tokens of a text encoder; safe to use from several threads.
+    """Splits texts into the tokens of a text encoder; for several threads at once.
 
-    Whatever the file says about it, nothing is padded and what is beyond the window is cut off.
+    Texts are not padded, and are cut at the end of the window; settings of the file are ignored.
 
     Args:
         path: A `tokenizer.json`.
         max_tokens: Window of the text encoder, special tokens included.
 
     Raises:
-        BundleError: The file is no tokeniser, or the window too small for the special tokens.
+        BundleError: The file is no tokeniser, or the window is too small for the special tokens.
     """
 
     def __init__(self, path: Path, max_tokens: int) -> None:
         try:
             self._tokenizer = tokenizers.Tokenizer.from_str(path.read_text("utf-8"))
-        except Exception as error:  # the library raises nothing more precise
+        except Exception as error:  # the library raises Exception itself
             raise BundleError(f"{path} is no tokeniser: {error}") from error
         n_special = self._tokenizer.num_special_tokens_to_add(is_pair=False)
         if max_tokens <= n_special:
@@ -52,10 +52,10 @@ class Tokenizer:
         self._tokenizer.enable_truncation(max_tokens)
 
     def tokenize(self, text: str) -> Tokens:
-        """Cut a text; every text there is can be cut.
+        """Split a text into tokens.
 
         Args:
-            text: Any length, any characters; what is no character counts as a question mark.
+            text: Any length, any characters; lone surrogates count as question marks.
         """
         encoding = self._tokenizer.encode(text.encode("utf-8", "replace").decode("utf-8"))
         return Tokens(

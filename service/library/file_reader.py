@@ -1,4 +1,4 @@
-"""Files on their way into the encoder: read by threads ahead of it, encoded in batches."""
+"""Reads and embeds the files of a folder, several at once, and yields them in their order."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 from typing import Self, TypeVar
@@ -16,38 +15,39 @@ from typing import Self, TypeVar
 import numpy as np
 from jaxtyping import Float32
 
-from service.audio.decoding import Audio, AudioLimits, decode
+from service.audio.decoding import AudioLimits
 from service.clips import AudioInfo, Windows
+from service.concurrency.deadline import Deadline
 from service.concurrency.timings import RequestTimings
-from service.errors import AudioError, AudioTooLongError
+from service.errors import ClientError
 from service.inference.batcher import Batcher
 from service.inference.encoder import Encoder
 from service.inference.file_embedder import FileEmbedder, RequestLimits
-from service.inference.file_embedding import audio_info
 from service.inference.pooling import Windowing
 from service.row_ids import MAX_WINDOWS
 
-WORKERS = 2
-# How far the threads may be ahead of the encoder. Decoded audio takes more memory than its file,
-# so what waits is bounded by the size of the files as well.
+DECODERS = 2
+"""Files that are decoded at once."""
 AHEAD_FILES = 32
+"""Files ahead of the consumer, each in its own thread: enough to fill the runs of the encoder."""
 AHEAD_BYTES = 32 * 1024 * 1024
+"""Size of these files; a larger one is read alone."""
 BATCH_FILES = 16
+"""Files that are yielded, and so committed, together; few are lost when the process stops."""
 BATCH_S = 60.0
-WHOLE_S = 60.0
-"""A file up to this long is decoded as a whole, ahead of the encoder [s]."""
+"""Audio that is yielded together; the file that reaches it is the last one of its batch [s]."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A file that does not become audio.
+    """A file that cannot be read or decoded.
 
     Attributes:
         path: The file.
-        code: Stable, as the service's errors have it; `file_unreadable` if the system refuses.
-        reason: What is wrong with it.
+        code: Error code of the service; `file_unreadable` for an error of the system.
+        reason: Description of the error.
     """
 
     path: Path
@@ -57,13 +57,13 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Hashed:
-    """A file whose content is known.
+    """A file with the digest of its content.
 
     Attributes:
         path: The file.
-        sha256: Digest of its bytes.
-        size_bytes: Number of its bytes.
-        modified_ns: When it was last written to, as the system has it [ns].
+        sha256: SHA-256 of the content, 64 hexadecimal digits.
+        size_bytes: Size of the content [bytes].
+        modified_ns: Time of the last modification, from the file system [ns].
     """
 
     path: Path
@@ -72,7 +72,7 @@ class Hashed:
     modified_ns: int
 
     def is_unchanged(self) -> bool:
-        """Tell whether the file is still what was hashed, as far as the system tells."""
+        """Tell whether size and modification time are still the same."""
         try:
             status = self.path.stat()
         except OSError:
@@ -86,9 +86,9 @@ class EmbeddedFile:
 
     Attributes:
         path: The file.
-        info: What decoding told about it.
-        embedding: Its raw embedding [dim].
-        windows: Its raw embeddings over time, if it is long enough and they are wanted.
+        info: Format of the source.
+        embedding: Raw embedding [dim].
+        windows: Raw embeddings of the windows, if the file is cut into windows.
     """
 
     path: Path
@@ -97,155 +97,90 @@ class EmbeddedFile:
     windows: Windows | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Decoded:
-    path: Path
-    audio: Audio
-
-
-@dataclass(frozen=True, slots=True)
-class _Long:
-    """A file that is decoded while it is encoded, and never held as a whole."""
-
-    path: Path
-
-
-_Read = _Decoded | _Long | Unreadable
-
-
 class FileReader:
-    """Reads files with threads of its own; to be used as a context manager.
+    """Reads files in threads of its own; a context manager.
 
     Args:
-        encoder: Embeds them.
-        limits: How much one file may hold.
-        windowing: How files are cut into windows; they are not if None.
+        encoder: Embeds the files.
+        limits: Limits of one file.
+        windowing: How to cut the files into windows; they are not cut if None.
     """
 
     def __init__(
         self, encoder: Encoder, *, limits: AudioLimits, windowing: Windowing | None = None
     ) -> None:
         self.windowing = windowing
-        self._encoder = encoder
-        self._limits = limits
-        self._batcher = Batcher(encoder)
+        self._batcher = Batcher(encoder, runs=encoder.runs)
         self._embedder = FileEmbedder(
-            encoder, self._batcher, limits=RequestLimits(limits, MAX_WINDOWS)
+            encoder, self._batcher, limits=RequestLimits(limits, MAX_WINDOWS), decoders=DECODERS
         )
-        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="read")
+        self._deadline = Deadline()
+        self._threads = ThreadPoolExecutor(AHEAD_FILES, thread_name_prefix="read")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        self._deadline.abandon()  # ends the embedding of files that are in progress
+        self._threads.shutdown(cancel_futures=True)
         self._batcher.close()
 
     def hash(self, paths: Iterable[Path]) -> Iterator[Hashed | Unreadable]:
-        """Yield each file with the digest of its content, in their order."""
-        return self._ahead(_hash, paths)
+        """Yield each file with the digest of its content, in order."""
+        return self._read_ahead(_hash, paths)
 
     def embed(self, paths: Iterable[Path]) -> Iterator[list[EmbeddedFile | Unreadable]]:
-        """Yield files with their embeddings in their order, a batch at a time."""
-        batch: list[_Read] = []
+        """Yield the files with their embeddings, in order and a batch at a time."""
+        batch: list[EmbeddedFile | Unreadable] = []
         seconds = 0.0
-        for item in self._ahead(self._decode, paths):
-            batch.append(item)
-            seconds += _seconds(item)
+        for file in self._read_ahead(self._embed, paths):
+            batch.append(file)
+            if isinstance(file, EmbeddedFile):
+                seconds += file.info.duration_s or 0.0
             if len(batch) >= BATCH_FILES or seconds >= BATCH_S:
-                yield self._encode(batch)
+                yield batch
                 batch, seconds = [], 0.0
         if batch:
-            yield self._encode(batch)
+            yield batch
 
-    def _encode(self, batch: list[_Read]) -> list[EmbeddedFile | Unreadable]:
-        clips = [item.audio.samples for item in batch if isinstance(item, _Decoded)]
-        embeddings = iter(self._encoder.embed([clip for clip in clips if not self._is_cut(clip)]))
-        embedded: list[EmbeddedFile | Unreadable] = []
-        for item in batch:
-            match item:
-                case Unreadable():
-                    embedded.append(item)
-                case _Long(path):
-                    embedded.append(_read(path, partial(self._hear, path)))
-                case _Decoded(path, audio) if self.windowing and self._is_cut(audio.samples):
-                    windows = self._encoder.embed_windows(
-                        audio.samples,
-                        window_s=self.windowing.window_s,
-                        hop_s=self.windowing.hop_s,
-                    )
-                    info = audio_info(audio)
-                    embedded.append(EmbeddedFile(path, info, windows.whole, windows))
-                case _Decoded(path, audio):
-                    embedded.append(EmbeddedFile(path, audio_info(audio), next(embeddings)))
-        return embedded
+    def _embed(self, path: Path, file: BufferedReader) -> EmbeddedFile:
+        timings = RequestTimings(self._deadline)
+        (embedded,) = self._embedder.embed([file], timings, windowing=self.windowing)
+        return EmbeddedFile(path, embedded.info, embedded.embedding, embedded.windows)
 
-    def _is_cut(self, samples: Float32[np.ndarray, " samples"]) -> bool:
-        return self.windowing is not None and self.windowing.cuts(samples.size, self._encoder.info)
-
-    def _hear(self, path: Path, file: BufferedReader) -> EmbeddedFile:
-        """Embed a long file piece by piece."""
-        (heard,) = self._embedder.embed([file], RequestTimings(), windowing=self.windowing)
-        return EmbeddedFile(path, heard.info, heard.embedding, heard.windows)
-
-    def _decode(self, path: Path) -> _Read:
-        def decode_file(file: BufferedReader) -> _Decoded | _Long:
-            limits = replace(self._limits, max_seconds=min(self._limits.max_seconds, WHOLE_S))
-            try:
-                audio = decode(file, sample_rate=self._encoder.sample_rate, limits=limits)
-            except AudioTooLongError:
-                if self._limits.max_seconds <= WHOLE_S:
-                    raise
-                return _Long(path)
-            return _Decoded(path, audio)
-
-        return _read(path, decode_file)
-
-    def _ahead(self, function: Callable[[Path], T], paths: Iterable[Path]) -> Iterator[T]:
-        """Apply a function to paths in the threads, and yield its results in their order."""
-        waiting: deque[tuple[Future[T], int]] = deque()
+    def _read_ahead(
+        self, read: Callable[[Path, BufferedReader], T], paths: Iterable[Path]
+    ) -> Iterator[T | Unreadable]:
+        """Read files in the threads, and yield the results in order."""
+        pending: deque[tuple[Future[T | Unreadable], int]] = deque()
         n_bytes = 0
         for path in paths:
             size_bytes = _size_bytes(path)
-            while len(waiting) >= AHEAD_FILES or (waiting and n_bytes + size_bytes > AHEAD_BYTES):
-                future, done_bytes = waiting.popleft()
-                n_bytes -= done_bytes
+            while len(pending) >= AHEAD_FILES or (pending and n_bytes + size_bytes > AHEAD_BYTES):
+                future, read_bytes = pending.popleft()
+                n_bytes -= read_bytes
                 yield future.result()
-            waiting.append((self._pool.submit(function, path), size_bytes))
+            pending.append((self._threads.submit(_read, path, read), size_bytes))
             n_bytes += size_bytes
-        for future, _ in waiting:
+        for future, _ in pending:
             yield future.result()
 
 
-def _seconds(item: _Read) -> float:
-    """Return how much audio a file counts as in a batch [s]; a long one ends it."""
-    match item:
-        case _Decoded(_, audio):
-            return audio.duration_s
-        case _Long():
-            return BATCH_S
-        case Unreadable():
-            return 0.0
+def _hash(path: Path, file: BufferedReader) -> Hashed:
+    modified_ns = os.fstat(file.fileno()).st_mtime_ns
+    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return Hashed(path, sha256, file.tell(), modified_ns)
 
 
-def _hash(path: Path) -> Hashed | Unreadable:
-    def hash_file(file: BufferedReader) -> Hashed:
-        modified_ns = os.fstat(file.fileno()).st_mtime_ns
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        return Hashed(path, sha256, file.tell(), modified_ns)
-
-    return _read(path, hash_file)
-
-
-def _read(path: Path, read: Callable[[BufferedReader], T]) -> T | Unreadable:
-    """Return what `read` makes of an open file, or why there is nothing to be made of it."""
+def _read(path: Path, read: Callable[[Path, BufferedReader], T]) -> T | Unreadable:
+    """Call `read` with an open file; return its result, or why the file cannot be read."""
     try:
-        # Opening a pipe would wait for whoever writes into it.
+        # Opening a pipe would block until another process writes to it.
         if path.exists() and not path.is_file():
             return Unreadable(path, "file_unreadable", "it is not a regular file")
         with path.open("rb") as file:
-            return read(file)
-    except AudioError as error:
+            return read(path, file)
+    except ClientError as error:
         return Unreadable(path, error.code, error.detail)
     except OSError as error:
         return Unreadable(path, "file_unreadable", error.strerror or str(error))

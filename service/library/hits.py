@@ -35,10 +35,10 @@ class Hit:
 
 def read_hits(catalog: Catalog, found: IndexHits) -> list[Hit]:
     """Add records to the hits of an index; clips changed or deleted since may be left out."""
-    records = catalog.records(set(found.seqs.tolist()))
-    is_whole = are_whole(found.rows)
+    seqs, is_whole = found.seqs, are_whole(found.rows)
+    records = catalog.records(set(seqs.tolist()))
     spans: dict[int, Span] = {**catalog.spans(found.rows[~is_whole].tolist())}
-    for row, seq in zip(found.rows[is_whole].tolist(), found.seqs[is_whole].tolist(), strict=True):
+    for row, seq in zip(found.rows[is_whole].tolist(), seqs[is_whole].tolist(), strict=True):
         if seq in records:
             spans[row] = _whole_span(records[seq])
     return [
@@ -48,9 +48,7 @@ def read_hits(catalog: Catalog, found: IndexHits) -> list[Hit]:
             *spans[row],
             {name: float(shares[rank]) for name, shares in found.shares.items()},
         )
-        for rank, (row, seq) in enumerate(
-            zip(found.rows.tolist(), found.seqs.tolist(), strict=True)
-        )
+        for rank, (row, seq) in enumerate(zip(found.rows.tolist(), seqs.tolist(), strict=True))
         if seq in records and row in spans
     ]
 

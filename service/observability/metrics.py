@@ -11,7 +11,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from service.audio.drift import InputReading
+from service.audio.levels import InputReading
 from service.concurrency.timings import RequestTimings
 from service.inference.batcher import Run
 
@@ -120,7 +120,7 @@ class Metrics:
         )
 
     def _add_inputs(self) -> None:
-        """Add the metrics of decoded files; see `service.audio.drift`."""
+        """Add the metrics of decoded files; see `service.audio.levels`."""
         self._audio_s = Counter(
             "minuend_audio_seconds", "Audio that was decoded.", registry=self._registry
         )

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from service.audio.levels import level_difference_db
-from service.difference import centred_cosine, mean_reference, relative_norm, spread, unit
+from service.difference import centred_cosine, l2_normalize, mean_reference, relative_norm, spread
 from service.inference.embedding_space import Space
 from service.inference.phrases import RankedPhrase, TextBank
 from service.retrieval.change_detector import ChangeDecision, ChangeDetector
@@ -147,7 +147,7 @@ class Comparer:
                 change = self._space.project_difference(
                     windows.embeddings[row], timeline.nearest[row], weight
                 )
-                phrases[row] = self._bank.rank(unit(change), n_phrases)
+                phrases[row] = self._bank.rank(l2_normalize(change), n_phrases)
         points = zip(
             windows.starts_s.tolist(),
             windows.ends_s.tolist(),

@@ -18,7 +18,7 @@ from monitoring_queries import (
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.audio.drift import InputReading
+from service.audio.levels import InputReading
 from service.concurrency.timings import RequestTimings
 from service.inference.batcher import Run
 from service.observability.metrics import Metrics

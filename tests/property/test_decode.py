@@ -1,4 +1,4 @@
-"""Whatever the bytes: decoding gives audio or says what is wrong with them, and nothing else."""
+"""Any bytes are decoded to audio or raise an audio error, and no other error."""
 
 from __future__ import annotations
 
@@ -77,16 +77,16 @@ def test_any_bytes_become_audio_or_an_audio_error(magic: bytes, rest: bytes) -> 
 @given(
     form=st.sampled_from(FORMATS),
     changes=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), max_size=12),
-    kept=st.just(1.0) | st.floats(0, 1),
+    share=st.just(1.0) | st.floats(0, 1),
     reach=st.sampled_from([40, 200, 1_000_000]),
 )
 def test_a_damaged_file_becomes_audio_or_an_audio_error(
-    form: tuple[str, str], changes: list[tuple[float, int]], kept: float, reach: int
+    form: tuple[str, str], changes: list[tuple[float, int]], share: float, reach: int
 ) -> None:
     data = bytearray(_valid(*form))
-    for place, value in changes:
-        data[int(place * min(reach, len(data)))] = value
-    _decode_or_refuse(bytes(data[: round(kept * len(data))]))
+    for position, value in changes:
+        data[int(position * min(reach, len(data)))] = value
+    _decode_or_refuse(bytes(data[: round(share * len(data))]))
 
 
 @settings(max_examples=60)

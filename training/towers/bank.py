@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32
 
-from service.difference import unit
+from service.difference import l2_normalize
 from training.towers.vocabulary import Vocabulary
 from training.words.grammar import describe_sound, list_names
 
@@ -49,8 +49,8 @@ def make_bank(vocabulary: Vocabulary, embed: EmbedTexts) -> list[Phrase]:
     rng = np.random.default_rng(0)
     labels = vocabulary.labels
     texts = [describe_sound([label], rng) for label in labels for _ in range(N_DESCRIPTIONS)]
-    vectors = unit(embed(texts))
-    means = unit(vectors.reshape(len(labels), N_DESCRIPTIONS, -1).mean(axis=1))
+    vectors = l2_normalize(embed(texts))
+    means = l2_normalize(vectors.reshape(len(labels), N_DESCRIPTIONS, -1).mean(axis=1))
     return [
         Phrase(
             phrase=list_names(label)[0],

@@ -20,7 +20,7 @@ TOLERANCE = 1e-5
 
 @pytest.fixture
 def vectors() -> Float32[np.ndarray, "three dim"]:
-    """Make a mixture, a reference and a mean, non-negative as embeddings are."""
+    """Make a mixture, a reference and a mean; embeddings are non-negative."""
     return np.abs(np.random.default_rng(0).standard_normal((3, 3072))).astype(np.float32)
 
 
@@ -49,7 +49,7 @@ def test_the_query_is_the_formula_of_its_docstring(vectors: np.ndarray, weight: 
     np.testing.assert_allclose(found, expected / np.linalg.norm(expected), atol=TOLERANCE)
 
 
-def test_at_weight_one_the_mean_plays_no_part_and_swapping_flips_the_sign(
+def test_at_weight_one_the_mean_has_no_effect_and_swapping_changes_the_sign(
     vectors: np.ndarray,
 ) -> None:
     mixture, reference, mean = vectors
@@ -59,14 +59,16 @@ def test_at_weight_one_the_mean_plays_no_part_and_swapping_flips_the_sign(
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
-def test_equal_embeddings_differ_by_exactly_nothing(vectors: np.ndarray, weight: float) -> None:
+def test_the_difference_of_equal_embeddings_is_exactly_zero(
+    vectors: np.ndarray, weight: float
+) -> None:
     mixture, _, mean = vectors
     assert not difference_query(mixture, mixture.copy(), mean, weight).any()
     assert relative_norm(mixture, mixture.copy()) == 0.0
     assert centred_cosine(mixture, mixture.copy(), mean) == 1.0
 
 
-def test_relative_norm_is_symmetric_and_has_no_scale(vectors: np.ndarray) -> None:
+def test_relative_norm_is_symmetric_and_does_not_depend_on_the_scale(vectors: np.ndarray) -> None:
     a, b, _ = vectors
     assert relative_norm(a, b) == pytest.approx(relative_norm(b, a), rel=1e-6)
     assert relative_norm(3 * a, 3 * b) == pytest.approx(relative_norm(a, b), rel=1e-6)
@@ -79,7 +81,7 @@ def test_relative_norm_of_zero_embeddings_stays_finite(vectors: np.ndarray) -> N
     assert np.isfinite(relative_norm(vectors[0], zero))
 
 
-def test_the_centred_cosine_is_not_dominated_by_the_mean() -> None:
+def test_centred_cosine_is_relative_to_the_mean() -> None:
     mean = np.full(100, 10, np.float32)
     step = np.zeros(100, np.float32)
     step[0] = 1
@@ -89,12 +91,12 @@ def test_the_centred_cosine_is_not_dominated_by_the_mean() -> None:
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.3, 0.85, 1.0])
-def test_the_remainder_seen_from_the_mean_is_the_query(vectors: np.ndarray, weight: float) -> None:
+def test_the_centred_remainder_is_the_query(vectors: np.ndarray, weight: float) -> None:
     mixture, reference, mean = vectors
-    kept = remainder(mixture, reference, mean, weight)
-    assert kept.dtype == np.float32
+    rest = remainder(mixture, reference, mean, weight)
+    assert rest.dtype == np.float32
     np.testing.assert_allclose(
-        centre(kept, mean), difference_query(mixture, reference, mean, weight), atol=TOLERANCE
+        centre(rest, mean), difference_query(mixture, reference, mean, weight), atol=TOLERANCE
     )
 
 
@@ -104,7 +106,7 @@ def test_subtracting_the_mean_or_nothing_leaves_the_mixture(vectors: np.ndarray)
     np.testing.assert_array_equal(remainder(mixture, reference, mean, 0), mixture)
 
 
-def test_the_mean_of_equal_references_is_exactly_each_of_them(vectors: np.ndarray) -> None:
+def test_the_mean_of_equal_references_is_exactly_equal_to_them(vectors: np.ndarray) -> None:
     for n in (1, 2, 3, 7):
         assert np.array_equal(mean_reference([vectors[0]] * n), vectors[0])
 
@@ -125,8 +127,8 @@ def test_the_spread_of_two_references_is_their_distance_over_the_root_of_two(
     assert spread(mixture, [one, other]) == pytest.approx(float(expected), rel=1e-5)
 
 
-def test_one_reference_has_no_spread_and_equal_ones_have_none_at_all(vectors: np.ndarray) -> None:
+def test_one_reference_has_no_spread_and_equal_ones_have_spread_zero(vectors: np.ndarray) -> None:
     assert spread(vectors[0], [vectors[1]]) is None
     assert spread(vectors[0], [vectors[1]] * 3) == 0
-    nothing = np.zeros(4, np.float32)
-    assert spread(nothing, [nothing, nothing]) == 0
+    zero = np.zeros(4, np.float32)
+    assert spread(zero, [zero, zero]) == 0

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from service.bundle.files import Bundle
-from service.difference import remainder, unit
+from service.difference import l2_normalize, remainder
 from training.scenes.load import SceneSet, load_scenes
 from training.towers.bank import make_bank
 from training.towers.data import TowerData, build_tower_data
@@ -195,10 +195,12 @@ class _HeldOutTest:
     def measure(self, projector: TowerProjector, vocabulary: Vocabulary) -> dict[str, Any]:
         """Measure recall, and the ranks of the phrases for the added events."""
         text = projector.project_texts(self.texts)
-        queries = unit(projector.project_audio(self.scenes.query) + text)
-        items = unit(projector.project_audio(self.scenes.target))
+        queries = l2_normalize(projector.project_audio(self.scenes.query) + text)
+        items = l2_normalize(projector.project_audio(self.scenes.target))
         bank = make_bank(vocabulary, projector.project_texts)
-        ranks = rank_labels(unit(projector.project_audio(self.remainders)), bank, self.labels)
+        ranks = rank_labels(
+            l2_normalize(projector.project_audio(self.remainders)), bank, self.labels
+        )
         return {
             "retrieval": measure_recall(queries, items, self.background_ids),
             "phrases": {"mixtures": len(self.labels)} | share_among_first(ranks),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float32
 
-from service.difference import centre, unit
+from service.difference import centre, l2_normalize
 from training.scenes.changes import ChangeKind
 from training.scenes.load import SceneSet
 from training.scenes.pair import Pair
@@ -44,7 +44,7 @@ def find_centroids(scenes: SceneSet, mean: Float32[np.ndarray, " dim"]) -> Centr
     for pair, query in zip(scenes.pairs, queries, strict=True):
         if pair.backgrounds[0].kind not in classes:
             members[pair.backgrounds[0].kind].append(query)
-    return {label: unit(np.sum(vectors, axis=0)) for label, vectors in members.items()}
+    return {label: l2_normalize(np.sum(vectors, axis=0)) for label, vectors in members.items()}
 
 
 def add_centroids(
@@ -59,7 +59,7 @@ def add_centroids(
         for change in pair.changes:
             if change.label in centroids:
                 moved[row] += step * SIGNS[change.kind] * centroids[change.label]
-    return unit(moved)
+    return l2_normalize(moved)
 
 
 def choose_step(scenes: SceneSet, mean: Float32[np.ndarray, " dim"], centroids: Centroids) -> float:

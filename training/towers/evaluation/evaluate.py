@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
-from service.difference import unit
+from service.difference import l2_normalize
 from training.scenes.load import SceneSet
 from training.scenes.pair import Pair
 from training.towers.evaluation.fulfilment import (
@@ -87,13 +87,13 @@ def evaluate_towers(test: EvaluationSet, projector: TowerProjector) -> dict[str,
         fulfil the change, and recall, by the strength of the text.
     """
     audio = projector.project_audio(test.scenes.query)
-    items = unit(projector.project_audio(test.scenes.target))
+    items = l2_normalize(projector.project_audio(test.scenes.target))
     texts = {name: projector.project_texts(texts) for name, texts in test.texts.items()}
-    queries = {name: unit(audio + text) for name, text in texts.items()}
+    queries = {name: l2_normalize(audio + text) for name, text in texts.items()}
     systems = {
         "audio_and_text": queries["seen"],
-        "audio_alone": unit(audio),
-        "text_alone": unit(texts["seen"]),
+        "audio_alone": l2_normalize(audio),
+        "text_alone": l2_normalize(texts["seen"]),
     }
     return {
         "systems": {
@@ -114,7 +114,7 @@ def _by_strength(
 ) -> dict[str, dict[str, float]]:
     measured = {}
     for strength in STRENGTHS:
-        queries = unit(audio + np.float32(strength) * text)
+        queries = l2_normalize(audio + np.float32(strength) * text)
         share = share_fulfilled(queries, items, test.fulfils)
         measured[f"{strength:g}"] = {"fulfilled": share} | recalls(rank_targets(queries, items))
     return measured

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from service.bundle.files import Bundle
-from service.difference import centre, remainder, unit
+from service.difference import centre, l2_normalize, remainder
 from training.evaluation.interval import estimate
 from training.scenes.load import SceneSet, load_scenes
 from training.towers.bank import make_bank
@@ -122,8 +122,8 @@ def _measure_seed(settings: ExperimentSettings, seed: int, test: EvaluationSet) 
             if term == "audio"
             else single.project_texts(test.texts["seen"])
         )
-        items = unit(single.project_audio(test.scenes.target))
-        recall = measure_recall(unit(queries), items, test.background_ids)
+        items = l2_normalize(single.project_audio(test.scenes.target))
+        recall = measure_recall(l2_normalize(queries), items, test.background_ids)
         figures["systems"][f"{term}_only"] = recall
     if settings.mixtures:
         figures["phrases"] = _measure_phrases(settings.mixtures, settings.bundle, both, projector)
@@ -138,7 +138,7 @@ def _measure_phrases(
     weight = bundle.manifest.difference.reference_weight
     mixture, reference = (np.asarray(x, np.float32) for x in (scenes.target, scenes.query))
     remainders = remainder(mixture, reference, bundle.mean, weight)
-    vectors = unit(projector.project_audio(remainders))
+    vectors = l2_normalize(projector.project_audio(remainders))
     bank = make_bank(loaded.vocabulary, projector.project_texts)
     labels = [pair.changes[0].label for pair in scenes.pairs]
     figures: dict[str, Any] = {"mixtures": len(labels), "phrases": len(bank)}

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from jaxtyping import Float32
 
-from service.difference import unit
+from service.difference import l2_normalize
 from service.inference.towers import AudioTower
 from training.errors import ExportParityError
 from training.scenes.load import SceneSet
@@ -51,7 +51,7 @@ class TextEncoderGate:
             texts=texts,
             expected=projector.project_texts(texts),
             audio=projector.project_audio(scenes.query[:N_PAIRS]),
-            items=unit(projector.project_audio(scenes.target[:N_PAIRS])),
+            items=l2_normalize(projector.project_audio(scenes.target[:N_PAIRS])),
         )
 
     def measure(self, embed: EmbedTexts) -> dict[str, float]:
@@ -63,7 +63,7 @@ class TextEncoderGate:
         """
         found = embed(self.texts)
         pairs = ((self.audio + found, self.audio + self.expected), (found, self.expected))
-        cosine = min(float((unit(a) * unit(b)).sum(axis=1).min()) for a, b in pairs)
+        cosine = min(float((l2_normalize(a) * l2_normalize(b)).sum(axis=1).min()) for a, b in pairs)
         before, after = (self._recalls(text) for text in (self.expected, found))
         return {
             "cosine": cosine,
@@ -83,7 +83,7 @@ class TextEncoderGate:
         return _check(embed(self.texts), self.expected, "text encoder")
 
     def _recalls(self, text: Float32[np.ndarray, "pairs dim"]) -> dict[str, float]:
-        return recalls(rank_targets(unit(self.audio + text), self.items))
+        return recalls(rank_targets(l2_normalize(self.audio + text), self.items))
 
 
 def check_audio_tower(

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from typing import Any
 
-import anyio
 import pytest
 import synth
 from exchange import Exchange
@@ -157,23 +156,21 @@ def test_a_large_raw_body_is_written_by_another_thread_than_the_event_loops(
     assert client.call(threading.get_ident) not in threads
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize(
-    "n_bytes",
-    [0, 10, MAX_MEMORY_BYTES, MAX_MEMORY_BYTES + 1, 3 * MAX_MEMORY_BYTES],
+    "n_bytes", [0, 10, MAX_MEMORY_BYTES, MAX_MEMORY_BYTES + 1, 3 * MAX_MEMORY_BYTES]
 )
-def test_a_buffered_body_is_open_at_its_start_and_closed_with_the_stack(n_bytes: int) -> None:
+async def test_a_buffered_body_is_open_at_its_start_and_closed_with_the_stack(n_bytes: int) -> None:
     body = bytes(range(256)) * (n_bytes // 256 + 1)
     chunks = [body[start : start + 65_536] for start in range(0, n_bytes, 65_536)]
     exchange = Exchange([*chunks, b""])
 
-    async def read() -> bytes:
-        async with AsyncExitStack() as opened:
-            file = await buffer_body(Request(exchange.scope, exchange.receive), opened)
-            content = file.read()
-        assert file.closed
-        return content
+    async with AsyncExitStack() as opened:
+        file = await buffer_body(Request(exchange.scope, exchange.receive), opened)
+        content = file.read()
 
-    assert anyio.run(read) == b"".join(chunks)
+    assert file.closed
+    assert content == b"".join(chunks)
 
 
 def test_too_many_files_have_their_own_code_whatever_starlette_calls_it(

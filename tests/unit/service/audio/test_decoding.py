@@ -17,7 +17,7 @@ from service import errors
 from service.audio import decoding as audio
 from service.audio.decoding import Audio, AudioLimits, decode, open_audio, resample
 
-# Rounding of the streaming resampler against the one that sees the whole clip.
+# Rounding of the streaming resampler, compared with resampling the whole clip at once.
 RESAMPLING_TOLERANCE = 1e-6
 
 RIFF_RATE_OFFSET = 24
@@ -75,7 +75,7 @@ class TestFormats:
             ("MP3", "MPEG_LAYER_III", 0.99),
         ],
     )
-    def test_lossy_formats_sound_alike_and_are_aligned(
+    def test_lossy_formats_are_similar_and_aligned(
         self, form: str, subtype: str, correlation: float
     ) -> None:
         samples = synth.chirp(100, 4000)
@@ -131,7 +131,7 @@ class TestFormats:
             file.write(synth.encode(synth.tone(440), form="FLAC"))
             assert decode(cast(BinaryIO, file), sample_rate=16_000).samples.size == 16_000
 
-    def test_what_the_source_was_is_reported(self) -> None:
+    def test_the_format_of_the_source_is_reported(self) -> None:
         stereo = np.stack([synth.tone(440, 2, sample_rate=44_100)] * 2, axis=1)
         decoded = _decode(synth.encode(stereo, sample_rate=44_100, form="FLAC"))
         assert decoded.duration_s == 2.0
@@ -170,7 +170,7 @@ class TestMixdownAndResampling:
         inner = slice(800, -800)  # the ends ring, as the tone starts and stops there
         np.testing.assert_allclose(decoded.samples[inner], synth.tone(440, 2)[inner], atol=1e-4)
 
-    def test_what_the_new_rate_cannot_hold_vanishes(self) -> None:
+    def test_frequencies_above_half_the_new_rate_vanish(self) -> None:
         samples = synth.tone(10_000, 1, sample_rate=48_000)
         decoded = _decode(synth.encode(samples, sample_rate=48_000, form="WAV", subtype="FLOAT"))
         assert np.abs(decoded.samples[800:-800]).max() < 1e-4
@@ -198,11 +198,11 @@ class TestBadContent:
             decode(tmp_path / "missing.wav", sample_rate=16_000)
 
     @pytest.mark.parametrize("form", ["WAV", "AIFF", "FLAC"])
-    @pytest.mark.parametrize("kept", [0.95, 0.5, 0.1])
-    def test_fewer_frames_than_declared(self, form: str, kept: float) -> None:
+    @pytest.mark.parametrize("share", [0.95, 0.5, 0.1])
+    def test_fewer_frames_than_declared(self, form: str, share: float) -> None:
         data = synth.encode(synth.noise(0, 4), form=form, subtype="PCM_16")
         with pytest.raises(errors.AudioTruncatedError):
-            _decode(data[: int(len(data) * kept)])
+            _decode(data[: int(len(data) * share)])
 
     def test_a_wav_that_declares_more_than_it_has(self) -> None:
         data = bytearray(synth.encode(synth.noise(0), form="WAV"))

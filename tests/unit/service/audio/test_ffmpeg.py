@@ -19,7 +19,8 @@ from service.errors import (
 
 pytest.importorskip("av", reason="the extra `aac` is not installed")
 
-# What the AAC encoder puts before the first sample; nothing in these files says to leave it out.
+# Samples that the AAC encoder adds before the first one; these files do not state that they are to
+# be skipped.
 PRIMING = 1024
 
 
@@ -32,9 +33,9 @@ def test_m4a_decodes_and_mixes_down(channels: int) -> None:
     samples = synth.chirp(200, 3000, 2)
     decoded = _decode(synth.encode_aac(np.stack([samples] * channels, axis=1)))
     assert (decoded.media_type, decoded.source_channels) == ("audio/mp4", channels)
-    heard = decoded.samples[PRIMING:][: samples.size]
+    waveform = decoded.samples[PRIMING:][: samples.size]
     # The low-frequency channel of a surround layout loses the high end.
-    assert np.corrcoef(heard, samples)[0, 1] > 0.9
+    assert np.corrcoef(waveform, samples)[0, 1] > 0.9
 
 
 def test_adts_decodes() -> None:
@@ -57,8 +58,8 @@ def test_other_rates_are_resampled() -> None:
     np.testing.assert_allclose(decoded.samples[800:-800], synth.tone(440, 2)[800:-800], atol=1e-3)
 
 
-def test_the_edit_list_hides_the_priming() -> None:
-    """Players' encoders say where the sound starts; what lies before it is not heard."""
+def test_the_edit_list_removes_the_priming() -> None:
+    """Other encoders state where the sound starts."""
     samples = synth.chirp(200, 3000, 2)
     data = bytearray(synth.encode_aac(samples[:, None]))
     media_time = data.index(b"elst") + 16
@@ -66,12 +67,12 @@ def test_the_edit_list_hides_the_priming() -> None:
     assert np.corrcoef(_decode(bytes(data)).samples[: samples.size], samples)[0, 1] > 0.99
 
 
-@pytest.mark.parametrize("kept", [0.9, 0.5])
+@pytest.mark.parametrize("share", [0.9, 0.5])
 @pytest.mark.parametrize("form", ["mp4", "adts"])
-def test_a_cut_file_is_truncated(form: str, kept: float) -> None:
+def test_a_file_that_was_cut_off_is_truncated(form: str, share: float) -> None:
     data = synth.encode_aac(synth.noise(0, 4)[:, None], form=form)
     with pytest.raises(AudioTruncatedError):
-        _decode(data[: int(len(data) * kept)])
+        _decode(data[: int(len(data) * share)])
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_limits_hold() -> None:
 
 
 def test_a_file_cannot_make_the_decoder_open_another(tmp_path: Path) -> None:
-    """A playlist inside an MP4 name stays bytes: the demuxer is forced."""
+    """A playlist inside an MP4 header is not followed: the demuxer is forced."""
     secret = synth.write(tmp_path / "secret.wav", synth.tone(440))
     data = f"\0\0\0\x10ftyp#EXTM3U\n#EXTINF:1,\nfile://{secret}\n".encode()
     with pytest.raises((AudioUndecodableError, AudioTruncatedError)):
@@ -109,7 +110,7 @@ def test_a_file_cannot_make_the_decoder_open_another(tmp_path: Path) -> None:
 
 
 def test_sample_rates_out_of_range() -> None:
-    """ALAC states any rate it likes."""
+    """ALAC files may state any rate."""
     data = synth.encode_aac(synth.tone(100)[:, None], sample_rate=2_000, codec="alac")
     with pytest.raises(SampleRateUnsupportedError):
         _decode(data)

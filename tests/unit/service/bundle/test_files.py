@@ -36,7 +36,7 @@ def _edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     (path / MANIFEST_FILE).write_text(json.dumps(manifest))
 
 
-def test_a_whole_bundle_loads(tiny_bundle_path: Path) -> None:
+def test_a_complete_bundle_loads(tiny_bundle_path: Path) -> None:
     bundle = load_bundle(tiny_bundle_path)
     assert bundle.manifest.id == "tiny-0"
     assert bundle.mean.shape == (bundle.manifest.encoder.dim,)
@@ -61,7 +61,7 @@ def test_writing_a_manifest_again_changes_nothing(copy: Path) -> None:
     assert not list(copy.glob("*.tmp"))
 
 
-def test_a_bundle_of_version_1_has_the_geometry_of_its_time(copy: Path) -> None:
+def test_a_bundle_of_version_1_has_the_geometry_of_that_version(copy: Path) -> None:
     def make_version_1(manifest: dict[str, Any]) -> None:
         manifest["schema_version"] = 1
         for name in GEOMETRY:
@@ -103,7 +103,7 @@ def test_a_directory_without_a_manifest_is_no_bundle(tmp_path: Path, name: str) 
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"schema_version": 1}'])
-def test_a_manifest_that_is_not_one_is_refused(copy: Path, text: str) -> None:
+def test_an_invalid_manifest_is_refused(copy: Path, text: str) -> None:
     (copy / MANIFEST_FILE).write_text(text)
     with pytest.raises(BundleError, match=MANIFEST_FILE):
         load_bundle(copy)
@@ -150,7 +150,7 @@ def test_all_faults_are_reported_at_once(copy: Path) -> None:
     assert all(name in str(caught.value) for name in ("licence", "encoder.dim", "id"))
 
 
-def test_a_mean_survives_its_encoding() -> None:
+def test_decoding_reverses_the_encoding_of_a_mean() -> None:
     mean = np.array([0.1, -2.5e-30, 3e30], np.float32)
     assert np.array_equal(decode_mean(encode_mean(mean)), mean)
 

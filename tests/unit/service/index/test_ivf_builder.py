@@ -8,7 +8,7 @@ import pytest
 from clustered import clustered, halfway, nearest_ids
 
 from service.concurrency.background_task import StoppedError
-from service.difference import unit
+from service.difference import l2_normalize
 from service.index.ivf import IvfRaBitQIndex
 from service.index.ivf_builder import OUTGROWN, build_ivf
 from service.index.ivf_tuning import TARGET_RECALL
@@ -129,7 +129,7 @@ def test_a_build_gives_up_when_it_is_stopped(n_before: int) -> None:
 
 def test_vectors_that_vary_in_few_dimensions_need_no_more_candidates() -> None:
     weights = 1 / np.arange(1, 257, dtype=np.float32)
-    few_dimensions = unit(clustered(4_000, 256) * weights)
+    few_dimensions = l2_normalize(clustered(4_000, 256) * weights)
     rotation = np.linalg.qr(np.random.default_rng(0).standard_normal((256, 256)))[0]
     all_dimensions = (few_dimensions @ rotation).astype(np.float32)
     n_candidates = [

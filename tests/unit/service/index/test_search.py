@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from service.difference import unit
+from service.difference import l2_normalize
 from service.index.ivf import IvfParameters
 from service.index.ivf_builder import build_ivf
 from service.index.search import SearchRequest, best_windows, nearest
@@ -31,7 +32,7 @@ def make_clips(seed: int, n_clips: int, most_windows: int) -> Clips:
         n_windows = int(random.integers(1, most_windows + 1)) if random.random() < 0.5 else 0
         near = random.standard_normal(DIM) + 0.3 * random.standard_normal((1 + n_windows, DIM))
         # Rounded as an inverted file stores it.
-        clips[number] = unit(near.astype(np.float32)).astype(np.float16).astype(np.float32)
+        clips[number] = l2_normalize(near.astype(np.float32)).astype(np.float16).astype(np.float32)
     return clips
 
 
@@ -91,7 +92,7 @@ def test_hits_are_those_of_a_naive_search(
     clips = make_clips(seed, n_clips=24, most_windows=60)
     index = make(clips)
     for _ in range(20):
-        query = unit(random.standard_normal(DIM).astype(np.float32))
+        query = l2_normalize(random.standard_normal(DIM).astype(np.float32))
         k = int(random.choice([1, 3, 10, 30, 1000]))
         numbers = np.array(list(clips))
         allowed = None if random.random() < 0.4 else random.permutation(numbers)[:8]
@@ -111,7 +112,7 @@ def test_hits_are_those_of_a_naive_search(
 def test_there_are_k_clips_however_many_windows_of_one_come_first() -> None:
     query, other = np.eye(DIM, dtype=np.float32)[:2]
     clips = {1: np.tile(query, (721, 1))}  # an hour
-    clips |= {seq: unit(other - seq * 0.1 * query)[np.newaxis] for seq in range(2, 12)}
+    clips |= {seq: l2_normalize(other - seq * 0.1 * query)[np.newaxis] for seq in range(2, 12)}
 
     for index in (flat_index(clips), ivf_index(clips)):
         for allowed in (None, np.array(list(clips))):
@@ -126,8 +127,8 @@ def test_clips_are_found_where_the_nearest_lists_hold_too_few() -> None:
     """The list nearest to the query holds the windows of one long clip only."""
     random = np.random.default_rng(0)
     near, far = np.eye(DIM)[:2]
-    long = unit((near + 0.01 * random.standard_normal((400, DIM))).astype(np.float32))
-    short = unit((far + 0.01 * random.standard_normal((400, DIM))).astype(np.float32))
+    long = l2_normalize((near + 0.01 * random.standard_normal((400, DIM))).astype(np.float32))
+    short = l2_normalize((far + 0.01 * random.standard_normal((400, DIM))).astype(np.float32))
     clips = {1: long} | {2 + n: vector[np.newaxis] for n, vector in enumerate(short)}
     rows, vectors = rows_of(clips)
     ivf = build_ivf(BuildSnapshot(rows, vectors))
@@ -141,6 +142,28 @@ def test_clips_are_found_where_the_nearest_lists_hold_too_few() -> None:
     assert len(set(clips_of(rows).tolist())) == 10
     assert clips_of(rows)[0] == 1
     np.testing.assert_allclose(scores[1:], np.sort(short @ query)[::-1][:9], atol=HALF)
+
+
+def test_a_search_for_more_rows_does_not_look_at_every_row() -> None:
+    """Libraries with windows need more rows in most searches. A copy of all takes 8 bytes each."""
+    n_rows, query = 100_000, np.eye(DIM, dtype=np.float32)[0]
+    clips = {1: np.tile(query, (100, 1))}
+    clips[2] = l2_normalize(
+        np.random.default_rng(0).standard_normal((n_rows, DIM)).astype(np.float32)
+    )
+    index = flat_index(clips)
+    index.add(np.arange(3, 20) << 20, np.tile(-query, (17, 1)))
+    request = SearchRequest(query, 2)
+    expected = nearest(index, request)[1].tolist()
+
+    tracemalloc.start()
+    rows = nearest(index, request)[1]
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert clips_of(rows).tolist() == [1, 2]
+    assert rows.tolist() == expected
+    assert peak_bytes < 8 * n_rows
 
 
 @pytest.mark.parametrize("every_window", [False, True])

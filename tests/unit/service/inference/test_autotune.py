@@ -11,7 +11,7 @@ from service.inference.onnx_session import n_cores
 from service.settings import Settings
 
 
-def test_candidates_take_turns_and_each_is_measured() -> None:
+def test_candidates_run_alternately_and_each_is_measured() -> None:
     calls: list[str] = []
 
     measured = interleaved_timing(
@@ -23,7 +23,7 @@ def test_candidates_take_turns_and_each_is_measured() -> None:
     assert all(took_ms >= 0 for took_ms in measured.values())
 
 
-def test_each_is_measured_once_however_short_the_time() -> None:
+def test_each_candidate_is_measured_at_least_once() -> None:
     assert interleaved_timing({"slow": lambda: time.sleep(0.002)}, seconds=0)["slow"] >= 2
 
 
@@ -35,7 +35,9 @@ def test_each_is_measured_once_however_short_the_time() -> None:
         ({"one": 20.0, "two": 15.0, "four": 10.0}, "four"),
     ],
 )
-def test_what_is_as_good_and_takes_less_wins(measured: dict[str, float], best: str) -> None:
+def test_the_cheapest_of_about_equally_fast_candidates_is_chosen(
+    measured: dict[str, float], best: str
+) -> None:
     assert cheapest_within_margin(measured) == best
 
 
@@ -46,7 +48,7 @@ def test_powers_end_with_the_most(most: int, expected: list[int]) -> None:
     assert powers(most) == expected
 
 
-def test_what_it_chooses_are_settings_with_the_figures_that_chose_them(
+def test_the_choices_are_settings_with_their_measurements(
     tiny_bundle_path: Path,
 ) -> None:
     choices = {it.setting: it for it in tune(load_bundle(tiny_bundle_path), seconds=0.01)}
@@ -55,9 +57,9 @@ def test_what_it_chooses_are_settings_with_the_figures_that_chose_them(
     settings = Settings.model_validate({name: it.value for name, it in choices.items()})
     assert 1 <= settings.runs <= settings.threads <= n_cores()
     for choice in choices.values():
-        told, line = choice.lines()
-        assert told.startswith("# ")
+        comment, line = choice.lines()
+        assert comment.startswith("# ")
         assert all(
-            f"{took_ms:.1f} ms with {name}" in told for name, took_ms in choice.measured.items()
+            f"{took_ms:.1f} ms with {name}" in comment for name, took_ms in choice.measured.items()
         )
         assert line == f"MINUEND_{choice.setting.upper()}={choice.value}"

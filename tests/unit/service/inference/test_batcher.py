@@ -32,7 +32,7 @@ def batching(encoder: FakeEncoder, **options: Any) -> Iterator[Batcher]:
     try:
         yield batcher
     finally:
-        encoder.held.set()
+        encoder.released.set()
         batcher.close()
 
 
@@ -42,34 +42,35 @@ def submit(
     return batcher.submit(samples, "embedding", deadline or Deadline())
 
 
-def result(job: EncodeRequest) -> np.ndarray:
-    (embedding,) = job.future.result(TIMEOUT_S)
+def result(request: EncodeRequest) -> np.ndarray:
+    (embedding,) = request.future.result(TIMEOUT_S)
     return embedding
 
 
 def fill(batcher: Batcher) -> None:
-    """Submit until it is refused."""
+    """Submit clips until one is refused."""
     while True:
         submit(batcher, clip(1))
 
 
-def in_line(batcher: Batcher, n: int) -> None:
-    """Wait until so many wait for room: one at the door and the others behind it."""
+def wait_blocked(batcher: Batcher, n: int) -> None:
+    """Wait until `n` threads wait for room: one for the batcher, the others for their turn."""
+    semaphore = batcher._submitting
     end = time.monotonic() + TIMEOUT_S
-    while len(batcher._door._waiting) + (batcher._door._n_free == 0) < n:
+    while len(semaphore._waiting) + (semaphore._n_free == 0) < n:
         assert time.monotonic() < end
         time.sleep(0.001)
 
 
 def occupied(batcher: Batcher, encoder: FakeEncoder) -> EncodeRequest:
-    """Let the encoder be busy with a clip until it is released."""
-    encoder.held.clear()
-    job = submit(batcher, clip(20))
+    """Keep the encoder busy with a clip until it is released."""
+    encoder.released.clear()
+    request = submit(batcher, clip(20))
     encoder.wait_entered()
-    return job
+    return request
 
 
-def test_a_lone_clip_is_encoded_at_once_with_all_threads() -> None:
+def test_a_single_clip_is_encoded_at_once_with_all_threads() -> None:
     encoder = FakeEncoder()
     with batching(encoder, runs=2) as batcher:
         for value in (1, 2, 3):
@@ -78,39 +79,39 @@ def test_a_lone_clip_is_encoded_at_once_with_all_threads() -> None:
     assert encoder.runs == [([100], True)] * 3
 
 
-def test_what_comes_while_the_encoder_works_shares_the_next_run() -> None:
+def test_clips_that_are_submitted_during_a_run_share_the_next_one() -> None:
     encoder = FakeEncoder()
     with batching(encoder) as batcher:
         first = occupied(batcher, encoder)
-        jobs = [submit(batcher, clip(1, value)) for value in range(5)]
-        encoder.held.set()
+        requests = [submit(batcher, clip(1, value)) for value in range(5)]
+        encoder.released.set()
 
-        assert [float(result(job)[0]) for job in jobs] == [0, 1, 2, 3, 4]
+        assert [float(result(request)[0]) for request in requests] == [0, 1, 2, 3, 4]
         assert result(first) == 0
     assert [sizes for sizes, _ in encoder.runs] == [[2000], [100] * 5]
 
 
-def test_a_run_stays_within_its_budget_and_takes_clips_of_nearly_one_length() -> None:
+def test_a_run_has_clips_of_similar_length_within_its_limit() -> None:
     encoder = FakeEncoder()
     with batching(encoder, batch_s=10.0) as batcher:
         occupied(batcher, encoder)
-        jobs = [submit(batcher, clip(seconds)) for seconds in (5, 1, 5.2, 5, 1, 30, 5)]
-        encoder.held.set()
-        for job in jobs:
-            result(job)
+        requests = [submit(batcher, clip(seconds)) for seconds in (5, 1, 5.2, 5, 1, 30, 5)]
+        encoder.released.set()
+        for request in requests:
+            result(request)
 
-    gathered = [sizes for sizes, _ in encoder.runs[1:]]
-    assert gathered == [[500, 500], [100, 100], [520], [3000], [500]]
+    batches = [sizes for sizes, _ in encoder.runs[1:]]
+    assert batches == [[500, 500], [100, 100], [520], [3000], [500]]
 
 
-def test_short_clips_count_as_what_the_graph_makes_of_them() -> None:
+def test_short_clips_count_as_the_minimum_of_the_encoder() -> None:
     encoder = FakeEncoder()
     with batching(encoder, batch_s=1.9) as batcher:
         occupied(batcher, encoder)
-        jobs = [submit(batcher, clip(0.01)) for _ in range(3)]
-        encoder.held.set()
-        for job in jobs:
-            result(job)
+        requests = [submit(batcher, clip(0.01)) for _ in range(3)]
+        encoder.released.set()
+        for request in requests:
+            result(request)
 
     assert [sizes for sizes, _ in encoder.runs[1:]] == [[1, 1], [1]]
 
@@ -120,68 +121,68 @@ def test_partials_and_embeddings_do_not_share_a_run() -> None:
     with batching(encoder) as batcher:
         occupied(batcher, encoder)
         whole = submit(batcher, clip(1, 7))
-        piece = batcher.submit(clip(1, 7), "partials", Deadline())
-        encoder.held.set()
+        chunk = batcher.submit(clip(1, 7), "partials", Deadline())
+        encoder.released.set()
 
         assert len(whole.future.result(TIMEOUT_S)) == 1
-        assert len(piece.future.result(TIMEOUT_S)) == 2
+        assert len(chunk.future.result(TIMEOUT_S)) == 2
 
 
-def test_several_runs_go_on_at_once_and_none_of_them_has_all_threads() -> None:
+def test_simultaneous_runs_share_the_threads() -> None:
     encoder = FakeEncoder()
     with batching(encoder, runs=2) as batcher:
         occupied(batcher, encoder)
         second = submit(batcher, clip(1, 2))
         encoder.wait_entered()
-        encoder.held.set()
+        encoder.released.set()
 
         assert result(second) == 2
-    assert [alone for _, alone in encoder.runs] == [True, False]
+    assert [all_threads for _, all_threads in encoder.runs] == [True, False]
 
 
-def test_what_nobody_waits_for_is_not_encoded() -> None:
+def test_a_clip_that_is_no_longer_wanted_is_not_encoded() -> None:
     encoder = FakeEncoder()
-    gone, late, kept = Deadline(), Deadline(), Deadline()
+    disconnected, late = Deadline(), Deadline()
     with batching(encoder) as batcher:
         occupied(batcher, encoder)
-        left = submit(batcher, clip(1), gone)
-        missed = submit(batcher, clip(1), late)
+        abandoned = submit(batcher, clip(1), disconnected)
+        expired = submit(batcher, clip(1), late)
         cancelled = submit(batcher, clip(1))
-        wanted = submit(batcher, clip(1, 5), kept)
-        gone.abandon()
+        wanted = submit(batcher, clip(1, 5))
+        disconnected.abandon()
         late.begin(0)
         cancelled.future.cancel()
-        encoder.held.set()
+        encoder.released.set()
 
         assert result(wanted) == 5
         with pytest.raises(ClientDisconnectedError):
-            result(left)
+            result(abandoned)
         with pytest.raises(DeadlineError):
-            result(missed)
+            result(expired)
         with pytest.raises(CancelledError):
             result(cancelled)
     assert [sizes for sizes, _ in encoder.runs] == [[2000], [100]]
 
 
-def test_who_brings_too_much_waits_for_room() -> None:
+def test_submitting_blocks_while_too_much_audio_waits() -> None:
     encoder = FakeEncoder()
-    with batching(encoder, waiting_s=3.0) as batcher, ThreadPoolExecutor(1) as threads:
+    with batching(encoder, max_waiting_s=3.0) as batcher, ThreadPoolExecutor(1) as threads:
         occupied(batcher, encoder)
         for _ in range(3):
             submit(batcher, clip(1))
         waiting = threads.submit(submit, batcher, clip(1, 9))
         assert batcher.waiting_s == 3
         assert not waiting.done()
-        encoder.held.set()
+        encoder.released.set()
 
         assert result(waiting.result(TIMEOUT_S)) == 9
 
 
-def test_waiting_for_room_ends_with_the_patience() -> None:
+def test_waiting_for_room_ends_with_the_deadline() -> None:
     encoder = FakeEncoder()
     late = Deadline()
     late.begin(0)
-    with batching(encoder, waiting_s=1.0) as batcher:
+    with batching(encoder, max_waiting_s=1.0) as batcher:
         occupied(batcher, encoder)
         submit(batcher, clip(1))
         with pytest.raises(DeadlineError):
@@ -189,9 +190,12 @@ def test_waiting_for_room_ends_with_the_patience() -> None:
         assert batcher.waiting_s == 1
 
 
-def test_the_earliest_deadline_is_let_in_first_when_there_is_room_again() -> None:
+def test_threads_that_wait_for_room_are_served_in_the_order_of_their_deadlines() -> None:
     encoder = FakeEncoder()
-    with batching(encoder, waiting_s=1.0, batch_s=1.0) as batcher, ThreadPoolExecutor(5) as threads:
+    with (
+        batching(encoder, max_waiting_s=1.0, batch_s=1.0) as batcher,
+        ThreadPoolExecutor(5) as threads,
+    ):
         occupied(batcher, encoder)
         submit(batcher, clip(1))
         waiting = []
@@ -199,41 +203,41 @@ def test_the_earliest_deadline_is_let_in_first_when_there_is_room_again() -> Non
             deadline = Deadline()
             deadline.begin(limit_s)
             waiting.append(threads.submit(submit, batcher, clip(0.5 + n / 100), deadline))
-            in_line(batcher, n + 1)
-        encoder.held.set()
-        for job in waiting:
-            result(job.result(TIMEOUT_S))
+            wait_blocked(batcher, n + 1)
+        encoder.released.set()
+        for request in waiting:
+            result(request.result(TIMEOUT_S))
 
-    # The first one stands at the door already; behind it the others wait by their deadlines.
+    # The first one was next already; the others follow by their deadlines.
     assert [sizes for sizes, _ in encoder.runs[2:]] == [[50], [52], [54], [51], [53]]
 
 
-def test_closing_refuses_those_who_wait_for_room() -> None:
+def test_closing_refuses_the_threads_that_wait_for_room() -> None:
     encoder = FakeEncoder()
-    batcher = Batcher(encoder.as_encoder(), waiting_s=1.0)
+    batcher = Batcher(encoder.as_encoder(), max_waiting_s=1.0)
     occupied(batcher, encoder)
     submit(batcher, clip(1))
     with ThreadPoolExecutor(2) as threads:
         waiting = []
         for n in range(2):
             waiting.append(threads.submit(submit, batcher, clip(1)))
-            in_line(batcher, n + 1)
+            wait_blocked(batcher, n + 1)
         closing = threading.Thread(target=batcher.close)
         closing.start()
         for each in waiting:
             with pytest.raises(NotReadyError):
                 each.result(TIMEOUT_S)
-        encoder.held.set()
+        encoder.released.set()
         closing.join(TIMEOUT_S)
 
 
-def test_a_clip_larger_than_all_room_is_taken_when_nothing_waits() -> None:
+def test_a_clip_longer_than_the_limit_is_accepted_if_nothing_waits() -> None:
     encoder = FakeEncoder()
-    with batching(encoder, waiting_s=1.0) as batcher:
+    with batching(encoder, max_waiting_s=1.0) as batcher:
         assert result(submit(batcher, clip(5, 3))) == 3
 
 
-def test_a_failed_run_fails_those_in_it_and_nobody_else() -> None:
+def test_an_error_of_a_run_is_raised_for_its_clips_only() -> None:
     encoder = FakeEncoder()
     with batching(encoder) as batcher:
         encoder.error = RuntimeError("out of memory")
@@ -245,7 +249,7 @@ def test_a_failed_run_fails_those_in_it_and_nobody_else() -> None:
         assert result(submit(batcher, clip(1, 4))) == 4
 
 
-def test_closing_ends_what_runs_and_refuses_what_waits() -> None:
+def test_closing_finishes_the_run_and_refuses_the_clips_that_wait() -> None:
     encoder = FakeEncoder()
     batcher = Batcher(encoder.as_encoder())
     running = occupied(batcher, encoder)
@@ -254,7 +258,7 @@ def test_closing_ends_what_runs_and_refuses_what_waits() -> None:
     closing.start()
     with pytest.raises(NotReadyError):
         fill(batcher)
-    encoder.held.set()
+    encoder.released.set()
     closing.join(TIMEOUT_S)
 
     assert result(running) == 0
@@ -262,21 +266,35 @@ def test_closing_ends_what_runs_and_refuses_what_waits() -> None:
         result(waiting)
 
 
-def test_each_run_is_told_of() -> None:
+def test_each_run_is_reported() -> None:
     encoder = FakeEncoder()
-    told: list[Run] = []
-    with batching(encoder, on_run=told.append) as batcher:
+    runs: list[Run] = []
+    with batching(encoder, on_run=runs.append) as batcher:
         occupied(batcher, encoder)
-        jobs = [submit(batcher, clip(1.5)) for _ in range(2)]
-        encoder.held.set()
-        for job in jobs:
-            result(job)
+        requests = [submit(batcher, clip(1.5)) for _ in range(2)]
+        encoder.released.set()
+        for request in requests:
+            result(request)
 
-    assert [(run.n_clips, run.audio_s) for run in told] == [(1, 20), (2, 3)]
-    assert all(waited_s >= 0 for run in told for waited_s in run.waited_s)
+    assert [(run.n_clips, run.audio_s) for run in runs] == [(1, 20), (2, 3)]
+    assert all(waited_s >= 0 for run in runs for waited_s in run.waited_s)
 
 
-def test_many_threads_get_each_their_own_embedding(tiny_bundle_path: Path) -> None:
+def test_an_error_of_the_report_is_logged_and_the_next_clips_are_encoded(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(run: Run) -> None:
+        raise RuntimeError("no metric of this name")
+
+    encoder = FakeEncoder()
+    with batching(encoder, on_run=fail) as batcher:
+        for value in (1, 2, 3):
+            assert result(submit(batcher, clip(1, value))) == value
+
+    assert caplog.text.count("could not be reported") == 3
+
+
+def test_each_of_many_threads_gets_its_own_embedding(tiny_bundle_path: Path) -> None:
     encoder = Encoder.open(load_bundle(tiny_bundle_path), device="cpu", threads=2, runs=2)
     clips = [synth.noise(n, 0.2 + 0.05 * (n % 7)) for n in range(60)]
     expected = [encoder.embed([samples])[0] for samples in clips]
@@ -285,14 +303,14 @@ def test_many_threads_get_each_their_own_embedding(tiny_bundle_path: Path) -> No
         found = list(threads.map(lambda samples: result(submit(batcher, samples)), clips))
     batcher.close()
 
-    for mine, alone in zip(found, expected, strict=True):
-        np.testing.assert_allclose(mine, alone, rtol=0, atol=1e-5 * np.abs(alone).max())
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5 * np.abs(other).max())
 
 
-def test_without_a_batcher_a_clip_is_encoded_in_the_thread_that_brings_it() -> None:
-    encoder = FakeEncoder()
+def test_a_synchronous_batcher_encodes_in_the_thread_that_submits() -> None:
+    batcher = SynchronousBatcher(FakeEncoder().as_encoder())
 
-    job = SynchronousBatcher(encoder.as_encoder()).submit(clip(1, 6), "embedding", Deadline())
+    request = batcher.submit(clip(1, 6), "embedding", Deadline())
 
-    assert job.future.done()
-    assert result(job) == 6
+    assert request.future.done()
+    assert result(request) == 6

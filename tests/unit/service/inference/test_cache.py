@@ -4,80 +4,127 @@ import hashlib
 import io
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
+import pytest
 
-from service.clips import AudioInfo
+from service.bundle.files import load_bundle
+from service.bundle.manifest import EncoderInfo
+from service.clips import AudioInfo, Windows
 from service.inference.cache import EmbeddingCache, content_digest
-from service.inference.file_embedding import Embedded, Key
+from service.inference.file_embedding import Embedded
 from service.inference.pooling import Windowing
 
 DIM = 256
-SIZE = Embedded(AudioInfo(), 0, b"", 0.0, np.zeros(DIM, np.float32)).size_bytes
+CUT = Windowing(1.0, 1.0)
+NOT_CUT = Windowing(60.0, 30.0, beyond_s=60.0)
 
 
-def entry(value: float = 0) -> Embedded:
-    return Embedded(AudioInfo(), 1, b"", 0.0, np.full(DIM, value, np.float32))
+def entry(value: float = 0, *, n_windows: int = 0) -> Embedded:
+    embedding = np.full(DIM, value, np.float32)
+    windows = None
+    if n_windows:
+        rows, times = np.zeros((n_windows, DIM), np.float32), np.zeros(n_windows)
+        windows = Windows(embedding, rows, times, times)
+    return Embedded(AudioInfo(), 1, b"", 0.0, embedding, windows)
 
 
-def key(name: str, windowing: Windowing | None = None) -> Key:
-    return ("fingerprint", name, windowing)
+SIZE = entry().size_bytes
 
 
-def test_what_was_put_is_found_under_its_key_only() -> None:
-    lookups: list[bool] = []
-    cache = EmbeddingCache(10 * SIZE, on_lookup=lookups.append)
-    kept = entry()
-
-    cache.put(key("a"), kept)
-
-    assert cache.get(key("a")) is kept
-    assert cache.get(key("b")) is None
-    assert cache.get(key("a", Windowing(1, 1))) is None
-    assert cache.get(("other", "a", None)) is None
-    assert lookups == [True, False, False, False]
+@pytest.fixture(scope="module")
+def info(tiny_bundle_path: Path) -> EncoderInfo:
+    return load_bundle(tiny_bundle_path).manifest.encoder
 
 
-def test_the_one_that_was_not_asked_for_for_longest_goes_first() -> None:
-    cache = EmbeddingCache(2 * SIZE)
-    cache.put(key("a"), entry())
-    cache.put(key("b"), entry())
-    cache.get(key("a"))
-
-    cache.put(key("c"), entry())
-
-    assert cache.get(key("b")) is None
-    assert cache.get(key("a")) is not None
-    assert cache.get(key("c")) is not None
-
-
-def test_putting_again_replaces_and_counts_once() -> None:
+def test_a_file_is_found_by_its_content_and_its_encoder(info: EncoderInfo) -> None:
     cache = EmbeddingCache(10 * SIZE)
-    cache.put(key("a"), entry(1))
-    cache.put(key("a"), entry(2))
+    cache.put(info, "a", None, entry(7))
+    other = info.model_copy(update={"fingerprint": "f" * 64})
 
-    found = cache.get(key("a"))
+    found = cache.get(info, "a", None)
+
+    assert found is not None
+    assert found.embedding[0] == 7
+    assert cache.get(info, "b", None) is None
+    assert cache.get(other, "a", None) is None
+
+
+def test_a_file_is_found_with_its_windows_and_without(info: EncoderInfo) -> None:
+    cache = EmbeddingCache(100 * SIZE)
+    cache.put(info, "a", CUT, entry(n_windows=3))
+
+    with_windows, without = cache.get(info, "a", CUT), cache.get(info, "a", None)
+
+    assert with_windows is not None
+    assert with_windows.windows is not None
+    assert without is not None
+    assert without.windows is None
+    assert cache.get(info, "a", Windowing(2.0, 2.0)) is None
+
+
+def test_a_file_that_is_not_cut_is_found_whatever_the_windowing(info: EncoderInfo) -> None:
+    cache = EmbeddingCache(10 * SIZE)
+    cache.put(info, "a", None, entry())
+
+    assert cache.get(info, "a", NOT_CUT) is not None
+
+
+@pytest.mark.parametrize("windowing", [None, CUT, NOT_CUT])
+def test_each_lookup_of_a_file_counts_once(info: EncoderInfo, windowing: Windowing | None) -> None:
+    lookups: list[bool] = []
+    cache = EmbeddingCache(100 * SIZE, on_lookup=lookups.append)
+
+    cache.get(info, "a", windowing)
+    cache.put(info, "a", windowing, entry(n_windows=2 if windowing == CUT else 0))
+    cache.get(info, "a", windowing)
+
+    assert lookups == [False, True]
+
+
+def test_lookups_do_not_count_while_it_is_off(info: EncoderInfo) -> None:
+    lookups: list[bool] = []
+    cache = EmbeddingCache(0, on_lookup=lookups.append)
+    cache.put(info, "a", None, entry())
+
+    assert cache.get(info, "a", None) is None
+    assert lookups == []
+
+
+def test_the_least_recently_used_entry_is_removed_first(info: EncoderInfo) -> None:
+    cache = EmbeddingCache(2 * SIZE)
+    cache.put(info, "a", None, entry())
+    cache.put(info, "b", None, entry())
+    cache.get(info, "a", None)
+
+    cache.put(info, "c", None, entry())
+
+    assert cache.get(info, "b", None) is None
+    assert cache.get(info, "a", None) is not None
+    assert cache.get(info, "c", None) is not None
+
+
+def test_a_second_entry_of_a_file_replaces_the_first(info: EncoderInfo) -> None:
+    cache = EmbeddingCache(10 * SIZE)
+    cache.put(info, "a", None, entry(1))
+    cache.put(info, "a", None, entry(2))
+
+    found = cache.get(info, "a", None)
     assert found is not None
     assert found.embedding[0] == 2
     assert cache.size_bytes == SIZE
 
 
-def test_it_stays_within_its_size() -> None:
+def test_its_size_is_bounded_with_several_threads(info: EncoderInfo) -> None:
     cache = EmbeddingCache(5 * SIZE)
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda n: cache.put(key(str(n % 40)), entry(n)), range(400)))
+        list(threads.map(lambda n: cache.put(info, str(n % 40), None, entry(n)), range(400)))
 
     assert cache.size_bytes == 5 * SIZE
 
 
-def test_of_no_size_it_keeps_nothing() -> None:
-    cache = EmbeddingCache(0)
-    cache.put(key("a"), entry())
-
-    assert cache.get(key("a")) is None
-
-
-def test_the_digest_is_that_of_the_whole_content_wherever_it_is_read() -> None:
+def test_the_digest_is_that_of_the_whole_content() -> None:
     content = bytes(range(256)) * 5000
     with tempfile.SpooledTemporaryFile(max_size=100) as spooled:
         spooled.write(content)

@@ -1,16 +1,23 @@
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import synth
 
+from service.audio.decoding import AudioLimits, decode
+from service.audio.levels import InputReading
 from service.bundle.files import load_bundle
 from service.bundle.manifest import EncoderInfo
-from service.inference.chunking import CHUNK_S, Chunk, Chunker
+from service.clips import AudioInfo
+from service.errors import AudioTooLongError
+from service.inference.chunking import CHUNK_S, Chunk, Chunker, decode_chunks
 
 PARTIAL = 3200
-PIECE = int(CHUNK_S * 16_000)
+CHUNK = int(CHUNK_S * 16_000)
 
 
 @pytest.fixture(scope="module")
@@ -19,68 +26,107 @@ def info(tiny_bundle_path: Path) -> EncoderInfo:
 
 
 def ramp(n_samples: int) -> np.ndarray:
-    """Make samples that tell where they were."""
+    """Make samples whose value is their position."""
     return np.arange(n_samples, dtype=np.float32)
 
 
-def cut(info: EncoderInfo, n_samples: int, block: int) -> list[Chunk]:
+def split(info: EncoderInfo, n_samples: int, block: int) -> list[Chunk]:
     samples = ramp(n_samples)
     blocks = (samples[start : start + block] for start in range(0, n_samples, block))
-    return list(Chunker(info).cut(blocks))
+    return list(Chunker(info).split(blocks))
 
 
-@pytest.mark.parametrize("n_samples", [1, 480, 16_000, PIECE - 1, PIECE])
-def test_a_short_clip_is_one_piece(info: EncoderInfo, n_samples: int) -> None:
-    (piece,) = cut(info, n_samples, block=5000)
+@pytest.mark.parametrize("n_samples", [1, 480, 16_000, CHUNK - 1, CHUNK])
+def test_a_short_clip_is_one_chunk(info: EncoderInfo, n_samples: int) -> None:
+    (chunk,) = split(info, n_samples, block=5000)
 
-    assert piece.is_whole
-    assert np.array_equal(piece.samples, ramp(n_samples))
-    assert piece.valid == slice(0, info.count_partials(n_samples))
+    assert chunk.is_whole
+    assert chunk.end == n_samples
+    assert np.array_equal(chunk.samples, ramp(n_samples))
+    n_partials = info.count_partials(n_samples)
+    assert chunk.valid.indices(n_partials) == (0, n_partials, 1)
 
 
 @pytest.mark.parametrize(
     "n_samples",
-    [PIECE + 1, PIECE + PARTIAL, PIECE + PARTIAL + 1, 2 * PIECE, 2 * PIECE + 479, 5 * PIECE + 9000],
+    [CHUNK + 1, CHUNK + PARTIAL, CHUNK + PARTIAL + 1, 2 * CHUNK, 2 * CHUNK + 479, 5 * CHUNK + 9000],
 )
 @pytest.mark.parametrize("block", [999, 65_536, 10_000_000])
-def test_the_pieces_of_a_long_clip_cover_it_once_with_context(
+def test_the_chunks_of_a_long_clip_cover_it_once_with_context(
     info: EncoderInfo, n_samples: int, block: int
 ) -> None:
-    pieces = cut(info, n_samples, block)
+    chunks = split(info, n_samples, block)
 
     first = 0
-    for piece in pieces:
-        n_kept = piece.valid.stop - piece.valid.start
-        start = (first - piece.valid.start) * PARTIAL
-        assert piece.samples[0] == start
-        assert piece.valid.start == (1 if first else 0)
-        assert np.array_equal(piece.samples, start + ramp(piece.samples.size))
-        assert piece.samples.size <= PIECE + 2 * PARTIAL
-        first += n_kept
+    for chunk in chunks:
+        start = (first - chunk.valid.start) * PARTIAL
+        end = start + chunk.samples.size
+        assert chunk.valid.start == (1 if first else 0)
+        assert np.array_equal(chunk.samples, start + ramp(chunk.samples.size))
+        assert chunk.samples.size <= CHUNK + 2 * PARTIAL
+        assert chunk.end == end
+        first += chunk.valid.stop - chunk.valid.start
         if first < info.count_partials(n_samples):
-            heard_beyond = start + piece.samples.size - first * PARTIAL
-            assert heard_beyond == PARTIAL or start + piece.samples.size == n_samples
+            assert end in (first * PARTIAL + PARTIAL, n_samples)
     assert first == info.count_partials(n_samples)
-    assert pieces[-1].samples[-1] == n_samples - 1
+    assert chunks[-1].samples[-1] == n_samples - 1
 
 
-def test_a_piece_is_given_before_the_clip_has_ended(info: EncoderInfo) -> None:
-    taken = []
+def test_a_chunk_is_yielded_before_the_clip_has_ended(info: EncoderInfo) -> None:
+    n_read = 0
 
-    def blocks() -> object:
-        for n in range(100):
-            taken.append(n)
+    def blocks() -> Iterator[np.ndarray]:
+        nonlocal n_read
+        for _ in range(100):
+            n_read += 1
             yield np.zeros(16_000, np.float32)
 
-    next(iter(Chunker(info).cut(blocks())))  # type: ignore[arg-type]  # a generator is iterable
+    next(iter(Chunker(info).split(blocks())))
 
-    assert len(taken) == CHUNK_S + 1
+    assert n_read == CHUNK_S + 1
 
 
-def test_no_more_is_held_than_a_piece(info: EncoderInfo) -> None:
-    cutter = Chunker(info)
-    pieces = cutter.cut(np.zeros(16_000, np.float32) for _ in range(200))
-    held = [sum(block.nbytes for block in cutter._gathered) for _ in pieces]
+def test_only_one_chunk_is_held_in_memory(info: EncoderInfo) -> None:
+    chunker = Chunker(info)
+    chunks = chunker.split(np.zeros(16_000, np.float32) for _ in range(200))
+    held = [sum(block.nbytes for block in chunker._buffer) for _ in chunks]
 
-    assert max(held) <= 4 * (PIECE + 16_000 + 2 * PARTIAL)
-    assert cutter.n_samples == 200 * 16_000
+    assert max(held) <= 4 * (CHUNK + 16_000 + 2 * PARTIAL)
+    assert chunker.n_samples == 200 * 16_000
+
+
+@pytest.mark.parametrize("duration_s", [0.5, 15.0, 15.1, 47.3])
+def test_a_file_is_described_with_its_last_chunk(info: EncoderInfo, duration_s: float) -> None:
+    content = synth.encode(synth.noise(0, duration_s, sample_rate=8_000), sample_rate=8_000)
+    whole = decode(io.BytesIO(content), sample_rate=16_000)
+
+    pairs = list(decode_chunks(io.BytesIO(content), info, AudioLimits(), hashed=True))
+
+    *others, (chunk, file) = pairs
+    assert [described for _, described in others] == [None] * len(others)
+    assert file is not None
+    assert file.info == AudioInfo("audio/wav", duration_s, 8_000, 1)
+    assert chunk.end == file.n_samples == whole.samples.size
+    assert file.mean_square == pytest.approx(np.square(whole.samples).mean(), rel=1e-4)
+    assert isinstance(file.reading, InputReading)
+    assert file.reading.duration_s == duration_s
+
+
+def test_equal_samples_have_equal_digests(info: EncoderInfo) -> None:
+    samples = (np.round(synth.noise(0, 17.0) * 32767) / 32768).astype(np.float32)
+    digests = set()
+    for form in ("WAV", "FLAC"):
+        content = synth.encode(samples, form=form, subtype="PCM_16")
+        for _, file in decode_chunks(io.BytesIO(content), info, AudioLimits(), hashed=True):
+            digests |= {file.samples_digest} if file else set()
+
+    assert len(digests) == 1
+
+
+def test_a_file_over_a_limit_is_refused_after_its_first_chunks(info: EncoderInfo) -> None:
+    content = synth.encode(synth.noise(0, 60.0))
+    chunks = decode_chunks(io.BytesIO(content), info, AudioLimits(max_seconds=40))
+
+    next(chunks)
+    with pytest.raises(AudioTooLongError):
+        list(chunks)

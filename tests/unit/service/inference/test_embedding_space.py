@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from service.bundle.files import Bundle, load_bundle
-from service.difference import centre, difference_query, remainder, unit
+from service.difference import centre, difference_query, l2_normalize, remainder
 from service.inference.embedding_space import CentredSpace, Space, items, make_space
 from service.inference.towers import AudioTower
 
@@ -45,30 +45,30 @@ def test_without_towers_items_are_the_centred_embeddings(
     assert (space.dim, space.embedding_dim) == (8, 8)
 
 
-def test_with_towers_items_are_what_the_audio_tower_makes(
+def test_with_towers_items_are_the_vectors_of_the_audio_tower(
     bundle: Bundle, tower: AudioTower, embeddings: np.ndarray
 ) -> None:
     space = make_space(bundle, tower)
 
-    np.testing.assert_array_equal(items(space, embeddings), unit(tower.vectors(embeddings)))
+    np.testing.assert_array_equal(items(space, embeddings), l2_normalize(tower.vectors(embeddings)))
     assert (space.dim, space.embedding_dim) == (12, 8)
 
 
-def test_a_difference_is_placed_as_the_search_by_difference_has_it(
+def test_a_difference_is_projected_as_in_the_search_by_difference(
     bundle: Bundle, tower: AudioTower, embeddings: np.ndarray
 ) -> None:
     mixture, reference = embeddings[:2]
 
     centred = make_space(bundle, None).project_difference(mixture, reference, 0.5)
-    placed = make_space(bundle, tower).project_difference(mixture, reference, 0.5)
+    projected = make_space(bundle, tower).project_difference(mixture, reference, 0.5)
 
     query = difference_query(mixture, reference, bundle.mean, 0.5)
-    np.testing.assert_array_equal(unit(centred), query)
-    kept = remainder(mixture, reference, bundle.mean, 0.5)
-    np.testing.assert_array_equal(placed, tower.vectors(kept[np.newaxis])[0])
+    np.testing.assert_array_equal(l2_normalize(centred), query)
+    rest = remainder(mixture, reference, bundle.mean, 0.5)
+    np.testing.assert_array_equal(projected, tower.vectors(rest[np.newaxis])[0])
 
 
-def test_items_have_length_one_and_the_same_bits_in_any_company(
+def test_items_have_length_one_and_bits_that_do_not_depend_on_other_rows(
     space: Space, embeddings: np.ndarray
 ) -> None:
     together = items(space, embeddings)
@@ -80,16 +80,16 @@ def test_items_have_length_one_and_the_same_bits_in_any_company(
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
-def test_equal_sounds_leave_exactly_nothing(
+def test_the_difference_of_equal_sounds_is_exactly_zero(
     space: Space, embeddings: np.ndarray, weight: float
 ) -> None:
-    nothing = space.project_difference(embeddings[0], embeddings[0].copy(), weight)
+    difference = space.project_difference(embeddings[0], embeddings[0].copy(), weight)
 
-    assert nothing.shape == (space.dim,)
-    assert not nothing.any()
+    assert difference.shape == (space.dim,)
+    assert not difference.any()
 
 
-def test_spaces_that_place_otherwise_have_other_identities(
+def test_spaces_with_other_projections_have_other_identities(
     bundle: Bundle, tower: AudioTower
 ) -> None:
     assert bundle.manifest.towers is not None
@@ -107,7 +107,7 @@ def test_spaces_that_place_otherwise_have_other_identities(
 
 
 def replace_fingerprint(bundle: Bundle, tower: AudioTower) -> Space:
-    """Return the space of towers that differ in nothing but their name."""
+    """Return the space of towers that differ only in their fingerprint."""
     info = bundle.manifest.towers
     assert info is not None
     renamed = info.model_copy(update={"fingerprint": "f" * 64})

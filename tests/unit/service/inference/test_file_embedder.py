@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 import synth
+from file_windows import embed_windows
 
 from service.audio.decoding import AudioLimits, decode
-from service.audio.drift import InputReading
+from service.audio.levels import InputReading
 from service.bundle.files import load_bundle
-from service.concurrency.deadline import Deadline
+from service.concurrency.deadline import ClientDisconnectedError, Deadline
 from service.concurrency.timings import RequestTimings
+from service.difference import centred_cosine
 from service.errors import (
     AudioUndecodableError,
     DeadlineError,
@@ -25,7 +27,8 @@ from service.errors import (
 )
 from service.inference.batcher import Batcher, EncodeRequest, Submitter, SynchronousBatcher
 from service.inference.cache import EmbeddingCache, content_digest
-from service.inference.encoder import Encoder, Kind
+from service.inference.chunking import Output
+from service.inference.encoder import Encoder
 from service.inference.file_embedder import FileEmbedder, RequestLimits
 from service.inference.file_embedding import Embedded
 from service.inference.pooling import Windowing
@@ -45,7 +48,9 @@ def batcher(encoder: Encoder) -> Iterator[Batcher]:
     batcher.close()
 
 
-def make_ear(encoder: Encoder, batcher: Submitter | None = None, **options: Any) -> FileEmbedder:
+def make_embedder(
+    encoder: Encoder, batcher: Submitter | None = None, **options: Any
+) -> FileEmbedder:
     audio = options.pop("audio", AudioLimits())
     limits = RequestLimits(audio, options.pop("max_windows", 100))
     return FileEmbedder(encoder, batcher or SynchronousBatcher(encoder), limits=limits, **options)
@@ -60,48 +65,36 @@ def flac(samples: np.ndarray) -> io.BytesIO:
 
 
 def exact(samples: np.ndarray) -> np.ndarray:
-    """Round to what 16 bits hold, so that every container holds the same."""
+    """Round to 16 bits, so that every container holds the same samples."""
     rounded: np.ndarray = np.round(samples * 32767) / 32768
     return rounded.astype(np.float32)
 
 
 @pytest.mark.parametrize("sample_rate", [16_000, 44_100])
 @pytest.mark.parametrize("duration_s", [0.01, 3.0, 15.0, 15.1, 47.3])
-def test_a_file_becomes_what_its_whole_clip_becomes(
+def test_a_file_has_the_embedding_of_its_whole_clip(
     encoder: Encoder, batcher: Batcher, sample_rate: int, duration_s: float
 ) -> None:
     file = wav(synth.chirp(100, 5000, duration_s, sample_rate=sample_rate), sample_rate)
 
-    (heard,) = make_ear(encoder, batcher).embed([file], RequestTimings())
+    (embedded,) = make_embedder(encoder, batcher).embed([file], RequestTimings())
 
     audio = decode(file, sample_rate=16_000)
     inputs = {"waveform": audio.samples[None], "lengths": np.array([audio.samples.size])}
     (whole,) = encoder._session.run(inputs, ["embedding"])
-    np.testing.assert_allclose(heard.embedding, whole[0], rtol=0, atol=1e-5 * np.abs(whole).max())
-    assert heard.n_samples == audio.samples.size
-    assert heard.info.duration_s == audio.duration_s
-    assert (heard.info.sample_rate_hz, heard.info.media_type) == (sample_rate, "audio/wav")
-
-
-@pytest.mark.parametrize("duration_s", [0.5, 40.0])
-def test_windows_come_from_the_same_pass(encoder: Encoder, duration_s: float) -> None:
-    file = wav(synth.noise(0, duration_s))
-
-    (heard,) = make_ear(encoder).embed([file], RequestTimings(), windowing=Windowing(3.0, 1.2))
-
-    samples = decode(file, sample_rate=16_000).samples
-    expected = encoder.embed_windows(samples, window_s=3.0, hop_s=1.2)
-    assert heard.windows is not None
-    np.testing.assert_allclose(heard.windows.embeddings, expected.embeddings, atol=1e-5)
-    assert heard.windows.ends_s.tolist() == expected.ends_s.tolist()
-    np.testing.assert_allclose(heard.embedding, expected.whole, atol=1e-5)
+    np.testing.assert_allclose(
+        embedded.embedding, whole[0], rtol=0, atol=1e-5 * np.abs(whole).max()
+    )
+    assert embedded.n_samples == audio.samples.size
+    assert embedded.info.duration_s == audio.duration_s
+    assert (embedded.info.sample_rate_hz, embedded.info.media_type) == (sample_rate, "audio/wav")
 
 
 @pytest.mark.parametrize("duration_s", [1.0, 33.0])
 def test_equal_samples_of_one_request_get_equal_bits_under_load(
     encoder: Encoder, batcher: Batcher, duration_s: float
 ) -> None:
-    embedder = make_ear(encoder, batcher, decoders=4)
+    embedder = make_embedder(encoder, batcher, decoders=4)
     samples = exact(synth.noise(5, duration_s))
 
     def compare(seed: int) -> bool:
@@ -115,12 +108,12 @@ def test_equal_samples_of_one_request_get_equal_bits_under_load(
 
 def test_equal_samples_share_even_an_embedding_from_the_cache(encoder: Encoder) -> None:
     cache = EmbeddingCache(10**6)
-    embedder = make_ear(encoder, cache=cache)
+    embedder = make_embedder(encoder, cache=cache)
     samples = exact(synth.tone(440))
-    (heard,) = embedder.embed([wav(samples)], RequestTimings())
-    # As if another batch had made it: not the same bits.
-    other = dataclasses.replace(heard, embedding=heard.embedding + np.float32(1))
-    cache.put((encoder.fingerprint, content_digest(wav(samples)), None), other)
+    (embedded,) = embedder.embed([wav(samples)], RequestTimings())
+    # With other bits, as if it came from another batch.
+    other = dataclasses.replace(embedded, embedding=embedded.embedding + np.float32(1))
+    cache.put(encoder.info, content_digest(wav(samples)), None, other)
 
     for order in ([wav(samples), flac(samples)], [flac(samples), wav(samples)]):
         first, second = embedder.embed(order, RequestTimings())
@@ -129,41 +122,43 @@ def test_equal_samples_share_even_an_embedding_from_the_cache(encoder: Encoder) 
 
 
 def test_identical_files_of_one_request_are_decoded_once(encoder: Encoder) -> None:
-    heard: list[InputReading] = []
-    embedder = make_ear(encoder, on_input=heard.append)
+    readings: list[InputReading] = []
+    embedder = make_embedder(encoder, on_input=readings.append)
 
     first, second = embedder.embed([wav(synth.tone(440)), wav(synth.tone(440))], RequestTimings())
 
-    assert [reading.duration_s for reading in heard] == [1.0]
+    assert [reading.duration_s for reading in readings] == [1.0]
     assert first.embedding.tobytes() == second.embedding.tobytes()
 
 
-def test_what_comes_in_is_measured_as_it_came(encoder: Encoder) -> None:
-    heard: list[InputReading] = []
+def test_the_source_is_measured_before_resampling(encoder: Encoder) -> None:
+    readings: list[InputReading] = []
     samples = np.concatenate([synth.silence(sample_rate=44_100), np.ones(44_100, np.float32)])
 
-    make_ear(encoder, on_input=heard.append).embed([wav(samples, 44_100)], RequestTimings())
+    make_embedder(encoder, on_input=readings.append).embed([wav(samples, 44_100)], RequestTimings())
 
-    (reading,) = heard
+    (reading,) = readings
     assert (reading.sample_rate_hz, reading.duration_s) == (44_100, 2.0)
     assert (reading.clipped_share, reading.silent_share) == (0.5, pytest.approx(0.5, abs=0.01))
 
 
-def test_what_was_heard_before_is_not_decoded_again(encoder: Encoder) -> None:
-    heard: list[InputReading] = []
-    embedder = make_ear(encoder, cache=EmbeddingCache(10**6), on_input=heard.append)
+def test_a_file_in_the_cache_is_not_decoded_again(encoder: Encoder) -> None:
+    readings: list[InputReading] = []
+    embedder = make_embedder(encoder, cache=EmbeddingCache(10**6), on_input=readings.append)
 
     (first,) = embedder.embed([wav(synth.tone(440))], RequestTimings())
     (again,) = embedder.embed([wav(synth.tone(440))], RequestTimings())
     embedder.embed([wav(synth.tone(440))], RequestTimings(), windowing=Windowing(0.4, 0.4))
 
-    assert [reading.duration_s for reading in heard] == [1.0, 1.0]
+    assert [reading.duration_s for reading in readings] == [1.0, 1.0]
     assert again.embedding.tobytes() == first.embedding.tobytes()
     assert again.info == first.info
 
 
-def test_what_is_known_counts_towards_the_limits_too(encoder: Encoder) -> None:
-    embedder = make_ear(encoder, audio=AudioLimits(max_samples=32_000), cache=EmbeddingCache(10**6))
+def test_files_in_the_cache_count_towards_the_limits(encoder: Encoder) -> None:
+    embedder = make_embedder(
+        encoder, audio=AudioLimits(max_samples=32_000), cache=EmbeddingCache(10**6)
+    )
     files = [synth.noise(n, 1.0) for n in (1, 2)]
     embedder.embed([wav(samples) for samples in files], RequestTimings())
 
@@ -175,47 +170,47 @@ def test_the_windows_of_all_files_count_together(encoder: Encoder) -> None:
     files = [synth.noise(n, 2.0) for n in (1, 2)]
     windowing = Windowing(0.4, 0.4)
 
-    enough = make_ear(encoder, max_windows=10)
+    enough = make_embedder(encoder, max_windows=10)
     assert len(enough.embed([wav(it) for it in files], RequestTimings(), windowing=windowing)) == 2
-    one_less = make_ear(encoder, max_windows=9)
+    one_less = make_embedder(encoder, max_windows=9)
     with pytest.raises(WindowInvalidError, match="9 are allowed"):
         one_less.embed([wav(it) for it in files], RequestTimings(), windowing=windowing)
 
 
 def test_only_clips_beyond_a_length_are_cut(encoder: Encoder) -> None:
-    """Also where that is longer than a piece."""
-    embedder = make_ear(encoder)
+    """Also if that length is longer than a chunk."""
+    embedder = make_embedder(encoder)
     for beyond_s, lengths_s in ((2.0, (1.0, 2.0, 2.1)), (30.0, (10.0, 25.0, 31.0))):
         windowing = Windowing(beyond_s, beyond_s / 2, beyond_s=beyond_s)
         sounds = [synth.noise(n, length_s) for n, length_s in enumerate(lengths_s)]
 
-        heard = embedder.embed(
+        embedded = embedder.embed(
             [wav(sound) for sound in sounds], RequestTimings(), windowing=windowing
         )
 
-        assert [one.windows is None for one in heard] == [True, True, False]
+        assert [one.windows is None for one in embedded] == [True, True, False]
         whole = encoder.embed([decode(wav(sound), sample_rate=16_000).samples for sound in sounds])
-        for one, expected in zip(heard, whole, strict=True):
+        for one, expected in zip(embedded, whole, strict=True):
             np.testing.assert_allclose(one.embedding, expected, atol=1e-5 * expected.max())
 
 
 def test_the_library_may_ask_for_more_windows_than_a_request(encoder: Encoder) -> None:
-    embedder = make_ear(encoder, max_windows=2)
+    embedder = make_embedder(encoder, max_windows=2)
     windowing = Windowing(1.0, 0.5, beyond_s=1.0)
 
-    (heard,) = embedder.embed(
+    (embedded,) = embedder.embed(
         [wav(synth.noise(0, 4.0))], RequestTimings(), windowing=windowing, max_windows=99
     )
 
-    assert heard.windows is not None
-    assert len(heard.windows.embeddings) == 7
+    assert embedded.windows is not None
+    assert len(embedded.windows.embeddings) == 7
 
 
-def test_a_file_that_was_stored_is_known_to_a_search_and_a_short_one_the_other_way(
+def test_the_cache_is_shared_by_uploads_with_windows_and_searches_without(
     encoder: Encoder,
 ) -> None:
-    heard: list[InputReading] = []
-    embedder = make_ear(encoder, cache=EmbeddingCache(10**6), on_input=heard.append)
+    readings: list[InputReading] = []
+    embedder = make_embedder(encoder, cache=EmbeddingCache(10**6), on_input=readings.append)
     windowing = Windowing(2.0, 1.0, beyond_s=2.0)
     short, long = synth.noise(0, 1.0), synth.noise(1, 5.0)
 
@@ -223,80 +218,187 @@ def test_a_file_that_was_stored_is_known_to_a_search_and_a_short_one_the_other_w
     searched = embedder.embed([wav(short), wav(long)], RequestTimings())
     again = embedder.embed([wav(short), wav(long)], RequestTimings(), windowing=windowing)
 
-    assert [reading.duration_s for reading in heard] == [1.0, 5.0]
+    assert [reading.duration_s for reading in readings] == [1.0, 5.0]
     for one, other, third in zip(stored, searched, again, strict=True):
         assert one.embedding.tobytes() == other.embedding.tobytes() == third.embedding.tobytes()
     assert [one.windows is None for one in again] == [True, False]
     assert [one.windows for one in searched] == [None, None]
 
 
-def test_a_bad_file_ends_the_request_and_harms_no_other(encoder: Encoder, batcher: Batcher) -> None:
-    embedder = make_ear(encoder, batcher)
+def test_a_bad_file_ends_its_request_and_no_other(encoder: Encoder, batcher: Batcher) -> None:
+    embedder = make_embedder(encoder, batcher)
     with pytest.raises(AudioUndecodableError):
         embedder.embed(
-            [wav(synth.noise(0, 20)), io.BytesIO(b"words, not waves" * 9)], RequestTimings()
+            [wav(synth.noise(0, 20)), io.BytesIO(b"not an audio file" * 9)], RequestTimings()
         )
 
-    (heard,) = embedder.embed([wav(synth.tone(440))], RequestTimings())
-    assert np.isfinite(heard.embedding).all()
+    (embedded,) = embedder.embed([wav(synth.tone(440))], RequestTimings())
+    assert np.isfinite(embedded.embedding).all()
 
 
 class SlowFile(io.BytesIO):
-    """A file that is read no further until it is released."""
+    """A file whose reads block until it is released."""
 
     def __init__(self, content: bytes) -> None:
         super().__init__(content)
         self.released = threading.Event()
-        self.asked = threading.Event()
+        self.entered = threading.Event()
 
     def read(self, size: int | None = -1) -> bytes:
-        self.asked.set()
+        self.entered.set()
         assert self.released.wait(TIMEOUT_S)
         return super().read(size)
 
 
-def test_decoding_takes_turns_and_waiting_for_one_ends_with_the_patience(
+def test_few_threads_decode_at_once_and_waiting_ends_with_the_deadline(
     encoder: Encoder,
 ) -> None:
-    embedder = make_ear(encoder, decoders=1)
+    embedder = make_embedder(encoder, decoders=1)
     slow = SlowFile(synth.encode(synth.tone(440)))
     late = RequestTimings()
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(
             lambda: embedder.embed([slow, wav(synth.tone(220))], RequestTimings())
         )
-        assert slow.asked.wait(TIMEOUT_S)
+        assert slow.entered.wait(TIMEOUT_S)
         with pytest.raises(DeadlineError):
-            wait_in_vain(embedder, late)
+            embed_late(embedder, late)
         slow.released.set()
-        heard = first.result(TIMEOUT_S)
+        embedded = first.result(TIMEOUT_S)
 
-    assert len(heard) == 2
+    assert len(embedded) == 2
 
 
-def wait_in_vain(embedder: FileEmbedder, timings: RequestTimings) -> list[Embedded]:
-    """Ask for a file that gets no turn, until the deadline."""
+def embed_late(embedder: FileEmbedder, timings: RequestTimings) -> list[Embedded]:
+    """Embed a file while another thread decodes, until the deadline."""
     timings.deadline.begin(0.05)
     return embedder.embed([wav(synth.tone(880))], timings)
 
 
-class Greedy(SynchronousBatcher):
-    """Takes the only turn to decode with the first clip that it encodes, and keeps it."""
+class DecoderTakingBatcher(SynchronousBatcher):
+    """Occupies the only decoder with the first clip that it encodes, and keeps it."""
 
     embedder: FileEmbedder
 
-    def submit(self, samples: np.ndarray, kind: Kind, deadline: Deadline) -> EncodeRequest:
-        self.turn = self.embedder.decoding(RequestTimings())
-        self.turn.__enter__()
-        return super().submit(samples, kind, deadline)
+    def submit(self, samples: np.ndarray, output: Output, deadline: Deadline) -> EncodeRequest:
+        self.embedder.decoders.acquire(Deadline())
+        return super().submit(samples, output, deadline)
 
 
-def test_what_follows_a_whole_clip_takes_no_turn(encoder: Encoder) -> None:
-    runs = Greedy(encoder)
-    runs.embedder = make_ear(encoder, runs, decoders=1)
+def test_after_the_last_chunk_of_a_file_no_decoder_is_needed(encoder: Encoder) -> None:
+    batcher = DecoderTakingBatcher(encoder)
+    batcher.embedder = make_embedder(encoder, batcher, decoders=1)
     timings = RequestTimings()
     timings.deadline.begin(TIMEOUT_S)
 
-    (heard,) = runs.embedder.embed([wav(synth.tone(440))], timings)
+    (embedded,) = batcher.embedder.embed([wav(synth.tone(440))], timings)
 
-    assert heard.n_samples == 16_000
+    assert embedded.n_samples == 16_000
+
+
+def test_a_request_whose_client_left_is_not_decoded_further(encoder: Encoder) -> None:
+    readings: list[InputReading] = []
+    embedder = make_embedder(encoder, on_input=readings.append)
+    timings = RequestTimings()
+    timings.deadline.abandon()
+
+    with pytest.raises(ClientDisconnectedError):
+        embedder.embed([wav(synth.tone(440))], timings)
+    assert readings == []
+
+
+def test_equal_samples_of_two_files_are_encoded_once(encoder: Encoder) -> None:
+    samples = exact(synth.tone(440))
+    batcher = CountingBatcher(encoder)
+
+    first, second = make_embedder(encoder, batcher).embed(
+        [wav(samples), flac(samples)], RequestTimings()
+    )
+
+    assert batcher.n_clips == 1
+    assert first.embedding.tobytes() == second.embedding.tobytes()
+    assert (first.info.media_type, second.info.media_type) == ("audio/wav", "audio/flac")
+
+
+class CountingBatcher(SynchronousBatcher):
+    """Counts the clips that are submitted."""
+
+    n_clips = 0
+
+    def submit(self, samples: np.ndarray, output: Output, deadline: Deadline) -> EncodeRequest:
+        self.n_clips += 1
+        return super().submit(samples, output, deadline)
+
+
+def test_no_files_need_no_work(encoder: Encoder) -> None:
+    timings = RequestTimings()
+
+    assert make_embedder(encoder).embed([], timings) == []
+    assert timings.seconds == {}
+
+
+class TestWindows:
+    """The windows of a file, as they are defined by its partials."""
+
+    def test_one_window_over_the_clip_has_its_embedding(self, encoder: Encoder) -> None:
+        clip = synth.chirp(100, 5000, 3.3)
+        windows = embed_windows(encoder, clip, window_s=60, hop_s=60)
+        assert_close(windows.embeddings, encoder.embed([clip]))
+        assert_close(windows.whole[None], encoder.embed([clip]))
+        assert windows.starts_s.tolist() == [0]
+        assert windows.ends_s.tolist() == [pytest.approx(3.3)]
+
+    def test_windows_cover_the_clip_from_start_to_end(self, encoder: Encoder) -> None:
+        windows = embed_windows(encoder, synth.noise(0, 5.3), window_s=2, hop_s=1)
+        assert windows.starts_s == pytest.approx([0, 1, 2, 3, 4])
+        assert windows.ends_s == pytest.approx([2, 3, 4, 5, 5.3])
+        assert windows.embeddings.shape == (5, 8)
+        assert windows.embeddings.dtype == np.float32
+
+    def test_bounds_are_whole_partials(self, encoder: Encoder) -> None:
+        windows = embed_windows(encoder, synth.noise(0, 2), window_s=0.51, hop_s=0.29)
+        assert windows.starts_s[:4] == pytest.approx([0, 0.2, 0.6, 0.8])
+        assert windows.ends_s[:4] == pytest.approx([0.6, 0.8, 1.2, 1.4])
+
+    def test_a_window_is_near_the_sound_in_it(self, encoder: Encoder) -> None:
+        low, high = synth.tone(200, 4), synth.tone(3000, 4)
+        windows = embed_windows(encoder, np.concatenate([low, high]), window_s=1, hop_s=1)
+        sounds = encoder.embed([low[:16_000], high[:16_000]])
+        nearest = [
+            int(np.argmax([centred_cosine(window, sound, encoder.mean) for sound in sounds]))
+            for window in windows.embeddings
+        ]
+        assert nearest == [0] * 4 + [1] * 4
+
+    @pytest.mark.parametrize("duration_s", [0.5, 14.9, 15.1, 65])
+    def test_windows_of_one_partial_equal_those_of_a_run_over_the_whole_clip(
+        self, encoder: Encoder, duration_s: float
+    ) -> None:
+        clip = synth.noise(0, duration_s) + synth.chirp(50, 7000, duration_s)
+        windows = embed_windows(encoder, clip, window_s=0.2, hop_s=0.2)
+        ((sums, maxima),) = encoder.run([clip], "partials")
+        n_frames = np.full(len(sums), 5)
+        n_frames[-1] = encoder.info.count_frames(clip.size) - 5 * (len(sums) - 1)
+        assert_close(windows.embeddings, sums / n_frames[:, None] + maxima)
+
+    @pytest.mark.parametrize("n_samples", [1, 480, 3199, 3200, 3679, 3680, 6400, 16_001])
+    def test_short_clips_have_windows(self, encoder: Encoder, n_samples: int) -> None:
+        duration_s = n_samples / 16_000
+        windows = embed_windows(encoder, synth.noise(0, duration_s), window_s=0.2, hop_s=0.2)
+        assert np.isfinite(windows.embeddings).all()
+        assert windows.ends_s[-1] == duration_s
+        assert (windows.starts_s < windows.ends_s).all()
+
+    @pytest.mark.parametrize(
+        ("window_s", "hop_s"),
+        [(1, 2), (1, 0.1), (0.1, 0.1), (1, 0), (1, -1), (np.nan, 1), (1, np.nan), (np.inf, 1)],
+    )
+    def test_windows_out_of_range_are_refused(
+        self, encoder: Encoder, window_s: float, hop_s: float
+    ) -> None:
+        with pytest.raises(WindowInvalidError, match=r"at least 0\.2 s and at most window_s"):
+            embed_windows(encoder, synth.tone(440), window_s=window_s, hop_s=hop_s)
+
+
+def assert_close(found: np.ndarray, expected: np.ndarray) -> None:
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())

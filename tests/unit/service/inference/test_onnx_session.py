@@ -65,18 +65,18 @@ def test_threads_may_share_a_session(encoder_path: Path) -> None:
 
 @pytest.mark.skipif(not has_no_cuda, reason="this machine has a GPU")
 class TestWithoutGpu:
-    def test_a_demanded_gpu_stops_the_start(self, encoder_path: Path) -> None:
+    def test_a_required_gpu_is_an_error(self, encoder_path: Path) -> None:
         with pytest.raises(DeviceError, match="no CUDA provider; install the extra `gpu`"):
             open_session(encoder_path, device="cuda")
 
-    def test_a_preferred_gpu_falls_back_and_says_so(
+    def test_a_preferred_gpu_falls_back_to_the_cpu_and_logs_it(
         self, encoder_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         with caplog.at_level(logging.INFO):
             assert open_session(encoder_path, device="auto").provider == CPU_PROVIDER
         assert "no GPU is available; encoder.onnx runs on the CPU" in caplog.text
 
-    def test_a_gpu_build_without_a_gpu_stops_the_start_too(
+    def test_a_provider_that_does_not_start_is_an_error(
         self, encoder_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The provider is built in but does not start: the session comes up on the CPU."""
@@ -103,7 +103,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_session_leaves_nothing_in_the_home_directory(encoder_path: Path, tmp_path: Path) -> None:
-    """ONNX Runtime would keep a database there for what it reports to its maker."""
+    """ONNX Runtime would keep a database of usage data there."""
     code = f"""
 from pathlib import Path
 from service.inference.onnx_session import open_session
@@ -117,9 +117,7 @@ open_session(Path({str(encoder_path)!r}), device="cpu")
 
 
 @pytest.mark.parametrize("tuning", [Tuning(spinning=True), Tuning(arena=False)])
-def test_how_a_session_runs_does_not_change_what_it_gives(
-    encoder_path: Path, tuning: Tuning
-) -> None:
+def test_the_tuning_does_not_change_the_outputs(encoder_path: Path, tuning: Tuning) -> None:
     usual = open_session(encoder_path, device="cpu", threads=2)
     other = open_session(encoder_path, device="cpu", threads=2, tuning=tuning)
 
@@ -133,7 +131,7 @@ def test_how_a_session_runs_does_not_change_what_it_gives(
     ("quota", "cores"),
     [("max 100000", 3), ("200000 100000", 2), ("150000 100000", 2), ("50000 100000", 1), ("", 3)],
 )
-def test_cores_are_those_that_the_container_may_use(
+def test_cores_are_limited_by_the_quota_of_the_container(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: str, cores: int
 ) -> None:
     file = tmp_path / "cpu.max"
@@ -157,7 +155,7 @@ def plain(encoder_path: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(encoder_path, providers=["CPUExecutionProvider"])
 
 
-def test_bound_runs_give_what_plain_ones_give(plain: onnxruntime.InferenceSession) -> None:
+def test_bound_runs_equal_plain_ones(plain: onnxruntime.InferenceSession) -> None:
     runs = BoundRuns(plain, "cpu")
     batches = [_inputs(seed, 16_000 * (1 + seed % 3)) for seed in range(9)]
 
@@ -167,22 +165,22 @@ def test_bound_runs_give_what_plain_ones_give(plain: onnxruntime.InferenceSessio
             np.testing.assert_array_equal(bound, expected)
 
 
-def test_a_run_leaves_its_inputs_and_earlier_outputs_alone(
+def test_a_run_does_not_change_its_inputs_or_earlier_outputs(
     plain: onnxruntime.InferenceSession,
 ) -> None:
     runs = BoundRuns(plain, "cpu")
     first, second = _inputs(0, 16_000), _inputs(1, 16_000)
-    kept = first["waveform"].copy()
+    waveform = first["waveform"].copy()
     (before,) = runs.run(first, ["embedding"])
     expected = before.copy()
 
     runs.run(second, ["embedding"])
 
-    np.testing.assert_array_equal(first["waveform"], kept)
+    np.testing.assert_array_equal(first["waveform"], waveform)
     np.testing.assert_array_equal(before, expected)
 
 
-def test_more_shapes_than_are_kept_are_no_harm(
+def test_more_shapes_than_are_kept_still_run(
     plain: onnxruntime.InferenceSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runtime, "MAX_SHAPES", 2)
@@ -194,10 +192,10 @@ def test_more_shapes_than_are_kept_are_no_harm(
         np.testing.assert_array_equal(bound, plain.run(["embedding"], inputs)[0])
 
 
-def test_threads_get_their_own_answers(plain: onnxruntime.InferenceSession) -> None:
+def test_each_thread_gets_its_own_outputs(plain: onnxruntime.InferenceSession) -> None:
     runs = BoundRuns(plain, "cpu")
     batches = [_inputs(seed, 16_000) for seed in range(16)]
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda inputs: runs.run(inputs, ["embedding"])[0], batches))
-    for answer, inputs in zip(answers, batches, strict=True):
-        np.testing.assert_array_equal(answer, plain.run(["embedding"], inputs)[0])
+        outputs = list(pool.map(lambda inputs: runs.run(inputs, ["embedding"])[0], batches))
+    for output, inputs in zip(outputs, batches, strict=True):
+        np.testing.assert_array_equal(output, plain.run(["embedding"], inputs)[0])

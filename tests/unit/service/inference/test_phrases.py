@@ -43,17 +43,17 @@ def test_the_nearest_phrases_come_first_with_their_inner_products(bank: TextBank
     assert [p.score for p in ranked] == pytest.approx([0.7, 0.5, 0.1])
 
 
-def test_there_are_no_more_phrases_than_there_are(bank: TextBank) -> None:
+def test_at_most_all_phrases_are_returned(bank: TextBank) -> None:
     assert len(bank) == 4
     assert len(bank.rank(AXES[0], 50)) == 4
     assert bank.rank(AXES[0], 0) == []
 
 
-def test_nothing_has_no_words(bank: TextBank) -> None:
+def test_no_change_has_no_phrases(bank: TextBank) -> None:
     assert bank.rank(np.zeros(4, np.float32), 3) == []
 
 
-def test_equals_keep_the_order_of_the_file(bank: TextBank) -> None:
+def test_phrases_with_equal_scores_keep_the_order_of_the_file(bank: TextBank) -> None:
     assert [p.label for p in bank.rank(AXES[1], 4)] == ["n1", "n0", "n2", "n3"]
 
 
@@ -79,6 +79,6 @@ def test_a_faulty_bank_is_refused_by_name(
         TextBank.read(path, 4)
 
 
-def test_a_bank_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_bank_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="no text bank"):
         TextBank.read(tmp_path / "bank.json", 4)

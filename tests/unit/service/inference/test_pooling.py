@@ -31,7 +31,7 @@ def partials(n_partials: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 def pooled(
     info: EncoderInfo, n_samples: int, windowing: Windowing, chunks: list[int]
 ) -> tuple[Windows, np.ndarray, np.ndarray]:
-    """Pool random partials of a clip, handed over in chunks."""
+    """Pool random partials of a clip, chunk by chunk."""
     n_partials = info.count_partials(n_samples)
     sums, maxima = partials(n_partials)
     windows = WindowPool(info, windowing, max_windows=10_000)
@@ -47,7 +47,7 @@ def pooled(
 def naive(
     info: EncoderInfo, n_samples: int, window: int, hop: float, sums: np.ndarray, maxima: np.ndarray
 ) -> list[tuple[int, int, np.ndarray]]:
-    """Pool each window by itself in float64, from its definition."""
+    """Pool each window separately in float64, by its definition."""
     n_partials, n_frames = info.count_partials(n_samples), info.count_frames(n_samples)
     windows: list[tuple[int, int, np.ndarray]] = []
     while True:
@@ -66,7 +66,7 @@ def naive(
     half_hops=st.integers(2, 300),
     chunks=st.lists(st.integers(1, 60), max_size=8),
 )
-def test_windows_are_pooled_as_if_each_stood_alone(
+def test_each_window_follows_its_definition(
     info: EncoderInfo, n_samples: int, window: int, half_hops: int, chunks: list[int]
 ) -> None:
     hop = min(half_hops / 2, window)
@@ -82,25 +82,25 @@ def test_windows_are_pooled_as_if_each_stood_alone(
     assert count_windows(info.count_partials(n_samples), window, hop) == len(expected)
 
 
-def test_windows_every_half_second_stay_in_step_with_the_clock(info: EncoderInfo) -> None:
+def test_windows_every_half_second_do_not_drift(info: EncoderInfo) -> None:
     windows, *_ = pooled(info, 16_000 * 60, Windowing(1.0, 0.5), [])
 
     drift_s = windows.starts_s - 0.5 * np.arange(len(windows.starts_s))
     assert np.abs(drift_s).max() <= 0.1 + 1e-9
 
 
-def test_a_pool_is_the_mean_plus_the_maximum_over_all_frames() -> None:
+def test_an_embedding_is_the_mean_plus_the_maximum_over_all_frames() -> None:
     sums, maxima = partials(30)
-    pool = PooledStats(8)
+    stats = PooledStats(8)
     for start in (0, 7, 29):
         stop = {0: 7, 7: 29, 29: 30}[start]
-        pool.add(sums[start:stop], maxima[start:stop])
+        stats.add(sums[start:stop], maxima[start:stop])
 
     expected = sums.astype(np.float64).sum(axis=0) / 148 + maxima.max(axis=0)
-    np.testing.assert_allclose(pool.embedding(148), expected, rtol=1e-6)
+    np.testing.assert_allclose(stats.embedding(148), expected, rtol=1e-6)
 
 
-def test_no_more_windows_are_held_than_may_be_given(info: EncoderInfo) -> None:
+def test_the_number_of_open_windows_is_bounded(info: EncoderInfo) -> None:
     windows = WindowPool(info, Windowing(3600.0, 0.2), max_windows=20)
     for seed in range(10):
         windows.add(*partials(50, seed))
@@ -111,7 +111,7 @@ def test_no_more_windows_are_held_than_may_be_given(info: EncoderInfo) -> None:
 @pytest.mark.parametrize(
     ("window_s", "hop_s"), [(0.1, 0.1), (1, 0.1), (1, 2), (np.inf, 1), (np.nan, 1), (1, np.nan)]
 )
-def test_a_window_or_hop_out_of_its_range_is_refused(
+def test_a_window_or_hop_out_of_range_is_refused(
     info: EncoderInfo, window_s: float, hop_s: float
 ) -> None:
     with pytest.raises(WindowInvalidError, match=r"at least 0\.2 s"):

@@ -11,7 +11,7 @@ import tiny_bundle
 from service.bundle.files import Bundle, load_bundle
 from service.errors import BundleError
 from service.inference.encoder import Encoder
-from service.inference.precision import WORTH_IT, Choice, open_checked
+from service.inference.precision import MIN_SPEEDUP, Choice, open_checked
 
 opener = partial(Encoder.open, device="cpu", threads=1)
 
@@ -29,7 +29,7 @@ def test_a_bundle_without_variants_runs_in_float32(path: Path) -> None:
     assert chosen(path, "auto") == chosen(path, "fp32") == "float32"
 
 
-def test_auto_takes_the_fastest(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_auto_chooses_the_fastest(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     tiny_bundle.add_variant(path, "float16", cpu_speed=1.2)
     tiny_bundle.add_variant(path, "int8", cpu_speed=1.7)
     with caplog.at_level(logging.INFO):
@@ -37,29 +37,29 @@ def test_auto_takes_the_fastest(path: Path, caplog: pytest.LogCaptureFixture) ->
     assert "the encoder runs in int8" in caplog.text
 
 
-def test_auto_takes_no_variant_that_is_hardly_faster(path: Path) -> None:
-    tiny_bundle.add_variant(path, "float16", cpu_speed=WORTH_IT - 0.01)
+def test_auto_does_not_choose_a_variant_that_is_hardly_faster(path: Path) -> None:
+    tiny_bundle.add_variant(path, "float16", cpu_speed=MIN_SPEEDUP - 0.01)
     assert chosen(path, "auto") == "float32"
 
 
-def test_auto_passes_over_what_is_wrong_on_this_host_and_says_so(
+def test_auto_skips_a_variant_that_is_wrong_on_this_host_and_logs_it(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As a processor would that saturates where the one it was exported on does not."""
+    """For example on a processor that saturates where the one of the export does not."""
     tiny_bundle.add_variant(path, "int8", cpu_speed=1.7, gain=1.01)
     tiny_bundle.add_variant(path, "float16", cpu_speed=1.2, gain=1.0005)
     assert chosen(path, "auto") == "float16"
     assert "the int8 variant is not used: the answer of encoder.int8.onnx" in caplog.text
 
 
-def test_auto_ends_at_float32(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_auto_falls_back_to_float32(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     tiny_bundle.add_variant(path, "int8", cpu_speed=1.7, gain=1.01)
     with caplog.at_level(logging.INFO):
         assert chosen(path, "auto") == "float32"
     assert "the encoder runs in float32" in caplog.text
 
 
-def test_auto_takes_float32_where_the_encoder_does_not_run_on_the_processor(path: Path) -> None:
+def test_auto_chooses_float32_on_a_gpu(path: Path) -> None:
     tiny_bundle.add_variant(path, "int8", cpu_speed=1.7)
 
     def on_a_gpu(bundle: Bundle) -> Encoder:
@@ -73,7 +73,7 @@ def test_auto_takes_float32_where_the_encoder_does_not_run_on_the_processor(path
 @pytest.mark.parametrize(
     ("choice", "precision"), [("fp32", "float32"), ("int8", "int8"), ("fp16", "float16")]
 )
-def test_what_is_asked_for_is_taken_however_slow(
+def test_a_requested_precision_is_used_even_if_it_is_slow(
     path: Path, choice: Choice, precision: str
 ) -> None:
     tiny_bundle.add_variant(path, "int8", cpu_speed=0.1)
@@ -81,7 +81,7 @@ def test_what_is_asked_for_is_taken_however_slow(
     assert chosen(path, choice) == precision
 
 
-def test_the_variant_asked_for_is_the_one_that_answers(path: Path) -> None:
+def test_the_requested_variant_computes_the_embeddings(path: Path) -> None:
     tiny_bundle.add_variant(path, "int8", cpu_speed=2.0, gain=1.0005)
     plain, variant = (
         open_checked(load_bundle(path), choice, opener).embed([synth.tone(440)])
@@ -90,7 +90,7 @@ def test_the_variant_asked_for_is_the_one_that_answers(path: Path) -> None:
     assert variant == pytest.approx(1.0005 * plain)
 
 
-def test_what_is_asked_for_and_not_there_fails(path: Path) -> None:
+def test_a_requested_variant_that_is_missing_is_an_error(path: Path) -> None:
     tiny_bundle.add_variant(path, "int8", cpu_speed=1.7)
     with pytest.raises(
         BundleError, match=r"precision fp16 is asked for, but bundle tiny-0 .* it has fp32, int8"
@@ -98,7 +98,7 @@ def test_what_is_asked_for_and_not_there_fails(path: Path) -> None:
         chosen(path, "fp16")
 
 
-def test_what_is_asked_for_and_wrong_here_fails(path: Path) -> None:
+def test_a_requested_variant_that_is_wrong_on_this_host_is_an_error(path: Path) -> None:
     tiny_bundle.add_variant(path, "int8", cpu_speed=1.7, gain=1.01)
     with pytest.raises(BundleError, match=r"answer of encoder\.int8\.onnx .* deviates by 0\.01"):
         chosen(path, "int8")

@@ -14,10 +14,10 @@ from service.inference.providers import (
     CPU_PROVIDER,
     CUDA_PROVIDER,
     TENSORRT_PROVIDER,
-    bucket,
     check_started,
     choose_providers,
     make_caches,
+    padded_length,
 )
 
 WITHOUT = [CPU_PROVIDER]
@@ -31,14 +31,14 @@ WITH_ALL = [TENSORRT_PROVIDER, CUDA_PROVIDER, CPU_PROVIDER]
         ("cpu", WITH_ALL, [CPU_PROVIDER]),
         ("auto", WITHOUT, [CPU_PROVIDER]),
         ("auto", WITH_CUDA, [CUDA_PROVIDER, CPU_PROVIDER]),
-        # Building its engines takes minutes, so TensorRT is not taken unasked.
+        # "auto" does not choose TensorRT, whose engines take minutes to build.
         ("auto", WITH_ALL, [CUDA_PROVIDER, CPU_PROVIDER]),
         ("cuda", WITH_ALL, [CUDA_PROVIDER, CPU_PROVIDER]),
         ("tensorrt", WITH_ALL, [TENSORRT_PROVIDER, CUDA_PROVIDER, CPU_PROVIDER]),
         ("tensorrt", [TENSORRT_PROVIDER, CPU_PROVIDER], [TENSORRT_PROVIDER, CPU_PROVIDER]),
     ],
 )
-def test_providers_are_chosen_by_device_and_by_what_there_is(
+def test_providers_are_chosen_by_device_and_installation(
     device: str, available: list[str], chosen: list[str]
 ) -> None:
     assert [name for name, _ in choose_providers(device, available)] == chosen
@@ -48,7 +48,9 @@ def test_providers_are_chosen_by_device_and_by_what_there_is(
     ("device", "available", "name"),
     [("cuda", WITHOUT, "CUDA"), ("tensorrt", WITHOUT, "TensorRT"), ("tensorrt", WITH_CUDA, "Tens")],
 )
-def test_what_is_demanded_and_missing_is_said(device: str, available: list[str], name: str) -> None:
+def test_a_required_provider_that_is_missing_is_named(
+    device: str, available: list[str], name: str
+) -> None:
     with pytest.raises(DeviceError, match=f"device {device} is demanded.* has no {name}"):
         choose_providers(device, available)
 
@@ -66,7 +68,7 @@ def test_engines_are_kept_in_the_cache_of_the_user(
     assert folder.is_dir()
 
 
-def test_a_provider_that_did_not_start_is_an_error_only_where_demanded() -> None:
+def test_a_provider_that_did_not_start_is_an_error_only_if_it_is_required() -> None:
     for device in ("auto", "cpu"):
         check_started(device, CPU_PROVIDER)
     check_started("cuda", CUDA_PROVIDER)
@@ -75,18 +77,18 @@ def test_a_provider_that_did_not_start_is_an_error_only_where_demanded() -> None
             check_started(device, CPU_PROVIDER)
 
 
-def test_there_are_few_buckets_and_they_add_at_most_a_quarter() -> None:
+def test_there_are_few_padded_lengths_and_they_add_at_most_a_quarter() -> None:
     lengths = range(1, 60 * 16_000, 97)
-    buckets = [bucket(n) for n in lengths]
-    assert all(found >= n for n, found in zip(lengths, buckets, strict=True))
-    assert all(found <= 1.25 * n for n, found in zip(lengths, buckets, strict=True) if n > 16_384)
-    assert len(set(buckets)) < 30
-    assert [bucket(found) for found in buckets] == buckets
+    padded = [padded_length(n) for n in lengths]
+    assert all(found >= n for n, found in zip(lengths, padded, strict=True))
+    assert all(found <= 1.25 * n for n, found in zip(lengths, padded, strict=True) if n > 16_384)
+    assert len(set(padded)) < 30
+    assert [padded_length(found) for found in padded] == padded
 
 
 @dataclass
 class OnGpu:
-    """A session that says it runs on a GPU, and remembers the shapes of the batches."""
+    """A session that claims to run on a GPU, and records the shapes of the batches."""
 
     session: object
     shapes: list[tuple[int, ...]]
@@ -98,7 +100,7 @@ class OnGpu:
         return values
 
 
-def test_batches_come_in_buckets_on_a_gpu_and_give_the_same(tiny_bundle_path: Path) -> None:
+def test_batches_have_padded_lengths_on_a_gpu_and_give_the_same(tiny_bundle_path: Path) -> None:
     bundle = load_bundle(tiny_bundle_path)
     plain = Encoder.open(bundle, device="cpu", threads=1)
     on_gpu = OnGpu(plain._session, [])
@@ -106,5 +108,5 @@ def test_batches_come_in_buckets_on_a_gpu_and_give_the_same(tiny_bundle_path: Pa
     clips = [synth.noise(i, duration) for i, duration in enumerate((0.3, 2.03, 33.0))]
     np.testing.assert_allclose(encoder.embed(clips), plain.embed(clips), rtol=1e-5, atol=1e-5)
     assert {samples for _, samples in on_gpu.shapes} == {
-        bucket(samples) for _, samples in on_gpu.shapes
+        padded_length(samples) for _, samples in on_gpu.shapes
     }

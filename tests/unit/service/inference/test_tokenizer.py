@@ -29,7 +29,7 @@ def test_words_become_tokens_between_the_special_ones(tokenizer: Tokenizer) -> N
 
 
 @pytest.mark.parametrize(("n_words", "is_cut"), [(5, False), (6, False), (7, True), (5000, True)])
-def test_what_is_beyond_the_window_is_cut_off(
+def test_a_text_is_cut_at_the_end_of_the_window(
     tokenizer: Tokenizer, n_words: int, is_cut: bool
 ) -> None:
     tokens = tokenizer.tokenize("low " * n_words)
@@ -40,7 +40,7 @@ def test_what_is_beyond_the_window_is_cut_off(
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t ", "\x00\x01\x1b", "\u200b\u200e\u202e"])
-def test_a_text_of_nothing_is_empty(tokenizer: Tokenizer, text: str) -> None:
+def test_a_text_without_words_is_empty(tokenizer: Tokenizer, text: str) -> None:
     assert tokenizer.tokenize(text).is_empty
 
 
@@ -57,7 +57,7 @@ def test_a_text_of_nothing_is_empty(tokenizer: Tokenizer, text: str) -> None:
     ],
     ids=["emoji", "right-to-left", "override", "control", "accents", "surrogates", "one-word"],
 )
-def test_no_text_does_harm(tokenizer: Tokenizer, text: str) -> None:
+def test_unusual_texts_have_tokens(tokenizer: Tokenizer, text: str) -> None:
     tokens = tokenizer.tokenize(text)
 
     assert 2 <= len(tokens.ids) <= tiny_towers.MAX_TOKENS
@@ -65,15 +65,15 @@ def test_no_text_does_harm(tokenizer: Tokenizer, text: str) -> None:
 
 
 @given(text=st.text() | st.text(st.characters(), min_size=20))
-def test_any_text_can_be_cut(tokenizer: Tokenizer, text: str) -> None:
+def test_any_text_has_tokens(tokenizer: Tokenizer, text: str) -> None:
     assert 2 <= len(tokenizer.tokenize(text).ids) <= tiny_towers.MAX_TOKENS
 
 
-def test_what_the_file_says_of_padding_and_cutting_does_not_count(
+def test_padding_and_truncation_in_the_file_have_no_effect(
     towers_bundle_path: Path, tmp_path: Path
 ) -> None:
-    told = json.loads((towers_bundle_path / tiny_towers.TOKENIZER_FILE).read_text("utf-8"))
-    told["padding"] = {
+    content = json.loads((towers_bundle_path / tiny_towers.TOKENIZER_FILE).read_text("utf-8"))
+    content["padding"] = {
         "strategy": {"Fixed": 64},
         "direction": "Right",
         "pad_to_multiple_of": None,
@@ -81,14 +81,14 @@ def test_what_the_file_says_of_padding_and_cutting_does_not_count(
         "pad_type_id": 0,
         "pad_token": "[UNK]",
     }
-    told["truncation"] = {
+    content["truncation"] = {
         "direction": "Right",
         "max_length": 3,
         "strategy": "LongestFirst",
         "stride": 0,
     }
     path = tmp_path / "tokenizer.json"
-    path.write_text(json.dumps(told), encoding="utf-8")
+    path.write_text(json.dumps(content), encoding="utf-8")
 
     assert len(Tokenizer(path, 8).tokenize("low high low").ids) == 5
 
@@ -102,6 +102,6 @@ def test_a_file_that_is_no_tokeniser_is_named(tmp_path: Path, content: bytes) ->
         Tokenizer(path, 8)
 
 
-def test_a_window_of_special_tokens_alone_is_refused(towers_bundle_path: Path) -> None:
+def test_a_window_that_holds_only_special_tokens_is_refused(towers_bundle_path: Path) -> None:
     with pytest.raises(BundleError, match="adds 2 tokens, the window holds 2"):
         Tokenizer(towers_bundle_path / tiny_towers.TOKENIZER_FILE, 2)

@@ -41,7 +41,7 @@ def test_a_bundle_without_towers_has_none(tiny_bundle_path: Path) -> None:
     assert Towers.open(load_bundle(tiny_bundle_path)) is None
 
 
-def test_the_known_answer_is_given(bundle: Bundle, towers: Towers) -> None:
+def test_the_known_answer_is_reproduced(bundle: Bundle, towers: Towers) -> None:
     towers.check(bundle)
 
 
@@ -54,12 +54,12 @@ def test_vectors_are_those_of_the_graph(bundle: Bundle, towers: Towers, n: int) 
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
 
 
-def test_a_vector_has_the_same_bits_in_any_company(towers: Towers) -> None:
+def test_the_bits_of_a_vector_do_not_depend_on_other_rows(towers: Towers) -> None:
     together = towers.audio.vectors(embeddings(50))
 
     for row, embedding in enumerate(embeddings(50)):
-        alone = towers.audio.vectors(embedding[np.newaxis])[0]
-        np.testing.assert_array_equal(alone, together[row])
+        single = towers.audio.vectors(embedding[np.newaxis])[0]
+        np.testing.assert_array_equal(single, together[row])
 
 
 def test_the_vector_of_a_text_is_that_of_the_graph(bundle: Bundle, towers: Towers) -> None:
@@ -71,7 +71,7 @@ def test_the_vector_of_a_text_is_that_of_the_graph(bundle: Bundle, towers: Tower
     np.testing.assert_allclose(encoded.vector, expected, atol=1e-6)
 
 
-def test_a_long_text_is_told_to_be_cut_and_is_what_its_start_is(towers: Towers) -> None:
+def test_a_long_text_has_the_vector_of_its_start(towers: Towers) -> None:
     n_words = tiny_towers.MAX_TOKENS - 2
     long = towers.text.encode("low " * (n_words + 1) + "high")
     short = towers.text.encode("low " * n_words)
@@ -87,7 +87,7 @@ def test_a_text_without_words_has_no_vector(towers: Towers) -> None:
     assert towers.text.encode("\x00 \x1b") is None
 
 
-def test_texts_are_remembered_but_not_all_of_them(towers: Towers) -> None:
+def test_a_limited_number_of_texts_is_cached(towers: Towers) -> None:
     first = towers.text.encode("low")
     assert towers.text.encode("low") is first
     for n in range(CACHED_TEXTS):
@@ -101,7 +101,7 @@ def test_texts_are_remembered_but_not_all_of_them(towers: Towers) -> None:
     np.testing.assert_array_equal(again.vector, first.vector)
 
 
-def test_a_remembered_vector_cannot_be_changed(towers: Towers) -> None:
+def test_a_cached_vector_cannot_be_changed(towers: Towers) -> None:
     encoded = towers.text.encode("low")
 
     assert encoded is not None

@@ -8,18 +8,36 @@ from pathlib import Path
 import numpy as np
 import pytest
 import synth
+from file_windows import embed_windows
 from shell import write_tones
 
 from service.audio.decoding import AudioLimits
 from service.inference.encoder import Encoder
 from service.inference.pooling import Windowing
-from service.library import file_reader as reading
-from service.library.file_reader import BATCH_FILES, EmbeddedFile, FileReader, Hashed, Unreadable
+from service.library import file_reader
+from service.library.file_reader import (
+    AHEAD_FILES,
+    BATCH_FILES,
+    EmbeddedFile,
+    FileReader,
+    Hashed,
+    Unreadable,
+)
+
+TIMEOUT_S = 30
+WINDOWING = Windowing(2.0, 1.0, beyond_s=2.0)
 
 
 @pytest.fixture
 def reader(encoder: Encoder) -> Iterator[FileReader]:
-    with FileReader(encoder, limits=AudioLimits(max_seconds=5.0)) as reader:
+    with FileReader(encoder, limits=AudioLimits(max_seconds=40.0)) as reader:
+        yield reader
+
+
+@pytest.fixture
+def window_reader(encoder: Encoder) -> Iterator[FileReader]:
+    limits = AudioLimits(max_seconds=40.0)
+    with FileReader(encoder, limits=limits, windowing=WINDOWING) as reader:
         yield reader
 
 
@@ -37,32 +55,70 @@ def test_files_are_embedded_in_their_order(
         np.testing.assert_allclose(item.embedding, expected, atol=1e-3)
 
 
-def test_a_batch_ends_with_enough_audio(
+def test_a_batch_has_a_limited_number_of_files(reader: FileReader, tmp_path: Path) -> None:
+    files = write_tones(tmp_path, 2 * BATCH_FILES + 3)
+
+    assert [len(batch) for batch in reader.embed(files)] == [BATCH_FILES, BATCH_FILES, 3]
+
+
+def test_a_batch_has_a_limited_amount_of_audio(
     reader: FileReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "BATCH_S", 0.6)
+    monkeypatch.setattr(file_reader, "BATCH_S", 0.6)
 
     assert [len(batch) for batch in reader.embed(write_tones(tmp_path, 5))] == [2, 2, 1]
 
 
-def test_a_file_that_is_not_audio_is_reported_at_its_position(
-    reader: FileReader, tmp_path: Path
+def test_files_that_cannot_be_read_keep_their_place_and_do_not_stop_the_others(
+    window_reader: FileReader, tmp_path: Path
 ) -> None:
-    good = synth.write(tmp_path / "good.wav", synth.tone(440))
-    long = synth.write(tmp_path / "long.wav", synth.silence(6.0))
-    paths = [tmp_path / "missing.wav", good, tmp_path, long]
+    damaged = synth.write(tmp_path / "damaged.flac", synth.noise(0, 20.0))
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 20_000] = bytes(20_000)
+    damaged.write_bytes(content)
+    no_audio = tmp_path / "no_audio.wav"
+    no_audio.write_bytes(b"not an audio file" * 9)
+    too_long = synth.write(tmp_path / "too_long.wav", synth.silence(41.0))
+    good = [synth.write(tmp_path / f"{n}.wav", synth.tone(440, 6.0)) for n in range(3)]
+    paths = [
+        good[0],
+        tmp_path / "missing.wav",
+        damaged,
+        good[1],
+        tmp_path,
+        no_audio,
+        too_long,
+        good[2],
+    ]
 
-    (batch,) = reader.embed(paths)
+    items = [item for batch in window_reader.embed(paths) for item in batch]
 
-    assert [item.path for item in batch] == paths
-    assert [getattr(item, "code", None) for item in batch] == [
-        "file_unreadable",
+    assert [item.path for item in items] == paths
+    assert [getattr(item, "code", None) for item in items] == [
         None,
         "file_unreadable",
+        "audio_truncated",
+        None,
+        "file_unreadable",
+        "audio_undecodable",
         "audio_too_long",
+        None,
     ]
-    assert isinstance(batch[0], Unreadable)
-    assert batch[0].reason == "No such file or directory"
+    assert isinstance(items[1], Unreadable)
+    assert items[1].reason == "No such file or directory"
+
+
+def test_a_file_with_too_many_windows_does_not_stop_the_others(
+    window_reader: FileReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        window_reader._embedder, "limits", file_reader.RequestLimits(AudioLimits(), 3)
+    )
+    paths = [synth.write(tmp_path / f"{n}.wav", synth.noise(n, n)) for n in (30, 3)]
+
+    (batch,) = window_reader.embed(paths)
+
+    assert [getattr(item, "code", None) for item in batch] == ["window_invalid", None]
 
 
 def test_content_is_hashed_and_changes_are_noticed(reader: FileReader, tmp_path: Path) -> None:
@@ -80,59 +136,68 @@ def test_content_is_hashed_and_changes_are_noticed(reader: FileReader, tmp_path:
     assert not hashed.is_unchanged()
 
 
-def test_files_are_decoded_while_others_are_encoded(
+def test_files_are_read_while_the_consumer_works(
     reader: FileReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the consumer stopped after the first batch, the files after it are decoded."""
+    """While the consumer has the first batch, the files after it are embedded."""
     files = write_tones(tmp_path, BATCH_FILES + 4)
-    last_is_decoded = threading.Event()
-    decode = reading.decode
+    last_is_embedded = threading.Event()
+    embed = reader._embedder.embed
 
-    def noticed(file: object, **options: object) -> object:
-        if getattr(file, "name", None) == str(files[-1]):
-            last_is_decoded.set()
-        return decode(file, **options)  # type: ignore[arg-type]  # passed on as it came
+    def noticed(opened: list[object], *arguments: object, **options: object) -> object:
+        embedded = embed(opened, *arguments, **options)  # type: ignore[arg-type]  # passed on
+        if getattr(opened[0], "name", None) == str(files[-1]):
+            last_is_embedded.set()
+        return embedded
 
-    monkeypatch.setattr(reading, "decode", noticed)
+    monkeypatch.setattr(reader._embedder, "embed", noticed)
     batches = reader.embed(files)
     next(batches)
 
-    assert last_is_decoded.wait(30)
+    assert last_is_embedded.wait(TIMEOUT_S)
 
 
-def test_files_that_are_read_ahead_are_bounded_in_bytes(
+def test_what_is_read_ahead_is_bounded_in_bytes(
     reader: FileReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = write_tones(tmp_path, 6)
-    monkeypatch.setattr(reading, "AHEAD_BYTES", 2 * files[0].stat().st_size)
-    taken: list[Path] = []
+    monkeypatch.setattr(file_reader, "AHEAD_BYTES", 2 * files[0].stat().st_size)
+    started: list[Path] = []
 
     def paths() -> Iterator[Path]:
         for file in files:
-            taken.append(file)
+            started.append(file)
             yield file
 
     hashed = reader.hash(paths())
     next(hashed)
 
-    assert taken == files[:3]
+    assert started == files[:3]
     assert len(list(hashed)) == 5
 
 
-WINDOWING = Windowing(2.0, 1.0, beyond_s=2.0)
+def test_short_files_share_runs_of_the_encoder(
+    reader: FileReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_clips: list[int] = []
+    run, first = Encoder.run, threading.Event()
+
+    def noted(self: Encoder, clips: list[np.ndarray], *arguments: str, **options: bool) -> object:
+        n_clips.append(len(clips))
+        if len(n_clips) == 1:  # until all threads have submitted a clip
+            first.wait(0.5)
+        return run(self, clips, *arguments, **options)  # type: ignore[arg-type]  # passed on
+
+    monkeypatch.setattr(Encoder, "run", noted)
+    for _ in reader.embed(write_tones(tmp_path, 2 * AHEAD_FILES)):
+        pass
+
+    assert sum(n_clips) == 2 * AHEAD_FILES
+    assert max(n_clips) > 1
 
 
-@pytest.fixture
-def cutting(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileReader]:
-    """A reader that cuts files of more than 2 s, and holds none of more than 4 s as a whole."""
-    monkeypatch.setattr(reading, "WHOLE_S", 4.0)
-    limits = AudioLimits(max_seconds=40.0)
-    with FileReader(encoder, limits=limits, windowing=WINDOWING) as reader:
-        yield reader
-
-
-def test_long_files_are_cut_into_windows_by_the_same_pass(
-    cutting: FileReader, encoder: Encoder, tmp_path: Path
+def test_long_files_are_cut_into_windows(
+    window_reader: FileReader, encoder: Encoder, tmp_path: Path
 ) -> None:
     lengths_s = [1.0, 3.0, 33.0, 2.0, 5.5]
     sounds = [synth.noise(n, length_s) for n, length_s in enumerate(lengths_s)]
@@ -140,7 +205,7 @@ def test_long_files_are_cut_into_windows_by_the_same_pass(
         synth.write(tmp_path / f"{n}.wav", sound, subtype="FLOAT") for n, sound in enumerate(sounds)
     ]
 
-    items = [item for batch in cutting.embed(files) for item in batch]
+    items = [item for batch in window_reader.embed(files) for item in batch]
 
     assert [item.path for item in items] == files
     for item, sound, length_s in zip(items, sounds, lengths_s, strict=True):
@@ -151,29 +216,15 @@ def test_long_files_are_cut_into_windows_by_the_same_pass(
         if length_s <= 2:
             assert item.windows is None
             continue
-        expected = encoder.embed_windows(sound, window_s=2.0, hop_s=1.0)
+        expected = embed_windows(encoder, sound, window_s=2.0, hop_s=1.0)
         assert item.windows is not None
         for name in ("whole", "embeddings", "starts_s", "ends_s"):
             found = getattr(item.windows, name)
             np.testing.assert_allclose(found, getattr(expected, name), atol=1e-5 * whole.max())
 
 
-def test_faults_of_long_files_are_reported(cutting: FileReader, tmp_path: Path) -> None:
-    too_long = synth.write(tmp_path / "a.wav", synth.silence(41.0))
-    damaged = synth.write(tmp_path / "b.flac", synth.noise(0, 20.0))
-    content = bytearray(damaged.read_bytes())
-    content[len(content) // 2 : len(content) // 2 + 20_000] = bytes(20_000)
-    damaged.write_bytes(content)
-    good = synth.write(tmp_path / "c.wav", synth.tone(440, 6.0))
-
-    items = [item for batch in cutting.embed([too_long, damaged, good]) for item in batch]
-
-    codes = [getattr(item, "code", None) for item in items]
-    assert codes == ["audio_too_long", "audio_truncated", None]
-
-
-def test_no_long_file_is_decoded_as_a_whole(
-    cutting: FileReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_long_file_is_encoded_in_chunks(
+    window_reader: FileReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
     run = Encoder.run
@@ -183,10 +234,31 @@ def test_no_long_file_is_decoded_as_a_whole(
         return run(self, clips, *arguments, **options)  # type: ignore[arg-type]  # passed on
 
     monkeypatch.setattr(Encoder, "run", noted)
-    monkeypatch.setattr(Encoder, "embed_windows", None)
     file = synth.write(tmp_path / "long.wav", synth.noise(0, 39.0))
 
-    (batch,) = cutting.embed([file])
+    (batch,) = window_reader.embed([file])
 
     assert isinstance(batch[0], EmbeddedFile)
     assert max(sizes) <= 16 * 16_000
+
+
+def test_leaving_the_context_ends_files_in_progress(
+    encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interrupt does not wait until long files are embedded."""
+    n_runs = 0
+    run = Encoder.run
+
+    def counted(self: Encoder, clips: list[np.ndarray], *arguments: str, **options: bool) -> object:
+        nonlocal n_runs
+        n_runs += 1
+        return run(self, clips, *arguments, **options)  # type: ignore[arg-type]  # passed on
+
+    monkeypatch.setattr(Encoder, "run", counted)
+    short = synth.write(tmp_path / "short.wav", synth.tone(440))
+    long = synth.write(tmp_path / "long.wav", synth.silence(1500.0))
+    with FileReader(encoder, limits=AudioLimits()) as reader:
+        monkeypatch.setattr(file_reader, "BATCH_FILES", 1)
+        next(reader.embed([short, long]))
+
+    assert n_runs < 50

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import synth
 import tiny_bundle
+from file_windows import embed_windows
 from shell import opened, write_tones
 
 from service.audio.decoding import AudioLimits
@@ -232,7 +233,9 @@ def test_a_failed_clip_is_imported_again_from_its_new_folder(setup: Setup) -> No
 
 def test_a_library_is_indexed_again_when_only_the_towers_changed(tmp_path: Path) -> None:
     bundles = [tiny_bundle.write(tmp_path / str(seed), towers=seed) for seed in range(2)]
-    with opened_new(tmp_path / "library", bundles[0]) as library:
+    space = make_space(load_bundle(bundles[0]), None)
+    Library.open(tmp_path / "library", space=space).close()
+    with opened(tmp_path / "library", bundles[0]) as library:
         rng = np.random.default_rng(0)
         library.writer.put_many(
             [NewClip(id=f"c{n}", embedding=rng.gamma(1, 2, 8).astype("f4")) for n in range(20)]
@@ -266,9 +269,8 @@ def test_long_clips_without_windows_get_windows_by_the_same_encoder(setup: Setup
         assert (report.embedded, report.unchanged) == (1, N_CLIPS + 2)
         assert [clip.clip_id for clip in report.failed] == ["gone"]
         assert (again.embedded, again.failed) == (0, report.failed)
-        expected = Encoder.open(setup.old, device="cpu", threads=1).embed_windows(
-            sounds["long"], window_s=2.0, hop_s=1.0
-        )
+        encoder = Encoder.open(setup.old, device="cpu", threads=1)
+        expected = embed_windows(encoder, sounds["long"], window_s=2.0, hop_s=1.0)
         windows = library.catalog.windows("long")
         assert windows is not None
         np.testing.assert_allclose(windows.embeddings, expected.embeddings, rtol=ROUNDING)
@@ -295,10 +297,3 @@ def test_a_new_encoder_makes_windows_and_those_of_the_old_one_can_be_dropped(set
         kept = db.execute("SELECT fingerprint, count(*) FROM windows GROUP BY 1").fetchall()
     db.close()
     assert kept == [(setup.new.manifest.encoder.fingerprint, 4)]
-
-
-@contextmanager
-def opened_new(library: Path, bundle: Path) -> Iterator[Library]:
-    Library.open(library, space=make_space(load_bundle(bundle), None)).close()
-    with opened(library, bundle) as found:
-        yield found

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from service.audio.drift import InputReading
+from service.audio.levels import InputReading
 from service.concurrency.timings import RequestTimings
 from service.inference.batcher import Run
 from service.observability.metrics import Metrics

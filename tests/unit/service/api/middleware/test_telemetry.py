@@ -118,18 +118,17 @@ def test_requests_are_counted_by_status() -> None:
     assert "minuend_requests_in_flight 0.0" in text
 
 
-def test_a_disconnected_client_is_counted_with_status_499() -> None:
+@pytest.mark.anyio
+async def test_a_disconnected_client_is_counted_with_status_499() -> None:
     metrics = Metrics()
     outermost = Telemetry(gone, metrics=metrics, provenance=dict)
     scope: Scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
 
-    async def run() -> None:
-        async def receive() -> Any: ...
+    async def receive() -> Any: ...
 
-        async def send(message: Any) -> None:
-            pytest.fail(f"sent {message}")
+    async def send(message: Any) -> None:
+        pytest.fail(f"sent {message}")
 
-        await outermost(scope, receive, send)
+    await outermost(scope, receive, send)
 
-    anyio.run(run)
     assert 'status="499"} 1.0' in metrics.render().decode()

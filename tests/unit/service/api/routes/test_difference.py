@@ -51,12 +51,6 @@ def test_the_embedding_is_the_plain_difference(client: Client) -> None:
     assert np.array_equal(np.array(found["embedding"], np.float32), mixture - reference)
 
 
-def test_named_clips_are_not_hits(client: Client) -> None:
-    found = difference(client, json={"mixture_id": "noise", "reference_id": "low"})
-
-    assert [hit["clip_id"] for hit in found["hits"]] == ["high"]
-
-
 @pytest.mark.parametrize(
     "options",
     [

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from service.difference import unit
+from service.difference import l2_normalize
 from training.scenes.load import SceneSet
 from training.towers.evaluation.evaluate import (
     draw_requests,
@@ -59,11 +59,13 @@ def test_the_systems_use_the_terms_of_their_names(
         projector.project_audio(scenes.query),
         projector.project_texts(test.texts["seen"]),
     )
-    items = unit(projector.project_audio(scenes.target))
+    items = l2_normalize(projector.project_audio(scenes.target))
     for name, query in (
         ("audio_and_text", audio + text),
         ("audio_alone", audio),
         ("text_alone", text),
     ):
-        assert found[name] == pytest.approx(measure_recall(unit(query), items, test.background_ids))
+        assert found[name] == pytest.approx(
+            measure_recall(l2_normalize(query), items, test.background_ids)
+        )
     assert np.isfinite(items).all()

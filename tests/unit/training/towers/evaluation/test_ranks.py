@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from service.difference import unit
+from service.difference import l2_normalize
 from training.towers.evaluation.ranks import (
     chance_recall,
     measure_recall,
@@ -13,8 +13,8 @@ from training.towers.evaluation.ranks import (
 )
 
 # Three items, and queries whose highest scores are with the second, the second and the third.
-ITEMS = unit(np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]))
-QUERIES = unit(np.array([[1.0, 0.9], [1.0, 1.1], [0.1, 1.0]]))
+ITEMS = l2_normalize(np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]))
+QUERIES = l2_normalize(np.array([[1.0, 0.9], [1.0, 1.1], [0.1, 1.0]]))
 
 
 def test_the_own_item_of_the_first_query_is_second_and_of_the_others_first() -> None:
@@ -33,7 +33,7 @@ def test_items_with_equal_scores_have_the_better_rank() -> None:
 
 def test_ranks_are_the_naive_ones() -> None:
     rng = np.random.default_rng(0)
-    queries, items = (unit(rng.normal(size=(30, 6))) for _ in range(2))
+    queries, items = (l2_normalize(rng.normal(size=(30, 6))) for _ in range(2))
     groups = rng.integers(0, 4, 30)
     scores = queries @ items.T
     for i, (rank, within) in enumerate(
@@ -50,7 +50,7 @@ def test_recall_is_the_share_of_ranks_up_to_k() -> None:
 
 
 def test_a_perfect_search_finds_everything_first() -> None:
-    items = unit(np.random.default_rng(0).normal(size=(20, 8)))
+    items = l2_normalize(np.random.default_rng(0).normal(size=(20, 8)))
     found = measure_recall(items, items, np.repeat([0, 1], 10))
     assert found["r_at_1"] == found["bed_r_at_10"] == found["bed_mean_rank"] == 1
 
@@ -59,7 +59,9 @@ def test_chance_is_the_mean_recall_of_random_vectors() -> None:
     background_ids = np.repeat(np.arange(10), 20)
     rng = np.random.default_rng(0)
     runs = [
-        measure_recall(*(unit(rng.normal(size=(200, 16))) for _ in range(2)), background_ids)
+        measure_recall(
+            *(l2_normalize(rng.normal(size=(200, 16))) for _ in range(2)), background_ids
+        )
         for _ in range(30)
     ]
     for name, expected in chance_recall(background_ids).items():
