@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,12 @@ def make_clip(
 def open_library(path: Path, **options: Any) -> Library:
     space = CentredSpace(options.pop("fingerprint", FINGERPRINT), MEAN)
     return Library.open(path, **{"space": space} | options)
+
+
+def execute(path: Path, sql: str) -> list[tuple[Any, ...]]:
+    """Execute a statement on the database of a library and return its rows."""
+    with closing(sqlite3.connect(path / "catalog.sqlite")) as connection, connection:
+        return connection.execute(sql).fetchall()
 
 
 def stored_files(path: Path) -> set[str]:

@@ -80,32 +80,33 @@ def test_many_requests_at_once_give_the_same_as_one(client: Client) -> None:
 
 
 @contextmanager
-def busy_encoder(client: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Semaphore]:
-    """Let each run of the encoder wait until this is left; released once by each that begins."""
+def busy_encoder(client: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let a first request, and all runs of the encoder, wait until this is left."""
     encoder = client.app.state.services.models.encoder
-    entered, release, run = threading.Semaphore(0), threading.Event(), encoder.run
+    entered, release, run = threading.Event(), threading.Event(), encoder.run
 
     def wait_and_run(*args: Any, **options: Any) -> Any:
-        entered.release()
+        entered.set()
         assert release.wait(30)
         return run(*args, **options)
 
     monkeypatch.setattr(encoder, "run", wait_and_run)
-    try:
-        yield entered
-    finally:
-        release.set()
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(client.post, "/embed", content=TONE)
+        assert entered.wait(30)
+        try:
+            yield
+        finally:
+            release.set()
+        assert first.result(30).status_code == 200
 
 
 def test_a_request_past_its_deadline_is_a_504_and_not_encoded(
     tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with serving(tiny_bundle_path, tmp_path, runs=1) as client, ThreadPoolExecutor(1) as threads:
-        with busy_encoder(client, monkeypatch) as entered:
-            first = threads.submit(client.post, "/embed", content=TONE)
-            assert entered.acquire(timeout=30)
+    with serving(tiny_bundle_path, tmp_path, runs=1) as client:
+        with busy_encoder(client, monkeypatch):
             late = client.post("/embed", content=NOISE, headers={"minuend-deadline-s": "0.5"})
-        assert first.result(30).status_code == 200
         after = client.post("/embed", content=TONE, headers={"minuend-deadline-s": "30"})
         metrics = client.get("/metrics").text
 
@@ -119,12 +120,9 @@ def test_a_request_past_its_deadline_is_a_504_and_not_encoded(
 def test_the_clip_of_a_disconnected_client_is_not_encoded(
     tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with serving(tiny_bundle_path, tmp_path, runs=1) as client, ThreadPoolExecutor(1) as threads:
-        with busy_encoder(client, monkeypatch) as entered:
-            first = threads.submit(client.post, "/embed", content=TONE)
-            assert entered.acquire(timeout=30)
+    with serving(tiny_bundle_path, tmp_path, runs=1) as client:
+        with busy_encoder(client, monkeypatch):
             client.disconnect("/embed", NOISE)
-        assert first.result(30).status_code == 200
         text = wait_for(client, 'status="499"} 1.0')
 
     assert "minuend_run_clips_sum 1.0" in text

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -10,6 +8,7 @@ import pytest
 import synth
 import tiny_bundle
 import tiny_towers
+from tiny_library import execute
 
 from service.concurrency.timings import RequestTimings
 from service.errors import BundleError, NotReadyError
@@ -57,8 +56,7 @@ def test_a_stored_vector_has_the_precision_of_its_encoder(tmp_path: Path) -> Non
         with sound.open("rb") as file:
             services.uploader.store(file, clip_id=precision, metadata={}, timings=RequestTimings())
         services.close()
-    with closing(sqlite3.connect(tmp_path / "library" / "catalog.sqlite")) as db:
-        rows = db.execute("SELECT id, precision FROM vectors JOIN clips USING (seq)").fetchall()
+    rows = execute(tmp_path / "library", "SELECT id, precision FROM vectors JOIN clips USING (seq)")
     assert dict(rows) == {"int8": "int8", "fp32": "float32"}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_library import FINGERPRINT, make_embedding
+from tiny_library import FINGERPRINT, execute, make_embedding
 
 from service.catalog.catalog import SCHEMA_VERSION, Catalog, Entry
 from service.catalog.vectors import Embeddings
@@ -126,10 +126,8 @@ def test_vectors_of_other_encoders_are_not_returned(tmp_path: Path, catalog: Cat
 
 def test_a_vector_names_the_variant_that_made_it(tmp_path: Path, catalog: Catalog) -> None:
     catalog.put([entry("a")])
-    with sqlite3.connect(tmp_path / "catalog.sqlite") as db:
-        row = db.execute("SELECT fingerprint, precision FROM vectors").fetchone()
-    db.close()
-    assert row == (FINGERPRINT, "float32")
+    rows = execute(tmp_path, "SELECT fingerprint, precision FROM vectors")
+    assert rows == [(FINGERPRINT, "float32")]
 
 
 def test_the_identity_of_a_library_does_not_change(tmp_path: Path, catalog: Catalog) -> None:
@@ -141,17 +139,13 @@ def test_the_identity_of_a_library_does_not_change(tmp_path: Path, catalog: Cata
 
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     open_catalog(tmp_path).close()
-    with sqlite3.connect(tmp_path / "catalog.sqlite") as db:
-        db.execute("UPDATE meta SET schema_version = ?", (SCHEMA_VERSION + 1,))
-    db.close()
+    execute(tmp_path, f"UPDATE meta SET schema_version = {SCHEMA_VERSION + 1}")
     with pytest.raises(LibraryError, match=f"schema {SCHEMA_VERSION + 1}"):
         open_catalog(tmp_path)
 
 
 def test_a_database_without_a_catalogue_is_refused(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "catalog.sqlite") as db:
-        db.execute("CREATE TABLE songs (name TEXT)")
-    db.close()
+    execute(tmp_path, "CREATE TABLE songs (name TEXT)")
     with pytest.raises(LibraryError, match="no catalogue"):
         open_catalog(tmp_path)
 

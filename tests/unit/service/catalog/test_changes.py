@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import pytest
-from tiny_library import make_clip, make_embedding, open_library
+from tiny_library import execute, make_clip, make_embedding, open_library
 
 from service.catalog import changes
 from service.library.library import Library
@@ -39,9 +38,7 @@ def read(library: Library, since: int) -> tuple[int, list[int], dict[int, list[f
 
 
 def n_deletions(path: Path) -> int:
-    with sqlite3.connect(path / "catalog.sqlite") as db:
-        (n,) = db.execute("SELECT count(*) FROM deletions").fetchone()
-    db.close()
+    ((n,),) = execute(path, "SELECT count(*) FROM deletions")
     return int(n)
 
 

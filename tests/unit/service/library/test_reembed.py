@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ import synth
 import tiny_bundle
 from file_windows import embed_windows
 from shell import opened, write_tones
+from tiny_library import execute
 
 from service.audio.decoding import AudioLimits
 from service.bundle.files import Bundle, load_bundle
@@ -293,7 +293,5 @@ def test_a_new_encoder_makes_windows_and_those_of_the_old_one_can_be_dropped(set
         assert library.reembed_queue.drop_others() == N_CLIPS + 1
     with setup.open(setup.new) as library:
         assert library.index.n_vectors() == N_CLIPS + 5
-    with sqlite3.connect(setup.library / "catalog.sqlite") as db:
-        kept = db.execute("SELECT fingerprint, count(*) FROM windows GROUP BY 1").fetchall()
-    db.close()
+    kept = execute(setup.library, "SELECT fingerprint, count(*) FROM windows GROUP BY 1")
     assert kept == [(setup.new.manifest.encoder.fingerprint, 4)]
