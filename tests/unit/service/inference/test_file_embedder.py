@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import synth
-from file_windows import embed_windows
 
 from service.audio.decoding import AudioLimits, decode
 from service.audio.levels import InputReading
 from service.bundle.files import load_bundle
 from service.concurrency.deadline import ClientDisconnectedError, Deadline
 from service.concurrency.timings import RequestTimings
-from service.difference import centred_cosine
 from service.errors import (
     AudioUndecodableError,
     DeadlineError,
@@ -335,70 +333,3 @@ def test_no_files_need_no_work(encoder: Encoder) -> None:
 
     assert make_embedder(encoder).embed([], timings) == []
     assert timings.seconds == {}
-
-
-class TestWindows:
-    """The windows of a file, as they are defined by its partials."""
-
-    def test_one_window_over_the_clip_has_its_embedding(self, encoder: Encoder) -> None:
-        clip = synth.chirp(100, 5000, 3.3)
-        windows = embed_windows(encoder, clip, window_s=60, hop_s=60)
-        assert_close(windows.embeddings, encoder.embed([clip]))
-        assert_close(windows.whole[None], encoder.embed([clip]))
-        assert windows.starts_s.tolist() == [0]
-        assert windows.ends_s.tolist() == [pytest.approx(3.3)]
-
-    def test_windows_cover_the_clip_from_start_to_end(self, encoder: Encoder) -> None:
-        windows = embed_windows(encoder, synth.noise(0, 5.3), window_s=2, hop_s=1)
-        assert windows.starts_s == pytest.approx([0, 1, 2, 3, 4])
-        assert windows.ends_s == pytest.approx([2, 3, 4, 5, 5.3])
-        assert windows.embeddings.shape == (5, 8)
-        assert windows.embeddings.dtype == np.float32
-
-    def test_bounds_are_whole_partials(self, encoder: Encoder) -> None:
-        windows = embed_windows(encoder, synth.noise(0, 2), window_s=0.51, hop_s=0.29)
-        assert windows.starts_s[:4] == pytest.approx([0, 0.2, 0.6, 0.8])
-        assert windows.ends_s[:4] == pytest.approx([0.6, 0.8, 1.2, 1.4])
-
-    def test_a_window_is_near_the_sound_in_it(self, encoder: Encoder) -> None:
-        low, high = synth.tone(200, 4), synth.tone(3000, 4)
-        windows = embed_windows(encoder, np.concatenate([low, high]), window_s=1, hop_s=1)
-        sounds = encoder.embed([low[:16_000], high[:16_000]])
-        nearest = [
-            int(np.argmax([centred_cosine(window, sound, encoder.mean) for sound in sounds]))
-            for window in windows.embeddings
-        ]
-        assert nearest == [0] * 4 + [1] * 4
-
-    @pytest.mark.parametrize("duration_s", [0.5, 14.9, 15.1, 65])
-    def test_windows_of_one_partial_equal_those_of_a_run_over_the_whole_clip(
-        self, encoder: Encoder, duration_s: float
-    ) -> None:
-        clip = synth.noise(0, duration_s) + synth.chirp(50, 7000, duration_s)
-        windows = embed_windows(encoder, clip, window_s=0.2, hop_s=0.2)
-        ((sums, maxima),) = encoder.run([clip], "partials")
-        n_frames = np.full(len(sums), 5)
-        n_frames[-1] = encoder.info.count_frames(clip.size) - 5 * (len(sums) - 1)
-        assert_close(windows.embeddings, sums / n_frames[:, None] + maxima)
-
-    @pytest.mark.parametrize("n_samples", [1, 480, 3199, 3200, 3679, 3680, 6400, 16_001])
-    def test_short_clips_have_windows(self, encoder: Encoder, n_samples: int) -> None:
-        duration_s = n_samples / 16_000
-        windows = embed_windows(encoder, synth.noise(0, duration_s), window_s=0.2, hop_s=0.2)
-        assert np.isfinite(windows.embeddings).all()
-        assert windows.ends_s[-1] == duration_s
-        assert (windows.starts_s < windows.ends_s).all()
-
-    @pytest.mark.parametrize(
-        ("window_s", "hop_s"),
-        [(1, 2), (1, 0.1), (0.1, 0.1), (1, 0), (1, -1), (np.nan, 1), (1, np.nan), (np.inf, 1)],
-    )
-    def test_windows_out_of_range_are_refused(
-        self, encoder: Encoder, window_s: float, hop_s: float
-    ) -> None:
-        with pytest.raises(WindowInvalidError, match=r"at least 0\.2 s and at most window_s"):
-            embed_windows(encoder, synth.tone(440), window_s=window_s, hop_s=hop_s)
-
-
-def assert_close(found: np.ndarray, expected: np.ndarray) -> None:
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
