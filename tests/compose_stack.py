@@ -102,11 +102,13 @@ class Stack:
         host = ("--pid=host", "--user=0", "--entrypoint=sh")
         docker("run", "--rm", *host, IMAGE, "-c", f"kill -9 {pid}")
 
-    def wait_until_ready(self) -> None:
+    def wait_until_ready(self, client: httpx.Client | None = None) -> None:
+        """Wait until the service is ready for a client, which is its own if none is given."""
+        asking = client or self.client
         deadline = time.monotonic() + READY_S
         while time.monotonic() < deadline:
             try:
-                if self.client.get("/readyz").status_code == 200:
+                if asking.get("/readyz").status_code == 200:
                     return
             except httpx.TransportError:
                 time.sleep(0.2)

@@ -11,6 +11,8 @@ import pytest
 import soundfile
 import tiny_bundle
 
+from service.bundle.files import load_bundle
+from service.inference.encoder import Encoder
 from service.inference.onnx_session import available_providers
 
 # The same examples in every run, and none of them timed: the machine may be busy.
@@ -29,6 +31,12 @@ def pytest_report_header() -> str:
 def tiny_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A complete bundle with a tiny encoder; do not write into it."""
     return tiny_bundle.write(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def encoder(tiny_bundle_path: Path) -> Encoder:
+    """The encoder of the tiny bundle, in one thread."""
+    return Encoder.open(load_bundle(tiny_bundle_path), device="cpu", threads=1)
 
 
 @pytest.fixture(scope="session")

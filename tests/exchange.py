@@ -34,8 +34,11 @@ class Exchange:
         self.sent: list[Message] = []
 
     def run(self, app: ASGIApp) -> Exchange:
-        anyio.run(app, self.scope, self.receive, self.send)
+        anyio.run(self.ask, app)
         return self
+
+    async def ask(self, app: ASGIApp) -> None:
+        await app(self.scope, self.receive, self.send)
 
     async def receive(self) -> Message:
         return self.unread.pop(0)

@@ -57,9 +57,9 @@ def running(bundle: Path, library: Path, **settings: object) -> Iterator[Server]
 
 def _port(process: subprocess.Popen[str]) -> int:
     assert process.stderr is not None
-    told = []
+    lines = []
     for line in process.stderr:
-        told.append(line)
+        lines.append(line)
         if line.startswith("{") and "port" in (record := json.loads(line)):
             return int(record["port"])
-    raise AssertionError(f"the server did not start: {''.join(told)}")
+    raise AssertionError(f"the server did not start: {''.join(lines)}")

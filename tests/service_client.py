@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import orjson
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi import FastAPI
 from starlette.types import Message
@@ -45,6 +46,23 @@ class Client:
 
     def delete(self, path: str, **options: Any) -> httpx.Response:
         return self.request("DELETE", path, **options)
+
+    def result(self, path: str, **options: Any) -> Any:
+        """Post a request that must succeed and return the parsed response."""
+        response = self.post(path, **options)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def put_clips(self, contents: Mapping[str, bytes]) -> None:
+        """Store a clip for each id and file."""
+        for clip_id, content in contents.items():
+            assert self.put(f"/clips/{clip_id}", files={"audio": content}).is_success
+
+    def put_vector(self, clip_id: str) -> None:
+        """Store a clip without audio."""
+        fingerprint = self.get("/info").json()["bundle"]["fingerprint"]
+        line = orjson.dumps({"id": clip_id, "embedding": [1.0] * 8, "fingerprint": fingerprint})
+        self.post("/clips/bulk", content=line, headers={"content-type": "application/x-ndjson"})
 
     def call(self, function: Callable[[], T]) -> T:
         """Call a function in the thread of the event loop."""

@@ -7,6 +7,7 @@ different embeddings. A frame depends on its two neighbours, so tests notice err
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def write(path: Path, *, seed: int = 0, dim: int = 8, towers: int | None = None)
         towers: Seed of the towers; the bundle has none if None.
     """
     path.mkdir(parents=True, exist_ok=True)
-    onnx.save(_graph(seed, dim), path / ENCODER_FILE)
+    tiny_towers.save_graph(path / ENCODER_FILE, _graph(seed, dim))
     waveform = synth.chirp(200, 3000, 1.3)
     np.savez(path / KNOWN_ANSWER_FILE, waveform=waveform, embedding=_embed(path, waveform))
     sounds = {word: _embed(path, samples) for word, samples in SOUNDS.items()}
@@ -90,6 +91,31 @@ def add_variant(
     encoder = written.encoder.model_copy(update={"variants": variants})
     files = written.files | {file: bundle.hash_file(path / file)}
     bundle.write_manifest(path, written.model_copy(update={"encoder": encoder, "files": files}))
+
+
+def relist(path: Path) -> bundle.Bundle:
+    """Write the hashes of the files of a bundle to its manifest again."""
+    about = manifest.BundleManifest.model_validate_json((path / "bundle.json").read_bytes())
+    files = {name: bundle.hash_file(path / name) for name in about.files}
+    bundle.write_manifest(path, about.model_copy(update={"files": files}))
+    return bundle.load_bundle(path)
+
+
+def change_array(
+    path: Path, file: str, name: str, change: Callable[[np.ndarray], object]
+) -> bundle.Bundle:
+    """Change an array in a file of a bundle, with a manifest that agrees with it."""
+    with np.load(path / file) as stored:
+        arrays = dict(stored)
+    np.savez(path / file, **{**arrays, name: change(arrays[name])})
+    return relist(path)
+
+
+def flip_bit(file: Path) -> None:
+    """Flip one bit in the middle of a file."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
 
 
 def _embed(path: Path, waveform: np.ndarray) -> np.ndarray:
@@ -151,7 +177,7 @@ def _kernel(seed: int, dim: int) -> np.ndarray:
     return (waves * window).astype(np.float32)
 
 
-def _graph(seed: int, dim: int) -> onnx.ModelProto:
+def _graph(seed: int, dim: int) -> onnx.GraphProto:
     constants = {
         "zero": np.int64(0),
         "one": np.int64(1),
@@ -178,22 +204,19 @@ def _graph(seed: int, dim: int) -> onnx.ModelProto:
         "sums": partials,
         "maxima": partials,
     }
-    graph = helper.make_graph(
+    return helper.make_graph(
         [
             helper.make_node(op, inputs, [output], **attributes)
             for op, inputs, output, attributes in _NODES
         ],
         "tiny",
         [
-            helper.make_tensor_value_info("waveform", TensorProto.FLOAT, ["batch", "samples"]),
-            helper.make_tensor_value_info("lengths", TensorProto.INT64, ["batch"]),
+            tiny_towers.value("waveform", TensorProto.FLOAT, ["batch", "samples"]),
+            tiny_towers.value("lengths", TensorProto.INT64, ["batch"]),
         ],
-        [helper.make_tensor_value_info(n, TensorProto.FLOAT, a) for n, a in outputs.items()],
-        [numpy_helper.from_array(np.asarray(v), name) for name, v in constants.items()],
+        [tiny_towers.value(name, TensorProto.FLOAT, axes) for name, axes in outputs.items()],
+        tiny_towers.initializers(constants),
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    onnx.checker.check_model(model)
-    return model
 
 
 _NODES: list[tuple[str, list[str], str, dict[str, Any]]] = [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +37,8 @@ def make_stored(content: bytes, extension: str = ".wav") -> StoredAudio:
     return StoredAudio(io.BytesIO(content), hashlib.sha256(content).hexdigest(), extension)
 
 
-def make_windows(seed: int, n_windows: int) -> Windows | None:
-    """Return windows of 10 s, one every 5 s; None for no windows."""
-    if n_windows == 0:
-        return None
+def make_windows(seed: int, n_windows: int) -> Windows:
+    """Return windows of 10 s, one every 5 s."""
     embeddings = [make_embedding(1000 * (seed + 1) + n) for n in range(n_windows)]
     starts_s = 5.0 * np.arange(n_windows)
     return Windows(make_embedding(seed), np.stack(embeddings), starts_s, starts_s + 10)
@@ -60,13 +60,19 @@ def make_clip(
         audio=make_stored(make_bytes(seed)) if stored else None,
         info=AudioInfo("audio/wav", duration_s, 48_000, 2),
         metadata=metadata or {},
-        windows=make_windows(seed, n_windows),
+        windows=make_windows(seed, n_windows) if n_windows else None,
     )
 
 
 def open_library(path: Path, **options: Any) -> Library:
     space = CentredSpace(options.pop("fingerprint", FINGERPRINT), MEAN)
     return Library.open(path, **{"space": space} | options)
+
+
+def execute(path: Path, sql: str) -> list[tuple[Any, ...]]:
+    """Execute a statement on the database of a library and return its rows."""
+    with closing(sqlite3.connect(path / "catalog.sqlite")) as connection, connection:
+        return connection.execute(sql).fetchall()
 
 
 def stored_files(path: Path) -> set[str]:

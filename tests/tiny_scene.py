@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import synth
 from jaxtyping import Float32
+from tiny_datasets import write_table
 
 from training.data.manifest import SourceClip, read_clips
 from training.data.store import ClipStore, open_store
@@ -70,12 +70,7 @@ def write(folder: Path, clips: Iterable[tuple[Row, Waveform]] | None = None) -> 
 
 def write_manifest(path: Path, rows: Sequence[Row]) -> Path:
     """Write a manifest; columns that a row does not name stay empty."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
+    return write_table(path, [dict.fromkeys(COLUMNS, "") | dict(row) for row in rows])
 
 
 def rows_only(rows: Iterable[Row]) -> list[SourceClip]:

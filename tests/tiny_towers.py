@@ -54,7 +54,7 @@ def write(
         dim: Length of a vector; more than an embedding has values.
     """
     rng = np.random.default_rng(seed)
-    _save_graph(path / AUDIO_TOWER_FILE, _audio_tower(rng, mean, dim))
+    save_graph(path / AUDIO_TOWER_FILE, _audio_tower(rng, mean, dim))
     embeddings = np.stack(list(sounds.values()))
     vectors = project(path, embeddings)
     words = dict(zip(sounds, vectors, strict=True))
@@ -63,7 +63,7 @@ def write(
     # Averaged with the two special tokens they are as long as those of sounds.
     length = 3 * np.linalg.norm(vectors, axis=1).mean()
     table[len(SPECIAL) : len(SPECIAL) + len(words)] = length * l2_normalize(vectors)
-    _save_graph(path / TEXT_ENCODER_FILE, _text_encoder(rng, table))
+    save_graph(path / TEXT_ENCODER_FILE, _text_encoder(rng, table))
     _tokenizer(vocabulary).save(str(path / TOKENIZER_FILE))
     _write_bank(path / TEXT_BANK_FILE, words)
     text = f"a {vocabulary[len(SPECIAL)]} louder"
@@ -107,9 +107,9 @@ def _audio_tower(rng: np.random.Generator, mean: np.ndarray, dim: int) -> onnx.G
         helper.make_node("Relu", ["centred"], ["positive"]),
         helper.make_node("MatMul", ["positive", "folding"], ["vector"]),
     ]
-    inputs = [_value("embedding", TensorProto.FLOAT, ["batch", mean.size])]
-    outputs = [_value("vector", TensorProto.FLOAT, ["batch", dim])]
-    return helper.make_graph(nodes, "audio tower", inputs, outputs, _initializers(constants))
+    inputs = [value("embedding", TensorProto.FLOAT, ["batch", mean.size])]
+    outputs = [value("vector", TensorProto.FLOAT, ["batch", dim])]
+    return helper.make_graph(nodes, "audio tower", inputs, outputs, initializers(constants))
 
 
 def _text_encoder(rng: np.random.Generator, table: np.ndarray) -> onnx.GraphProto:
@@ -129,11 +129,11 @@ def _text_encoder(rng: np.random.Generator, table: np.ndarray) -> onnx.GraphProt
     ]
     constants["constant_2"] = np.array([2])
     inputs = [
-        _value(name, TensorProto.INT64, ["batch", "tokens"])
+        value(name, TensorProto.INT64, ["batch", "tokens"])
         for name in ("input_ids", "attention_mask")
     ]
-    outputs = [_value("vector", TensorProto.FLOAT, ["batch", dim])]
-    return helper.make_graph(nodes, "text encoder", inputs, outputs, _initializers(constants))
+    outputs = [value("vector", TensorProto.FLOAT, ["batch", dim])]
+    return helper.make_graph(nodes, "text encoder", inputs, outputs, initializers(constants))
 
 
 def _tokenizer(vocabulary: list[str]) -> Tokenizer:
@@ -183,15 +183,18 @@ def _info(encoder: str, seed: int, dim: int) -> manifest.TowersInfo:
     )
 
 
-def _save_graph(path: Path, graph: onnx.GraphProto) -> None:
+def save_graph(path: Path, graph: onnx.GraphProto) -> None:
+    """Check a graph and write it as a model."""
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.checker.check_model(model)
     onnx.save(model, path)
 
 
-def _value(name: str, kind: int, axes: list[str | int]) -> onnx.ValueInfoProto:
+def value(name: str, kind: int, axes: list[str | int]) -> onnx.ValueInfoProto:
+    """Describe an input or an output of a graph."""
     return helper.make_tensor_value_info(name, kind, axes)
 
 
-def _initializers(constants: Mapping[str, np.ndarray]) -> list[onnx.TensorProto]:
-    return [numpy_helper.from_array(value, name) for name, value in constants.items()]
+def initializers(constants: Mapping[str, np.ndarray]) -> list[onnx.TensorProto]:
+    """Return the constants of a graph."""
+    return [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()]

@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from playwright_expect import expect
-from watched import Watched
+from watched import Watched, expect
 
 pytestmark = pytest.mark.browser
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import synth
-from playwright_expect import expect
 from server_process import Server, running
-from watched import Watched, drained, put, watch
+from watched import Watched, drained, expect, put, watch
 
 from service.api.keys import make_key, write_keys
 

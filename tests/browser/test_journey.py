@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 import synth
-from playwright_expect import expect
 from server_process import Server
-from watched import Watched, put
+from watched import Watched, expect, put
 
 pytestmark = pytest.mark.browser
 
@@ -96,7 +95,7 @@ def test_links_search_for_a_clip_and_subtract_it(page: Watched) -> None:
     expect(page.find(".hit [data-term=difference]")).to_have_count(3)
 
 
-def test_moving_the_strength_asks_again(page: Watched, files: dict[str, Path]) -> None:
+def test_moving_the_strength_searches_again(page: Watched, files: dict[str, Path]) -> None:
     page.open()
     page.find("#modifier").fill("noise")
     page.find("#search-form .primary").click()
@@ -118,7 +117,7 @@ def test_a_clip_is_picked_from_the_library(page: Watched) -> None:
     expect(page.find("#search-form [data-name=audio] .title")).to_have_text("ticking")
 
 
-def test_a_recording_is_a_sound_like_any_other(page: Watched) -> None:
+def test_a_recording_can_be_searched_for(page: Watched) -> None:
     page.open()
     slot = "#search-form [data-name=audio]"
     page.find(f"{slot} button", has_text="Record").click()
@@ -141,7 +140,7 @@ def test_two_equal_sounds_differ_in_nothing(page: Watched, files: dict[str, Path
     expect(page.find("#difference-results .empty")).to_contain_text("Nothing")
 
 
-def test_the_library_is_filtered_and_turned_page_by_page(own_page: Watched, server: Server) -> None:
+def test_the_library_can_be_filtered_and_paged(own_page: Watched, server: Server) -> None:
     for n in range(23):
         kind = "even" if n % 2 == 0 else "odd"
         put(server, f"t{n}", synth.tone(300 + n, 0.3), title=f"tone {n}", kind=kind)
@@ -161,7 +160,7 @@ def test_the_library_is_filtered_and_turned_page_by_page(own_page: Watched, serv
     expect(own_page.find("#clips .clip")).to_have_count(11)
 
 
-def test_the_map_is_wandered_by_keys(page: Watched) -> None:
+def test_the_map_can_be_explored_with_keys(page: Watched) -> None:
     page.open("map")
     expect(page.find("#map-note")).to_contain_text("5 clips")
     page.find("#chart").focus()

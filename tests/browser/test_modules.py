@@ -143,7 +143,7 @@ def test_a_time_axis_has_few_round_ticks(page: Watched, span_s: float, step_s: f
     assert run(page, "axis.js", "return m.stepOf(a);", span_s) == step_s
 
 
-def test_the_curve_of_a_later_service_is_drawn(page: Watched) -> None:
+def test_a_curve_is_drawn_if_there_is_one(page: Watched) -> None:
     curve = [
         {"start_s": 0, "end_s": 0.5, "relative_norm": 0.1},
         {"start_s": 0.5, "end_s": 1, "relative_norm": 0.8},
@@ -157,7 +157,7 @@ def test_the_curve_of_a_later_service_is_drawn(page: Watched) -> None:
     assert run(page, "curve.js", "return m.makeCurve(undefined, 2);") is None
 
 
-def test_the_peaks_of_a_curve_are_told_in_words(page: Watched) -> None:
+def test_the_peaks_of_a_curve_are_described_in_words(page: Watched) -> None:
     curve = [
         {"start_s": 0, "end_s": 1, "relative_norm": 0.1, "phrases": []},
         {"start_s": 0.5, "end_s": 1.5, "relative_norm": 0.8, "phrases": [{"phrase": "a dog"}]},
@@ -171,7 +171,7 @@ def test_the_peaks_of_a_curve_are_told_in_words(page: Watched) -> None:
     ("seconds", "text"),
     [(0, "0:00"), (9.99, "0:09"), (65, "1:05"), (3599.9, "59:59"), (3725, "1:02:05")],
 )
-def test_a_place_is_told_as_a_player_shows_it(page: Watched, seconds: float, text: str) -> None:
+def test_a_time_is_written_as_a_player_shows_it(page: Watched, seconds: float, text: str) -> None:
     assert run(page, "words.js", "return m.clock(a);", seconds) == text
 
 
@@ -185,7 +185,7 @@ def test_a_place_is_told_as_a_player_shows_it(page: Watched, seconds: float, tex
         ({"start_s": 5, "end_s": 12, "duration_s": 12}, True),
     ],
 )
-def test_only_a_part_of_a_recording_is_a_place(
+def test_only_a_part_of_a_recording_has_times(
     page: Watched, hit: dict[str, float | None], is_part: bool
 ) -> None:
     assert run(page, "sound.js", "return m.placeOf(a) !== null;", hit) == is_part

@@ -14,7 +14,14 @@ import synth
 from server_process import Server
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request
+    from playwright.sync_api import (
+        Browser,
+        ConsoleMessage,
+        Locator,
+        LocatorAssertions,
+        Page,
+        Request,
+    )
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -82,6 +89,14 @@ class Watched:
         ]
         assert unexpected == []
         assert self.foreign == []
+
+
+def expect(locator: Locator) -> LocatorAssertions:
+    """Expect something of an element within `WAIT_MS`; needs Playwright only when it is called."""
+    from playwright.sync_api import expect as playwright_expect
+
+    playwright_expect.set_options(timeout=WAIT_MS)
+    return playwright_expect(locator)
 
 
 @contextmanager

@@ -13,15 +13,17 @@ HEAVY = {
 """Packages of training, or that reach other hosts, which the service must not import."""
 
 
+def output_of(code: str) -> str:
+    """Run a program in a fresh interpreter."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
 @pytest.mark.parametrize("module", ["service.app", "service.server", "service.__main__"])
 def test_importing_the_service_leaves_training_out(module: str) -> None:
     code = f"import json, sys, {module}; print(json.dumps(list(sys.modules)))"
 
-    result = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True
-    )
-
-    assert HEAVY & set(json.loads(result.stdout)) == set()
+    assert HEAVY & set(json.loads(output_of(code))) == set()
 
 
 def test_importing_the_service_starts_nothing() -> None:
@@ -30,8 +32,4 @@ def test_importing_the_service_starts_nothing() -> None:
         "print(threading.active_count(), len(logging.getLogger().handlers))"
     )
 
-    result = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True
-    )
-
-    assert result.stdout.split() == ["1", "0"]
+    assert output_of(code).split() == ["1", "0"]

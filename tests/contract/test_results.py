@@ -35,7 +35,7 @@ def test_a_page_shows_the_figures_of_its_files(name: str, written: Path) -> None
     assert committed == (written / name).read_text("utf-8"), "make the page anew, as it says"
 
 
-def test_the_readme_tells_what_was_measured_of_the_shipped_encoder() -> None:
+def test_the_readme_gives_the_figures_of_the_shipped_encoder() -> None:
     manifest = json.loads((ROOT / "models" / "default" / "bundle.json").read_text("utf-8"))
     rows = json.loads((RESULTS / "separation.json").read_text("utf-8"))["rows"]
     (row,) = (it for it in rows if it["key"]["encoder"] == manifest["encoder"]["fingerprint"])

@@ -35,20 +35,6 @@ def test_it_follows_the_specification() -> None:
     check(TEXT)
 
 
-@pytest.mark.parametrize(
-    ("there", "broken"),
-    [("mem_limit", "memory_limit"), ("pids_limit: 256", "pids_limit: [few]")],
-)
-def test_a_fault_is_found(there: str, broken: str) -> None:
-    with pytest.raises(ValueError, match=r"extension key|invalid type"):
-        check(TEXT.replace(there, broken))
-
-
-def test_it_has_no_version() -> None:
-    """Newer versions warn of it, and 1.29 does not need it."""
-    assert "version" not in yaml.safe_load(TEXT)
-
-
 def test_only_the_service_has_no_profile() -> None:
     assert {name for name, it in services().items() if "profiles" not in it} == {"minuend"}
 

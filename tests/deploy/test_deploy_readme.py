@@ -63,9 +63,8 @@ def clips(port: int) -> list[dict[str, object]]:
 def wait_until_ready(project: str, port: int) -> None:
     stack = Stack(project)
     stack.client.close()
-    stack.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False)
-    with stack.client:
-        stack.wait_until_ready()
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        stack.wait_until_ready(client)
 
 
 def test_every_command_of_the_readme_works(clone: Path) -> None:

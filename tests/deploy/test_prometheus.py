@@ -52,7 +52,7 @@ class Prometheus:
 
 
 def send_everything(client: httpx.Client, seed: int) -> None:
-    """One request of every kind that the dashboard tells of, and again what is known by then."""
+    """Send requests of every kind that the dashboard shows, each sound twice for the cache."""
     tone = synth.encode(synth.tone(450 + seed))
     noise = synth.encode(synth.noise(seed), form="FLAC")
     client.put("/clips/tone", files={"audio": tone}).raise_for_status()
@@ -116,7 +116,7 @@ def test_every_alert_is_understood_and_none_is_raised(prometheus: Prometheus) ->
 
 
 @pytest.mark.parametrize("name", alert_queries())
-def test_what_an_alert_compares_is_there_to_compare(prometheus: Prometheus, name: str) -> None:
+def test_an_alert_compares_series_that_exist(prometheus: Prometheus, name: str) -> None:
     left, _ = re.split(r" (?:==|>|<) (?=[\d.]+$)", alert_queries()[name])
     recall = "MinuendRecall"  # see NOTHING_HAPPENED
     faults = "MinuendFaults"  # there is no series of a status that was never answered

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 import synth
-from compose_stack import READY_S, Stack, docker, free_port
+from compose_stack import Stack, docker, free_port
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
 
@@ -45,14 +45,7 @@ class Proxy:
         return httpx.Client(base_url=url, verify=context, timeout=60, trust_env=False)
 
     def wait_until_ready(self) -> None:
-        deadline = time.monotonic() + READY_S
-        while time.monotonic() < deadline:
-            try:
-                if self.client.get("/readyz").status_code == 200:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.2)
-        raise AssertionError(self.stack.compose("logs", "--tail=50"))
+        self.stack.wait_until_ready(self.client)
 
     def connect(self) -> ssl.SSLSocket:
         context = ssl.create_default_context(cafile=str(self.certificate))
@@ -82,7 +75,7 @@ def test_the_calls_are_answered_over_tls(proxy: Proxy) -> None:
     assert len(embedded.headers["x-request-id"]) == 32
 
 
-def test_a_certificate_nobody_vouches_for_is_not_taken(proxy: Proxy) -> None:
+def test_an_unknown_certificate_is_refused(proxy: Proxy) -> None:
     with (
         httpx.Client(trust_env=False) as stranger,
         pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"),

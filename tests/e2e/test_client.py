@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_every_call_with_a_real_service(tiny_bundle_path: Path, folder: Path) -> None:
+def test_every_call_works_with_a_real_service(tiny_bundle_path: Path, folder: Path) -> None:
     with (
         running(tiny_bundle_path, folder / "library") as server,
         Client(f"http://127.0.0.1:{server.port}") as minuend,

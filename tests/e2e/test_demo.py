@@ -23,14 +23,20 @@ def environment(scratch: Path) -> dict[str, str]:
     return {**os.environ, "TMPDIR": str(scratch)}
 
 
-def test_the_answers_of_the_three_calls_are_printed(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    finished = subprocess.run(
-        [*COMMAND, "--once", "--bundle", str(tiny_bundle_path)],
+def demo(scratch: Path, *options: object) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end, with its temporary files in a folder."""
+    return subprocess.run(
+        [*COMMAND, *map(str, options)],
         capture_output=True,
         text=True,
         check=False,
-        env=environment(tmp_path),
+        cwd=scratch,
+        env=environment(scratch),
     )
+
+
+def test_the_answers_of_the_three_calls_are_printed(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    finished = demo(tmp_path, "--once", "--bundle", tiny_bundle_path)
 
     assert (finished.returncode, finished.stderr) == (0, "")
     output = finished.stdout
@@ -45,13 +51,7 @@ def test_the_answers_of_the_three_calls_are_printed(tiny_bundle_path: Path, tmp_
 
 
 def test_the_json_is_one_object(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    finished = subprocess.run(
-        [*COMMAND, "--once", "--json", "--bundle", str(tiny_bundle_path)],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=environment(tmp_path),
-    )
+    finished = demo(tmp_path, "--once", "--json", "--bundle", tiny_bundle_path)
 
     result = json.loads(finished.stdout)
     calls = [answered["call"] for answered in result["answers"]]
@@ -86,13 +86,7 @@ def test_a_used_port_is_an_error(tiny_bundle_path: Path, tmp_path: Path) -> None
         used.bind(("127.0.0.1", 0))
         used.listen()
         port = used.getsockname()[1]
-        finished = subprocess.run(
-            [*COMMAND, "--once", "--bundle", str(tiny_bundle_path), "--port", str(port)],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=environment(tmp_path),
-        )
+        finished = demo(tmp_path, "--once", "--bundle", tiny_bundle_path, "--port", port)
 
     assert finished.returncode == 1
     (line,) = finished.stderr.splitlines()
@@ -100,7 +94,7 @@ def test_a_used_port_is_an_error(tiny_bundle_path: Path, tmp_path: Path) -> None
 
 
 def test_a_missing_bundle_is_an_error(tmp_path: Path) -> None:
-    finished = subprocess.run(COMMAND, cwd=tmp_path, capture_output=True, text=True, check=False)
+    finished = demo(tmp_path)
 
     assert finished.returncode == 1
     (line,) = finished.stderr.splitlines()

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-import pytest
 import synth
 from file_windows import embed_windows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.bundle.files import load_bundle
 from service.inference.encoder import Encoder
 
 # Rounding of another order of additions, relative to the largest value.
 TOLERANCE = 1e-5
-
-
-@pytest.fixture(scope="module")
-def encoder(tiny_bundle_path: Path) -> Encoder:
-    return Encoder.open(load_bundle(tiny_bundle_path), device="cpu", threads=1)
 
 
 @settings(max_examples=40)

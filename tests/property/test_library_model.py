@@ -101,7 +101,6 @@ class TwoProcesses:
     def search(self) -> None:
         seed = self.draw(N_SEEDS)
         windows = make_windows(seed, MAX_WINDOWS)
-        assert windows is not None
         embeddings = [windows.whole, *windows.embeddings]
         query = centre(embeddings[self.draw(len(embeddings))], MEAN)
         k, (kind, where) = 1 + self.draw(8), self.draw_filter()

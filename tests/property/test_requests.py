@@ -51,7 +51,9 @@ def check(response: Any) -> None:
 
 @given(path=st.sampled_from(PATHS), kind=st.sampled_from(CONTENT_TYPES), body=st.binary())
 @settings(max_examples=150)
-def test_any_bytes(client: Client, path: str, kind: str, body: bytes) -> None:
+def test_any_bytes_give_no_internal_error(
+    client: Client, path: str, kind: str, body: bytes
+) -> None:
     check(client.post(path, content=body, headers={"content-type": kind}))
 
 
@@ -60,7 +62,9 @@ def test_any_bytes(client: Client, path: str, kind: str, body: bytes) -> None:
     fields=st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=4),
 )
 @settings(max_examples=150)
-def test_any_json_fields(client: Client, path: str, fields: dict[str, Any]) -> None:
+def test_any_json_fields_give_no_internal_error(
+    client: Client, path: str, fields: dict[str, Any]
+) -> None:
     body = json.dumps(fields)  # NaN and large integers included, which JSON has not
     check(client.post(path, content=body, headers={"content-type": "application/json"}))
 
@@ -74,7 +78,9 @@ def test_any_json_fields(client: Client, path: str, fields: dict[str, Any]) -> N
     ),
 )
 @settings(max_examples=150)
-def test_any_text_fields_beside_a_file(client: Client, path: str, fields: dict[str, str]) -> None:
+def test_any_text_fields_beside_a_file_give_no_internal_error(
+    client: Client, path: str, fields: dict[str, str]
+) -> None:
     check(client.post(path, files={"audio": WAV}, data=fields))
 
 
@@ -84,7 +90,9 @@ def test_any_text_fields_beside_a_file(client: Client, path: str, fields: dict[s
     is_alone=st.booleans(),
 )
 @settings(max_examples=150)
-def test_any_modifier(client: Client, text: str, strength: float | str, is_alone: bool) -> None:
+def test_any_modifier_gives_no_internal_error(
+    client: Client, text: str, strength: float | str, is_alone: bool
+) -> None:
     sound = {} if is_alone else {"clip_id": "tone"}
     body = json.dumps({**sound, "modifier": text, "modifier_strength": strength})
     check(client.post("/search", content=body, headers={"content-type": "application/json"}))
@@ -92,6 +100,6 @@ def test_any_modifier(client: Client, text: str, strength: float | str, is_alone
 
 @given(clip_id=st.text(min_size=1, max_size=20), method=st.sampled_from(["GET", "PUT", "DELETE"]))
 @settings(max_examples=100)
-def test_any_clip_id(client: Client, clip_id: str, method: str) -> None:
+def test_any_clip_id_gives_no_internal_error(client: Client, clip_id: str, method: str) -> None:
     options: dict[str, Any] = {"content": WAV} if method == "PUT" else {}
     check(client.request(method, f"/clips/{quote(clip_id, safe='')}", **options))

@@ -7,7 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import synth
+import tiny_bundle
 from service_client import Client, serving
+from tiny_library import open_library
+
+from service.library.library import Library
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """The event loop of asynchronous tests."""
+    return "asyncio"
 
 
 @pytest.fixture
@@ -17,11 +28,22 @@ def client(tiny_bundle_path: Path, tmp_path: Path) -> Iterator[Client]:
         yield client
 
 
-@pytest.fixture
-def towers_client(towers_bundle_path: Path, tmp_path: Path) -> Iterator[Client]:
-    """The service on the tiny bundle with towers and an empty library of its own."""
-    with serving(towers_bundle_path, tmp_path / "library") as client:
+@pytest.fixture(scope="session")
+def words_client(
+    towers_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Client]:
+    """The service on the bundle with towers and a clip for each word; not to be written to."""
+    with serving(towers_bundle_path, tmp_path_factory.mktemp("words") / "library") as client:
+        client.put_clips({word: synth.encode(it) for word, it in tiny_bundle.SOUNDS.items()})
         yield client
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    """An empty library in the folder of the test."""
+    library = open_library(tmp_path)
+    yield library
+    library.close()
 
 
 @pytest.fixture

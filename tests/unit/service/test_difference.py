@@ -49,13 +49,6 @@ def test_the_query_is_the_formula_of_its_docstring(vectors: np.ndarray, weight: 
     np.testing.assert_allclose(found, expected / np.linalg.norm(expected), atol=TOLERANCE)
 
 
-def test_at_weight_zero_the_query_is_the_centred_mixture(vectors: np.ndarray) -> None:
-    mixture, reference, mean = vectors
-    np.testing.assert_allclose(
-        difference_query(mixture, reference, mean, 0), centre(mixture, mean), atol=TOLERANCE
-    )
-
-
 def test_at_weight_one_the_mean_has_no_effect_and_swapping_changes_the_sign(
     vectors: np.ndarray,
 ) -> None:

@@ -17,7 +17,7 @@ def as_rows(pairs: set[tuple[int, int]]) -> np.ndarray:
 
 
 @given(ROWS)
-def test_a_row_tells_its_clip_and_whether_it_is_whole(pairs: set[tuple[int, int]]) -> None:
+def test_a_row_id_contains_its_clip_and_whether_it_is_whole(pairs: set[tuple[int, int]]) -> None:
     rows = as_rows(pairs)
 
     assert clips_of(rows).tolist() == [seq for seq, _ in sorted(pairs)]

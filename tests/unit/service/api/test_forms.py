@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from typing import Any
 
-import anyio
 import pytest
 import synth
 from exchange import Exchange
@@ -51,8 +50,7 @@ def test_fields_are_read_from_the_body_or_the_query(client: Client) -> None:
 
 
 def test_fields_without_files_are_read_from_json_urlencoded_or_query(client: Client) -> None:
-    client.put("/clips/tone", files={"audio": TONE})
-    client.put("/clips/noise", files={"audio": synth.encode(synth.noise(0))})
+    client.put_clips({"tone": TONE, "noise": synth.encode(synth.noise(0))})
 
     responses = [
         client.post("/search", json={"clip_id": "tone", "k": 5}),
@@ -73,10 +71,12 @@ def test_a_large_upload_goes_through_a_temporary_file(client: Client) -> None:
     assert raw.json()["embeddings"][0]["embedding"] == part.json()["embeddings"][0]["embedding"]
 
 
-def test_a_field_given_in_body_and_query_is_refused(client: Client) -> None:
-    options = {"files": {"audio": TONE}, "data": {"k": "1"}, "params": {"k": "2"}}
+def test_a_field_given_twice_and_a_file_sent_as_text_are_refused(client: Client) -> None:
+    twice = {"files": {"audio": TONE}, "data": {"k": "1"}, "params": {"k": "2"}}
+    as_text = {"files": {"audio": (None, "tone.wav")}}
 
-    assert code(client, "/search", **options) == "request_invalid"
+    assert code(client, "/search", **twice) == "request_invalid"
+    assert code(client, "/embed", **as_text) == "request_invalid"
 
 
 def test_an_unknown_file_part_is_refused_by_name(client: Client) -> None:
@@ -85,10 +85,6 @@ def test_an_unknown_file_part_is_refused_by_name(client: Client) -> None:
     assert response.json()["code"] == "request_invalid"
     assert "'sound'" in response.json()["detail"]
     assert "audio" in response.json()["detail"]
-
-
-def test_a_file_sent_as_text_is_refused(client: Client) -> None:
-    assert code(client, "/embed", files={"audio": (None, "tone.wav")}) == "request_invalid"
 
 
 def test_only_some_endpoints_accept_a_part_twice(client: Client) -> None:
@@ -105,11 +101,9 @@ def test_only_some_endpoints_accept_a_part_twice(client: Client) -> None:
         ("application/json", b"[1]", "request_invalid"),
         ("application/json", b'{"clip_id": NaN}', "request_invalid"),
         ("application/json", b"[" * 4_200_000, "body_too_large"),
-        ("text/plain", b"hello", "media_unsupported"),
         ("multipart/form-data", b"", "request_invalid"),
         ("multipart/form-data; boundary=x", b"--y\r\nbroken", "request_invalid"),
         ("application/x-www-form-urlencoded", b"&".join([b"k=1"] * 100), "request_invalid"),
-        ("audio/wav", b"", "file_empty"),
     ],
 )
 def test_malformed_bodies_are_refused(
@@ -125,10 +119,6 @@ def test_json_is_refused_where_audio_is_needed(client: Client) -> None:
 
     assert response.status_code == 415
     assert "multipart/form-data" in response.json()["detail"]
-
-
-def test_a_raw_body_is_refused_where_two_files_are_needed(client: Client) -> None:
-    assert code(client, "/difference", content=TONE) == "media_unsupported"
 
 
 @pytest.mark.parametrize("headers", [{}, {"content-type": "audio/wav"}])
@@ -166,23 +156,21 @@ def test_a_large_raw_body_is_written_by_another_thread_than_the_event_loops(
     assert client.call(threading.get_ident) not in threads
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize(
-    "n_bytes",
-    [0, 10, MAX_MEMORY_BYTES, MAX_MEMORY_BYTES + 1, 3 * MAX_MEMORY_BYTES],
+    "n_bytes", [0, 10, MAX_MEMORY_BYTES, MAX_MEMORY_BYTES + 1, 3 * MAX_MEMORY_BYTES]
 )
-def test_a_buffered_body_is_open_at_its_start_and_closed_with_the_stack(n_bytes: int) -> None:
+async def test_a_buffered_body_is_open_at_its_start_and_closed_with_the_stack(n_bytes: int) -> None:
     body = bytes(range(256)) * (n_bytes // 256 + 1)
     chunks = [body[start : start + 65_536] for start in range(0, n_bytes, 65_536)]
     exchange = Exchange([*chunks, b""])
 
-    async def read() -> bytes:
-        async with AsyncExitStack() as opened:
-            file = await buffer_body(Request(exchange.scope, exchange.receive), opened)
-            content = file.read()
-        assert file.closed
-        return content
+    async with AsyncExitStack() as opened:
+        file = await buffer_body(Request(exchange.scope, exchange.receive), opened)
+        content = file.read()
 
-    assert anyio.run(read) == b"".join(chunks)
+    assert file.closed
+    assert content == b"".join(chunks)
 
 
 def test_too_many_files_have_their_own_code_whatever_starlette_calls_it(

@@ -6,7 +6,7 @@ from service_client import Client
 from starlette.types import Scope
 
 from service.api.problems import problem_response
-from service.errors import InternalError, KOutOfRangeError, NotReadyError
+from service.errors import KOutOfRangeError, NotReadyError
 
 SCOPE: Scope = {"type": "http", "path": "/search", "state": {"request_id": "abc"}}
 
@@ -27,18 +27,8 @@ def test_a_problem_has_every_member_of_rfc_9457_and_ours() -> None:
     }
 
 
-def test_the_detail_of_an_internal_error_is_not_sent() -> None:
-    assert b"/srv" not in problem_response(SCOPE, InternalError("no space on /srv")).body
-
-
 def test_an_unavailable_service_says_when_to_try_again() -> None:
     assert problem_response(SCOPE, NotReadyError("starting")).headers["retry-after"] == "1"
-
-
-def test_an_unknown_path_is_a_problem(client: Client) -> None:
-    found = client.get("/nowhere")
-
-    assert (found.status_code, found.json()["code"]) == (404, "not_found")
 
 
 @pytest.mark.parametrize(

@@ -75,11 +75,6 @@ def test_an_unknown_name_is_refused_with_the_known_names() -> None:
         validate(EmbedForm, [("windw_s", "1")])
 
 
-def test_a_name_given_twice_is_refused() -> None:
-    with pytest.raises(RequestInvalidError, match="more than once"):
-        validate(SearchForm, [("k", "1"), ("k", "2")])
-
-
 def test_all_faulty_values_are_listed_in_one_error() -> None:
     with pytest.raises(RequestInvalidError, match=r"reference_weight: .*; k: |k: .*; reference_w"):
         validate(SearchForm, [("reference_weight", "2"), ("k", "0")])

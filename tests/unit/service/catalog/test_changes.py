@@ -1,24 +1,15 @@
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tiny_library import make_clip, make_embedding, open_library
+from tiny_library import execute, make_clip, make_embedding, open_library
 
 from service.catalog import changes
 from service.library.library import Library
 from service.row_ids import clips_of
 
 OTHER = "cd" * 32
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    library = open_library(tmp_path)
-    yield library
-    library.close()
 
 
 @pytest.fixture
@@ -47,9 +38,7 @@ def read(library: Library, since: int) -> tuple[int, list[int], dict[int, list[f
 
 
 def n_deletions(path: Path) -> int:
-    with sqlite3.connect(path / "catalog.sqlite") as db:
-        (n,) = db.execute("SELECT count(*) FROM deletions").fetchone()
-    db.close()
+    ((n,),) = execute(path, "SELECT count(*) FROM deletions")
     return int(n)
 
 

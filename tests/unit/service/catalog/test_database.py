@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -75,15 +74,6 @@ def test_writers_of_many_threads_and_two_connections_lose_nothing(
         list(pool.map(increment, range(40)))
     other.close()
     assert value(database) == 40
-
-
-def test_connections_are_used_again_by_other_threads(database: Database) -> None:
-    results: list[int] = []
-    for _ in range(3):
-        thread = threading.Thread(target=lambda: results.append(value(database)))
-        thread.start()
-        thread.join()
-    assert results == [0, 0, 0]
 
 
 def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
+"""Limits of filters and metadata; `tests/property/test_filters.py` tests what filters find."""
+
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
-import orjson
 import pytest
 
 from service.catalog.filters import (
@@ -13,95 +15,6 @@ from service.catalog.filters import (
     parse_filter,
 )
 from service.errors import FilterInvalidError, MetadataInvalidError
-
-CLIPS = {
-    "rain": {"kind": "rain", "year": 1995, "tags": ["wet", "loud"], "loop": True},
-    "wind": {"kind": "wind", "year": 2001.5, "tags": [], "loop": False},
-    "bird": {"kind": "bird", "year": "1995", "tags": ["loud", 3, None], "a.b-c": 1},
-    "hush": {"kind": None, "loop": 1},
-    "bare": {},
-}
-
-
-def found(query: object) -> list[str]:
-    """Names of the clips above that pass a filter."""
-    condition = parse_filter(orjson.dumps(query))
-    with sqlite3.connect(":memory:") as db:
-        db.execute("CREATE TABLE clips (name TEXT, metadata TEXT)")
-        for name, metadata in CLIPS.items():
-            db.execute("INSERT INTO clips VALUES (?, ?)", (name, orjson.dumps(metadata).decode()))
-        rows = db.execute(
-            f"SELECT name FROM clips WHERE {condition.where} ORDER BY rowid", condition.parameters
-        ).fetchall()
-    db.close()
-    return [row[0] for row in rows]
-
-
-@pytest.mark.parametrize(
-    ("query", "names"),
-    [
-        ({}, ["rain", "wind", "bird", "hush", "bare"]),
-        ({"kind": "rain"}, ["rain"]),
-        ({"kind": "RAIN"}, []),
-        ({"kind": ["rain", "bird", "snow"]}, ["rain", "bird"]),
-        ({"kind": "rain", "year": 1995}, ["rain"]),
-        ({"kind": "wind", "year": 1995}, []),
-        ({"tags": "loud"}, ["rain", "bird"]),
-        ({"tags": ["wet", 3]}, ["rain", "bird"]),
-        ({"a.b-c": 1}, ["bird"]),
-        ({"nowhere": 1}, []),
-    ],
-)
-def test_every_entry_of_a_filter_must_hold_and_any_value_of_a_list(
-    query: object, names: list[str]
-) -> None:
-    assert found(query) == names
-
-
-@pytest.mark.parametrize(
-    ("query", "names"),
-    [
-        ({"year": 1995}, ["rain"]),
-        ({"year": 1995.0}, ["rain"]),
-        ({"year": "1995"}, ["bird"]),
-        ({"loop": True}, ["rain"]),
-        ({"loop": False}, ["wind"]),
-        ({"loop": 1}, ["hush"]),
-        ({"loop": [True, 1]}, ["rain", "hush"]),
-    ],
-)
-def test_values_are_equal_within_a_json_type_only(query: object, names: list[str]) -> None:
-    assert found(query) == names
-
-
-@pytest.mark.parametrize(
-    ("query", "names"),
-    [
-        ({"year": {"gte": 1995}}, ["rain", "wind"]),
-        ({"year": {"gt": 1995}}, ["wind"]),
-        ({"year": {"gte": 1995, "lt": 2001.5}}, ["rain"]),
-        ({"year": {"lte": 2001.5}}, ["rain", "wind"]),
-        ({"year": {"gte": "19", "lt": "2"}}, ["bird"]),
-        ({"kind": {"gt": "bird"}}, ["rain", "wind"]),
-        ({"tags": {"gt": 2, "lt": 4}}, ["bird"]),
-    ],
-)
-def test_ranges_compare_numbers_with_numbers_and_text_with_text(
-    query: object, names: list[str]
-) -> None:
-    assert found(query) == names
-
-
-@pytest.mark.parametrize(
-    ("query", "names"),
-    [
-        ({"kind": None}, ["hush", "bare"]),
-        ({"tags": None}, ["wind", "hush", "bare"]),
-        ({"year": None, "loop": 1}, ["hush"]),
-    ],
-)
-def test_null_finds_clips_without_a_value(query: object, names: list[str]) -> None:
-    assert found(query) == names
 
 
 @pytest.mark.parametrize(
@@ -149,16 +62,15 @@ def test_values_that_json_text_cannot_carry_are_refused_in_objects_too(value: ob
         check_metadata({"kind": value})
 
 
-def test_size_of_a_filter_is_bounded() -> None:
-    parse_filter({f"n{i}": list(range(MAX_ANY_OF)) for i in range(MAX_FILTER_NAMES)})
+def test_size_of_a_filter_is_bounded_and_the_largest_one_runs() -> None:
+    largest = parse_filter({f"n{i}": list(range(MAX_ANY_OF)) for i in range(MAX_FILTER_NAMES)})
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.execute("CREATE TABLE clips (metadata TEXT)")
+        db.execute(f"SELECT 1 FROM clips WHERE {largest.where}", largest.parameters)
     with pytest.raises(FilterInvalidError, match=f"at most {MAX_FILTER_NAMES}"):
         parse_filter({f"n{i}": 1 for i in range(MAX_FILTER_NAMES + 1)})
     with pytest.raises(FilterInvalidError, match=f"1 to {MAX_ANY_OF}"):
         parse_filter({"kind": list(range(MAX_ANY_OF + 1))})
-
-
-def test_the_largest_filter_runs() -> None:
-    assert found({f"n{i}": list(range(MAX_ANY_OF)) for i in range(MAX_FILTER_NAMES)}) == []
 
 
 def test_values_never_become_sql() -> None:

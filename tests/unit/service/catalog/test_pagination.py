@@ -29,6 +29,6 @@ def test_a_cursor_returns_its_number(after: int) -> None:
         base64.urlsafe_b64encode(bytes.fromhex(LIBRARY)[:4] + b"\xff" * 8).decode(),
     ],
 )
-def test_other_texts_are_refused(cursor: str) -> None:
+def test_a_text_that_is_no_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(CursorInvalidError):
         decode_cursor(cursor, LIBRARY)

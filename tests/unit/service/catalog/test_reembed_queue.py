@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import math
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_library import DIM, FINGERPRINT, make_clip, make_embedding, open_library
+from tiny_library import DIM, FINGERPRINT, execute, make_clip, make_embedding, open_library
 
 from service.catalog.reembed_queue import QueuedClip, ReembedQueue
 from service.catalog.vectors import Embeddings
@@ -118,9 +117,7 @@ def test_deleted_clips_leave_no_marks(tmp_path: Path, old: Library, queue: Reemb
         old.writer.delete(f"c{seed}")
 
     assert queue.n_lacking() == 0
-    with sqlite3.connect(tmp_path / "catalog.sqlite") as db:
-        assert db.execute("SELECT count(*) FROM unembedded").fetchone() == (0,)
-    db.close()
+    assert execute(tmp_path, "SELECT count(*) FROM unembedded") == [(0,)]
 
 
 def test_vectors_of_other_encoders_are_dropped_only_where_there_is_a_new_one(

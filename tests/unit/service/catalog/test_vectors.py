@@ -1,73 +1,22 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import pytest
-from tiny_library import FINGERPRINT, MEAN, make_clip, make_windows, open_library
+from tiny_library import MEAN, make_clip, make_windows, open_library
 
 from service.difference import centre
-from service.errors import ClipUnknownError
 from service.library.hits import Hit
 from service.library.library import Library
 
 OTHER = "cd" * 32
 
 
-@pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    library = open_library(tmp_path)
-    yield library
-    library.close()
-
-
-def n_windows_stored(path: Path, fingerprint: str = FINGERPRINT) -> int:
-    with sqlite3.connect(path / "catalog.sqlite") as db:
-        query = "SELECT count(*) FROM windows WHERE fingerprint = ?"
-        (count,) = db.execute(query, (fingerprint,)).fetchone()
-    db.close()
-    return int(count)
-
-
 def windows_found(library: Library, seed: int, n: int) -> list[Hit]:
     """Search for a window of a seed, and return the hits that equal it."""
-    windows = make_windows(seed, n + 1)
-    assert windows is not None
-    hits = library.search(centre(windows.embeddings[n], MEAN), 100, every_window=True)
+    query = centre(make_windows(seed, n + 1).embeddings[n], MEAN)
+    hits = library.search(query, 100, every_window=True)
     return [hit for hit in hits if hit.score > 1 - 1e-5]
-
-
-def test_windows_come_back_as_they_were_put(library: Library) -> None:
-    library.writer.put_many([make_clip("short", 1), make_clip("long", 2, n_windows=5)])
-
-    found, expected = library.catalog.windows("long"), make_windows(2, 5)
-    assert found is not None
-    assert expected is not None
-    for name in ("whole", "embeddings", "starts_s", "ends_s"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
-    assert library.catalog.windows("short") is None
-    assert [library.catalog.get(name).windows for name in ("short", "long")] == [0, 5]
-    assert [record.windows for record in library.page()[0]] == [0, 5]
-    with pytest.raises(ClipUnknownError):
-        library.catalog.windows("nobody")
-
-
-def test_replacing_and_deleting_leave_no_window_behind(tmp_path: Path, library: Library) -> None:
-    library.writer.put_many([make_clip("a", 1, n_windows=6), make_clip("b", 2, n_windows=4)])
-    assert windows_found(library, 1, 5)
-
-    library.writer.put(make_clip("a", 3, n_windows=2))
-    assert n_windows_stored(tmp_path) == 6
-    assert library.index.n_vectors() == 8
-    assert [windows_found(library, 1, n) for n in range(6)] == [[]] * 6
-    assert windows_found(library, 3, 1)[0].record.id == "a"
-
-    library.writer.put(make_clip("a", 3))
-    library.writer.delete("b")
-    assert (n_windows_stored(tmp_path), library.index.n_vectors()) == (0, 1)
-    assert windows_found(library, 2, 0) == []
 
 
 def test_windows_of_other_encoders_are_not_counted(tmp_path: Path, library: Library) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from shell import run
 
-NAMES = ("serve", "index", "embed", "search", "diff", "demo", "check")
 SLOW_IMPORTS = (
     "numpy",
     "pydantic",
@@ -18,19 +17,6 @@ SLOW_IMPORTS = (
     "tqdm",
     "pyarrow",
 )
-
-
-def test_help_lists_the_commands_and_exit_codes() -> None:
-    output = run("--help").stdout
-
-    positions = [output.index(f"\n  {name} ") for name in NAMES]
-    assert positions == sorted(positions)
-    assert "Exit codes" in output
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_each_command_shows_an_example(name: str) -> None:
-    assert f"Example: minuend {name}" in run(name, "--help").stdout
 
 
 def test_help_imports_nothing_slow() -> None:
@@ -46,17 +32,6 @@ def test_help_imports_nothing_slow() -> None:
     )
 
     assert (finished.returncode, finished.stderr) == (0, "")
-
-
-def test_the_module_runs_without_the_script() -> None:
-    finished = subprocess.run(
-        [sys.executable, "-m", "service.cli", "--version"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-    assert finished.stdout.startswith("minuend")
 
 
 @pytest.mark.parametrize("name", ["index", "embed", "search", "diff"])
@@ -91,7 +66,3 @@ def test_an_error_of_the_system_is_one_line(tmp_path: Path, tiny_bundle_path: Pa
     )
 
     assert len(result.stderr.splitlines()) == 1
-
-
-def test_an_unknown_command_is_a_usage_error() -> None:
-    run("subtract", code=2)

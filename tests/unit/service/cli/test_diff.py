@@ -39,15 +39,6 @@ def test_identical_files_have_no_difference(
     assert searched == {**alone, "hits": []}
 
 
-def test_swapping_the_files_changes_the_sign(sounds: list[Path], bundle: list[Any]) -> None:
-    forward = run_json("diff", sounds[0], sounds[3], *bundle)
-    backward = run_json("diff", sounds[3], sounds[0], *bundle)
-
-    np.testing.assert_array_equal(forward["embedding"], -np.array(backward["embedding"]))
-    assert forward["relative_norm"] == backward["relative_norm"] > 0
-    assert forward["cosine"] == pytest.approx(backward["cosine"])
-
-
 def test_the_library_does_not_change_the_difference(
     sounds: list[Path], bundle: list[Any], library: list[Any]
 ) -> None:
@@ -105,17 +96,6 @@ def test_a_file_without_audio_is_an_error(
 
     assert "audio" in run("diff", sounds[0], words, *bundle, code=1).stderr
     run("diff", sounds[0], tmp_path / "missing.wav", *bundle, code=2)
-
-
-def test_files_of_different_formats_and_rates_are_compared(
-    tmp_path: Path, bundle: list[Any]
-) -> None:
-    tone = synth.write(
-        tmp_path / "a.flac", synth.tone(440, 1.0, sample_rate=48_000), sample_rate=48_000
-    )
-    same = synth.write(tmp_path / "b.wav", synth.tone(440, 1.0))
-
-    assert run_json("diff", tone, same, *bundle)["relative_norm"] < 0.02
 
 
 def test_a_bundle_with_towers_gives_phrases_for_what_was_added(

@@ -14,10 +14,8 @@ import synth
 import tiny_bundle
 from shell import opened, records, run, run_json, write_tones
 
-from service.bundle.files import hash_file, load_bundle
-from service.difference import centre
+from service.bundle.files import hash_file
 from service.errors import LibraryError
-from service.inference.encoder import Encoder
 
 N_MANY = 240
 
@@ -47,21 +45,6 @@ def test_a_folder_is_indexed_with_its_subfolders(
     assert (lark.media_type, lark.sample_rate_hz, lark.channels) == ("audio/flac", 16_000, 1)
     sha256 = hash_file(folder / "rain.wav").sha256
     assert (rain.id, rain.sha256) == (sha256[:32], sha256)
-
-
-def test_each_clip_is_found_by_its_own_embedding(
-    folder: Path, paths: list[Any], tiny_bundle_path: Path
-) -> None:
-    files = write_tones(folder, 20)
-    run("index", folder, *paths)
-
-    bundle = load_bundle(tiny_bundle_path)
-    encoder = Encoder.open(bundle, device="cpu", threads=1)
-    with opened(paths[1], tiny_bundle_path) as library:
-        for n, file in enumerate(files):
-            (embedding,) = encoder.embed([synth.tone(100 + 23 * n, 0.3)])
-            (hit,) = library.search(centre(embedding, bundle.mean), 1)
-            assert hit.record.metadata["name"] == file.name
 
 
 def test_indexing_again_changes_nothing(
@@ -280,19 +263,3 @@ def test_windows_of_long_files_are_kept_when_their_metadata_changes(
     assert after is not None
     np.testing.assert_array_equal(after.embeddings, before.embeddings)
     np.testing.assert_array_equal(after.starts_s, before.starts_s)
-
-
-def test_reembedding_adds_windows_to_a_library_without(
-    folder: Path, paths: list[Any], tiny_bundle_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    synth.write(folder / "long.wav", synth.noise(1, 25.0))
-    monkeypatch.setenv("MINUEND_WINDOW_S", "3600")
-    run("index", folder, *paths)
-    assert [r.windows for r in records(paths[1], tiny_bundle_path)] == [0]
-    monkeypatch.delenv("MINUEND_WINDOW_S")
-
-    assert run_json("index", folder, *paths)["unchanged"] == 1
-    assert run_json("index", "--reembed", *paths)["embedded"] == 1
-    assert run_json("index", "--reembed", *paths)["embedded"] == 0
-
-    assert [r.windows for r in records(paths[1], tiny_bundle_path)] == [4]

@@ -29,24 +29,18 @@ def new_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def library(tmp_path: Path, tiny_bundle_path: Path) -> Path:
     """A library of the old bundle with three clips."""
     write_tones(tmp_path / "sounds", 3)
-    run(
-        "index",
-        tmp_path / "sounds",
-        "--library",
-        tmp_path / "library",
-        *bundle_option(tiny_bundle_path),
-    )
+    run("index", tmp_path / "sounds", *options(tmp_path / "library", tiny_bundle_path))
     return tmp_path / "library"
 
 
-def bundle_option(bundle: Path) -> list[Any]:
-    return ["--bundle", bundle]
+def options(library: Path, bundle: Path) -> list[Any]:
+    return ["--library", library, "--bundle", bundle]
 
 
 def test_a_library_is_embedded_with_another_encoder(
     library: Path, tiny_bundle_path: Path, new_bundle: Path
 ) -> None:
-    paths = ["--library", library, "--bundle", new_bundle]
+    paths = options(library, new_bundle)
     assert "index --reembed" in run("search", "--modifier", "low", *paths, code=1).stderr
 
     report = run_json("index", "--reembed", *paths)
@@ -57,7 +51,7 @@ def test_a_library_is_embedded_with_another_encoder(
 
 
 def test_the_report_lists_clips_that_could_not_be_embedded(library: Path, new_bundle: Path) -> None:
-    paths = ["--library", library, "--bundle", new_bundle]
+    paths = options(library, new_bundle)
     (library.parent / "sounds" / "001.wav").unlink()
 
     result = run("index", "--reembed", *paths, code=3)
@@ -77,19 +71,11 @@ def test_old_embeddings_are_dropped_if_the_clip_has_a_new_one(
     opened_library.writer.put(NewClip(id="vector", embedding=bundle.mean + 1))
     opened_library.close()
 
-    paths = ["--library", library, "--bundle", new_bundle]
+    paths = options(library, new_bundle)
     report = run_json("index", "--reembed", "--drop-others", *paths, code=3)
 
     assert (report["embedded"], report["dropped"]) == (3, 3)
-    result = run(
-        "search",
-        "--clip-id",
-        "vector",
-        "--library",
-        library,
-        *bundle_option(tiny_bundle_path),
-        code=1,
-    )
+    result = run("search", "--clip-id", "vector", *options(library, tiny_bundle_path), code=1)
     assert "3 of the 4 clips" in result.stderr
 
 
@@ -106,7 +92,7 @@ def test_services_on_both_encoders_share_a_library(
 
     with serving(tiny_bundle_path, library) as before:
         found = search(before)
-        run("index", "--reembed", "--library", library, "--bundle", new_bundle)
+        run("index", "--reembed", *options(library, new_bundle))
         assert search(before) == found
         with serving(new_bundle, library) as after:
             assert len(search(after)) == 3
@@ -120,7 +106,7 @@ def test_services_on_both_encoders_share_a_library(
             answer = after.post("/search", json={"clip_id": "late"})
             assert (answer.status_code, answer.json()["code"]) == (409, "fingerprint_mismatch")
 
-            run("index", "--reembed", "--library", library, "--bundle", new_bundle)
+            run("index", "--reembed", *options(library, new_bundle))
             assert len(search(after)) == 4
 
 
@@ -138,13 +124,11 @@ def test_an_invalid_combination_is_a_usage_error(
 ) -> None:
     given = [tmp_path if argument == "FOLDER" else argument for argument in arguments]
 
-    run(
-        "index", *given, "--library", tmp_path / "library", *bundle_option(tiny_bundle_path), code=2
-    )
+    run("index", *given, *options(tmp_path / "library", tiny_bundle_path), code=2)
 
 
 def test_a_missing_library_is_not_created(tmp_path: Path, new_bundle: Path) -> None:
-    paths = ["--library", tmp_path / "library", "--bundle", new_bundle]
+    paths = options(tmp_path / "library", new_bundle)
 
     assert "no library" in run("index", "--reembed", *paths, code=1).stderr
     assert not (tmp_path / "library").exists()
@@ -154,10 +138,9 @@ def test_reembedding_continues_after_a_kill(
     tmp_path: Path, tiny_bundle_path: Path, new_bundle: Path
 ) -> None:
     sounds, library = tmp_path / "sounds", tmp_path / "library"
-    for n in range(N_CLIPS):
-        synth.write(sounds / f"{n:03}.wav", synth.tone(100 + 23 * n, 1.0))
-    run("index", sounds, "--library", library, *bundle_option(tiny_bundle_path))
-    paths = ["--library", library, "--bundle", new_bundle]
+    write_tones(sounds, N_CLIPS, duration_s=1.0)
+    run("index", sounds, *options(library, tiny_bundle_path))
+    paths = options(library, new_bundle)
     command = [sys.executable, "-m", "service.cli", "index", "--reembed", *paths]
 
     with opened(library, tiny_bundle_path) as reading:

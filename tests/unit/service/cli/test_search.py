@@ -45,13 +45,6 @@ def test_a_file_finds_itself_first(sounds: list[Path], paths: list[Any]) -> None
     assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
 
 
-def test_a_clip_that_the_query_names_is_left_out(sounds: list[Path], paths: list[Any]) -> None:
-    hits = run_json("search", "--clip-id", clip_id(sounds[3]), *paths)["hits"]
-
-    assert len(hits) == 5
-    assert "003.wav" not in names(hits)
-
-
 def test_a_reference_is_subtracted(sounds: list[Path], paths: list[Any], tmp_path: Path) -> None:
     mixture = synth.write(
         tmp_path / "mixture.wav", synth.tone(100, 0.3) + synth.tone(215, 0.3, amplitude=0.2)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from service.concurrency.locks import SharedLock, claim_directory, claimed_folder, file_lock
@@ -26,11 +27,8 @@ def test_a_file_lock_is_held_by_one_thread_at_a_time(tmp_path: Path) -> None:
 
 def test_a_file_lock_is_released_after_an_error(tmp_path: Path) -> None:
     for _ in range(2):
-        try:
-            with file_lock(tmp_path / "lock"):
-                raise KeyError
-        except KeyError:
-            pass
+        with suppress(KeyError), file_lock(tmp_path / "lock"):
+            raise KeyError
 
 
 def test_a_directory_can_be_claimed_once_until_the_claim_is_closed(tmp_path: Path) -> None:

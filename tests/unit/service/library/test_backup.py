@@ -5,9 +5,8 @@ import tarfile
 import threading
 from pathlib import Path
 
-import numpy as np
 import pytest
-from tiny_library import make_clip, make_embedding, open_library, stored_files
+from tiny_library import MEAN, make_clip, make_embedding, open_library, stored_files
 
 from service.difference import centre
 from service.errors import BackupError
@@ -26,8 +25,7 @@ def fill(library: Library) -> None:
 
 def answers(library: Library) -> list[list[tuple[str, float, float | None]]]:
     """Search with every embedding and return ids, scores and starts of windows."""
-    mean = np.linspace(1.0, 3.0, 16, dtype=np.float32)
-    queries = [centre(make_embedding(i), mean) for i in range(N_CLIPS)]
+    queries = [centre(make_embedding(i), MEAN) for i in range(N_CLIPS)]
     return [
         [(hit.record.id, hit.score, hit.start_s) for hit in library.search(q, 9, every_window=True)]
         for q in queries
@@ -48,9 +46,9 @@ def test_a_restored_library_has_the_clips_and_hits_of_the_original(tmp_path: Pat
     library = open_library(tmp_path / "library")
     fill(library)
     summary = back_up(tmp_path / "library", tmp_path / "backup.tar")
-    told: list[int] = []
-    assert restore(tmp_path / "backup.tar", tmp_path / "new", on_bytes=told.append) == summary
-    assert sum(told) == summary.size_bytes
+    n_bytes: list[int] = []
+    assert restore(tmp_path / "backup.tar", tmp_path / "new", on_bytes=n_bytes.append) == summary
+    assert sum(n_bytes) == summary.size_bytes
     restored = open_library(tmp_path / "new", create=False)
     assert restored.page()[0] == library.page()[0]
     assert answers(restored) == answers(library)

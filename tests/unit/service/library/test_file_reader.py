@@ -12,7 +12,6 @@ from file_windows import embed_windows
 from shell import write_tones
 
 from service.audio.decoding import AudioLimits
-from service.bundle.files import load_bundle
 from service.inference.encoder import Encoder
 from service.inference.pooling import Windowing
 from service.library import file_reader
@@ -27,11 +26,6 @@ from service.library.file_reader import (
 
 TIMEOUT_S = 30
 WINDOWING = Windowing(2.0, 1.0, beyond_s=2.0)
-
-
-@pytest.fixture(scope="module")
-def encoder(tiny_bundle_path: Path) -> Encoder:
-    return Encoder.open(load_bundle(tiny_bundle_path), device="cpu", threads=1)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import pytest
 from shell import write_tones
 
 from service.audio.decoding import AudioLimits
-from service.bundle.files import Bundle, load_bundle
 from service.clips import NewClip, ReferencedAudio
 from service.inference.embedding_space import CentredSpace
 from service.inference.encoder import Encoder
@@ -17,22 +16,16 @@ from service.library.folder_import import FolderImporter, ImportReport
 from service.library.library import Library
 
 
-@pytest.fixture(scope="module")
-def bundle(tiny_bundle_path: Path) -> Bundle:
-    return load_bundle(tiny_bundle_path)
-
-
 @pytest.fixture
-def reader(bundle: Bundle) -> Iterator[FileReader]:
-    encoder = Encoder.open(bundle, device="cpu", threads=1)
+def reader(encoder: Encoder) -> Iterator[FileReader]:
     with FileReader(encoder, limits=AudioLimits()) as reader:
         yield reader
 
 
 @pytest.fixture
-def library(bundle: Bundle, tmp_path: Path) -> Iterator[Library]:
-    fingerprint = bundle.manifest.encoder.fingerprint
-    library = Library.open(tmp_path / "library", space=CentredSpace(fingerprint, bundle.mean))
+def library(encoder: Encoder, tmp_path: Path) -> Iterator[Library]:
+    space = CentredSpace(encoder.fingerprint, encoder.mean)
+    library = Library.open(tmp_path / "library", space=space)
     yield library
     library.close()
 

@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
-from tiny_library import DIM, MEAN, make_clip, make_embedding, open_library
+from tiny_library import DIM, MEAN, make_clip, make_embedding
 
 from service.difference import centre
 from service.index.vector_index import VectorIndex
@@ -15,14 +12,12 @@ from service.row_ids import clips_of
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
+def library(library: Library) -> Library:
     """Twenty clips, numbered from 1, of which many have windows."""
-    library = open_library(tmp_path)
     library.writer.put_many(
         [make_clip(f"c{seed}", seed, stored=False, n_windows=seed % 3) for seed in range(20)]
     )
-    yield library
-    library.close()
+    return library
 
 
 def update(index: VectorIndex, library: Library) -> VectorIndex:

@@ -1,22 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
-import pytest
-from tiny_library import MEAN, make_clip, make_embedding, open_library
+from tiny_library import MEAN, make_clip, make_embedding
 
 from service.difference import centre
 from service.library.library import Library
 from service.library.sampler import sample_clips
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    library = open_library(tmp_path)
-    yield library
-    library.close()
 
 
 def fill(library: Library, n: int) -> None:
@@ -51,9 +40,3 @@ def test_writes_and_deletions_are_seen(library: Library) -> None:
     library.writer.put(make_clip("new", 7, stored=False))
 
     assert [record.id for record in sample_clips(library, 10).records] == ["c0", "c2", "new"]
-
-
-def test_the_sample_of_an_empty_library_is_empty(library: Library) -> None:
-    sample = sample_clips(library, 10)
-
-    assert (sample.records, len(sample.vectors), sample.n_clips) == ([], 0, 0)

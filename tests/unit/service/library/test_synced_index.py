@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_library import FINGERPRINT, MEAN, make_clip, make_embedding, open_library
+from tiny_library import FINGERPRINT, MEAN, make_clip, make_embedding
 
-from service.catalog import changes as catalog_changes
 from service.catalog.catalog import Catalog
 from service.concurrency.locks import SharedLock
 from service.difference import centre
@@ -31,20 +30,17 @@ A_MOMENT_S = 0.05
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    library = open_library(tmp_path)
+def library(library: Library) -> Library:
+    """Twenty clips, numbered from 1, of which many have windows."""
     library.writer.put_many(
         [make_clip(f"c{seed}", seed, stored=False, n_windows=seed % 3) for seed in range(20)]
     )
-    yield library
-    library.close()
+    return library
 
 
 @pytest.fixture
-def catalog(tmp_path: Path, library: Library) -> Iterator[Catalog]:
-    catalog = Catalog(tmp_path / "catalog.sqlite", fingerprint=FINGERPRINT, precision="float32")
-    yield catalog
-    catalog.close()
+def catalog(library: Library) -> Catalog:
+    return library.catalog
 
 
 def open_index(catalog: Catalog, tmp_path: Path, mean: np.ndarray = MEAN) -> SyncedIndex:
@@ -59,19 +55,6 @@ def query(seed: int) -> np.ndarray:
 def search_all(index: SyncedIndex, seed: int = 0) -> tuple[list[float], list[int]]:
     found = index.search(SearchRequest(query(seed), 1000))
     return found.scores.tolist(), found.seqs.tolist()
-
-
-def test_writes_after_the_first_search_are_seen(
-    tmp_path: Path, library: Library, catalog: Catalog
-) -> None:
-    index = open_index(catalog, tmp_path)
-    assert search_all(index, 3)[1][0] == 4
-    library.writer.delete("c3")
-    library.writer.put(make_clip("c5", 3, stored=False))
-    library.writer.put(make_clip("new", 3, stored=False))
-    numbers = {record.id: seq for seq, record in catalog.page(0, 100, None)}
-    assert search_all(index, 3)[1][:2] == [numbers["c5"], numbers["new"]]
-    assert sorted(search_all(index)[1]) == sorted(numbers.values())
 
 
 def test_a_search_after_a_refresh_in_the_background_updates_nothing(
@@ -90,36 +73,6 @@ def test_a_search_after_a_refresh_in_the_background_updates_nothing(
     monkeypatch.setattr(SyncedIndex, "refresh", pytest.fail)
     assert len(search_all(index)[1]) == 21
     index.close()
-
-
-def test_an_updated_snapshot_equals_a_new_index(
-    tmp_path: Path, library: Library, catalog: Catalog
-) -> None:
-    open_index(catalog, tmp_path).save()
-    library.writer.delete("c3")
-    library.writer.put_many([make_clip(f"c{seed}", seed + 100, stored=False) for seed in (1, 50)])
-    updated = open_index(catalog, tmp_path)
-    built = open_index(catalog, tmp_path / "audio")
-    assert search_all(updated) == search_all(built)
-
-
-def test_an_index_older_than_the_known_deletions_is_built_again(
-    tmp_path: Path, library: Library, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Both the index of another process and a snapshot, which are not used for a long time."""
-    monkeypatch.setattr(catalog_changes, "KEPT_DELETIONS", 2)
-    monkeypatch.setattr(catalog_changes, "PRUNE_EVERY", 1)
-    in_memory = open_index(catalog, tmp_path)
-    in_memory.save()
-    for seed in range(10):
-        library.writer.delete(f"c{seed}")
-    with catalog.changes(1) as changes:
-        assert changes.since == 0, "deletions since the snapshot are no longer known"
-
-    expected = search_all(open_index(catalog, tmp_path / "audio"))
-    assert len(expected[1]) == 10
-    assert search_all(in_memory) == expected
-    assert search_all(open_index(catalog, tmp_path)) == expected
 
 
 def test_a_snapshot_is_used(
@@ -328,15 +281,15 @@ def test_an_exact_search_in_slices_finds_the_true_hits(
 
 
 def test_the_recall_of_approximate_searches_is_measured(approximate: SyncedIndex) -> None:
-    told: list[tuple[float, bool]] = []
-    approximate.recall_monitor.on_recall = lambda share, is_modified: told.append(
+    measured: list[tuple[float, bool]] = []
+    approximate.recall_monitor.on_recall = lambda share, is_modified: measured.append(
         (share, is_modified)
     )
     build(approximate)
     terms = {"audio": query(2), "modifier": query(2)}
     approximate.search(SearchRequest(query(2), 5, is_modified=True), terms)
     approximate.recall_monitor.wait()
-    assert told == [(1.0, True)]
+    assert measured == [(1.0, True)]
 
 
 def test_an_update_does_not_wait_for_a_whole_exact_search(

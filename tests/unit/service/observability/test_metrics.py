@@ -50,17 +50,6 @@ def test_runs_of_the_encoder_are_observed() -> None:
     assert "minuend_clip_queue_seconds_count 3.0" in text
 
 
-def test_lookups_in_the_cache_are_counted_by_outcome() -> None:
-    metrics = Metrics()
-
-    for found in (True, False, True):
-        metrics.observe_lookup(found)
-
-    text = metrics.render().decode()
-    assert 'minuend_cache_lookups_total{outcome="hit"} 2.0' in text
-    assert 'minuend_cache_lookups_total{outcome="miss"} 1.0' in text
-
-
 def test_inputs_are_observed() -> None:
     metrics = Metrics()
 

@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import anyio
@@ -16,6 +12,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
+from recorder import recording
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -120,41 +117,17 @@ def test_probes_are_not_traced(path: str) -> None:
     assert trace(two_phases, path) == ()
 
 
-@contextmanager
-def collecting() -> Iterator[tuple[str, list[ExportTraceServiceRequest]]]:
-    """Give the address of a collector of traces, and what it was sent."""
-    received: list[ExportTraceServiceRequest] = []
-
-    class Collector(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            assert self.path == "/v1/traces"
-            body = self.rfile.read(int(self.headers["content-length"]))
-            received.append(ExportTraceServiceRequest.FromString(body))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *words: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Collector) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", received
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 def test_traces_reach_the_collector_that_the_environment_names(
     tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with collecting() as (address, received):
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
+    with recording() as (port, recorded):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
         with service_client.serving(tiny_bundle_path, tmp_path) as client:
             response = client.post("/search", files={"audio": synth.encode(synth.tone(440))})
 
     assert response.status_code == 200
+    assert {path for path, _, _ in recorded} == {"/v1/traces"}
+    received = [ExportTraceServiceRequest.FromString(content) for _, _, content in recorded]
     (resource,) = [spans for export in received for spans in export.resource_spans]
     named = {it.key: it.value.string_value for it in resource.resource.attributes}
     spans = {span.name: span for scope in resource.scope_spans for span in scope.spans}

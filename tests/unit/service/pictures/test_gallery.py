@@ -2,14 +2,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
-from pathlib import Path
 
 import anyio
 import numpy as np
 import pytest
 import synth
-from tiny_library import make_embedding, open_library
+from tiny_library import make_embedding
 
 from service.audio.decoding import AudioLimits
 from service.clips import ClipRecord, NewClip, StoredAudio
@@ -23,13 +21,6 @@ from service.pictures.spectrogram import draw
 
 SAMPLES = synth.chirp(300, 5000, 1.5)
 WAV = synth.encode(SAMPLES, subtype="FLOAT")
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    library = open_library(tmp_path)
-    yield library
-    library.close()
 
 
 def open_gallery(library: Library, *, max_waiting: int = 8, max_seconds: float = 60) -> Gallery:
@@ -93,44 +84,35 @@ def test_the_limits_of_audio_apply_to_pictures(library: Library) -> None:
         open_gallery(library, max_seconds=1).of_file(io.BytesIO(WAV), 100, RequestTimings())
 
 
-def test_a_clip_without_audio_has_no_picture(library: Library) -> None:
-    record, _ = library.writer.put(NewClip(id="vector", embedding=make_embedding(0)))
-
-    with pytest.raises(ClipAudioMissingError):
-        open_gallery(library).of_clip(record, 100, RequestTimings())
-
-
-def test_pictures_are_drawn_one_at_a_time_and_too_many_are_refused(library: Library) -> None:
+@pytest.mark.anyio
+async def test_pictures_are_drawn_one_at_a_time_and_too_many_are_refused(library: Library) -> None:
     refused: list[OverloadError] = []
     running = most = 0
 
-    async def run() -> None:
-        gallery = open_gallery(library, max_waiting=2)
-        gate, started = anyio.Event(), anyio.Event()
+    gallery = open_gallery(library, max_waiting=2)
+    gate, started = anyio.Event(), anyio.Event()
 
-        def work() -> None:
-            nonlocal running, most
-            running += 1
-            most = max(most, running)
-            anyio.from_thread.run_sync(started.set)
-            anyio.from_thread.run(gate.wait)
-            running -= 1
+    def work() -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        anyio.from_thread.run_sync(started.set)
+        anyio.from_thread.run(gate.wait)
+        running -= 1
 
-        async def ask() -> None:
-            try:
-                await gallery.work(work)
-            except OverloadError as error:
-                refused.append(error)
+    async def ask() -> None:
+        try:
+            await gallery.work(work)
+        except OverloadError as error:
+            refused.append(error)
 
-        async with anyio.create_task_group() as tasks:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask)
+        await started.wait()
+        for _ in range(4):
             tasks.start_soon(ask)
-            await started.wait()
-            for _ in range(4):
-                tasks.start_soon(ask)
-            await anyio.wait_all_tasks_blocked()
-            gate.set()
-
-    anyio.run(run)
+        await anyio.wait_all_tasks_blocked()
+        gate.set()
 
     assert len(refused) == 2
     assert most == 1

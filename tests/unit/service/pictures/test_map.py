@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
 from jaxtyping import Float64
-from tiny_library import make_clip, open_library
+from tiny_library import make_clip
 
 from service.library.library import Library
 from service.pictures.map import LibraryMap, pca_2d
@@ -48,15 +45,13 @@ def test_equal_vectors_have_one_position(n: int) -> None:
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    library = open_library(tmp_path)
+def filled(library: Library) -> Library:
     library.writer.put_many([make_clip(f"c{seed}", seed, stored=False) for seed in range(12)])
-    yield library
-    library.close()
+    return library
 
 
-def test_every_clip_is_on_the_map(library: Library) -> None:
-    drawn = LibraryMap(library).map()
+def test_every_clip_is_on_the_map(filled: Library) -> None:
+    drawn = LibraryMap(filled).map()
 
     assert [record.id for record in drawn.records] == [f"c{seed}" for seed in range(12)]
     assert drawn.positions.shape == (12, 2)
@@ -64,32 +59,24 @@ def test_every_clip_is_on_the_map(library: Library) -> None:
     assert 0 < drawn.shown <= 1
 
 
-def test_another_process_draws_the_same_map(library: Library) -> None:
-    assert np.array_equal(LibraryMap(library).map().positions, LibraryMap(library).map().positions)
+def test_equal_sounds_have_one_position(filled: Library) -> None:
+    filled.writer.put(make_clip("again", 3, stored=False))
 
-
-def test_equal_sounds_have_one_position(library: Library) -> None:
-    library.writer.put(make_clip("again", 3, stored=False))
-
-    positions = LibraryMap(library).map().positions
+    positions = LibraryMap(filled).map().positions
 
     np.testing.assert_allclose(positions[3], positions[12], atol=1e-6)
 
 
-def test_the_map_is_cached_until_the_library_changes(library: Library) -> None:
-    library_map = LibraryMap(library)
+def test_the_map_is_cached_until_the_library_changes(filled: Library) -> None:
+    library_map = LibraryMap(filled)
     before = library_map.map()
 
     assert library_map.map() is before
-    library.writer.delete("c5")
+    filled.writer.delete("c5")
     assert "c5" not in [record.id for record in library_map.map().records]
 
 
-def test_an_empty_library_has_an_empty_map(tmp_path: Path) -> None:
-    library = open_library(tmp_path / "empty")
-    try:
-        drawn = LibraryMap(library).map()
-    finally:
-        library.close()
+def test_an_empty_library_has_an_empty_map(library: Library) -> None:
+    drawn = LibraryMap(library).map()
 
     assert (drawn.records, drawn.n_clips, drawn.shown) == ([], 0, 0.0)

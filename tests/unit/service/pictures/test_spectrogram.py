@@ -65,14 +65,6 @@ def test_time_goes_from_left_to_right() -> None:
     assert rows[0] > rows[len(rows) // 2] > rows[-1]
 
 
-def test_drawing_is_repeatable() -> None:
-    samples = synth.noise(3, 2.0)
-
-    first, second = (draw(samples, sample_rate=16_000, columns=300) for _ in range(2))
-
-    assert np.array_equal(first, second)
-
-
 @pytest.mark.parametrize("n_samples", [1, 2, 99, 100, 101, 12_345])
 @pytest.mark.parametrize("columns", [1, 16, 100])
 def test_columns_cover_every_sample_once(n_samples: int, columns: int) -> None:

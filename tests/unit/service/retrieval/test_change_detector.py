@@ -6,10 +6,11 @@ from pathlib import Path
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+import tiny_bundle
 import tiny_change
 from hypothesis import given
 
-from service.bundle.files import Bundle, hash_file, load_bundle, write_manifest
+from service.bundle.files import Bundle, load_bundle
 from service.errors import BundleError
 from service.retrieval.change_detector import ChangeDetector
 
@@ -105,32 +106,23 @@ def test_a_bundle_without_a_detector_has_none(tiny_bundle_path: Path) -> None:
     assert ChangeDetector.open(load_bundle(tiny_bundle_path)) is None
 
 
-def spoil(bundle: Bundle, **arrays: np.ndarray) -> Bundle:
-    """Change arrays of the file, with a manifest that knows it."""
-    path = bundle.file(tiny_change.FILE)
-    with np.load(path) as stored:
-        kept = dict(stored) | arrays
-    np.savez(path, **kept)
-    files = bundle.manifest.files | {tiny_change.FILE: hash_file(path)}
-    write_manifest(bundle.path, bundle.manifest.model_copy(update={"files": files}))
-    return load_bundle(bundle.path)
-
-
 @pytest.mark.parametrize(
-    ("arrays", "message"),
+    ("name", "array", "message"),
     [
-        ({"axes": np.zeros((DIM + 1, 3), np.float32)}, r"axes is \[9, 3\], must be \[8, 3\]"),
-        ({"weights": np.zeros((2, 2))}, r"weights is \[2, 2\]"),
-        ({"counts": np.array([2, 3])}, "counts must ascend from 1"),
-        ({"quantiles": np.zeros((2, 101)) - np.arange(101)}, "quantiles must ascend"),
-        ({"shift": np.full(3, np.nan)}, "shift is not finite"),
+        ("axes", np.zeros((DIM + 1, 3), np.float32), r"axes is \[9, 3\], must be \[8, 3\]"),
+        ("weights", np.zeros((2, 2)), r"weights is \[2, 2\]"),
+        ("counts", np.array([2, 3]), "counts must ascend from 1"),
+        ("quantiles", np.zeros((2, 101)) - np.arange(101), "quantiles must ascend"),
+        ("shift", np.full(3, np.nan), "shift is not finite"),
     ],
 )
-def test_a_file_with_other_arrays_is_refused_by_name(
-    bundle: Bundle, arrays: dict[str, np.ndarray], message: str
+def test_a_file_with_another_array_is_refused_by_name(
+    bundle: Bundle, name: str, array: np.ndarray, message: str
 ) -> None:
+    changed = tiny_bundle.change_array(bundle.path, tiny_change.FILE, name, lambda _: array)
+
     with pytest.raises(BundleError, match=message):
-        ChangeDetector.open(spoil(bundle, **arrays))
+        ChangeDetector.open(changed)
 
 
 def test_a_file_that_is_not_npz_is_refused(bundle: Bundle) -> None:
@@ -141,7 +133,8 @@ def test_a_file_that_is_not_npz_is_refused(bundle: Bundle) -> None:
 
 
 def test_another_score_of_the_known_answer_is_refused(bundle: Bundle) -> None:
-    detector = ChangeDetector.open(spoil(bundle, known_score=np.array(99.0)))
+    changed = tiny_bundle.change_array(bundle.path, tiny_change.FILE, "known_score", lambda _: 99.0)
+    detector = ChangeDetector.open(changed)
 
     assert detector is not None
     with pytest.raises(BundleError, match="not 99 as stored"):

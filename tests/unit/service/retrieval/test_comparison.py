@@ -11,7 +11,7 @@ from service.clips import Windows
 from service.inference.embedding_space import CentredSpace
 from service.inference.phrases import TextBank
 from service.retrieval.change_detector import ChangeDetector
-from service.retrieval.comparison import Comparer
+from service.retrieval.comparison import Comparer, Comparison
 from service.retrieval.inputs import EmbeddedInput
 
 DIM = 8
@@ -37,15 +37,18 @@ def windows(rows: np.ndarray) -> Windows:
     return Windows(rows.mean(axis=0), rows, starts_s, starts_s + 1.0)
 
 
+def compare(
+    comparer: Comparer, mixture: np.ndarray, *references: np.ndarray, n_phrases: int = 0
+) -> Comparison:
+    """Compare embeddings without levels and windows."""
+    others = [EmbeddedInput(each) for each in references]
+    return comparer.compare(EmbeddedInput(mixture), others, weight=1.0, n_phrases=n_phrases)
+
+
 def test_the_mean_of_the_references_is_subtracted(comparer: Comparer) -> None:
     mixture, *references = embeddings(4)
 
-    found = comparer.compare(
-        EmbeddedInput(mixture),
-        [EmbeddedInput(each) for each in references],
-        weight=1.0,
-        n_phrases=0,
-    )
+    found = compare(comparer, mixture, *references)
 
     expected = mixture - np.mean(references, axis=0)
     np.testing.assert_allclose(found.embedding, expected, atol=1e-6)
@@ -57,12 +60,8 @@ def test_the_mean_of_the_references_is_subtracted(comparer: Comparer) -> None:
 def test_copies_of_a_reference_equal_one_of_it(comparer: Comparer) -> None:
     mixture, reference = embeddings(2)
 
-    once = comparer.compare(
-        EmbeddedInput(mixture), [EmbeddedInput(reference)], weight=0.5, n_phrases=3
-    )
-    thrice = comparer.compare(
-        EmbeddedInput(mixture), [EmbeddedInput(reference)] * 3, weight=0.5, n_phrases=3
-    )
+    once = compare(comparer, mixture, reference, n_phrases=3)
+    thrice = compare(comparer, mixture, *[reference] * 3, n_phrases=3)
 
     assert np.array_equal(once.embedding, thrice.embedding)
     assert once.phrases == thrice.phrases
@@ -101,13 +100,9 @@ def test_peaks_of_the_curve_have_phrases_for_what_was_added_there(comparer: Comp
     mixed[2, 1] += 5
     mixed[4, 0] += 9
     reference = EmbeddedInput(quiet[0], windows=windows(quiet))
+    mixture = EmbeddedInput(mixed.mean(axis=0), windows=windows(mixed))
 
-    found = comparer.compare(
-        EmbeddedInput(mixed.mean(axis=0), windows=windows(mixed)),
-        [reference],
-        weight=1.0,
-        n_phrases=1,
-    )
+    found = comparer.compare(mixture, [reference], weight=1.0, n_phrases=1)
 
     assert found.curve is not None
     labels = [[phrase.label for phrase in point.phrases] for point in found.curve]
@@ -125,9 +120,7 @@ def test_a_bundle_with_a_detector_decides_whether_something_was_added(
     comparer = Comparer(bundle.mean, space, bank=None, detector=detector)
     mixture, reference = embeddings(2)
 
-    found = comparer.compare(
-        EmbeddedInput(mixture), [EmbeddedInput(reference)], weight=1.0, n_phrases=0
-    )
+    found = compare(comparer, mixture, reference)
 
     assert detector is not None
     assert found.changed == detector.decide(mixture, [reference])

@@ -10,7 +10,6 @@ import pytest
 import synth
 
 from service.audio.decoding import AudioLimits
-from service.bundle.files import load_bundle
 from service.clips import NewClip
 from service.concurrency.timings import RequestTimings
 from service.errors import (
@@ -30,11 +29,6 @@ from service.retrieval.inputs import ClipInput, EmbeddingInput, FileInput, Input
 
 def file(samples: np.ndarray) -> io.BytesIO:
     return io.BytesIO(synth.encode(samples, subtype="FLOAT"))
-
-
-@pytest.fixture(scope="module")
-def encoder(tiny_bundle_path: Path) -> Encoder:
-    return Encoder.open(load_bundle(tiny_bundle_path), device="cpu", threads=1)
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,9 @@ from service.catalog.filters import parse_filter
 from service.concurrency.timings import RequestTimings
 from service.errors import KOutOfRangeError
 from service.observability.metrics import Metrics
-from service.retrieval.inputs import AudioInput, ClipInput, EmbeddingInput, FileInput
+from service.retrieval.inputs import AudioInput, ClipInput, FileInput
 from service.retrieval.options import RankingOptions
-from service.retrieval.searcher import RankedHit
+from service.retrieval.searcher import Difference, RankedHit
 from service.services import Services
 from service.settings import Settings
 
@@ -46,78 +47,37 @@ def audio(samples: np.ndarray) -> AudioInput:
     return FileInput(io.BytesIO(synth.encode(samples)))
 
 
+def difference(
+    services: Services, mixture: AudioInput, reference: AudioInput, **ranking: Any
+) -> Difference:
+    options = RankingOptions(**{"k": 4} | ranking)
+    return services.searcher.difference(mixture, [reference], options, RequestTimings())
+
+
+def search(
+    services: Services, positive: AudioInput, reference: AudioInput | None = None, **ranking: Any
+) -> list[RankedHit]:
+    options = RankingOptions(**{"k": 4} | ranking)
+    return services.searcher.search(positive, reference, options, RequestTimings()).hits
+
+
 def ids(hits: list[RankedHit]) -> list[str]:
     return [ranked.hit.record.id for ranked in hits]
 
 
-def test_each_clip_finds_itself_first(services: Services) -> None:
-    for name, samples in SOUNDS.items():
-        hits = services.searcher.search(
-            audio(samples), None, RankingOptions(k=4), RequestTimings()
-        ).hits
-
-        assert ids(hits)[0] == name
-        assert hits[0].hit.score == pytest.approx(1.0, abs=1e-3)  # stored in half precision
-        assert hits[0].contributions == {"audio": hits[0].hit.score}
-
-
 def test_a_clip_named_by_the_query_is_not_among_its_hits(services: Services) -> None:
-    hits = services.searcher.search(
-        ClipInput("low"), ClipInput("noise"), RankingOptions(k=4), RequestTimings()
-    ).hits
+    hits = search(services, ClipInput("low"), ClipInput("noise"))
 
     assert set(ids(hits)) == {"middle", "high"}
 
 
-def test_a_vector_finds_what_its_clip_finds(services: Services) -> None:
-    vector = EmbeddingInput(services.library.catalog.embedding("low"))
-
-    hits = services.searcher.search(vector, None, RankingOptions(k=2), RequestTimings()).hits
-
-    assert ids(hits)[0] == "low"
-
-
 def test_a_filter_and_k_bound_the_hits(services: Services) -> None:
-    tonal = RankingOptions(k=4, filter=parse_filter({"tonal": True}))
+    tonal = parse_filter({"tonal": True})
 
-    hits = services.searcher.search(audio(SOUNDS["noise"]), None, tonal, RequestTimings()).hits
+    hits = search(services, audio(SOUNDS["noise"]), filter=tonal)
 
     assert set(ids(hits)) == {"low", "middle", "high"}
-    assert (
-        len(
-            services.searcher.search(
-                ClipInput("low"), None, RankingOptions(k=1), RequestTimings()
-            ).hits
-        )
-        == 1
-    )
-
-
-def test_a_mixture_less_its_reference_finds_what_was_added(services: Services) -> None:
-    mixture = SOUNDS["high"] + SOUNDS["low"]
-
-    found = services.searcher.difference(
-        audio(mixture),
-        [ClipInput("low")],
-        RankingOptions(k=4, reference_weight=1.0),
-        RequestTimings(),
-    )
-
-    assert ids(found.hits)[0] == "high"
-    assert found.hits[0].contributions == {"difference": found.hits[0].hit.score}
-
-
-def test_a_search_less_a_reference_ranks_as_the_difference_does(services: Services) -> None:
-    mixture, reference = audio(SOUNDS["low"] + SOUNDS["noise"]), ClipInput("noise")
-
-    found = services.searcher.difference(
-        mixture, [reference], RankingOptions(k=3), RequestTimings()
-    )
-
-    assert (
-        services.searcher.search(mixture, reference, RankingOptions(k=3), RequestTimings()).hits
-        == found.hits
-    )
+    assert len(search(services, ClipInput("low"), k=1)) == 1
 
 
 def test_the_weight_of_the_reference_can_be_set(services: Services) -> None:
@@ -125,72 +85,42 @@ def test_the_weight_of_the_reference_can_be_set(services: Services) -> None:
     own = services.models.encoder.reference_weight
 
     def scores(weight: float | None) -> list[float]:
-        ranking = RankingOptions(k=3, reference_weight=weight)
-        found = services.searcher.difference(mixture, [reference], ranking, RequestTimings())
+        found = difference(services, mixture, reference, k=3, reference_weight=weight)
         return [ranked.hit.score for ranked in found.hits]
 
     assert scores(None) == scores(own)
     assert scores(0.0) != scores(own)
 
 
-def test_identical_sounds_have_exactly_no_difference(services: Services) -> None:
-    for weight in (None, 0.0, 0.3, 1.0):
-        sound = synth.chirp(200, 2000)
-        found = services.searcher.difference(
-            audio(sound),
-            [audio(sound)],
-            RankingOptions(k=4, reference_weight=weight),
-            RequestTimings(),
-        )
+@pytest.mark.parametrize("weight", [None, 0.0, 0.3, 1.0])
+def test_identical_sounds_have_exactly_no_difference(
+    services: Services, weight: float | None
+) -> None:
+    sound = audio(synth.chirp(200, 2000))
 
-        comparison = found.comparison
-        assert not comparison.embedding.any()
-        assert (comparison.relative_norm, comparison.cosine, found.hits) == (0.0, 1.0, [])
-        assert (comparison.spread, comparison.level_difference_db, comparison.curve) == (
-            None,
-            0.0,
-            None,
-        )
-        assert (
-            services.searcher.search(
-                ClipInput("low"), ClipInput("low"), RankingOptions(k=4), RequestTimings()
-            ).hits
-            == []
-        )
+    found = difference(services, sound, sound, reference_weight=weight)
 
-
-def test_swapping_the_inputs_flips_the_sign(services: Services) -> None:
-    one, other = audio(SOUNDS["low"]), audio(SOUNDS["noise"])
-
-    there = services.searcher.difference(
-        one, [other], RankingOptions(k=1), RequestTimings()
-    ).comparison
-    back = services.searcher.difference(
-        other, [one], RankingOptions(k=1), RequestTimings()
-    ).comparison
-
-    assert np.array_equal(there.embedding, -back.embedding)
-    assert there.relative_norm == back.relative_norm
-    assert there.cosine == pytest.approx(back.cosine)
-    assert there.level_difference_db == pytest.approx(-(back.level_difference_db or 0))
+    comparison = found.comparison
+    assert not comparison.embedding.any()
+    assert (comparison.relative_norm, comparison.cosine, found.hits) == (0.0, 1.0, [])
+    assert comparison.level_difference_db == 0.0
+    assert comparison.spread is comparison.curve is None
+    assert search(services, ClipInput("low"), ClipInput("low")) == []
 
 
 def test_silence_can_be_searched_for(services: Services) -> None:
-    hits = services.searcher.search(
-        audio(synth.silence()), None, RankingOptions(k=4), RequestTimings()
-    ).hits
+    hits = search(services, audio(synth.silence()))
 
     assert len(hits) == 4
     assert np.isfinite([ranked.hit.score for ranked in hits]).all()
 
 
 @pytest.mark.parametrize("k", [0, 5])
-def test_k_out_of_range_is_refused_before_anything_is_decoded(services: Services, k: int) -> None:
+@pytest.mark.parametrize("call", [search, difference])
+def test_k_out_of_range_is_refused_before_anything_is_decoded(
+    services: Services, call: Callable[..., object], k: int
+) -> None:
     undecodable = FileInput(io.BytesIO(b"words"))
 
     with pytest.raises(KOutOfRangeError, match="1 to 4"):
-        services.searcher.search(undecodable, None, RankingOptions(k=k), RequestTimings())
-    with pytest.raises(KOutOfRangeError, match="1 to 4"):
-        services.searcher.difference(
-            undecodable, [undecodable], RankingOptions(k=k), RequestTimings()
-        )
+        call(services, undecodable, undecodable, k=k)

@@ -9,6 +9,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.middleware.admission import Admission, AdmissionLimits, ResponseInterval
 
+pytestmark = pytest.mark.anyio
+
+
+def reading_after(release: anyio.Event) -> ASGIApp:
+    """Make an application that reads its request once an event is set."""
+
+    async def wait_and_read(scope: Scope, receive: Receive, send: Send) -> None:
+        await release.wait()
+        await read_all(scope, receive, send)
+
+    return wait_and_read
+
 
 def admitting(app: ASGIApp, **options: Any) -> Admission:
     on_refusal = options.pop("on_refusal", lambda: None)
@@ -16,30 +28,23 @@ def admitting(app: ASGIApp, **options: Any) -> Admission:
     return Admission(app, limits=AdmissionLimits(**{**bounds, **options}), on_refusal=on_refusal)
 
 
-def test_requests_beyond_the_limit_are_refused_unread_and_later_ones_admitted() -> None:
+async def test_requests_beyond_the_limit_are_refused_unread_and_later_ones_admitted() -> None:
     refusals: list[int] = []
     release = anyio.Event()
-
-    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
-        await release.wait()
-        await read_all(scope, receive, send)
-
-    app = admitting(slow, max_requests=2, on_refusal=lambda: refusals.append(1))
+    app = admitting(reading_after(release), max_requests=2, on_refusal=lambda: refusals.append(1))
     first, second, third, reading = (Exchange([b"x"]) for _ in range(4))
     reading.scope["method"] = "GET"
 
-    async def scenario() -> None:
-        async with anyio.create_task_group() as tasks:
-            for exchange in (first, second, reading):
-                tasks.start_soon(app, exchange.scope, exchange.receive, exchange.send)
-            await anyio.wait_all_tasks_blocked()
-            await app(third.scope, third.receive, third.send)
-            release.set()
-        again = Exchange([b"x"])
-        await app(again.scope, again.receive, again.send)
-        assert again.status == 200
+    async with anyio.create_task_group() as tasks:
+        for exchange in (first, second, reading):
+            tasks.start_soon(exchange.ask, app)
+        await anyio.wait_all_tasks_blocked()
+        await third.ask(app)
+        release.set()
+    again = Exchange([b"x"])
+    await again.ask(app)
+    assert again.status == 200
 
-    anyio.run(scenario)
     assert (third.status, third.code) == (503, "overloaded")
     assert dict(third.sent[0]["headers"])[b"retry-after"] == b"1"
     assert len(third.unread) == 1
@@ -57,30 +62,23 @@ def test_a_failed_request_is_no_longer_counted() -> None:
             Exchange().run(app)
 
 
-def test_the_bytes_of_all_requests_count_together() -> None:
+async def test_the_bytes_of_all_requests_count_together() -> None:
     release = anyio.Event()
-
-    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
-        await release.wait()
-        await read_all(scope, receive, send)
-
-    app = admitting(slow, max_bytes=1000)
+    app = admitting(reading_after(release), max_bytes=1000)
     many = [Exchange([b"x"], content_length="300") for _ in range(3)]
     last, too_much = (Exchange([b"x"], content_length=size) for size in ("100", "101"))
     undeclared = Exchange([b"x"], transfer_encoding="chunked")
 
-    async def scenario() -> None:
-        async with anyio.create_task_group() as tasks:
-            for exchange in many:
-                tasks.start_soon(app, exchange.scope, exchange.receive, exchange.send)
-            await anyio.wait_all_tasks_blocked()
-            for exchange in (too_much, undeclared):
-                await app(exchange.scope, exchange.receive, exchange.send)
-            tasks.start_soon(app, last.scope, last.receive, last.send)
-            await anyio.wait_all_tasks_blocked()
-            release.set()
+    async with anyio.create_task_group() as tasks:
+        for exchange in many:
+            tasks.start_soon(exchange.ask, app)
+        await anyio.wait_all_tasks_blocked()
+        for exchange in (too_much, undeclared):
+            await exchange.ask(app)
+        tasks.start_soon(last.ask, app)
+        await anyio.wait_all_tasks_blocked()
+        release.set()
 
-    anyio.run(scenario)
     assert [(it.status, it.code) for it in (too_much, undeclared)] == [(503, "overloaded")] * 2
     assert len(too_much.unread) == 1
     assert [exchange.status for exchange in [*many, last]] == [200] * 4
@@ -92,27 +90,20 @@ def test_a_lone_request_of_any_size_is_admitted() -> None:
     assert exchange.status == 200
 
 
-def test_a_request_that_would_wait_too_long_is_refused() -> None:
+async def test_a_request_that_would_wait_too_long_is_refused() -> None:
     release = anyio.Event()
-
-    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
-        await release.wait()
-        await read_all(scope, receive, send)
-
-    app = admitting(slow, max_wait_s=10)
+    app = admitting(reading_after(release), max_wait_s=10)
     app._interval.mean_s = 4  # as the responses before have shown
     waiting = [Exchange([b"x"]) for _ in range(3)]
     late = Exchange([b"x"])
 
-    async def scenario() -> None:
-        async with anyio.create_task_group() as tasks:
-            for exchange in waiting:
-                tasks.start_soon(app, exchange.scope, exchange.receive, exchange.send)
-            await anyio.wait_all_tasks_blocked()
-            await app(late.scope, late.receive, late.send)
-            release.set()
+    async with anyio.create_task_group() as tasks:
+        for exchange in waiting:
+            tasks.start_soon(exchange.ask, app)
+        await anyio.wait_all_tasks_blocked()
+        await late.ask(app)
+        release.set()
 
-    anyio.run(scenario)
     assert [exchange.status for exchange in waiting] == [200] * 3
     assert (late.status, late.code) == (503, "overloaded")
     assert b"would take about 12 s" in late.body

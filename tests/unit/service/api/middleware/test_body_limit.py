@@ -8,7 +8,7 @@ from exchange import Exchange, read_all
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api.middleware.body_limit import BodyLimit, HeadAsGet
+from service.api.middleware.body_limit import BodyLimit
 from service.errors import BodyTimeoutError, BodyTooLargeError
 
 
@@ -76,13 +76,3 @@ def test_a_body_behind_100_continue_is_not_awaited() -> None:
 
     assert exchange.body == b"no"
     assert len(exchange.sent) == 2
-
-
-def test_head_is_get_without_the_body() -> None:
-    async def show(scope: Scope, receive: Receive, send: Send) -> None:
-        await PlainTextResponse(scope["method"])(scope, receive, send)
-
-    exchange = Exchange(method="HEAD").run(HeadAsGet(show))
-
-    assert dict(exchange.sent[0]["headers"])[b"content-length"] == b"3"
-    assert exchange.body == b""

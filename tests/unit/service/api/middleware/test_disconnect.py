@@ -3,45 +3,36 @@ from __future__ import annotations
 from typing import Any
 
 import anyio
-import orjson
 import pytest
+from exchange import Exchange
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.middleware.disconnect import DisconnectWatcher
 from service.concurrency.deadline import Deadline
 from service.concurrency.timings import RequestTimings
 
+pytestmark = pytest.mark.anyio
 
-class Exchange:
+
+class WatchedExchange(Exchange):
     """One request whose client stays until the event `left` is set."""
 
     def __init__(self, *bodies: bytes, **headers: str) -> None:
+        super().__init__(bodies, **headers)
         self.deadline = Deadline()
-        self.scope: Scope = {
-            "type": "http",
-            "method": "POST",
-            "path": "/",
-            "query_string": b"",
-            "headers": [
-                (name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()
-            ],
-            "state": {"timings": RequestTimings(self.deadline)},
-        }
-        self.sent: list[Message] = []
+        self.scope["state"] = {"timings": RequestTimings(self.deadline)}
         self.left = anyio.Event()
-        self._parts = list(bodies)
 
     async def receive(self) -> Message:
-        if self._parts:
-            body = self._parts.pop(0)
-            return {"type": "http.request", "body": body, "more_body": bool(self._parts)}
+        if self.unread:
+            return await super().receive()
         await self.left.wait()
         return {"type": "http.disconnect"}
 
-    async def send(self, message: Message) -> None:
-        self.sent.append(message)
+    async def watch(self, app: ASGIApp) -> None:
+        await self.ask(DisconnectWatcher(app, deadline_s=5))
 
 
 async def read(scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,80 +40,63 @@ async def read(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse(body.decode())(scope, receive, send)
 
 
-def test_the_deadline_starts_at_the_end_of_the_body() -> None:
-    async def scenario() -> None:
-        exchange = Exchange(b"one", b"two")
+async def test_the_deadline_starts_at_the_end_of_the_body() -> None:
+    exchange = WatchedExchange(b"one", b"two")
 
-        async def look(scope: Scope, receive: Receive, send: Send) -> None:
-            await receive()
-            assert exchange.deadline.left_s is None
-            await receive()
-            assert 0 < (exchange.deadline.left_s or 0) <= 5
+    async def look(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        assert exchange.deadline.left_s is None
+        await receive()
+        assert 0 < (exchange.deadline.left_s or 0) <= 5
 
-        await DisconnectWatcher(look, deadline_s=5)(exchange.scope, exchange.receive, exchange.send)
-
-    anyio.run(scenario)
+    await exchange.watch(look)
 
 
-def test_a_disconnect_is_noticed_while_the_application_works() -> None:
-    async def scenario() -> None:
-        exchange = Exchange(b"all")
+async def test_a_disconnect_is_noticed_while_the_application_works() -> None:
+    exchange = WatchedExchange(b"all")
 
-        async def work(scope: Scope, receive: Receive, send: Send) -> None:
-            await receive()
-            exchange.left.set()
-            while not exchange.deadline.is_over:
-                await anyio.lowlevel.checkpoint()
-            assert (await receive())["type"] == "http.disconnect"
-
-        await DisconnectWatcher(work, deadline_s=5)(exchange.scope, exchange.receive, exchange.send)
-
-    anyio.run(scenario)
-
-
-def test_a_disconnect_within_the_body_is_noticed() -> None:
-    async def scenario() -> None:
-        exchange = Exchange()
+    async def work(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
         exchange.left.set()
+        while not exchange.deadline.is_over:
+            await anyio.lowlevel.checkpoint()
+        assert (await receive())["type"] == "http.disconnect"
 
-        async def work(scope: Scope, receive: Receive, send: Send) -> None:
-            assert (await receive())["type"] == "http.disconnect"
-
-        await DisconnectWatcher(work, deadline_s=5)(exchange.scope, exchange.receive, exchange.send)
-        assert exchange.deadline.is_over
-
-    anyio.run(scenario)
+    await exchange.watch(work)
 
 
-def test_no_task_remains_after_the_response() -> None:
-    async def scenario() -> None:
-        exchange = Exchange(b"all")
-        await DisconnectWatcher(read, deadline_s=5)(exchange.scope, exchange.receive, exchange.send)
-        await anyio.wait_all_tasks_blocked()
+async def test_a_disconnect_within_the_body_is_noticed() -> None:
+    exchange = WatchedExchange()
+    exchange.left.set()
 
-        assert exchange.sent[1]["body"] == b"all"
-        assert len(anyio.get_running_tasks()) == 1
+    async def work(scope: Scope, receive: Receive, send: Send) -> None:
+        assert (await receive())["type"] == "http.disconnect"
 
-    anyio.run(scenario)
+    await exchange.watch(work)
+    assert exchange.deadline.is_over
+
+
+async def test_no_task_remains_after_the_response() -> None:
+    exchange, before = WatchedExchange(b"all"), anyio.get_running_tasks()
+    await exchange.watch(read)
+    await anyio.wait_all_tasks_blocked()
+
+    assert exchange.sent[1]["body"] == b"all"
+    assert anyio.get_running_tasks() == before
 
 
 @pytest.mark.parametrize(("header", "limit_s"), [("2.5", 2.5), ("100", 5.0)])
-def test_a_client_can_shorten_the_deadline_but_not_extend_it(header: str, limit_s: float) -> None:
-    async def scenario() -> None:
-        exchange = Exchange(b"all", minuend_deadline_s=header)
-        await DisconnectWatcher(read, deadline_s=5)(exchange.scope, exchange.receive, exchange.send)
-        left_s: Any = exchange.deadline.left_s
-        assert limit_s - 2 < left_s <= limit_s
-
-    anyio.run(scenario)
+async def test_a_client_can_shorten_the_deadline_but_not_extend_it(
+    header: str, limit_s: float
+) -> None:
+    exchange = WatchedExchange(b"all", minuend_deadline_s=header)
+    await exchange.watch(read)
+    left_s: Any = exchange.deadline.left_s
+    assert limit_s - 2 < left_s <= limit_s
 
 
 @pytest.mark.parametrize("header", ["0", "-1", "soon", "nan", "inf", ""])
-def test_an_invalid_deadline_is_refused(header: str) -> None:
-    async def scenario() -> None:
-        exchange = Exchange(b"all", minuend_deadline_s=header)
-        await DisconnectWatcher(read, deadline_s=5)(exchange.scope, exchange.receive, exchange.send)
-        assert exchange.sent[0]["status"] == 422
-        assert orjson.loads(exchange.sent[1]["body"])["code"] == "request_invalid"
-
-    anyio.run(scenario)
+async def test_an_invalid_deadline_is_refused(header: str) -> None:
+    exchange = WatchedExchange(b"all", minuend_deadline_s=header)
+    await exchange.watch(read)
+    assert (exchange.status, exchange.code) == (422, "request_invalid")

@@ -63,10 +63,6 @@ def test_every_response_names_bundle_request_and_timing(app: ASGIApp) -> None:
     assert "total;dur=" in headers["server-timing"]
 
 
-def test_server_timing_has_the_phases() -> None:
-    assert ask(fine).headers["server-timing"].startswith("encode;dur=")
-
-
 def test_a_valid_request_id_is_kept() -> None:
     response = ask(fine, headers={"x-request-id": "trace-1.2_x"})
 
@@ -122,18 +118,17 @@ def test_requests_are_counted_by_status() -> None:
     assert "minuend_requests_in_flight 0.0" in text
 
 
-def test_a_disconnected_client_is_counted_with_status_499() -> None:
+@pytest.mark.anyio
+async def test_a_disconnected_client_is_counted_with_status_499() -> None:
     metrics = Metrics()
     outermost = Telemetry(gone, metrics=metrics, provenance=dict)
     scope: Scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
 
-    async def run() -> None:
-        async def receive() -> Any: ...
+    async def receive() -> Any: ...
 
-        async def send(message: Any) -> None:
-            pytest.fail(f"sent {message}")
+    async def send(message: Any) -> None:
+        pytest.fail(f"sent {message}")
 
-        await outermost(scope, receive, send)
+    await outermost(scope, receive, send)
 
-    anyio.run(run)
     assert 'status="499"} 1.0' in metrics.render().decode()

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import base64
 
-import orjson
 import pytest
 import synth
 from service_client import Client
@@ -59,9 +58,7 @@ def test_a_cached_response_is_not_sent_again(client: Client, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["peaks", "spectrogram"])
 def test_clips_that_cannot_be_drawn_have_their_own_codes(client: Client, kind: str) -> None:
-    fingerprint = client.get("/info").json()["bundle"]["fingerprint"]
-    line = orjson.dumps({"id": "vector", "embedding": [1.0] * 8, "fingerprint": fingerprint})
-    client.post("/clips/bulk", content=line, headers={"content-type": "application/x-ndjson"})
+    client.put_vector("vector")
 
     codes = [client.get(f"/clips/{name}/{kind}").json()["code"] for name in ("nobody", "vector")]
 

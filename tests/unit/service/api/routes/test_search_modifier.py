@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import synth
 import tiny_bundle
-from service_client import Client, serving
+from service_client import Client
 
 from service.retrieval.options import MAX_TEXT_CHARACTERS
 
 LOW = synth.encode(synth.tone(300))
-MIXTURE = synth.encode(synth.tone(300) + synth.tone(2700))
 
 
-@pytest.fixture(scope="module")
-def client(towers_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """One service for all of this module, with a clip for each word."""
-    library = tmp_path_factory.mktemp("modifier") / "library"
-    with serving(towers_bundle_path, library) as client:
-        for name, samples in tiny_bundle.SOUNDS.items():
-            client.put(f"/clips/{name}", files={"audio": synth.encode(samples)})
-        yield client
+@pytest.fixture
+def client(words_client: Client) -> Client:
+    return words_client
 
 
-def search(client: Client, **options: Any) -> dict[str, Any]:
-    response = client.post("/search", **options)
-    assert response.status_code == 200, response.text
-    found: dict[str, Any] = response.json()
-    return found
+def search(client: Client, **options: Any) -> Any:
+    return client.result("/search", **options)
 
 
 def test_a_text_alone_finds_the_clip_it_describes(client: Client) -> None:
@@ -52,19 +41,6 @@ def test_a_modifier_moves_the_query_towards_its_text(client: Client) -> None:
         ranks.append([hit["clip_id"] for hit in hits].index("high"))
 
     assert ranks[0] >= ranks[1] > ranks[2] == 0
-
-
-@pytest.mark.parametrize("strength", [0.25, 1, 4])
-def test_contributions_add_up_to_the_score(client: Client, strength: float) -> None:
-    query = {"modifier": "with a high", "modifier_strength": str(strength)}
-    queries: list[tuple[dict[str, Any], str]] = [
-        ({"audio": LOW}, "audio"),
-        ({"audio": MIXTURE, "reference": LOW}, "difference"),
-    ]
-    for files, name in queries:
-        for hit in search(client, files=files, data=query)["hits"]:
-            assert set(hit["contributions"]) == {name, "modifier"}
-            assert sum(hit["contributions"].values()) == pytest.approx(hit["score"], abs=1e-5)
 
 
 @pytest.mark.parametrize(

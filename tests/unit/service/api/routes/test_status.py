@@ -53,8 +53,8 @@ def test_info_says_that_there_are_no_towers(client: Client) -> None:
     assert info["library"]["not_embedded"] == 0
 
 
-def test_info_describes_the_towers(towers_client: Client) -> None:
-    info = towers_client.get("/info").json()
+def test_info_describes_the_towers(words_client: Client) -> None:
+    info = words_client.get("/info").json()
 
     towers = info["towers"]
     assert info["modifier"] is True

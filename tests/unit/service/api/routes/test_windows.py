@@ -39,10 +39,9 @@ def filled(
     towers_bundle_path: Path,
     recordings: dict[str, bytes],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[Client, Path]]:
+) -> Iterator[Client]:
     """The service with three long recordings and two short sounds; not to be written to."""
-    library = tmp_path_factory.mktemp("windows") / "library"
-    with serving(towers_bundle_path, library) as client:
+    with serving(towers_bundle_path, tmp_path_factory.mktemp("windows") / "library") as client:
         for name, content in recordings.items():
             metadata = orjson.dumps({"n": len(name), "name": name})
             response = client.put(
@@ -52,24 +51,21 @@ def filled(
         for name, sound in {"hiss": synth.noise(9, 2.0), "ticks": synth.impulses(20)}.items():
             response = client.put(f"/clips/{name}", files={"audio": synth.encode(sound)})
             assert response.json()["clip"]["windows"] == 0
-        yield client, library
+        yield client
 
 
-def hits(client: Client, path: str = "/search", **options: Any) -> list[dict[str, Any]]:
-    response = client.post(path, **options)
-    assert response.status_code == 200, response.text
-    found: list[dict[str, Any]] = response.json()["hits"]
-    return found
+def hits(client: Client, path: str = "/search", **options: Any) -> Any:
+    return client.result(path, **options)["hits"]
 
 
 @pytest.mark.parametrize("name", EVENTS_S)
 def test_a_search_for_an_event_finds_the_recording_and_the_window(
-    filled: tuple[Client, Path], name: str
+    filled: Client, name: str
 ) -> None:
     start_s, pitch_hz = EVENTS_S[name]
     event = synth.encode(synth.tone(pitch_hz, EVENT_S))
 
-    found = hits(filled[0], files={"audio": event}, data={"k": "9"})
+    found = hits(filled, files={"audio": event}, data={"k": "9"})
 
     assert found[0]["clip_id"] == name
     assert found[0]["start_s"] <= start_s
@@ -79,10 +75,10 @@ def test_a_search_for_an_event_finds_the_recording_and_the_window(
     assert {hit["clip_id"]: hit["end_s"] for hit in found}["hiss"] == 2.0
 
 
-def test_a_text_finds_the_window_and_contributions_add_up(filled: tuple[Client, Path]) -> None:
+def test_a_text_finds_the_window_and_contributions_add_up(filled: Client) -> None:
     fields = {"modifier": "low", "every_window": True, "k": 20}
     for query in (fields, fields | {"clip_id": "hiss", "modifier_strength": 2}):
-        best, *_ = found = hits(filled[0], json=query)
+        best, *_ = found = hits(filled, json=query)
 
         assert best["clip_id"] == "noon"
         assert best["start_s"] <= 97 <= best["end_s"] - EVENT_S
@@ -90,61 +86,33 @@ def test_a_text_finds_the_window_and_contributions_add_up(filled: tuple[Client, 
             assert sum(hit["contributions"].values()) == pytest.approx(hit["score"], abs=1e-5)
 
 
-def test_a_difference_is_found_at_its_window(filled: tuple[Client, Path]) -> None:
+def test_a_difference_is_found_at_its_window(filled: Client) -> None:
     files = {
         "mixture": synth.encode(recording(1.0, 900, 5)[:96_000]),
         "reference": synth.encode(recording(50.0, 900, 5)[:96_000]),
     }
 
-    best, *others = hits(filled[0], "/difference", files=files, data={"k": "3"})
+    best, *others = hits(filled, "/difference", files=files, data={"k": "3"})
 
     assert best["clip_id"] == "dawn"
     assert best["start_s"] <= 12 <= best["end_s"] - EVENT_S
     assert len({best["clip_id"], *(hit["clip_id"] for hit in others)}) == 3
-    every = hits(filled[0], "/difference", files=files, data={"k": "50", "every_window": "true"})
+    every = hits(filled, "/difference", files=files, data={"k": "50", "every_window": "true"})
     assert len(every) == 50
 
 
-def test_every_window_is_a_hit_if_asked_for(filled: tuple[Client, Path]) -> None:
-    query = {"clip_id": "hiss", "every_window": True, "k": 1000}
-
-    found = hits(filled[0], json=query)
-
-    assert len(found) == 3 * 35 + 1
-    assert [hit["score"] for hit in found] == sorted((h["score"] for h in found), reverse=True)
-    for name in EVENTS_S:
-        spans = sorted((h["start_s"], h["end_s"]) for h in found if h["clip_id"] == name)
-        assert spans == [(5.0 * n, 5.0 * n + 10) for n in range(35)]
-    only = hits(filled[0], json=query | {"filter": {"name": "noon"}, "k": 40})
-    assert [hit["clip_id"] for hit in only] == ["noon"] * 35
-    assert only == [hit for hit in found if hit["clip_id"] == "noon"]
-
-
-def test_a_recording_is_found_by_itself(filled: tuple[Client, Path], recordings: Any) -> None:
-    best, *_ = hits(filled[0], files={"audio": recordings["dusk"]})
-
-    assert best["clip_id"] == "dusk"
-    assert best["score"] == pytest.approx(1, abs=1e-4)
-    assert best["end_s"] - best["start_s"] == 10
-
-
-def test_vectors_of_clips_and_windows_are_counted(filled: tuple[Client, Path]) -> None:
-    client = filled[0]
-
-    assert client.get("/info").json()["library"]["clips"] == 5
-    assert client.get("/info").json()["library"]["vectors"] == 5 + 3 * 35
-    assert "minuend_library_vectors 110.0" in client.get("/metrics").text
-    assert "minuend_library_clips 5.0" in client.get("/metrics").text
-    assert client.get("/map").json()["clips"] == len(client.get("/map").json()["points"]) == 5
-    listed = {clip["clip_id"]: clip["windows"] for clip in client.get("/clips").json()["clips"]}
+def test_vectors_of_clips_and_windows_are_counted(filled: Client) -> None:
+    library, metrics = filled.get("/info").json()["library"], filled.get("/metrics").text
+    assert (library["clips"], library["vectors"]) == (5, 5 + 3 * 35)
+    assert "minuend_library_vectors 110.0" in metrics
+    assert "minuend_library_clips 5.0" in metrics
+    assert filled.get("/map").json()["clips"] == len(filled.get("/map").json()["points"]) == 5
+    listed = {clip["clip_id"]: clip["windows"] for clip in filled.get("/clips").json()["clips"]}
     assert listed == {"dawn": 35, "noon": 35, "dusk": 35, "hiss": 0, "ticks": 0}
 
 
 def test_another_process_and_a_restart_find_the_same_and_deletion_removes_all(
-    filled: tuple[Client, Path],
-    towers_bundle_path: Path,
-    recordings: dict[str, bytes],
-    tmp_path: Path,
+    towers_bundle_path: Path, recordings: dict[str, bytes], tmp_path: Path
 ) -> None:
     query = {"modifier": "low", "every_window": True, "k": 100}
     library = tmp_path / "library"
@@ -173,23 +141,3 @@ def test_the_length_of_windows_is_a_setting(towers_bundle_path: Path, tmp_path: 
         found = hits(client, json={"modifier": "noise", "every_window": True})
 
         assert sorted(hit["end_s"] for hit in found) == [4.0, 6.0, 8.0, 9.0]
-
-
-def test_a_vector_has_no_windows_and_no_times(
-    towers_bundle_path: Path, filled: tuple[Client, Path], tmp_path: Path
-) -> None:
-    client = filled[0]
-    body = client.post("/embed", content=synth.encode(synth.noise(0, 30.0))).json()
-    line = {
-        "id": "vector",
-        "embedding": body["embeddings"][0]["embedding"],
-        "fingerprint": body["bundle"]["fingerprint"],
-    }
-    with serving(towers_bundle_path, tmp_path / "library") as own:
-        headers = {"content-type": "application/x-ndjson"}
-        own.post("/clips/bulk", content=orjson.dumps(line), headers=headers)
-
-        (hit,) = hits(own, json={"modifier": "noise"})
-
-        assert (hit["clip_id"], hit["start_s"], hit["end_s"]) == ("vector", None, None)
-        assert own.get("/clips/vector").json()["clip"]["windows"] == 0

@@ -1,40 +1,13 @@
 from __future__ import annotations
 
 import shlex
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from recorder import recording
 from service_client import Client
 
 from service.cli.demo.call import Call
-
-
-@contextmanager
-def recording(status: int, body: bytes) -> Iterator[tuple[int, list[tuple[str, str, bytes]]]]:
-    """Run a server that answers one request; return its port and the recorded requests."""
-    recorded: list[tuple[str, str, bytes]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            content = self.rfile.read(int(self.headers["Content-Length"]))
-            recorded.append((self.path, self.headers["Content-Type"], content))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.handle_request)
-        thread.start()
-        yield server.server_port, recorded
-        thread.join()
 
 
 @pytest.fixture

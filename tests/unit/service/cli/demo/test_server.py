@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import http.client
 import socket
 from pathlib import Path
 
@@ -30,33 +29,12 @@ def test_a_free_port_is_chosen_instead_of_a_used_one() -> None:
     assert choose_port(port) == port
 
 
-def test_the_service_runs_as_long_as_the_context(tmp_path: Path, tiny_bundle_path: Path) -> None:
-    with make(tmp_path, tiny_bundle_path) as server:
-        server.wait_ready()
-        connection = http.client.HTTPConnection(HOST, server.port)
-        connection.request("GET", "/healthz")
-        assert connection.getresponse().status == 200
-        connection.close()
-
-    with pytest.raises(ConnectionRefusedError):
-        connection.connect()
-    assert '"closed"' in (tmp_path / "service.log").read_text()
-
-
 def test_the_reason_of_a_failed_start_is_in_the_error(tmp_path: Path) -> None:
     with (
         pytest.raises(StartupError, match=r"exit code 1: minuend cannot start: .* is no bundle"),
         make(tmp_path, tmp_path) as server,
     ):
         server.wait_ready()
-
-
-def test_an_unexpected_end_of_the_service_is_an_error(tmp_path: Path) -> None:
-    with (
-        pytest.raises(StartupError, match="exit code 1"),
-        make(tmp_path, tmp_path) as server,
-    ):
-        server.wait()
 
 
 def test_an_interrupt_stops_a_service_that_is_still_starting(
