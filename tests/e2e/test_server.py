@@ -59,6 +59,15 @@ def test_threads_of_the_server_do_not_preempt_each_other(
         assert policies[0] == policies[-1] == os.SCHED_BATCH
 
 
+def test_a_killed_server_has_all_it_acknowledged(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    with running(tiny_bundle_path, tmp_path / "library") as server:
+        put_all(server)
+        server.stop(signal.SIGKILL)
+
+    with running(tiny_bundle_path, tmp_path / "library") as server:
+        assert [clip_id for clip_id, _ in nearest(server)] == list(SOUNDS)
+
+
 def test_a_request_under_way_is_answered_before_the_server_stops(
     tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
