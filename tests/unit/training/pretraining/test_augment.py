@@ -75,15 +75,6 @@ def test_the_bank_stores_inputs_before_mixing() -> None:
     assert torch.equal(bank.inputs[:4], torch.cat([log_mel, log_mel]))
 
 
-def test_a_saved_bank_is_restored() -> None:
-    bank, restored = MixupBank(4, 2, 3), MixupBank(4, 2, 3)
-    bank.push(constant(1, 2, 3, 4, 5))
-    restored.load_state_dict(bank.state_dict())
-    for both in (bank, restored):
-        both.push(constant(6))
-    assert contents(bank) == contents(restored) == [3, 4, 5, 6]
-
-
 def test_mixup_adds_the_exponentials_with_at_most_a_fifth_of_background() -> None:
     n = 500
     log_mel, background = tiny_run.log_mels(n, 1), tiny_run.log_mels(n, 2)

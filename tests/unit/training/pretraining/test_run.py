@@ -17,7 +17,6 @@ from training.data.store import ClipStore
 from training.data.wav import FULL_SCALE
 from training.errors import CheckpointError
 from training.pretraining.checkpoint import load_checkpoint, save_checkpoint
-from training.pretraining.objective import Objective
 from training.pretraining.processes import Processes
 from training.pretraining.run import Progress, measure_statistics, restore_run, save_run
 from training.pretraining.step import TrainState, train_step
@@ -69,17 +68,6 @@ def test_equal_seeds_set_up_equal_runs_and_leave_global_randomness_alone() -> No
     other = everything(tiny_run.state(tiny_run.recipe(seed=5)))
     name = "online.encoder.conv1.weight"
     assert not torch.equal(other[name], everything(first)[name])
-
-
-def test_a_run_starts_in_training_mode_with_an_empty_bank() -> None:
-    state = tiny_run.state(tiny_run.recipe())
-    assert state.model.training
-    assert state.online.training
-    assert state.target.training
-    assert state.model.encoder is state.online.encoder
-    assert int(state.bank.pushed) == 0
-    assert isinstance(state.objective, Objective)
-    assert state.objective.online is state.online
 
 
 def test_the_statistics_are_those_of_all_values_of_the_first_crops() -> None:

@@ -186,14 +186,6 @@ def test_a_set_depends_on_the_data_and_the_plan_only(
     assert np.allclose(found, expected, rtol=HALF_PRECISION, atol=1e-3)
 
 
-def test_the_folder_of_another_set_is_refused(
-    pairs: list[Pair], encoder: Encoder, tmp_path: Path
-) -> None:
-    embed_set(rendering(pairs[:2], Renderer()), [encoder], tmp_path, {"seed": 0})
-    with pytest.raises(DatasetError, match="another set of pairs"):
-        embed_set(rendering(pairs[:2], Renderer()), [encoder], tmp_path, {"seed": 1})
-
-
 def test_a_folder_of_audio_is_no_manifest(tiny_bundle_path: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="is no manifest"):
         generate(

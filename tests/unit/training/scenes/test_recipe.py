@@ -56,12 +56,6 @@ def test_the_general_scene_has_every_class_and_every_kind_that_names_a_sound() -
     assert "ambient_other" not in general.backgrounds.kinds
 
 
-def test_a_class_is_not_drawn_on_a_background_of_the_same_sound() -> None:
-    kinds = load_scene("general").backgrounds.kinds
-    assert {*kinds["rain_thunder"]} == {"rain", "thunderstorm"}
-    assert all(kind in kinds[kind] for kind in ("rain", "wind", "train"))
-
-
 def test_corpora_and_folds_of_your_own_are_read_from_a_recipe(tmp_path: Path) -> None:
     """The small corpus under other names of its columns gives the same pairs."""
     clips = [

@@ -63,25 +63,6 @@ def test_the_contrastive_loss_is_the_naive_one(share: float) -> None:
     assert float(found) == pytest.approx(expected, rel=1e-5)
 
 
-def test_rows_that_are_the_same_are_not_negatives() -> None:
-    is_same = torch.ones(4, 4, dtype=torch.bool)
-    found = contrastive_loss(unit_vectors(4, 0), unit_vectors(4, 1), SCALE, is_same)
-    assert float(found) == pytest.approx(0.0)
-
-
-def test_equal_vectors_cost_the_logarithm_of_their_number() -> None:
-    a = unit_vectors(1, 0).expand(5, 8)
-    assert float(contrastive_loss(a, a, SCALE)) == pytest.approx(math.log(5), rel=1e-5)
-
-
-def test_the_order_of_the_pairs_and_of_the_sides_does_not_matter() -> None:
-    a, b = unit_vectors(6, 0), unit_vectors(6, 1)
-    order = torch.tensor([3, 1, 5, 0, 4, 2])
-    expected = float(contrastive_loss(a, b, SCALE))
-    assert float(contrastive_loss(a[order], b[order], SCALE)) == pytest.approx(expected, rel=1e-5)
-    assert float(contrastive_loss(b, a, SCALE)) == pytest.approx(expected, rel=1e-5)
-
-
 def test_the_label_loss_is_the_naive_cross_entropy() -> None:
     vectors, label_vectors = unit_vectors(5, 0), unit_vectors(3, 1)
     labels = torch.tensor([0, 2, 1, 1, 0])

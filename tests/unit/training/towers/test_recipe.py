@@ -44,15 +44,6 @@ def test_the_folder_of_the_text_encoder_is_not_part_of_the_hash() -> None:
     assert TowersRecipe.model_validate(moved.to_dict()) == recipe
 
 
-def test_every_fault_is_reported_at_once() -> None:
-    with pytest.raises(RecipeError) as caught:
-        load_towers_recipe(
-            "retrieval", ["loss.temperature=0", "pairs.reversed=1", "network.depth=3"]
-        )
-    for fault in ("loss.temperature", "pairs.reversed", "network.depth"):
-        assert fault in str(caught.value)
-
-
 def test_an_unknown_recipe_is_answered_with_those_of_towers() -> None:
     with pytest.raises(
         RecipeError, match=r"no recipe 'cpu'; shipped are retrieval, retrieval-paper"

@@ -55,9 +55,3 @@ def test_a_text_alone_and_in_a_batch_gives_the_same(
         alone = encode_texts(encoder, tokenizer, [text])[0]
         assert np.abs(row - alone).max() < ROUNDING
     assert np.abs(together[0] - together[1]).max() > 100 * ROUNDING
-
-
-def test_the_text_encoder_is_frozen(encoder: TextEncoderNetwork) -> None:
-    assert not encoder.training
-    assert not any(parameter.requires_grad for parameter in encoder.parameters())
-    assert encoder.dim == 64
