@@ -12,19 +12,17 @@ import itertools
 import json
 import resource
 import statistics
-import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
-from clips import SAMPLE_RATE_HZ, make_clips
+import results
+from clips import SAMPLE_RATE_HZ, make_mixed_clips
 
 HOST = "127.0.0.1"
-N_CLIPS = 48
 MAX_CONNECTIONS = 1000
 BOUNDARY = "minuend-benchmark"
 
@@ -97,15 +95,7 @@ class Outcome:
 
 def run(load: Load) -> dict[str, Any]:
     """Run a load in its own process and return its figures."""
-    done = subprocess.run(
-        [sys.executable, str(Path(__file__)), json.dumps(asdict(load))],
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=load.seconds + 180,
-    )
-    figures: dict[str, Any] = json.loads(done.stdout)
-    return figures
+    return results.run_script(__file__, asdict(load), timeout_s=load.seconds + 180)
 
 
 def main() -> None:
@@ -128,12 +118,7 @@ def main() -> None:
 
 def make_requests(load: Load) -> list[bytes]:
     """Write the bytes of all requests in advance, so that only sending is measured."""
-    each = max(1, N_CLIPS // len(load.duration_s))
-    by_length = [
-        make_clips(each, length, seed=n, rate_hz=load.sample_rate_hz)
-        for n, length in enumerate(load.duration_s)
-    ]
-    clips = [clip for group in zip(*by_length, strict=True) for clip in group]
+    clips = make_mixed_clips(load.duration_s, rate_hz=load.sample_rate_hz)
     return [make_request(load, clip) for clip in clips]
 
 
