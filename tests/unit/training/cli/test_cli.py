@@ -51,14 +51,6 @@ def test_seeds_must_be_numbers(
     assert "'a,b' must be whole numbers" in capsys.readouterr().err
 
 
-def test_a_page_is_written_from_the_shell(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    assert run(monkeypatch, "evaluate", "report", "--results", str(tmp_path)) == 0
-    assert capsys.readouterr().out.strip() == str(tmp_path / "paper.md")
-    assert (tmp_path / "paper.md").is_file()
-
-
 def test_a_manifest_is_renewed_from_the_shell(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

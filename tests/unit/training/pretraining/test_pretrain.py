@@ -98,11 +98,6 @@ def test_a_folder_with_a_run_is_not_overwritten(
     assert (tmp_path / "checkpoint.pt").read_bytes() == b"of an earlier run"
 
 
-def test_there_must_be_a_run_to_resume(data: TrainingData, recipe: Recipe, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="there is no checkpoint"):
-        pretrain(recipe, data, tmp_path, resume=True)
-
-
 def test_a_run_starts_from_a_bundle_s_encoder_with_new_heads(
     data: TrainingData, tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

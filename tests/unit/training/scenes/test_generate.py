@@ -138,20 +138,6 @@ def test_encoders_that_share_a_rendering_embed_as_they_do_alone(
     assert contents(together) == contents(tmp_path / "apart")
 
 
-def test_another_encoder_embeds_the_same_pairs_beside_the_first(
-    pairs: list[Pair], encoder: Encoder, tmp_path: Path
-) -> None:
-    embed_set(rendering(pairs, Renderer()), [encoder], tmp_path / "set", {"seed": 0})
-    first = contents(tmp_path / "set")
-    other = open_scene_encoder(tiny_bundle.write(tmp_path / "other", seed=1))
-    embed_set(rendering(pairs, Renderer()), [other], tmp_path / "set", {"seed": 0})
-    both = contents(tmp_path / "set")
-    assert {name: both[name] for name in first} == first
-    assert f"{other.fingerprint[:16]}/query.npy" in both
-    about = json.loads((tmp_path / "set" / "about.json").read_bytes())
-    assert len(about["seconds_per_pair"]) == 2
-
-
 def test_a_set_depends_on_the_data_and_the_plan_only(
     corpus: Path, tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
