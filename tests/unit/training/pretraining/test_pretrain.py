@@ -83,12 +83,6 @@ def test_a_resumed_run_is_the_run_that_never_stopped(
             assert torch.equal(found[network][name], value), name
 
 
-def test_another_seed_is_another_run(data: TrainingData, tmp_path: Path) -> None:
-    for seed in (1, 2):
-        pretrain(tiny_run.recipe(seed=seed), data, tmp_path / str(seed), stop_after=1)
-    assert losses(tmp_path / "1") != losses(tmp_path / "2")
-
-
 def test_a_folder_with_a_run_is_not_overwritten(
     data: TrainingData, recipe: Recipe, tmp_path: Path
 ) -> None:

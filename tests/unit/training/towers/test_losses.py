@@ -17,7 +17,6 @@ from training.towers.losses import (
     compute_losses,
     contrastive_loss,
     label_loss,
-    multi_label_loss,
     total_loss,
 )
 from training.towers.networks import TowerNetworks
@@ -73,15 +72,6 @@ def test_the_label_loss_is_the_naive_cross_entropy() -> None:
     ]
     found = float(label_loss(vectors, label_vectors, labels, SCALE))
     assert found == pytest.approx(sum(costs) / len(costs), rel=1e-5)
-
-
-def test_the_multi_label_loss_is_the_mean_over_clips_and_labels() -> None:
-    logits, labels = unit_vectors(4, 0) * 3, (unit_vectors(4, 1) > 0).float()
-    probabilities = 1 / (1 + np.exp(-logits.double().numpy()))
-    present = labels.double().numpy()
-    terms = present * np.log(probabilities) + (1 - present) * np.log(1 - probabilities)
-    found = float(multi_label_loss(logits, labels))
-    assert found == pytest.approx(float(-terms.mean()), rel=1e-5)
 
 
 def test_pairs_with_the_same_target_are_not_negatives(

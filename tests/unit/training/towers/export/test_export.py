@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -116,11 +115,6 @@ def test_the_manifest_records_the_origin_of_the_towers(
         *exported.manifest.files,
     }
     assert exported.manifest.encoder == bundle.manifest.encoder
-
-
-def test_the_bank_has_an_entry_for_every_label(exported: Bundle, loaded: LoadedTowers) -> None:
-    entries = json.loads(exported.file("text_bank.json").read_text())["phrases"]
-    assert [entry["label"] for entry in entries] == list(loaded.vocabulary.labels)
 
 
 def test_card_and_attribution_name_the_clips_of_the_training(
