@@ -104,8 +104,3 @@ def test_an_invalid_recipe_is_refused(tmp_path: Path, text: str, fault: str) -> 
 def test_an_override_that_is_not_yaml_is_named() -> None:
     with pytest.raises(RecipeError, match=r"--set seed=\[: the value is not YAML"):
         load_recipe("cpu", ["seed=["])
-
-
-def test_a_recipe_is_frozen() -> None:
-    with pytest.raises(ValueError, match="frozen"):
-        load_recipe("cpu").loss.lambda_ = 0.0  # type: ignore[misc]

@@ -15,10 +15,6 @@ def test_the_interval_is_students(n: int) -> None:
     assert (mean - half_width, mean + half_width) == pytest.approx((low, high))
 
 
-def test_three_runs_have_2_484_standard_deviations() -> None:
-    assert estimate([1.0, 2.0, 3.0])[1] == pytest.approx(2.484, abs=5e-4)
-
-
 def test_one_run_has_no_interval() -> None:
     assert estimate([0.5])[1] == 0.0
     assert summarise([0.5]) == {"mean": 50.0, "interval_95": 0.0, "runs": [50.0]}

@@ -64,14 +64,6 @@ def test_the_block_equals_its_layers(layers: Layers) -> None:
         torch.testing.assert_close(a, b, msg=name)
 
 
-def test_the_bias_before_normalisation_gets_no_gradient(layers: Layers) -> None:
-    conv, _, _ = layers
-    first_block(clips(), *layers).square().sum().backward()  # type: ignore[no-untyped-call]  # by torch
-    assert conv.bias is not None
-    assert conv.bias.grad is not None
-    assert torch.equal(conv.bias.grad, torch.zeros_like(conv.bias))
-
-
 def test_constant_clips_stay_finite(layers: Layers) -> None:
     conv, norm, pool = layers
     x = torch.full((2, 8, 8), 40.0)

@@ -84,17 +84,6 @@ def test_the_mixture_does_not_overflow() -> None:
     assert mixture[:, 0, 0].tolist() == pytest.approx(expected)
 
 
-def test_with_the_deviation_of_the_views_mel_power_is_mixed() -> None:
-    """The mean of the normalisation cancels, its standard deviation does not."""
-    mean, std = -7.0, 3.5
-    log_mel = mean + std * tiny_run.log_mels(4).double()
-    gamma = torch.tensor([0.4, 0.45, 0.5, 0.6]).double()
-    mixture = mix_with_shifted((log_mel - mean) / std, gamma, std)
-    rate = gamma[:, None, None]
-    power = rate * shift(log_mel).exp() + (1 - rate) * log_mel.exp()
-    torch.testing.assert_close(mean + std * mixture, power.log())
-
-
 @pytest.mark.parametrize("nats_per_unit", [1.0, 3.5])
 def test_an_encoder_linear_in_power_leaves_the_remaining_sound(nats_per_unit: float) -> None:
     """``y_w - gamma s(y)`` is ``(1 - gamma) y``: the right sound is removed, at the right rate."""
