@@ -13,7 +13,6 @@ import json
 import multiprocessing
 import os
 import resource
-import subprocess
 import sys
 import threading
 import time
@@ -22,33 +21,22 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent / "peers"))
 
-from clips import make_clips
+import results
+from clips import make_mixed_clips
 from model import Model, decode
 
-N_CLIPS = 48
 PERIOD_S = 0.02
 
 
 def run(graph: Path, **options: Any) -> dict[str, Any]:
     """Run the loop with a graph in its own process and return its figures."""
-    done = subprocess.run(
-        [sys.executable, str(Path(__file__)), json.dumps(options)],
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        env={**os.environ, "PEER_GRAPH": str(graph)},
-    )
-    figures: dict[str, Any] = json.loads(done.stdout)
-    return figures
+    return results.run_script(__file__, options, timeout_s=600, PEER_GRAPH=str(graph))
 
 
 def main() -> None:
     """Run the loop that the argument describes and print its figures as JSON."""
     options = json.loads(sys.argv[1])
-    each = max(1, N_CLIPS // len(options["duration_s"]))
-    lengths = [make_clips(each, length, seed=n) for n, length in enumerate(options["duration_s"])]
-    clips = [clip for group in zip(*lengths, strict=True) for clip in group]
+    clips = make_mixed_clips(options["duration_s"])
     cores = len(os.sched_getaffinity(0))
     background_load = multiprocessing.Process(
         target=keep_busy, args=(options.get("background_load", 0.0),), daemon=True

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import wave
+from collections.abc import Sequence
 
 import numpy as np
 
 SAMPLE_RATE_HZ = 44_100
+N_CLIPS = 48
 
 
 def make_clips(
@@ -20,6 +22,13 @@ def make_clips(
         write_wav(generator.integers(-3000, 3000, n_samples, dtype=np.int16), rate_hz)
         for _ in range(n_clips)
     ]
+
+
+def make_mixed_clips(durations_s: Sequence[float], *, rate_hz: int = SAMPLE_RATE_HZ) -> list[bytes]:
+    """Make about `N_CLIPS` files of several lengths, which alternate."""
+    n = max(1, N_CLIPS // len(durations_s))
+    by_length = [make_clips(n, s, seed=i, rate_hz=rate_hz) for i, s in enumerate(durations_s)]
+    return [clip for group in zip(*by_length, strict=True) for clip in group]
 
 
 def write_wav(samples: np.ndarray, rate_hz: int = SAMPLE_RATE_HZ) -> bytes:

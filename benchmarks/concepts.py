@@ -95,18 +95,14 @@ def _measure_level(
     mixed = encoder.embed([mixture(clips[b], clips[a], level_db) for a, b in pairs])
     candidates = centre(alone, encoder.mean)
     found = np.zeros(2)
-    norms = [relative_norm(m, alone[b]) for m, (_, b) in zip(mixed, pairs, strict=True)]
     for m, (a, b) in zip(mixed, pairs, strict=True):
-        weight = encoder.reference_weight
-        queries = (
-            centre(m, encoder.mean),
-            difference_query(m, alone[b], encoder.mean, weight),
-        )
+        difference = difference_query(m, alone[b], encoder.mean, encoder.reference_weight)
+        queries = centre(m, encoder.mean), difference
         for i, query in enumerate(queries):
             scores = candidates @ query
             scores[b] = -np.inf
             found[i] += scores.argmax() == a
-    return _spread(norms) | {
+    return _spread(relative_norms(mixed, alone[[b for _, b in pairs]])) | {
         "found_by_mixture": round(found[0] / len(pairs), 4),
         "found_by_difference": round(found[1] / len(pairs), 4),
     }

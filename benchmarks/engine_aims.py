@@ -95,8 +95,7 @@ def _burst(found: dict[str, Any]) -> Iterator[Aim]:
 
 def _text(found: dict[str, Any]) -> Iterator[Aim]:
     text_ms = found["modifier"]["by_stored_clip"]["new_text_adds_ms"]
-    subject = "a new text in a search"
-    yield Aim(subject, "at most 10 ms", text_ms, "{:.1f} ms", text_ms <= 10)
+    yield Aim("a new text in a search", "at most 10 ms", text_ms, "{:.1f} ms", text_ms <= 10)
 
 
 def _steps(found: dict[str, Any]) -> Iterator[Aim]:

@@ -9,15 +9,14 @@ cached files are only revalidated.
 
 from __future__ import annotations
 
-import statistics
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import results
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from services import serve
 
-from service.cli.demo.server import Server, choose_port
 from service.cli.index import index_folder
 from service.settings import Settings
 
@@ -52,22 +51,9 @@ MEASURE = """() => new Promise((resolve) => {
 def main() -> None:
     """Measure and write ``docs/results/first_view.json``."""
     with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder) / "library"
-        index_folder(
-            Settings(bundle=results.BUNDLE, library=library), CLIPS, CLIPS.with_suffix(".csv")
-        )
-        port = choose_port(0)
-        with (
-            Server(
-                port=port,
-                bundle=results.BUNDLE,
-                library=library,
-                device="cpu",
-                log=Path(folder) / "log",
-            ) as server,
-            sync_playwright() as playwright,
-        ):
-            server.wait_ready()
+        settings = Settings(bundle=results.BUNDLE, library=Path(folder) / "library")
+        index_folder(settings, CLIPS, CLIPS.with_suffix(".csv"))
+        with serve(results.BUNDLE, Path(folder)) as server, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             views = visit_all(browser, server.url)
             version = browser.version
@@ -98,15 +84,7 @@ def visit(context: BrowserContext, url: str) -> dict[str, float]:
 
 def spread(visits: list[dict[str, float]]) -> dict[str, dict[str, float]]:
     """Return the minimum, the median and the maximum of every figure."""
-    return {
-        name: {
-            "min": round(min(values), 1),
-            "median": round(statistics.median(values), 1),
-            "max": round(max(values), 1),
-        }
-        for name in visits[0]
-        for values in [[visit[name] for visit in visits]]
-    }
+    return {name: results.spread([visit[name] for visit in visits], 1) for name in visits[0]}
 
 
 if __name__ == "__main__":

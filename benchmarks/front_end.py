@@ -9,7 +9,7 @@ one thread. Times are processor times, since the machine may be busy.
 from __future__ import annotations
 
 import statistics
-import time
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,7 +19,7 @@ import onnx.utils
 import results
 
 from service.bundle.files import load_bundle
-from service.inference.onnx_session import Session, open_session
+from service.inference.onnx_session import open_session
 from training.export.graph_editor import GraphEditor
 
 SECONDS = 5
@@ -33,12 +33,11 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         front_end = Path(folder) / "front_end.onnx"
         output = extract_front_end(bundle.encoder_file, front_end)
-        times = measure(
-            {
-                "front_end": (open_session(front_end, device="cpu", threads=1), output),
-                "whole": (open_session(bundle.encoder_file, device="cpu", threads=1), "embedding"),
-            }
-        )
+        runs = {
+            "front_end": make_run(front_end, output),
+            "whole": make_run(bundle.encoder_file, "embedding"),
+        }
+        times = results.time_alternately(runs, ROUNDS)
     medians = {name: statistics.median(values) for name, values in times.items()}
     encoder = medians["whole"] - medians["front_end"]
     results.write(
@@ -64,22 +63,16 @@ def extract_front_end(graph: Path, out: Path) -> str:
     return log_mel
 
 
-def measure(sessions: dict[str, tuple[Session, str]]) -> dict[str, list[float]]:
-    """Run the sessions alternately; return the processor time of every run [s]."""
+def make_run(graph: Path, output: str) -> Callable[[], object]:
+    """Open a graph in one thread; return a function that runs it on a clip of noise."""
+    session = open_session(graph, device="cpu", threads=1)
     waveform = np.random.default_rng(0).uniform(-0.1, 0.1, (1, SECONDS * 16_000))
     values = {
         "waveform": waveform.astype(np.float32),
         "lengths": np.array([SECONDS * 16_000]),
     }
-    times: dict[str, list[float]] = {name: [] for name in sessions}
-    for round_ in range(ROUNDS + 2):
-        for name, (session, output) in sessions.items():
-            inputs = {key: values[key] for key in session.inputs}
-            start = time.process_time()
-            session.run(inputs, [output])
-            if round_ >= 2:
-                times[name].append(time.process_time() - start)
-    return times
+    inputs = {name: values[name] for name in session.inputs}
+    return lambda: session.run(inputs, [output])
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import results
-from services import BUNDLE, resident_mb, service, tree_cpu_s
+from services import BUNDLE, resident_mb, send, service, tree_cpu_s
 
 from service.bundle.files import Bundle, load_bundle
 from service.cli.demo.server import HOST, Server
@@ -151,9 +151,8 @@ def upload(
     connection = http.client.HTTPConnection(HOST, port, timeout=120)
     for number in numbers:
         body = write_lines(fingerprint, clips.batch(number), number)
-        start = time.perf_counter()
-        send(connection, "/clips/bulk", body, "application/x-ndjson")
-        elapsed_s.value += time.perf_counter() - start
+        headers = {"content_type": "application/x-ndjson"}
+        elapsed_s.value += send(connection, "POST", "/clips/bulk", body, **headers)[0]
         stored.value += BATCH
 
 
@@ -230,11 +229,11 @@ class Searches:
             "modifier": TEXTS[text],
             "k": K,
         }
-        start = time.perf_counter()
-        answer, timing = send(self._connection, "/search", json.dumps(query).encode())
-        self._took_ms.append(1000 * (time.perf_counter() - start))
+        body, headers = json.dumps(query).encode(), {"content_type": "application/json"}
+        took_s, timing, content = send(self._connection, "POST", "/search", body, **headers)
+        self._took_ms.append(1000 * took_s)
         self._search_ms.append(float(timing.partition("search;dur=")[2].partition(",")[0]))
-        found = [int(hit["clip_id"]) for hit in answer["hits"]]
+        found = [int(hit["clip_id"]) for hit in json.loads(content)["hits"]]
         self._found.append((number, text, found, n_stored))
 
     def figures(self) -> dict[str, Any]:
@@ -252,21 +251,6 @@ class Searches:
             "recalls_measured": n_compared,
             "recall_at_10": round(float(np.mean(recalls)), 4),
         }
-
-
-def send(
-    connection: http.client.HTTPConnection,
-    path: str,
-    body: bytes,
-    media_type: str = "application/json",
-) -> tuple[Any, str]:
-    """Send a request; return its answer and its `Server-Timing`."""
-    connection.request("POST", path, body, {"content-type": media_type})
-    response = connection.getresponse()
-    content = response.read()
-    if response.status >= 300:
-        raise SystemExit(f"{path} answered {response.status}: {content[:500]!r}")
-    return json.loads(content), response.headers["server-timing"]
 
 
 def read(scenes: Path, bundle: Bundle) -> np.ndarray:

@@ -10,21 +10,18 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import resource
 import statistics
-import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
-from clips import SAMPLE_RATE_HZ, make_clips
+import results
+from clips import SAMPLE_RATE_HZ, make_mixed_clips
 
 HOST = "127.0.0.1"
-N_CLIPS = 48
 MAX_CONNECTIONS = 1000
 BOUNDARY = "minuend-benchmark"
 
@@ -78,10 +75,9 @@ class Outcome:
         if status == "200":
             self.times_ms.append(1000 * elapsed_s)
 
-    def figures(self, load: Load, elapsed_s: float) -> dict[str, Any]:
+    def figures(self, load: Load, elapsed_s: float, cpu_s: float) -> dict[str, Any]:
         """Compute the figures of the results file."""
         times = sorted(self.times_ms) or [0.0]
-        usage = resource.getrusage(resource.RUSAGE_SELF)
         return {
             "clients": load.clients if not load.rate_hz else None,
             "offered_per_s": load.rate_hz or None,
@@ -91,49 +87,33 @@ class Outcome:
             "statuses": dict(self.statuses),
             "seconds": round(elapsed_s, 2),
             "sent_in_s": self.sent_in_s and round(self.sent_in_s, 2),
-            "generator_cpu_s": round(usage.ru_utime + usage.ru_stime, 2),
+            "generator_cpu_s": round(cpu_s, 2),
         }
 
 
 def run(load: Load) -> dict[str, Any]:
     """Run a load in its own process and return its figures."""
-    done = subprocess.run(
-        [sys.executable, str(Path(__file__)), json.dumps(asdict(load))],
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=load.seconds + 180,
-    )
-    figures: dict[str, Any] = json.loads(done.stdout)
-    return figures
+    return results.run_script(__file__, asdict(load), timeout_s=load.seconds + 180)
 
 
 def main() -> None:
     """Run the load that the argument describes and print its figures as JSON."""
     load = Load(**json.loads(sys.argv[1]))
     requests = itertools.cycle(make_requests(load))
-    start_cpu = resource.getrusage(resource.RUSAGE_SELF)
     outcome = Outcome()
-    start = time.perf_counter()
+    start, start_cpu = time.perf_counter(), time.process_time()
     sending = send_at_rate if load.rate_hz else send_by_clients
     asyncio.run(sending(load, requests, outcome))
-    elapsed_s = time.perf_counter() - start
+    elapsed_s, cpu_s = time.perf_counter() - start, time.process_time() - start_cpu
     # With a ramp, requests that began after it are counted over the duration; without one, all
     # requests are counted until the last answer.
-    figures = outcome.figures(load, load.seconds if load.ramp_s else elapsed_s)
-    figures["generator_cpu_s"] -= round(start_cpu.ru_utime + start_cpu.ru_stime, 2)
-    figures["generator_cpu_s"] = round(figures["generator_cpu_s"], 2)
+    figures = outcome.figures(load, load.seconds if load.ramp_s else elapsed_s, cpu_s)
     sys.stdout.write(json.dumps(figures))
 
 
 def make_requests(load: Load) -> list[bytes]:
     """Write the bytes of all requests in advance, so that only sending is measured."""
-    each = max(1, N_CLIPS // len(load.duration_s))
-    by_length = [
-        make_clips(each, length, seed=n, rate_hz=load.sample_rate_hz)
-        for n, length in enumerate(load.duration_s)
-    ]
-    clips = [clip for group in zip(*by_length, strict=True) for clip in group]
+    clips = make_mixed_clips(load.duration_s, rate_hz=load.sample_rate_hz)
     return [make_request(load, clip) for clip in clips]
 
 

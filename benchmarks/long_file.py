@@ -12,14 +12,14 @@ from __future__ import annotations
 import http.client
 import json
 import tempfile
-import time
 import wave
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import results
-from services import BUNDLE, NPY, Memory, service
+from services import BUNDLE, NPY, Memory, send, service
 
 from service.bundle.files import load_bundle
 from service.cli.demo.server import HOST, Server
@@ -60,7 +60,7 @@ def measure(server: Server, path: Path, length_s: int, query: str) -> dict[str, 
     write_noise(path, length_s)
     with Memory(server.pid) as memory:
         answers = [
-            send(server, path, query) for _ in range(REPETITIONS if length_s < SHORT_S else 1)
+            embed(server, path, query) for _ in range(REPETITIONS if length_s < SHORT_S else 1)
         ]
     elapsed_s, timing = sorted(answers)[len(answers) // 2]
     return {
@@ -74,30 +74,19 @@ def measure(server: Server, path: Path, length_s: int, query: str) -> dict[str, 
     }
 
 
-def send(server: Server, path: Path, query: str) -> tuple[float, str]:
+def embed(server: Server, path: Path, query: str) -> tuple[float, str]:
     """Send a file; return the time of the answer [s] and its `Server-Timing`."""
-    with path.open("rb") as file:
-        start = time.perf_counter()
-        connection = http.client.HTTPConnection(HOST, server.port, timeout=600)
-        headers = {"content-type": "audio/wav", "content-length": str(path.stat().st_size), **NPY}
-        connection.request("POST", f"/embed{query}", file, headers)
-        response = connection.getresponse()
-        timing = response.headers["server-timing"]
-        response.read()
-        connection.close()
-        elapsed_s = time.perf_counter() - start
-    if response.status != http.client.OK:
-        raise SystemExit(f"/embed answered {response.status}")
-    return elapsed_s, timing
+    headers = {"content_type": "audio/wav", "content_length": str(path.stat().st_size), **NPY}
+    connection = http.client.HTTPConnection(HOST, server.port, timeout=600)
+    with path.open("rb") as file, closing(connection):
+        return send(connection, "POST", f"/embed{query}", file, **headers)[:2]
 
 
 def read_precision(server: Server) -> str:
     """Read the precision that the service has chosen."""
-    connection = http.client.HTTPConnection(HOST, server.port, timeout=10)
-    connection.request("GET", "/info")
-    precision: str = json.loads(connection.getresponse().read())["encoder"]["precision"]
-    connection.close()
-    return precision
+    with closing(http.client.HTTPConnection(HOST, server.port, timeout=10)) as connection:
+        info = json.loads(send(connection, "GET", "/info")[2])
+    return str(info["encoder"]["precision"])
 
 
 def write_noise(path: Path, length_s: int) -> None:

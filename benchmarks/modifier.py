@@ -9,12 +9,10 @@ which is decoded and encoded as well.
 
 from __future__ import annotations
 
-import csv
 import http.client
 import json
 import statistics
 import tempfile
-import time
 from collections.abc import Iterator
 from itertools import permutations
 from pathlib import Path
@@ -22,9 +20,10 @@ from urllib.parse import urlencode
 
 import results
 from clips import make_clips
+from services import send, serve
 
 from service.bundle.files import load_bundle
-from service.cli.demo.server import HOST, Server, choose_port
+from service.cli.demo.server import HOST
 from service.cli.index import index_folder
 from service.settings import Settings
 
@@ -42,19 +41,13 @@ def main() -> None:
     if towers is None:
         raise SystemExit(f"{path} has no towers, so there is no modifier to measure")
     with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder) / "library"
-        settings = Settings(bundle=path, library=library, device="cpu")
+        settings = Settings(bundle=path, library=Path(folder) / "library", device="cpu")
         n_clips = index_folder(settings, results.DEMO / "clips", None).n_clips
-        with Server(
-            port=choose_port(0),
-            bundle=path,
-            library=library,
-            device="cpu",
-            log=Path(folder) / "log",
-        ) as server:
-            server.wait_ready()
-            by_clip = measure(server.port, {"clip_id": first_clip(server.port)}, b"")
-            by_file = measure(server.port, {}, make_clips(1, 5.0, rate_hz=16_000)[0])
+        with serve(path, Path(folder)) as server:
+            connection = http.client.HTTPConnection(HOST, server.port)
+            clips = json.loads(send(connection, "GET", "/clips?limit=1")[2])["clips"]
+            by_clip = measure(connection, {"clip_id": clips[0]["clip_id"]}, b"")
+            by_file = measure(connection, {}, make_clips(1, 5.0, rate_hz=16_000)[0])
     results.write(
         "modifier",
         {
@@ -72,11 +65,12 @@ def main() -> None:
     )
 
 
-def measure(port: int, fields: dict[str, str], body: bytes) -> dict[str, object]:
+def measure(
+    connection: http.client.HTTPConnection, fields: dict[str, str], body: bytes
+) -> dict[str, object]:
     """Time searches alternately and compute the time that the modifier adds [ms]."""
     times_ms: dict[str, list[float]] = {"without": [], "new_text": [], "known_text": []}
     texts = make_texts()
-    connection = http.client.HTTPConnection(HOST, port)
     for round_ in range(WARM_UP + ROUNDS):
         queries = {
             "without": fields,
@@ -87,7 +81,6 @@ def measure(port: int, fields: dict[str, str], body: bytes) -> dict[str, object]
             elapsed_ms = post(connection, query, body)
             if round_ >= WARM_UP:
                 times_ms[name].append(elapsed_ms)
-    connection.close()
     median = {name: statistics.median(values) for name, values in times_ms.items()}
     return {
         "median_ms": {name: round(value, 2) for name, value in median.items()},
@@ -98,33 +91,15 @@ def measure(port: int, fields: dict[str, str], body: bytes) -> dict[str, object]
 
 def make_texts() -> Iterator[str]:
     """Make different texts of about ten words."""
-    with (results.DEMO / "clips.csv").open(newline="", encoding="utf-8") as lines:
-        kinds = sorted({row["kind"] for row in csv.DictReader(lines)})
-    for pair in permutations(kinds, 2):
+    for pair in permutations(sorted({row["kind"] for row in results.read_demo()}), 2):
         yield TEXT.format(*pair)
-
-
-def first_clip(port: int) -> str:
-    """Return the id of the oldest clip of the library."""
-    connection = http.client.HTTPConnection(HOST, port)
-    connection.request("GET", "/clips?limit=1")
-    clip_id: str = json.loads(connection.getresponse().read())["clips"][0]["clip_id"]
-    connection.close()
-    return clip_id
 
 
 def post(connection: http.client.HTTPConnection, fields: dict[str, str], body: bytes) -> float:
     """Search once and return the time [ms]."""
-    headers = {"content-type": "audio/wav"} if body else {}
+    headers = {"content_type": "audio/wav"} if body else {}
     path = f"/search?{urlencode({**fields, 'k': K})}"
-    start = time.perf_counter()
-    connection.request("POST", path, body, headers)
-    response = connection.getresponse()
-    answer = response.read()
-    elapsed_ms = 1000 * (time.perf_counter() - start)
-    if response.status != http.client.OK:
-        raise SystemExit(f"/search answered {response.status}: {answer.decode()}")
-    return elapsed_ms
+    return 1000 * send(connection, "POST", path, body, **headers)[0]
 
 
 if __name__ == "__main__":

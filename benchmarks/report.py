@@ -15,7 +15,6 @@ import results
 
 from training.reports.render import render
 
-BUNDLE = results.ROOT / "models" / "default"
 METRICS = {"byol": "L_byol", "difference": "L_diff", "embedding_std": "spread"}
 
 
@@ -25,7 +24,7 @@ def main() -> None:
     page = render(
         "results",
         demo=read("demo_difference"),
-        bundle=json.loads((BUNDLE / "bundle.json").read_text(encoding="utf-8")),
+        bundle=json.loads((results.BUNDLE / "bundle.json").read_text(encoding="utf-8")),
         metrics=metric_means(),
         training_step=training_step,
         steps=steps(training_step),
@@ -51,7 +50,7 @@ def steps(training_step: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def metric_means() -> list[tuple[str, float, float]]:
     """Average the metrics over the first and the last tenth of the shipped encoder's training."""
-    text = (BUNDLE / "metrics.jsonl").read_text(encoding="utf-8")
+    text = (results.BUNDLE / "metrics.jsonl").read_text(encoding="utf-8")
     lines = [json.loads(line) for line in text.splitlines()]
     n = max(1, len(lines) // 10)
     return [

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
-import platform
 import re
+import statistics
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from training.results import hardware
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "docs" / "results"
@@ -86,17 +91,41 @@ def commit() -> str:
     return described.stdout.strip() or "unknown"
 
 
-def hardware() -> dict[str, str | int]:
-    """Describe the machine."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    fields = {
-        key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)
-    }
-    instructions = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
-    flags = fields.get("flags", "").split()
-    return {
-        "processor": fields.get("model name", platform.machine()),
-        "cores": os.cpu_count() or 0,
-        "instructions": " ".join(flag for flag in instructions if flag in flags),
-        "python": platform.python_version(),
-    }
+def read_demo() -> list[dict[str, str]]:
+    """Read the table of the clips of the demo."""
+    with (DEMO / "clips.csv").open(newline="", encoding="utf-8") as lines:
+        return list(csv.DictReader(lines))
+
+
+def spread(values: Sequence[float], digits: int = 2) -> dict[str, float]:
+    """Return the minimum, the median and the maximum."""
+    figures = {"min": min(values), "median": statistics.median(values), "max": max(values)}
+    return {name: round(value, digits) for name, value in figures.items()}
+
+
+def time_alternately(
+    work: Mapping[str, Callable[[], object]], rounds: int
+) -> dict[str, list[float]]:
+    """Call each function in turn, after a warm-up; return the processor times of each [s]."""
+    times: dict[str, list[float]] = {name: [] for name in work}
+    for round_ in range(rounds + 2):
+        for name, function in work.items():
+            start = time.process_time()
+            function()
+            if round_ >= 2:
+                times[name].append(time.process_time() - start)
+    return times
+
+
+def run_script(script: str, options: Any, *, timeout_s: float, **variables: str) -> dict[str, Any]:
+    """Run a script in its own process, with options as JSON; return the figures that it prints."""
+    done = subprocess.run(
+        [sys.executable, script, json.dumps(options)],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        env={**os.environ, **variables},
+    )
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 import results
 
@@ -25,17 +29,7 @@ def service(**settings: object) -> Iterator[Server]:
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(names)
     try:
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            Server(
-                port=choose_port(0),
-                bundle=BUNDLE,
-                library=Path(folder) / "library",
-                device="cpu",
-                log=Path(folder) / "log",
-            ) as server,
-        ):
-            server.wait_ready()
+        with tempfile.TemporaryDirectory() as folder, serve(BUNDLE, Path(folder)) as server:
             yield server
     finally:
         for name, value in before.items():
@@ -43,6 +37,36 @@ def service(**settings: object) -> Iterator[Server]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def serve(bundle: Path, folder: Path) -> Iterator[Server]:
+    """Run the service with its default settings on the library of a folder, on a free port."""
+    library, log = folder / "library", folder / "log"
+    with Server(
+        port=choose_port(0), bundle=bundle, library=library, device="cpu", log=log
+    ) as server:
+        server.wait_ready()
+        yield server
+
+
+def send(
+    connection: HTTPConnection, method: str, path: str, body: Any = None, **headers: str
+) -> tuple[float, str, bytes]:
+    """Send a request; return the time of the answer [s], its `Server-Timing` and its content.
+
+    Raises:
+        SystemExit: It was not successful.
+    """
+    fields = {name.replace("_", "-"): value for name, value in headers.items()}
+    start = time.perf_counter()
+    connection.request(method, path, body, fields)
+    response = connection.getresponse()
+    content = response.read()
+    elapsed_s = time.perf_counter() - start
+    if response.status >= http.client.MULTIPLE_CHOICES:
+        raise SystemExit(f"{path} answered {response.status}: {content[:500]!r}")
+    return elapsed_s, response.headers["server-timing"] or "", content
 
 
 class Memory:

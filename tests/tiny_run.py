@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import synth
 import torch
 from torch import Tensor
 
+from training.data.manifest import SourceClip
+from training.data.store import ClipStore
 from training.model.model import CROP_SAMPLES
 from training.pretraining.processes import Processes
 from training.pretraining.run import new_state
@@ -50,6 +53,14 @@ def crops(n: int, seed: int = 0) -> Tensor:
 def log_mels(n: int, seed: int = 0, *, frames: int = 96) -> Tensor:
     """Make random values like those of normalised log-mels."""
     return torch.randn(n, 64, frames, generator=torch.Generator().manual_seed(seed))
+
+
+def store(clips: Sequence[np.ndarray]) -> ClipStore:
+    """Put clips of 16-bit samples into a store in memory."""
+    lengths = np.array([clip.size for clip in clips])
+    files = [SourceClip(Path("sounds"), f"{i}.wav") for i in range(len(clips))]
+    samples = np.concatenate(clips).astype(np.int16)
+    return ClipStore(files, samples, np.cumsum(lengths) - lengths, lengths)
 
 
 def write_sounds(folder: Path, n: int, *, duration_s: float = 1.0) -> Path:

@@ -93,11 +93,6 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def find_row(path: Path, key: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Find the row of a key; None if there is none."""
-    return next((row for row in read_rows(path) if row["key"] == dict(key)), None)
-
-
 def _write(path: Path, content: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as file:

@@ -1,4 +1,4 @@
-"""Description of one sound of the demo library, and its rendering."""
+"""How one sound of the demo library is rendered."""
 
 from __future__ import annotations
 
@@ -12,30 +12,24 @@ from tools.demo_library.synthesis.level import finished
 from tools.demo_library.synthesis.timeline import Samples
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Sound:
-    """Description of one clip of the demo library.
+    """Synthesis of one clip; its duration and its description stand in the table of the demo.
 
     Attributes:
-        name: File name without its suffix.
-        kind: Class of the sound; a search for one clip should find the others of its kind.
-        title: A few words.
-        description: A sentence.
-        seconds: Duration [s].
         make: Function of a random generator and the duration [s] that returns the samples.
         air_db: Level of the background noise, relative to the sound [dB].
     """
 
-    name: str
-    kind: str
-    title: str
-    description: str
-    seconds: float
     make: Callable[[np.random.Generator, float], Samples]
     air_db: float = -40.0
 
+    def render(self, name: str, seconds: float) -> Samples:
+        """Return the samples at `timeline.SAMPLE_RATE`; every call returns the same.
 
-def render(sound: Sound) -> Samples:
-    """Return the samples of a sound at `timeline.SAMPLE_RATE`; every call returns the same."""
-    rng = np.random.default_rng(zlib.crc32(sound.name.encode()))
-    return finished(rng, sound.make(rng, sound.seconds), air_db=sound.air_db)
+        Args:
+            name: File name of the clip without its suffix; the seed of the randomness.
+            seconds: Duration [s].
+        """
+        rng = np.random.default_rng(zlib.crc32(name.encode()))
+        return finished(rng, self.make(rng, seconds), air_db=self.air_db)

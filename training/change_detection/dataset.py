@@ -20,19 +20,16 @@ from training.change_detection.excerpts import (
 )
 from training.change_detection.render import render_excerpt
 from training.change_detection.trials import Against, DetectionTrials, make_trials
-from training.data.manifest import read_clips
-from training.data.splits import sources
-from training.data.store import open_store
-from training.errors import DatasetError
+from training.data.splits import matches, sources
 from training.evaluation.embeddings import embed_cached, hash_parts
 from training.evaluation.encoders import Embedder
 from training.evaluation.overlap import trained_sources
-from training.scenes.pool import scene_clips
+from training.scenes.generate import open_scene_store
+from training.scenes.pool import PERMISSIVE
 from training.scenes.recipe import load_scene
 
 REFERENCE_COUNTS = (1, 2, 4)
 SEED = 42
-MAX_UNREADABLE = 0.01
 VERSION = 1  # to be raised when draws or rendering change
 
 
@@ -60,8 +57,7 @@ class DetectionDataset:
     @property
     def is_permissive(self) -> Bool[np.ndarray, " excerpts"]:
         """Whether a bundle with a detector that is fitted to an excerpt may be shipped."""
-        rows = range(len(self.clips.store.clips))
-        allowed = [self.clips.is_permissive(row) for row in rows]
+        allowed = [matches(clip, PERMISSIVE) for clip in self.clips.store.clips]
         used = ((excerpt.recording, excerpt.event) for excerpt in self.excerpts)
         return np.array([all(allowed[row] for row in pair if row is not None) for pair in used])
 
@@ -112,10 +108,8 @@ def build_dataset(data: Path, embedder: Embedder, cache: Path) -> DetectionDatas
     Raises:
         DatasetError: The file is not a manifest, or has too few recordings or events.
     """
-    if not data.is_file():
-        raise DatasetError(f"{data} is no manifest; one is needed, with labels and recordings")
     scene = load_scene("general")
-    store = open_store(scene_clips(read_clips(data), scene), cache, MAX_UNREADABLE)
+    store = open_scene_store(data, scene, cache)
     clips = select_clips(store, scene)
     excerpts = draw_excerpts(clips, SEED)
     name = hash_parts(["changed", VERSION, SEED, hash_file(data).sha256])

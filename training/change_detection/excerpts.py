@@ -15,11 +15,11 @@ from typing import Literal
 import numpy as np
 
 from training.data.loudness import loudness
-from training.data.splits import matches, sources, union_of_sources
+from training.data.splits import sources, union_of_sources
 from training.data.store import ClipStore
 from training.errors import DatasetError
 from training.model.frontend import SAMPLE_RATE
-from training.scenes.pool import PERMISSIVE, QUIETEST_PEAK
+from training.scenes.pool import QUIETEST_PEAK
 from training.scenes.recipe import SceneRecipe
 
 FOLDS = 5
@@ -82,10 +82,6 @@ class DetectionClips:
             return int(clip.columns["fold"]) % FOLDS
         digest = hashlib.sha256(clip.recording.encode()).digest()
         return int.from_bytes(digest[:8], "big") % FOLDS
-
-    def is_permissive(self, row: int) -> bool:
-        """Tell whether a bundle with a detector that is fitted to a clip may be shipped."""
-        return matches(self.store.clips[row], PERMISSIVE)
 
 
 def select_clips(store: ClipStore, scene: SceneRecipe) -> DetectionClips:

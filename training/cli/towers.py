@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -70,18 +71,14 @@ def held_out(data: Path, scene: str, bundle: Path, out: Path, cache: Path, as_js
 @RESULTS
 @CACHE
 @json_option
-def retrieval(  # noqa: PLR0913, PLR0917 - one parameter an option
+def retrieval(
     name: str,
     overrides: tuple[str, ...],
-    train: Path,
-    test: Path,
-    mixtures: Path | None,
     bundle: Path,
-    runs: Path,
-    seeds: int,
     results: Path,
     cache: Path,
     as_json: bool,
+    **settings: Any,
 ) -> None:
     """Train towers of a few seeds, and measure them and the baselines."""
     from service.bundle.files import load_bundle
@@ -91,17 +88,11 @@ def retrieval(  # noqa: PLR0913, PLR0917 - one parameter an option
     from training.towers.text_cache import TextCache
 
     recipe = load_towers_recipe(name, overrides)
-    settings = ExperimentSettings(
-        recipe=recipe,
-        train=train,
-        test=test,
-        mixtures=mixtures,
-        bundle=load_bundle(bundle),
-        runs=runs,
-        cache=TextCache(cache / "texts", recipe.text),
-        seeds=seeds,
+    texts = TextCache(cache / "texts", recipe.text)
+    experiment = ExperimentSettings(
+        recipe=recipe, bundle=load_bundle(bundle), cache=texts, **settings
     )
-    write_result(results, run_experiment(settings))
+    write_result(results, run_experiment(experiment))
     tell({"results": results}, as_json=as_json)
 
 
@@ -116,17 +107,14 @@ def retrieval(  # noqa: PLR0913, PLR0917 - one parameter an option
 @RESULTS
 @CACHE
 @json_option
-def ablation(  # noqa: PLR0913, PLR0917 - one parameter an option
+def ablation(
     name: str,
     overrides: tuple[str, ...],
-    train: Path,
-    held_out: Path,
-    only: tuple[str, ...],
     bundle: Path,
-    seeds: int,
     results: Path,
     cache: Path,
     as_json: bool,
+    **settings: Any,
 ) -> None:
     """Measure the effect of each part of a recipe on held-out sources of the training side."""
     from service.bundle.files import load_bundle
@@ -135,17 +123,14 @@ def ablation(  # noqa: PLR0913, PLR0917 - one parameter an option
     from training.towers.recipe import load_towers_recipe
     from training.towers.text_cache import TextCache
 
-    settings = AblationSettings(
+    chosen = AblationSettings(
         recipe=name,
         overrides=overrides,
-        train=train,
-        held_out=held_out,
         bundle=load_bundle(bundle),
         cache=TextCache(cache / "texts", load_towers_recipe(name, overrides).text),
-        seeds=seeds,
-        only=only,
+        **settings,
     )
-    write_result(results, run_ablation(settings, partial(click.echo, err=as_json)))
+    write_result(results, run_ablation(chosen, partial(click.echo, err=as_json)))
     tell({"results": results}, as_json=as_json)
 
 

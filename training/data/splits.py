@@ -52,7 +52,7 @@ def background_sides(backgrounds: Sequence[SourceClip]) -> Mapping[str, str]:
     for kind in sorted(kinds):
         n_test = max(round(len(kinds[kind]) * TEST_SHARE), 1) if len(kinds[kind]) > 1 else 0
         n_test -= sum(sides.get(recording) == "test" for recording in kinds[kind])
-        undivided = sorted(kinds[kind] - sides.keys(), key=_hash)
+        undivided = sorted(kinds[kind] - sides.keys(), key=hash_recording)
         for i, recording in enumerate(undivided):
             sides[recording] = "test" if i < n_test else "train"
     return sides
@@ -78,5 +78,6 @@ def union_of_sources(clips: Iterable[SourceClip]) -> frozenset[str]:
     return frozenset().union(*(sources(clip) for clip in clips))
 
 
-def _hash(recording: str) -> str:
+def hash_recording(recording: str) -> str:
+    """Hash the name of a recording; draws sort by it, so the order of a manifest is no matter."""
     return hashlib.sha256(recording.encode()).hexdigest()

@@ -134,18 +134,9 @@ class TorchEmbedder:
         values = f"{self.name} {float(self.model.mean):.6f} {float(self.model.std):.6f}"
         return hashlib.sha256(values.encode()).hexdigest()
 
-    @torch.inference_mode()
     def fit(self, clips: Iterable[Float32[np.ndarray, " samples"]]) -> None:
         """Set mean and standard deviation to those of all log-mel values of the clips."""
-        count, total, squares = 0, 0.0, 0.0
-        for clip in clips:
-            log_mel = self.model.frontend(torch.from_numpy(clip)[None]).double()
-            count += log_mel.numel()
-            total += float(log_mel.sum())
-            squares += float(log_mel.square().sum())
-        mean = total / count
-        self.model.mean.fill_(mean)
-        self.model.std.fill_((squares / count - mean**2) ** 0.5)
+        self.model.fit_statistics(torch.from_numpy(clip)[None] for clip in clips)
 
     @torch.inference_mode()
     def embed(

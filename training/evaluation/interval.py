@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
@@ -12,33 +11,21 @@ from scipy import stats
 CONFIDENCE = 0.95
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """The mean of a few runs with its confidence interval.
-
-    Attributes:
-        mean: Mean of the runs.
-        half_width: Half width of the 95 % confidence interval; 0 for a single run.
-        runs: The value of each run.
-    """
-
-    mean: float
-    half_width: float
-    runs: tuple[float, ...]
-
-
-def estimate(runs: Sequence[float]) -> Estimate:
+def estimate(runs: Sequence[float]) -> tuple[float, float]:
     """Estimate a mean with Student's t; three runs give a half width of 2.484 deviations.
 
     Args:
         runs: One value for each seed, at least one.
+
+    Returns:
+        The mean, and the half width of its 95 % confidence interval; 0 for a single run.
     """
     values = np.asarray(runs, np.float64)
     mean, half_width = float(values.mean()), 0.0
     if values.size > 1:
         quantile = float(stats.t.ppf((1.0 + CONFIDENCE) / 2.0, values.size - 1))
         half_width = quantile * float(values.std(ddof=1)) / math.sqrt(values.size)
-    return Estimate(mean, half_width, tuple(float(value) for value in values))
+    return mean, half_width
 
 
 def apart(ours: Sequence[float], theirs: Sequence[float]) -> bool:
@@ -48,9 +35,10 @@ def apart(ours: Sequence[float], theirs: Sequence[float]) -> bool:
 
 def summarise(runs: Sequence[float]) -> dict[str, object]:
     """Summarise accuracies, 0 to 1, for a results file, in percent."""
-    found = estimate([100.0 * run for run in runs])
+    percents = [100.0 * run for run in runs]
+    mean, half_width = estimate(percents)
     return {
-        "mean": round(found.mean, 2),
-        "interval_95": round(found.half_width, 2),
-        "runs": [round(run, 2) for run in found.runs],
+        "mean": round(mean, 2),
+        "interval_95": round(half_width, 2),
+        "runs": [round(percent, 2) for percent in percents],
     }

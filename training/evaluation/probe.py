@@ -114,7 +114,7 @@ def evaluate_probe(
     loss, right = 0.0, 0
     for first in range(0, rows.size, CHUNK):
         chunk = rows[first : first + CHUNK]
-        logits, wanted = probe(_load_rows(features, chunk)), torch.from_numpy(labels[chunk])
+        logits, wanted = probe(torch.from_numpy(features[chunk])), torch.from_numpy(labels[chunk])
         loss += float(nn.functional.cross_entropy(logits, wanted, reduction="sum"))
         right += int((logits.argmax(dim=1) == wanted).sum())
     return loss / rows.size, right / rows.size
@@ -150,7 +150,7 @@ def _train_epoch(
 ) -> None:
     for rows in batches:
         loss = nn.functional.cross_entropy(
-            probe(_load_rows(features, rows)), torch.from_numpy(labels[rows])
+            probe(torch.from_numpy(features[rows])), torch.from_numpy(labels[rows])
         )
         optimiser.zero_grad()
         torch.autograd.backward(loss)
@@ -163,12 +163,6 @@ def _batches(
     order = rows[torch.randperm(rows.size, generator=generator).numpy()]
     for first in range(0, rows.size, settings.batch_size):
         yield order[first : first + settings.batch_size]
-
-
-def _load_rows(
-    features: Float32[np.ndarray, "clips dim"], rows: Int64[np.ndarray, " rows"]
-) -> Float[Tensor, "rows dim"]:
-    return torch.from_numpy(features[rows])
 
 
 def _weights(probe: Probe) -> dict[str, Tensor]:

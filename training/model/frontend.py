@@ -3,8 +3,9 @@
 Training calls it on its device, and the export puts the same module into the graph, so the
 service needs no mel filters, window or hop of its own.
 
-``mel_power`` is the definition. ``LogMel`` computes the same with a quarter of the products;
-tests/unit/training/model/test_frontend.py holds it to the definition and to torchaudio.
+``windowed_fourier_kernel`` and ``mel_filters`` are the definition. ``LogMel`` computes the same
+with a quarter of the products; tests/unit/training/model/test_frontend.py holds it to the
+definition and to torchaudio.
 """
 
 from __future__ import annotations
@@ -31,19 +32,6 @@ _QUARTER = N_FFT // 4
 _BIN_HZ = SAMPLE_RATE / N_FFT
 # Bins above F_MIN and below F_MAX; the others have weight 0 in every filter.
 _USED_BINS = range(int(F_MIN // _BIN_HZ) + 1, math.ceil(F_MAX / _BIN_HZ))
-
-
-def mel_power(
-    frames: Float[Tensor, "batch n_fft frames"],
-) -> Float[Tensor, "batch mels frames"]:
-    """Compute mel power by its definition: window, Fourier transform, power, mel filters.
-
-    Args:
-        frames: Frames of 400 samples, not yet windowed, one in each column.
-    """
-    spectrum = windowed_fourier_kernel().squeeze(1).to(frames) @ frames
-    real, imaginary = spectrum[:, :N_BINS], spectrum[:, N_BINS:]
-    return mel_filters().to(frames) @ (real.square() + imaginary.square())
 
 
 class LogMel(nn.Module):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -52,6 +54,19 @@ class EmbeddingModel(nn.Module):
         """Compute the log-mel spectrogram, normalised by the statistics of the training data."""
         normalised: Tensor = (self.frontend(waveform) - self.mean) / self.std
         return normalised
+
+    @torch.no_grad()
+    def fit_statistics(self, waveforms: Iterable[Float[Tensor, "batch samples"]]) -> None:
+        """Set the statistics to those of all log-mel values of some waveforms."""
+        count, total, squares = 0, 0.0, 0.0
+        for waveform in waveforms:
+            log_mel = self.frontend(waveform).double()
+            count += log_mel.numel()
+            total += float(log_mel.sum())
+            squares += float(log_mel.square().sum())
+        mean = total / count
+        self.mean.fill_(mean)
+        self.std.fill_(math.sqrt(squares / count - mean**2))
 
     def forward(
         self, waveform: Float[Tensor, "batch samples"], lengths: Int[Tensor, " batch"]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from training.data.sampler import CropSampler
@@ -69,25 +68,15 @@ def new_state(
     return TrainState(model, online, target, bank, optimiser, objective)
 
 
-@torch.no_grad()
 def measure_statistics(model: EmbeddingModel, sampler: CropSampler, device: torch.device) -> None:
     """Set the model's mean and standard deviation from the first crops of training.
 
     All values of the log-mels count alike. Whole batches are taken until there are 10,000 crops,
     at most one epoch (docs/method.md, "Normalisation statistics"); batches of 256 give 10,240.
     """
-    count, total, squares = 0, 0.0, 0.0
-    for step in range(-(-STATISTICS_CROPS // sampler.batch_size)):
-        if step >= sampler.steps_per_epoch:
-            break
-        crops = torch.from_numpy(sampler.batch(step)).to(device)
-        log_mel = model.frontend(crops).double()
-        count += log_mel.numel()
-        total += float(log_mel.sum())
-        squares += float(log_mel.square().sum())
-    mean = total / count
-    model.mean.fill_(mean)
-    model.std.fill_(float(np.sqrt(squares / count - mean**2)))
+    n_steps = min(-(-STATISTICS_CROPS // sampler.batch_size), sampler.steps_per_epoch)
+    batches = (sampler.batch(step) for step in range(n_steps))
+    model.fit_statistics(torch.from_numpy(crops).to(device) for crops in batches)
 
 
 def save_run(

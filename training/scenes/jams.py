@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasPath, BaseModel, ConfigDict, Field, ValidationError
 
 from training.errors import DatasetError
 from training.scenes.pair import CLIP_S
 
 Seconds = Annotated[float, Field(ge=0)]
 JamsRole = Literal["background", "foreground"]
+
+
+def _scaper(name: str) -> Any:
+    """Describe a field that stands among the settings of Scaper."""
+    return Field(validation_alias=AliasPath("sandbox", "scaper", name))
 
 
 class _JamsRecord(BaseModel):
@@ -53,42 +58,35 @@ class _Observation(_JamsRecord):
     value: JamsItem
 
 
-class _ScaperSandbox(_JamsRecord):
-    ref_db: float
-    sr: Annotated[int, Field(gt=0)]
-    duration: Annotated[float, Field(ge=CLIP_S, le=CLIP_S)]
-
-
-class _Sandbox(_JamsRecord):
-    scaper: _ScaperSandbox
-
-
-class _Annotation(_JamsRecord):
-    namespace: Literal["scaper"]
-    data: tuple[_Observation, ...]
-    sandbox: _Sandbox
-
-
-class _Jams(_JamsRecord):
-    annotations: Annotated[tuple[_Annotation, ...], Field(min_length=1, max_length=1)]
-
-
 class Soundscape(_JamsRecord):
-    """One clip as a JAMS file describes it.
+    """One clip as the annotation of a JAMS file describes it.
 
     Attributes:
+        namespace: Format of the annotation.
         ref_db: Reference of the levels [LUFS].
         sample_rate: Rate that it is rendered at [Hz].
-        items: Its sounds.
+        duration: Duration [s].
+        data: Its sounds, as the file has them.
     """
 
-    ref_db: float
-    sample_rate: int
-    items: tuple[JamsItem, ...]
+    namespace: Literal["scaper"]
+    ref_db: Annotated[float, _scaper("ref_db")]
+    sample_rate: Annotated[int, _scaper("sr"), Field(gt=0)]
+    duration: Annotated[float, _scaper("duration"), Field(ge=CLIP_S, le=CLIP_S)]
+    data: tuple[_Observation, ...]
+
+    @property
+    def items(self) -> tuple[JamsItem, ...]:
+        """Its sounds."""
+        return tuple(observation.value for observation in self.data)
 
     def of_role(self, role: JamsRole) -> list[JamsItem]:
         """List the sounds of a role in their order."""
         return [item for item in self.items if item.role == role]
+
+
+class _Jams(_JamsRecord):
+    annotations: Annotated[tuple[Soundscape, ...], Field(min_length=1, max_length=1)]
 
 
 def read_soundscape(path: Path) -> Soundscape:
@@ -98,15 +96,10 @@ def read_soundscape(path: Path) -> Soundscape:
         DatasetError: It is not what Scaper writes for a soundscape of 10 s.
     """
     try:
-        (annotation,) = _Jams.model_validate_json(path.read_bytes()).annotations
+        (soundscape,) = _Jams.model_validate_json(path.read_bytes()).annotations
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         raise DatasetError(f"{path} is no soundscape of Scaper: {'; '.join(faults)}") from error
-    scaper = annotation.sandbox.scaper
-    return Soundscape(
-        ref_db=scaper.ref_db,
-        sample_rate=scaper.sr,
-        items=tuple(observation.value for observation in annotation.data),
-    )
+    return soundscape

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -116,16 +116,8 @@ class Pair:
     @property
     def reversed(self) -> Pair:
         """The pair that leads from the target to the query."""
-        return Pair(
-            index=self.index,
-            background_id=self.background_id,
-            backgrounds=self.backgrounds,
-            ref_db=self.ref_db,
-            changes=tuple(change.inverse for change in self.changes),
-            query=self.target,
-            target=self.query,
-            sources=self.sources,
-        )
+        changes = tuple(change.inverse for change in self.changes)
+        return replace(self, changes=changes, query=self.target, target=self.query)
 
     def to_json(self) -> str:
         """Write the pair as one line, which `pydantic.TypeAdapter(Pair)` reads back."""

@@ -55,13 +55,6 @@ def label_loss(
     return functional.cross_entropy(scale * vectors @ label_vectors.T, labels)
 
 
-def multi_label_loss(
-    logits: Float[Tensor, "batch labels"], labels: Float[Tensor, "batch labels"]
-) -> Float[Tensor, ""]:
-    """Binary cross-entropy of the labels of clips, mean over clips and labels."""
-    return functional.binary_cross_entropy_with_logits(logits, labels)
-
-
 def compute_losses(
     networks: TowerNetworks,
     batch: Batch,
@@ -91,7 +84,7 @@ def compute_losses(
     if weights.classification:
         logits = networks.labels(torch.cat([audio, target]))
         labels = torch.cat([batch.query_labels, batch.target_labels])
-        losses["classification"] = multi_label_loss(logits, labels)
+        losses["classification"] = functional.binary_cross_entropy_with_logits(logits, labels)
     if weights.description:
         descriptions = compose_query(None, networks.text(batch.description))
         is_same = _has_same_labels(batch.target_labels)

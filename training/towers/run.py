@@ -18,7 +18,7 @@ from training.towers.data import build_tower_data
 from training.towers.networks import TowerNetworks
 from training.towers.recipe import TowersRecipe
 from training.towers.text_cache import TextCache
-from training.towers.train import TrainedTowers, train_towers
+from training.towers.train import train_towers
 from training.towers.vocabulary import Vocabulary
 
 FORMAT = "towers-1"
@@ -80,7 +80,17 @@ def train_retrieval(
     out.mkdir(parents=True, exist_ok=True)
     lines = ({"step": int(line["epoch"])} | line for line in trained.history)
     (out / METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
-    content = _describe_training(recipe, trained, vocabulary, loaded) | {
+    content = {
+        "format": FORMAT,
+        "recipe": recipe.to_dict(),
+        "towers": trained.networks.state_dict(),
+        "vocabulary": {
+            "events": list(vocabulary.events),
+            "backgrounds": list(vocabulary.backgrounds),
+        },
+        "epoch": trained.epoch,
+        "pairs": len(loaded.pairs),
+        "sources": sorted(set(_sources(loaded))),
         "encoder": bundle.manifest.encoder.fingerprint,
         "text_encoder": cache.files.sha256,
         "data": read_about(scenes),
@@ -128,23 +138,6 @@ def load_towers(path: Path) -> LoadedTowers:
         pairs=content["pairs"],
         commit=content["commit"],
     )
-
-
-def _describe_training(
-    recipe: TowersRecipe, trained: TrainedTowers, vocabulary: Vocabulary, scenes: SceneSet
-) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "recipe": recipe.to_dict(),
-        "towers": trained.networks.state_dict(),
-        "vocabulary": {
-            "events": list(vocabulary.events),
-            "backgrounds": list(vocabulary.backgrounds),
-        },
-        "epoch": trained.epoch,
-        "pairs": len(scenes.pairs),
-        "sources": sorted(set(_sources(scenes))),
-    }
 
 
 def _sources(scenes: SceneSet) -> Iterable[str]:

@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Float32
 from tqdm import tqdm
 
+from service.inference.tokenizer import Tokenizer
 from training.towers.recipe import TextRecipe
-from training.towers.text_encoder_files import find_text_encoder
+from training.towers.text_encoder_files import TOKENIZER, find_text_encoder
 
 TEXTS_PER_WRITE = 1024
 
@@ -54,10 +55,10 @@ class TextCache:
         return np.asarray(stored[rows])
 
     def _encode(self, new: Sequence[str]) -> None:
-        from training.towers.text_encoder import TextEncoderNetwork, encode_texts, load_tokenizer
+        from training.towers.text_encoder import TextEncoderNetwork, encode_texts
 
         encoder = TextEncoderNetwork(self.files)
-        tokenizer = load_tokenizer(self.files, self._recipe.max_tokens)
+        tokenizer = Tokenizer(self.files.folder / TOKENIZER, self._recipe.max_tokens)
         is_quick = len(new) < TEXTS_PER_WRITE
         for first in tqdm(range(0, len(new), TEXTS_PER_WRITE), desc="texts", disable=is_quick):
             batch = new[first : first + TEXTS_PER_WRITE]

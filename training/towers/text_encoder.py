@@ -12,7 +12,7 @@ from transformers import AutoModel
 from transformers.utils import logging as transformers_logging
 
 from service.inference.tokenizer import Tokenizer
-from training.towers.text_encoder_files import TOKENIZER, TextEncoderFiles
+from training.towers.text_encoder_files import TextEncoderFiles
 
 BATCH = 128
 
@@ -51,11 +51,6 @@ def masked_mean(
     """Average over the positions whose mask is 1; there must be at least one."""
     masked = torch.where(mask[..., None] > 0, tokens, 0.0)
     return masked.sum(dim=1) / mask.sum(dim=1, keepdim=True).to(tokens.dtype)
-
-
-def load_tokenizer(files: TextEncoderFiles, max_tokens: int) -> Tokenizer:
-    """Load the tokeniser as the service does: without padding, cut at ``max_tokens``."""
-    return Tokenizer(files.folder / TOKENIZER, max_tokens)
 
 
 def tokenize(

@@ -7,6 +7,7 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.bundle.files import hash_file
 from training.errors import TextEncoderError
 from training.towers.recipe import TextRecipe
 
@@ -46,7 +47,7 @@ def find_text_encoder(recipe: TextRecipe) -> TextEncoderFiles:
     missing = [n for n in (WEIGHTS, CONFIG, TOKENIZER) if not (folder / n).is_file()]
     if missing:
         raise TextEncoderError(f"{folder} holds no text encoder: {', '.join(missing)} missing")
-    hashes = {name: _sha256(folder / name) for name in (WEIGHTS, CONFIG, TOKENIZER)}
+    hashes = {name: hash_file(folder / name).sha256 for name in (WEIGHTS, CONFIG, TOKENIZER)}
     if recipe.weights_sha256 not in (None, hashes[WEIGHTS]):
         raise TextEncoderError(
             f"{folder / WEIGHTS} has sha256 {hashes[WEIGHTS]}, the recipe wants "
@@ -63,8 +64,3 @@ def _installed() -> Path:
             f"of a text encoder in the recipe (text.folder)"
         )
     return Path(spec.origin).parent / "model"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,22 +5,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-import training
 from training.errors import RecipeError
 from training.recipe import Recipe, load_recipe
-
-SHIPPED = sorted((Path(training.__file__).parent / "recipes").glob("*.yaml"))
 
 
 def write(path: Path, text: str) -> str:
     path.write_text(text, encoding="utf-8")
     return str(path)
-
-
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_every_shipped_recipe_loads_by_its_name(path: Path) -> None:
-    assert load_recipe(path.stem).name == path.stem
-    assert load_recipe(str(path)) == load_recipe(path.stem)
 
 
 def test_the_paper_s_recipe_has_the_paper_s_values() -> None:
@@ -110,16 +101,6 @@ def test_an_invalid_recipe_is_refused(tmp_path: Path, text: str, fault: str) -> 
         load_recipe(write(tmp_path / "bad.yaml", text))
 
 
-def test_for_an_unknown_recipe_the_shipped_ones_are_listed() -> None:
-    with pytest.raises(RecipeError, match=r"no recipe 'papr'; shipped are .*cpu.*paper"):
-        load_recipe("papr")
-
-
 def test_an_override_that_is_not_yaml_is_named() -> None:
     with pytest.raises(RecipeError, match=r"--set seed=\[: the value is not YAML"):
         load_recipe("cpu", ["seed=["])
-
-
-def test_a_recipe_is_frozen() -> None:
-    with pytest.raises(ValueError, match="frozen"):
-        load_recipe("cpu").loss.lambda_ = 0.0  # type: ignore[misc]

@@ -5,16 +5,23 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
+import training
 from training.errors import RecipeError
+from training.recipe import load_recipe
 from training.recipe_files import RecipeFile, Section, overrides_between, read_recipe
+from training.scenes.recipe import load_scene
+from training.towers.recipe import load_towers_recipe
+
+LOADERS = {"": load_recipe, "scenes": load_scene, "towers": load_towers_recipe}
+SHIPPED = [
+    (folder, path)
+    for folder in LOADERS
+    for path in sorted((Path(training.__file__).parent / "recipes" / folder).glob("*.yaml"))
+]
 
 
 class Part(Section):
     size: int = 1
-
-
-class Whole(RecipeFile):
-    part: Part = Part()
 
 
 def write(path: Path, text: str) -> str:
@@ -22,28 +29,20 @@ def write(path: Path, text: str) -> str:
     return str(path)
 
 
-def test_a_recipe_of_any_kind_is_read_with_overrides(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.yaml", "name: a\npart: {size: 2}\n")
-    assert read_recipe(Whole, path, []).part.size == 2
-    assert read_recipe(Whole, path, ["part.size=5"]).part.size == 5
+@pytest.mark.parametrize(("folder", "path"), SHIPPED, ids=lambda it: Path(it).stem)
+def test_every_shipped_recipe_loads_by_its_name_and_its_path(folder: str, path: Path) -> None:
+    load = LOADERS[folder]
+    assert load(path.stem).name == path.stem
+    assert load(str(path)) == load(path.stem)
 
 
-def test_the_hash_does_not_depend_on_the_notation(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.yaml", "part: {size: 1}\nname: a  # a comment\n")
-    assert read_recipe(Whole, path, []).sha256() == Whole(name="a").sha256()
-
-
-def test_a_misspelt_setting_is_named(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.yaml", "name: a\npart: {sise: 2}\n")
-    with pytest.raises(RecipeError, match=r"part\.sise"):
-        read_recipe(Whole, path, [])
-
-
-def test_only_recipes_are_listed_as_shipped() -> None:
-    with pytest.raises(RecipeError) as caught:
-        read_recipe(Whole, "none", [])
-    assert "shipped are cpu, paper" in str(caught.value)
-    assert "towers" not in str(caught.value)
+@pytest.mark.parametrize(
+    ("folder", "shipped"),
+    [("", "cpu, paper, "), ("scenes", "general, rain, "), ("towers", "retrieval, retrieval-paper")],
+)
+def test_for_an_unknown_recipe_those_of_its_kind_are_listed(folder: str, shipped: str) -> None:
+    with pytest.raises(RecipeError, match=f"no recipe 'papr'; shipped are {shipped}"):
+        LOADERS[folder]("papr")
 
 
 class Wide(RecipeFile):

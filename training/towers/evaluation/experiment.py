@@ -86,10 +86,10 @@ def summarise(values: Sequence[Any]) -> Any:
         return {key: summarise([value[key] for value in values]) for key in values[0]}
     if isinstance(values[0], int):
         return values[0]
-    estimated = estimate(values)
+    mean, half_width = estimate(values)
     return {
-        "mean": round(estimated.mean, 5),
-        "interval": round(estimated.half_width, 5) if len(values) > 1 else None,
+        "mean": round(mean, 5),
+        "interval": round(half_width, 5) if len(values) > 1 else None,
         "values": [round(value, 5) for value in values],
     }
 

@@ -5,7 +5,6 @@ No training pair shares a source with them, and the test side has no part in the
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from service.bundle.files import hash_file
+from training.data.splits import hash_recording
 from training.errors import DatasetError
 from training.scenes.draw import PAIRS_PER_BACKGROUND, PairPlan, draw_pairs
 from training.scenes.generate import (
@@ -111,7 +111,7 @@ def _condition(scene: SceneRecipe) -> str:
 
 
 def _hold_out(backgrounds: Sequence[Background]) -> list[Background]:
-    recordings = sorted({background.recording for background in backgrounds}, key=_hash)
+    recordings = sorted({background.recording for background in backgrounds}, key=hash_recording)
     n = round(SHARE * len(recordings)) if len(recordings) >= FEWEST_RECORDINGS else 0
     return [background for background in backgrounds if background.recording in recordings[:n]]
 
@@ -125,7 +125,3 @@ def _renumber(pair: Pair, new_rows: dict[int, int]) -> Pair:
 
 def _files(pair: Pair) -> Iterable[str]:
     return (item.path for clip in (pair.query, pair.target) for item in clip.items)
-
-
-def _hash(recording: str) -> str:
-    return hashlib.sha256(recording.encode()).hexdigest()

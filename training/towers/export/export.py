@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from service.bundle.files import MANIFEST_FILE, Bundle, hash_file, load_bundle, write_manifest
+from service.bundle.files import Bundle, load_bundle, write_manifest
 from service.bundle.manifest import KnownAnswer, TowersInfo, TowersTraining
 from service.concurrency.durable import staged_folder
 from service.errors import BundleError
@@ -18,6 +18,7 @@ from service.inference.towers import AudioTower, TextEncoder, Towers
 from training.data.attribution import write_attribution
 from training.data.manifest import SourceClip
 from training.errors import CheckpointError
+from training.export.export import with_files
 from training.reports.cards import put_towers
 from training.scenes.load import load_scenes
 from training.towers.bank import EmbedTexts, make_bank, write_bank
@@ -223,6 +224,4 @@ def _write_manifest(staged: Bundle, info: TowersInfo, clips: Sequence[SourceClip
     attribution = staged.file(ATTRIBUTION)
     write_attribution(attribution, {ROLE: clips}, attribution)
     put_towers(staged.path, info, clips)
-    names = sorted(path.name for path in staged.path.iterdir() if path.name != MANIFEST_FILE)
-    files = {name: hash_file(staged.file(name)) for name in names}
-    write_manifest(staged.path, manifest.model_copy(update={"files": files}))
+    write_manifest(staged.path, with_files(staged.path, manifest))

@@ -53,18 +53,20 @@ def detector(trials: dict[int, DetectionTrials]) -> ChangeDetector:
     return fit_detector(embeddings(0), trials, np.zeros((0, 2), np.int64), folds)
 
 
+def decide(detector: ChangeDetector, unseen: np.ndarray, trials: DetectionTrials) -> np.ndarray:
+    return np.array(
+        [
+            detector.decide(unseen[mixture], list(unseen[references])).changed
+            for mixture, references in zip(trials.mixtures, trials.references, strict=True)
+        ]
+    )
+
+
 @pytest.mark.parametrize("n", [1, 4])
 def test_on_other_recordings_the_stated_rate_holds_and_additions_are_found(
     detector: ChangeDetector, trials: dict[int, DetectionTrials], n: int
 ) -> None:
-    unseen = embeddings(1)
-
-    fired = np.array(
-        [
-            detector.decide(unseen[mixture], list(unseen[references])).changed
-            for mixture, references in zip(trials[n].mixtures, trials[n].references, strict=True)
-        ]
-    )
+    fired = decide(detector, embeddings(1), trials[n])
 
     added = trials[n].is_added
     assert FALSE_ALARM_RATE / 3 <= fired[~added].mean() <= 3 * FALSE_ALARM_RATE
@@ -74,17 +76,11 @@ def test_on_other_recordings_the_stated_rate_holds_and_additions_are_found(
 def test_more_references_find_more(
     detector: ChangeDetector, trials: dict[int, DetectionTrials]
 ) -> None:
-    unseen = embeddings(2)
-    found = []
-    for n in (1, 4):
-        added = trials[n].select(trials[n].is_added)
-        decisions = [
-            detector.decide(unseen[mixture], list(unseen[references])).changed
-            for mixture, references in zip(added.mixtures, added.references, strict=True)
-        ]
-        found.append(np.mean(decisions))
+    one, four = (
+        decide(detector, embeddings(2), trials[n].select(trials[n].is_added)) for n in (1, 4)
+    )
 
-    assert found[0] < found[1]
+    assert one.mean() < four.mean()
 
 
 def test_the_threshold_is_a_quantile_of_the_unchanged(detector: ChangeDetector) -> None:

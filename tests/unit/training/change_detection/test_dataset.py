@@ -10,7 +10,6 @@ import tiny_scene
 from training.change_detection.dataset import DetectionDataset, build_dataset
 from training.change_detection.render import render_excerpt
 from training.data.attribution import TRAINED, write_attribution
-from training.errors import DatasetError
 from training.evaluation.encoders import open_embedder
 
 
@@ -56,11 +55,6 @@ def test_an_excerpt_may_be_shipped_if_its_recording_and_its_event_may(
     for excerpt, may in zip(found.excerpts, found.is_permissive, strict=True):
         names = [clips[row].name for row in (excerpt.recording, excerpt.event) if row is not None]
         assert may == (not any("rain0" in name or "dog" in name for name in names))
-
-
-def test_a_folder_is_no_manifest(bundle_path: Path, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="is no manifest"):
-        build_dataset(tmp_path, open_embedder(str(bundle_path), threads=1), tmp_path)
 
 
 def test_recordings_that_the_encoder_was_trained_on_are_counted(

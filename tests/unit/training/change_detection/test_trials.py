@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from training.change_detection.excerpts import CONDITIONS, EXCERPT_SAMPLES, Condition, Excerpt
@@ -67,12 +66,3 @@ def test_against_itself_the_reference_is_the_same_excerpt_unprocessed() -> None:
     for mixture, (reference,) in zip(trials.mixtures, trials.references, strict=True):
         assert drawn[reference].start == drawn[mixture].start
         assert drawn[reference].condition == "plain"
-
-
-def test_trials_can_be_selected() -> None:
-    trials = make_trials(excerpts(), 1, conditions=CONDITIONS)
-
-    unchanged = trials.select(~trials.is_added)
-
-    assert not unchanged.is_added.any()
-    assert len(unchanged.mixtures) == np.sum(~trials.is_added)

@@ -43,49 +43,12 @@ def test_a_wrong_recipe_is_refused_before_anything_is_written(
     assert not out.exists()
 
 
-def test_exporting_a_missing_checkpoint_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    code = run(monkeypatch, "export", str(tmp_path / "none.pt"), "--out", str(tmp_path / "out"))
-    assert code == 1
-    assert "there is no checkpoint" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("pretrain",),
-        ("renew",),
-        ("data", "bgknown"),
-        ("data", "prepare"),
-        ("evaluate", "bgknown"),
-        ("evaluate", "linear"),
-        ("evaluate", "separation"),
-        ("evaluate", "report"),
-        ("sweep",),
-    ],
-)
-def test_every_command_has_help(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
-) -> None:
-    assert run(monkeypatch, *arguments, "--help") == 0
-    assert "Usage: " in capsys.readouterr().out
-
-
 def test_seeds_must_be_numbers(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     arguments = ("evaluate", "bgknown", str(tmp_path), "--encoder", "log-mel", "--seeds", "a,b")
     assert run(monkeypatch, *arguments) == 2
     assert "'a,b' must be whole numbers" in capsys.readouterr().err
-
-
-def test_a_page_is_written_from_the_shell(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    assert run(monkeypatch, "evaluate", "report", "--results", str(tmp_path)) == 0
-    assert capsys.readouterr().out.strip() == str(tmp_path / "paper.md")
-    assert (tmp_path / "paper.md").is_file()
 
 
 def test_a_manifest_is_renewed_from_the_shell(

@@ -78,13 +78,6 @@ def test_an_unknown_column_is_named(manifest: Path) -> None:
         names(manifest, where={"licens": "CC0"})
 
 
-def test_a_folder_has_no_columns_to_filter_by(tmp_path: Path) -> None:
-    for i in range(3):
-        (tmp_path / f"{i}.wav").touch()
-    with pytest.raises(DatasetError, match="'permissive'"):
-        names(tmp_path, where={"permissive": 1})
-
-
 def test_a_manifest_without_paths_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "manifest.csv"
     path.write_text("file,label\na.wav,dog\n")

@@ -1,32 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import numpy as np
 import pytest
+import tiny_run
 
-from training.data.manifest import SourceClip
 from training.data.sampler import CropSampler
 from training.data.store import ClipStore
 from training.data.wav import FULL_SCALE
 from training.model.model import CROP_SAMPLES
 
 
-def store_of(clips: Sequence[np.ndarray]) -> ClipStore:
-    """A store in memory."""
-    lengths = np.array([clip.size for clip in clips])
-    return ClipStore(
-        [SourceClip(Path(), f"{i}.wav") for i in range(len(clips))],
-        np.concatenate(clips).astype(np.int16),
-        np.cumsum(lengths) - lengths,
-        lengths,
-    )
-
-
 def constants(n: int) -> ClipStore:
     """Clips of one value each: 1, 2, 3 ..."""
-    return store_of([np.full(100, i + 1) for i in range(n)])
+    return tiny_run.store([np.full(100, i + 1) for i in range(n)])
 
 
 def clip_values(batch: np.ndarray) -> list[int]:
@@ -48,7 +34,7 @@ def test_every_clip_is_drawn_once_an_epoch_in_a_new_order() -> None:
 
 
 def test_a_batch_is_a_function_of_seed_and_step() -> None:
-    clips = store_of([np.arange(CROP_SAMPLES + 500)] * 6)
+    clips = tiny_run.store([np.arange(CROP_SAMPLES + 500)] * 6)
     sampler, same = (CropSampler(clips, batch_size=3, seed=5) for _ in range(2))
     expected = [sampler.batch(step) for step in range(6)]
     for step in reversed(range(6)):
@@ -59,7 +45,7 @@ def test_a_batch_is_a_function_of_seed_and_step() -> None:
 
 def test_by_length_a_clip_is_drawn_as_often_as_crops_fit_into_it() -> None:
     lengths = [1, CROP_SAMPLES - 1, CROP_SAMPLES, 2 * CROP_SAMPLES - 1, 5 * CROP_SAMPLES]
-    store = store_of([np.full(n, i + 1) for i, n in enumerate(lengths)])
+    store = tiny_run.store([np.full(n, i + 1) for i, n in enumerate(lengths)])
     sampler = CropSampler(store, batch_size=2, seed=3, crops="by_length")
 
     orders = [epoch(sampler, number) for number in range(2)]
@@ -105,7 +91,7 @@ def test_processes_share_each_batch_without_overlap() -> None:
 
 def test_processes_cut_their_crops_at_different_positions() -> None:
     ramp = np.arange(30_000)
-    store = store_of([ramp] * 4)
+    store = tiny_run.store([ramp] * 4)
     first, second = (CropSampler(store, 4, 0, rank, 2).batch(0)[:, 0] for rank in range(2))
     assert not set(first.tolist()) & set(second.tolist())
 
@@ -113,7 +99,7 @@ def test_processes_cut_their_crops_at_different_positions() -> None:
 def test_a_crop_lies_inside_its_clip_and_reaches_both_ends() -> None:
     """With two samples more than a crop there are three positions; all are drawn."""
     ramp = np.arange(CROP_SAMPLES + 2)
-    sampler = CropSampler(store_of([ramp] * 50), batch_size=50, seed=0)
+    sampler = CropSampler(tiny_run.store([ramp] * 50), batch_size=50, seed=0)
     batch = np.rint(sampler.batch(0) * FULL_SCALE).astype(int)
     assert set(batch[:, 0].tolist()) == {0, 1, 2}
     assert (np.diff(batch, axis=1) == 1).all()
@@ -121,7 +107,7 @@ def test_a_crop_lies_inside_its_clip_and_reaches_both_ends() -> None:
 
 def test_a_short_clip_is_followed_by_zeros() -> None:
     lengths = [1, 100, CROP_SAMPLES - 1, CROP_SAMPLES]
-    sampler = CropSampler(store_of([np.full(n, 7) for n in lengths]), batch_size=4, seed=0)
+    sampler = CropSampler(tiny_run.store([np.full(n, 7) for n in lengths]), batch_size=4, seed=0)
     batch = sampler.batch(0)
     assert batch.dtype == np.float32
     assert batch.shape == (4, CROP_SAMPLES)

@@ -132,14 +132,6 @@ def test_files_of_more_than_two_hours_are_unreadable(tmp_path: Path) -> None:
         opened([SourceClip(tmp_path, path.name)], tmp_path)
 
 
-def test_samples_over_full_scale_are_clipped_not_wrapped(tmp_path: Path) -> None:
-    synth.write(tmp_path / "loud.wav", 3 * synth.tone(440.0, amplitude=1.0), subtype="FLOAT")
-    synth.write(tmp_path / "other.wav", synth.tone(440.0))
-    found = opened([SourceClip(tmp_path, "loud.wav")], tmp_path).clip(0)
-    assert (found.min(), found.max()) == (-1.0, 1.0)
-    assert np.abs(np.sign(found) - np.sign(synth.tone(440.0)))[1:].max() <= 1
-
-
 def test_a_selection_shares_the_samples(sounds: list[SourceClip], tmp_path: Path) -> None:
     whole = opened(sounds, tmp_path)
     some = whole.select(clip.name != "rate.flac" for clip in whole.clips)

@@ -11,17 +11,12 @@ from training.evaluation.interval import apart, estimate, summarise
 def test_the_interval_is_students(n: int) -> None:
     runs = np.random.default_rng(n).normal(50.0, 2.0, n)
     low, high = stats.t.interval(0.95, n - 1, loc=runs.mean(), scale=stats.sem(runs))
-    found = estimate(runs.tolist())
-    assert found.mean - found.half_width == pytest.approx(low)
-    assert found.mean + found.half_width == pytest.approx(high)
-
-
-def test_three_runs_have_2_484_standard_deviations() -> None:
-    assert estimate([1.0, 2.0, 3.0]).half_width == pytest.approx(2.484, abs=5e-4)
+    mean, half_width = estimate(runs.tolist())
+    assert (mean - half_width, mean + half_width) == pytest.approx((low, high))
 
 
 def test_one_run_has_no_interval() -> None:
-    assert estimate([0.5]).half_width == 0.0
+    assert estimate([0.5])[1] == 0.0
     assert summarise([0.5]) == {"mean": 50.0, "interval_95": 0.0, "runs": [50.0]}
 
 

@@ -87,11 +87,3 @@ def test_training_clips_are_cut_at_random_and_test_clips_at_the_start(tmp_path: 
             starts.add(start)
     assert len(starts) > 8
     assert LinearTask(clips, 2.0).load(0)[16_000:].tolist() == [0.0] * 16_000
-
-
-def test_test_clips_with_a_training_source_are_counted(tmp_path: Path) -> None:
-    clips = write_clips(tmp_path, 16)
-    task = LinearTask(clips, 1.0)
-    tested = [c for c in clips if c.split == "test"]
-    seen = frozenset({*tested[0].sources, "clip0"})
-    assert task.count_seen(seen) == {"heard": 1, "tested": len(tested)}

@@ -92,11 +92,3 @@ def test_separation_is_measured_on_unseen_clips_only(
     measure_separate(manifest, baseline, 5, Path(measurement.encoder))
     other = read_rows(measurement.results / SEPARATION)[1]
     assert other["data"]["clips_sha256"] == row["data"]["clips_sha256"]
-
-
-def test_an_encoder_trained_on_all_clips_cannot_be_measured(
-    manifest: Path, tiny_bundle_path: Path, measurement: Measurement, tmp_path: Path
-) -> None:
-    bundle = copy_bundle(tiny_bundle_path, tmp_path / "all", read_clips(manifest))
-    with pytest.raises(DatasetError, match="has not heard 0 recordings"):
-        measure_separate(manifest, replace(measurement, encoder=str(bundle)), 5, None)

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import cast
 
 import numpy as np
 import pytest
+import tiny_run
 
 from service.inference.encoder import Encoder
-from training.data.manifest import SourceClip
 from training.data.store import ClipStore
 from training.data.wav import FULL_SCALE
 from training.export.gate import PrecisionGate, embed_all, row_cosines
@@ -42,10 +41,7 @@ def as_encoder(fake: FakeEncoder) -> Encoder:
 
 @pytest.fixture(scope="module")
 def held_out() -> ClipStore:
-    lengths = np.full(N_CLIPS, 400)
-    noise = np.random.default_rng(0).uniform(-0.3, 0.3, lengths.sum()) * FULL_SCALE
-    clips = [SourceClip(Path("sounds"), f"{i}.wav") for i in range(N_CLIPS)]
-    return ClipStore(clips, noise.astype(np.int16), np.cumsum(lengths) - lengths, lengths)
+    return tiny_run.store(np.random.default_rng(0).uniform(-0.3, 0.3, (N_CLIPS, 400)) * FULL_SCALE)
 
 
 @pytest.fixture(scope="module")

@@ -55,14 +55,3 @@ def test_what_is_replaced_is_computed_the_new_way_and_the_old_is_dropped() -> No
     assert run(edited, 1.0, -2.0) == [-2.0, 7.0]
     assert [node.op_type for node in edited.graph.node] == ["Mul", "Neg", "Add"]
     assert {value.name for value in edited.graph.initializer} == {"three", "one"}
-
-
-def test_a_graph_that_nothing_was_done_to_stays_the_same() -> None:
-    assert run(GraphEditor(graph()).finish(), 1.0, -2.0) == run(graph(), 1.0, -2.0)
-
-
-def test_a_constant_is_added_once() -> None:
-    editor = GraphEditor(graph())
-    assert editor.constant("five", np.float32(5)) == editor.constant("five", np.float32(5))
-    editor.replace("rectified", editor.add("Mul", "x", "five"))
-    assert [v.name for v in editor.finish().graph.initializer].count("five") == 1

@@ -11,7 +11,6 @@ from training.export.hear import (
     HearModel,
     get_scene_embeddings,
     get_timestamp_embeddings,
-    load_model,
 )
 
 
@@ -69,17 +68,3 @@ def test_an_event_changes_the_embeddings_at_its_time(model: HearModel) -> None:
 def test_no_samples_are_refused(model: HearModel) -> None:
     with pytest.raises(DatasetError, match="clips, samples"):
         get_scene_embeddings(torch.zeros(2, 0), model)
-
-
-def test_the_default_is_the_shipped_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = []
-
-    class Loaded:
-        model = random_model(0)
-
-    monkeypatch.setattr(
-        "training.export.hear.load_bundle", lambda path: opened.append(str(path)) or Loaded
-    )
-    assert not load_model().training
-    load_model("models/other")
-    assert opened == ["models/default", "models/other"]

@@ -1,28 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 import synth
+import tiny_run
+from tiny_evaluation import BandEmbedder
 
 from service.inference.encoder import Encoder
-from training.data.manifest import SourceClip
 from training.data.store import ClipStore
 from training.data.wav import FULL_SCALE
 from training.export.reference_weight import choose_reference_weight, mix, pair_clips, rank_of_added
-
-
-class PowerEncoder(Encoder):
-    """Computes the mean power spectrum in 40 bands, which is linear in power."""
-
-    def __init__(self) -> None:
-        """Needs no bundle."""
-
-    def embed(self, clips: Sequence[np.ndarray]) -> np.ndarray:
-        powers = [np.abs(np.fft.rfft(clip[:16_000].astype(np.float64))) ** 2 for clip in clips]
-        return np.stack([power[:8000].reshape(40, 200).mean(axis=1) for power in powers])
 
 
 def sounds(n: int) -> ClipStore:
@@ -34,9 +23,7 @@ def sounds(n: int) -> ClipStore:
             phase = random.uniform(0, 2 * np.pi, 200)
             spectrum[200 * band : 200 * (band + 1)] = level * np.exp(1j * phase)
         clips.append(np.fft.irfft(spectrum))
-    samples = np.rint(np.concatenate(clips) * FULL_SCALE * 10).astype(np.int16)
-    names = [SourceClip(Path(), f"{i}.wav") for i in range(n)]
-    return ClipStore(names, samples, np.arange(n) * 16_000, np.full(n, 16_000))
+    return tiny_run.store(np.rint(np.array(clips) * FULL_SCALE * 10))
 
 
 def test_every_clip_is_paired_with_others_and_never_with_itself() -> None:
@@ -81,7 +68,7 @@ def test_the_rank_counts_higher_scores_without_the_reference() -> None:
 
 
 def test_for_an_encoder_linear_in_power_the_whole_reference_is_subtracted() -> None:
-    encoder, store = PowerEncoder(), sounds(12)
+    encoder, store = cast(Encoder, BandEmbedder()), sounds(12)
     choice = choose_reference_weight(encoder, store, np.zeros(40, np.float32), 0)
     assert (choice.n_clips, choice.n_pairs) == (12, 48)
     assert choice.recall_at_1[1.0] == choice.reciprocal_rank[1.0] == 1.0

@@ -5,7 +5,7 @@ import tiny_run
 import torch
 from torch import Tensor, nn
 
-from training.model.encoder import AudioEncoder, dropout, frame_mask, pool_partials
+from training.model.encoder import AudioEncoder, dropout, pool_partials
 
 # Of the largest value: another order of additions in float32.
 TOLERANCE = 1e-5
@@ -137,8 +137,3 @@ def test_partials_are_sums_and_maxima_of_five_valid_frames() -> None:
             expected = torch.stack(valid) if valid else torch.zeros(1, 4)
             torch.testing.assert_close(sums[clip, partial], expected.sum(dim=0))
             torch.testing.assert_close(maxima[clip, partial], expected.amax(dim=0))
-
-
-def test_the_frame_mask_marks_valid_frames() -> None:
-    mask = frame_mask(torch.tensor([2, 0, 3]), 3)
-    assert mask.tolist() == [[True, True, False], [False] * 3, [True] * 3]

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import math
 
-import pytest
 import tiny_run
 import torch
 from torch import Tensor
@@ -75,15 +74,6 @@ def test_the_bank_stores_inputs_before_mixing() -> None:
     assert torch.equal(bank.inputs[:4], torch.cat([log_mel, log_mel]))
 
 
-def test_a_saved_bank_is_restored() -> None:
-    bank, restored = MixupBank(4, 2, 3), MixupBank(4, 2, 3)
-    bank.push(constant(1, 2, 3, 4, 5))
-    restored.load_state_dict(bank.state_dict())
-    for both in (bank, restored):
-        both.push(constant(6))
-    assert contents(bank) == contents(restored) == [3, 4, 5, 6]
-
-
 def test_mixup_adds_the_exponentials_with_at_most_a_fifth_of_background() -> None:
     n = 500
     log_mel, background = tiny_run.log_mels(n, 1), tiny_run.log_mels(n, 2)
@@ -114,18 +104,6 @@ def test_the_fader_adds_a_straight_line_equal_for_all_mels_and_within_the_gain()
         assert end.min() < -0.65
         assert end.max() > 0.65
     assert torch.corrcoef(ends.T)[0, 1].abs() < 0.2
-
-
-def test_both_views_are_normalised_by_one_mean_and_one_unbiased_deviation() -> None:
-    views = (
-        3.0 * tiny_run.log_mels(4, frames=9).double() + torch.arange(4.0).double()[:, None, None]
-    )
-    normalised, std = normalise_jointly(views)
-    values = views.flatten().tolist()
-    mean = math.fsum(values) / len(values)
-    deviation = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1))
-    assert float(std) == pytest.approx(deviation, rel=1e-9)
-    torch.testing.assert_close(normalised, (views - mean) / deviation)
 
 
 def test_views_without_any_variation_become_zero() -> None:

@@ -83,12 +83,6 @@ def test_a_resumed_run_is_the_run_that_never_stopped(
             assert torch.equal(found[network][name], value), name
 
 
-def test_another_seed_is_another_run(data: TrainingData, tmp_path: Path) -> None:
-    for seed in (1, 2):
-        pretrain(tiny_run.recipe(seed=seed), data, tmp_path / str(seed), stop_after=1)
-    assert losses(tmp_path / "1") != losses(tmp_path / "2")
-
-
 def test_a_folder_with_a_run_is_not_overwritten(
     data: TrainingData, recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -96,11 +90,6 @@ def test_a_folder_with_a_run_is_not_overwritten(
     with pytest.raises(CheckpointError, match="holds a run; add --resume"):
         pretrain(recipe, data, tmp_path)
     assert (tmp_path / "checkpoint.pt").read_bytes() == b"of an earlier run"
-
-
-def test_there_must_be_a_run_to_resume(data: TrainingData, recipe: Recipe, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="there is no checkpoint"):
-        pretrain(recipe, data, tmp_path, resume=True)
 
 
 def test_a_run_starts_from_a_bundle_s_encoder_with_new_heads(

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from training.data.clips import TrainingData
 from training.data.sampler import CropSampler
-from training.errors import CheckpointError, RecipeError
+from training.errors import RecipeError
 from training.pretraining.checkpoint import load_checkpoint
 from training.pretraining.metrics import read_metrics
 from training.pretraining.objective import weighted_sum
@@ -189,13 +189,6 @@ def test_each_process_trains_on_its_own_clips(content: dict[str, Any]) -> None:
 def test_samples_are_counted_over_all_processes(run: Path, content: dict[str, Any]) -> None:
     assert content["progress"]["samples_seen"] == 6
     assert [line["samples"] for line in read_metrics(run / "metrics.jsonl")] == [6]
-
-
-def test_one_process_does_not_resume_the_run_of_two(
-    recipe: Recipe, data: TrainingData, run: Path
-) -> None:
-    with pytest.raises(CheckpointError, match="a run of 2 processes"):
-        pretrain(recipe, data, run, resume=True)
 
 
 def test_the_others_wait_for_a_preparation_that_takes_longer_than_a_collective_may(

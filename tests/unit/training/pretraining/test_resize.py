@@ -43,25 +43,9 @@ def test_each_sample_is_a_box_resized_by_bicubic_interpolation() -> None:
         assert (view - cut_and_resize(clip, *box)).abs().max() < TOLERANCE
 
 
-def test_sizes_and_positions_reach_both_ends_of_their_ranges() -> None:
-    drawn = boxes(20_000, torch.Generator().manual_seed(0))
-    assert {height for _, height, _, _ in drawn} == set(range(38, 65))
-    assert {width for _, _, _, width in drawn} >= set(range(57, 144))
-    assert {top for top, height, _, _ in drawn if height == 60} == {0, 1, 2, 3, 4}
-    assert {left for _, _, left, width in drawn if width == 140} == {0, 1, 2, 3, 4}
-
-
-@pytest.mark.parametrize(("start", "size"), [(0, 1), (0, 2), (3, 5), (0, 9), (-4, 7), (6, 8)])
-def test_a_cut_reads_nothing_outside(start: int, size: int) -> None:
-    matrix = crop_resize_matrix(torch.tensor([start]), torch.tensor([size]), 9, 11)[0]
-    outside = [i for i in range(9) if not start <= i < start + size]
-    assert not matrix[:, outside].any()
-    if start >= 0 and start + size <= 9:
-        torch.testing.assert_close(matrix.sum(dim=1), torch.ones(11))
-        assert matrix[[0, -1], [start, start + size - 1]].tolist() == [1.0, 1.0]
-
-
-@pytest.mark.parametrize(("start", "size"), [(0, 9), (2, 4), (-3, 8), (5, 9), (-5, 20)])
+@pytest.mark.parametrize(
+    ("start", "size"), [(0, 1), (3, 5), (0, 9), (2, 4), (-3, 8), (5, 9), (-5, 20)]
+)
 def test_the_matrix_cuts_and_interpolates(start: int, size: int) -> None:
     line = torch.randn(9, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     cut = torch.tensor([line[i] if 0 <= i < 9 else 0.0 for i in range(start, start + size)])
@@ -77,12 +61,3 @@ def test_a_box_of_the_input_s_size_and_position_changes_nothing() -> None:
     generator = torch.Generator().manual_seed(0)
     same = random_resize_crop(log_mel, generator, scale=(1.0, 1.0), canvas_scale=1.0)
     assert torch.equal(same, log_mel)
-
-
-def test_equal_generators_draw_equal_boxes() -> None:
-    log_mel = tiny_run.log_mels(4)
-    first, again, other = (
-        random_resize_crop(log_mel, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
-    )
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)

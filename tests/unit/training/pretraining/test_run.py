@@ -11,13 +11,10 @@ import tiny_run
 import torch
 from torch import Tensor
 
-from training.data.manifest import SourceClip
 from training.data.sampler import CropSampler
-from training.data.store import ClipStore
 from training.data.wav import FULL_SCALE
 from training.errors import CheckpointError
 from training.pretraining.checkpoint import load_checkpoint, save_checkpoint
-from training.pretraining.objective import Objective
 from training.pretraining.processes import Processes
 from training.pretraining.run import Progress, measure_statistics, restore_run, save_run
 from training.pretraining.step import TrainState, train_step
@@ -71,25 +68,9 @@ def test_equal_seeds_set_up_equal_runs_and_leave_global_randomness_alone() -> No
     assert not torch.equal(other[name], everything(first)[name])
 
 
-def test_a_run_starts_in_training_mode_with_an_empty_bank() -> None:
-    state = tiny_run.state(tiny_run.recipe())
-    assert state.model.training
-    assert state.online.training
-    assert state.target.training
-    assert state.model.encoder is state.online.encoder
-    assert int(state.bank.pushed) == 0
-    assert isinstance(state.objective, Objective)
-    assert state.objective.online is state.online
-
-
 def test_the_statistics_are_those_of_all_values_of_the_first_crops() -> None:
     random = np.random.default_rng(0)
-    lengths = np.full(7, 16_000)
-    samples = np.concatenate(
-        [np.rint(random.standard_normal(16_000) * 500 * (i + 1)) for i in range(7)]
-    )
-    clips = [SourceClip(Path(), f"{i}.wav") for i in range(7)]
-    store = ClipStore(clips, samples.astype(np.int16), np.cumsum(lengths) - lengths, lengths)
+    store = tiny_run.store([random.standard_normal(16_000) * 500 * (i + 1) for i in range(7)])
     sampler = CropSampler(store, batch_size=3, seed=0)
     model = tiny_run.state(tiny_run.recipe()).model
     measure_statistics(model, sampler, CPU)

@@ -85,19 +85,6 @@ def test_a_step_depends_on_state_batch_and_generator_alone() -> None:
     assert other.loss != first.loss
 
 
-def test_the_target_gets_no_gradient_and_keeps_its_own_statistics() -> None:
-    recipe = tiny_run.recipe(optim={"ema_decay": 1.0})
-    state = tiny_run.state(recipe)
-    before = weights_of(state.target)
-    train_step(state, tiny_run.crops(BATCH), generator(), recipe=recipe)
-    assert all(p.grad is None for p in state.target.parameters())
-    assert all(torch.equal(p, before[name]) for name, p in state.target.named_parameters())
-    online = state.online.state_dict()
-    for name, buffer in state.target.named_buffers():
-        assert not torch.equal(buffer, before[name])
-        assert not torch.equal(buffer, online[name])
-
-
 def test_a_decay_given_to_the_step_overrides_the_recipe() -> None:
     recipe = tiny_run.recipe(optim={"ema_decay": 0.5})
     state = tiny_run.state(recipe)

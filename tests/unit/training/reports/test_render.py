@@ -14,13 +14,6 @@ FIGURES = {
 }
 
 
-def test_figures_are_written_and_the_text_ends_with_one_newline() -> None:
-    text = render("card_change", info=FIGURES)
-    assert "fitted to 12 recordings" in text
-    assert "95% of unchanged pairs" in text
-    assert text.endswith("covered.\n")
-
-
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_missing_figure_is_an_error(name: str) -> None:
     with pytest.raises(UndefinedError):

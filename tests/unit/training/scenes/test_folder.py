@@ -66,17 +66,6 @@ def test_a_set_may_become_a_larger_one_that_begins_with_it(
         write_pairs(tmp_path / "grown", {"seed": 0, "n_pairs": 3}, pairs[:3])
 
 
-def test_the_files_of_an_extended_set_keep_their_embeddings(tmp_path: Path) -> None:
-    written = EmbeddingFiles(tmp_path, ROWS, 2, DIM)
-    written.add_pairs(embeddings(4))
-    written.save()
-    grown = files(tmp_path)
-    assert grown.progress.done == 2
-    grown.add_pairs(embeddings(6, first=16))
-    grown.save()
-    assert np.array_equal(np.load(tmp_path / "query.npy"), embeddings(10)[0::2])
-
-
 def test_entries_are_added_and_mappings_are_merged(tmp_path: Path, pairs: Sequence[Pair]) -> None:
     write_pairs(tmp_path, {"scene": "rain"}, pairs)
     add_to_about(tmp_path, commit="a", cost={"x": 1})
@@ -101,17 +90,6 @@ def test_embeddings_are_written_in_order_in_half_precision(tmp_path: Path) -> No
     assert np.array_equal(target, embeddings(10)[1::2])
     rows = (tmp_path / "events.jsonl").read_text().splitlines()
     assert json.loads(rows[2]) == {"path": "e2.wav", "label": "dog", "fold": 5}
-
-
-def test_embeddings_that_were_not_recorded_are_written_again(tmp_path: Path) -> None:
-    written = files(tmp_path)
-    written.add_pairs(embeddings(4))
-    written.save()
-    written.add_pairs(embeddings(2, first=99))
-    again = files(tmp_path)
-    assert again.progress.done == 2
-    again.add_pairs(embeddings(2, first=16))
-    assert np.array_equal(np.load(tmp_path / "query.npy")[:3], embeddings(6)[0::2])
 
 
 def test_files_of_another_size_are_refused(tmp_path: Path) -> None:

@@ -138,20 +138,6 @@ def test_encoders_that_share_a_rendering_embed_as_they_do_alone(
     assert contents(together) == contents(tmp_path / "apart")
 
 
-def test_another_encoder_embeds_the_same_pairs_beside_the_first(
-    pairs: list[Pair], encoder: Encoder, tmp_path: Path
-) -> None:
-    embed_set(rendering(pairs, Renderer()), [encoder], tmp_path / "set", {"seed": 0})
-    first = contents(tmp_path / "set")
-    other = open_scene_encoder(tiny_bundle.write(tmp_path / "other", seed=1))
-    embed_set(rendering(pairs, Renderer()), [other], tmp_path / "set", {"seed": 0})
-    both = contents(tmp_path / "set")
-    assert {name: both[name] for name in first} == first
-    assert f"{other.fingerprint[:16]}/query.npy" in both
-    about = json.loads((tmp_path / "set" / "about.json").read_bytes())
-    assert len(about["seconds_per_pair"]) == 2
-
-
 def test_a_set_depends_on_the_data_and_the_plan_only(
     corpus: Path, tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
@@ -184,14 +170,6 @@ def test_a_set_depends_on_the_data_and_the_plan_only(
     ]
     expected = encoder.embed(render_pair(pair, sources))
     assert np.allclose(found, expected, rtol=HALF_PRECISION, atol=1e-3)
-
-
-def test_the_folder_of_another_set_is_refused(
-    pairs: list[Pair], encoder: Encoder, tmp_path: Path
-) -> None:
-    embed_set(rendering(pairs[:2], Renderer()), [encoder], tmp_path, {"seed": 0})
-    with pytest.raises(DatasetError, match="another set of pairs"):
-        embed_set(rendering(pairs[:2], Renderer()), [encoder], tmp_path, {"seed": 1})
 
 
 def test_a_folder_of_audio_is_no_manifest(tiny_bundle_path: Path, tmp_path: Path) -> None:

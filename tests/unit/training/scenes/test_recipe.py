@@ -19,12 +19,6 @@ SHIPPED = sorted((Path(training.__file__).parent / "recipes" / "scenes").glob("*
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_every_shipped_scene_loads_by_its_name_and_its_path(path: Path) -> None:
-    assert load_scene(path.stem).name == path.stem
-    assert load_scene(str(path)) == load_scene(path.stem)
-
-
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_every_label_of_a_shipped_scene_has_words(path: Path) -> None:
     scene = load_scene(path.stem)
     rng = np.random.default_rng(0)
@@ -54,12 +48,6 @@ def test_the_general_scene_has_every_class_and_every_kind_that_names_a_sound() -
     assert general.has_class("vacuum_cleaner")
     assert {"rain", "car_passing", "wind"} < {*general.backgrounds.kinds}
     assert "ambient_other" not in general.backgrounds.kinds
-
-
-def test_a_class_is_not_drawn_on_a_background_of_the_same_sound() -> None:
-    kinds = load_scene("general").backgrounds.kinds
-    assert {*kinds["rain_thunder"]} == {"rain", "thunderstorm"}
-    assert all(kind in kinds[kind] for kind in ("rain", "wind", "train"))
 
 
 def test_corpora_and_folds_of_your_own_are_read_from_a_recipe(tmp_path: Path) -> None:
@@ -94,8 +82,3 @@ def test_every_fault_of_a_recipe_is_reported_at_once(tmp_path: Path) -> None:
         load_scene(str(tmp_path / "wrong.yaml"))
     for fault in ("events.test", "events.fold", "backgrounds"):
         assert fault in str(caught.value)
-
-
-def test_an_unknown_scene_is_answered_with_those_that_are_shipped() -> None:
-    with pytest.raises(RecipeError, match=r"no recipe 'snow'; shipped are general, rain, traffic"):
-        load_scene("snow")

@@ -67,21 +67,11 @@ def pairs(corpus: Path) -> list[Pair]:
 )
 def test_an_item_has_the_loudness_that_was_drawn(item: Item, snr_db: float) -> None:
     clip = rendered(replace(item, snr_db=snr_db))
-    excerpt = clip[round(item.onset_s * RATE) :][: round(item.duration_s * RATE)]
-    assert loudness(excerpt, RATE) == pytest.approx(REFERENCE_LUFS + snr_db, abs=FADES_LU)
-
-
-def test_the_items_of_drawn_pairs_have_the_levels_that_were_drawn(
-    pairs: list[Pair], sources: StoredSources
-) -> None:
-    for clip, ref_db in [(c, p.ref_db) for p in pairs[:4] for c in (p.query, p.target)]:
-        for item in clip.items:
-            alone = render_clip(Clip(items=(item,), labels=()), ref_db, sources, RATE)
-            first, n_samples = round(item.onset_s * RATE), round(item.duration_s * RATE)
-            excerpt = alone[first : first + n_samples]
-            assert loudness(excerpt, RATE) == pytest.approx(ref_db + item.snr_db, abs=FADES_LU)
-            assert not alone[:first].any()
-            assert not alone[first + n_samples :].any()
+    first, last = (round(s * RATE) for s in (item.onset_s, item.onset_s + item.duration_s))
+    level = loudness(clip[first:last], RATE)
+    assert level == pytest.approx(REFERENCE_LUFS + snr_db, abs=FADES_LU)
+    assert not clip[:first].any()
+    assert not clip[last:].any()
 
 
 def test_a_clip_is_the_sum_of_its_items(pairs: list[Pair], sources: StoredSources) -> None:
@@ -94,41 +84,6 @@ def test_a_clip_is_the_sum_of_its_items(pairs: list[Pair], sources: StoredSource
         assert whole.shape == (10 * RATE,)
         assert whole.dtype == np.float32
         assert np.allclose(whole, np.sum(parts, axis=0), atol=1e-6)
-
-
-def test_a_removed_event_is_absent(pairs: list[Pair], sources: StoredSources) -> None:
-    """At the pitch of the event only the backgrounds remain."""
-    removed = [(p, p.changes[0].label) for p in pairs if p.changes[0].kind == "remove"]
-    assert len(removed) > 2
-    for pair, label in removed[:3]:
-        (item,) = (i for i in pair.query.items if i.label == label)
-        tone = sources(item)
-        bin_hz = int(np.argmax(np.abs(np.fft.rfft(tone))) * RATE / tone.size)
-        # A clip of 10 s has ten bins per hertz.
-        near = slice(10 * bin_hz - 20, 10 * bin_hz + 20)
-        clips = [render_clip(c, pair.ref_db, sources, RATE) for c in (pair.query, pair.target)]
-        before, after = (np.abs(np.fft.rfft(clip))[near].max() for clip in clips)
-        assert before > 5 * after
-
-
-def test_the_two_clips_of_a_pair_share_no_excerpt(
-    pairs: list[Pair], sources: StoredSources
-) -> None:
-    for pair in pairs[:3]:
-        mixtures = [
-            render_clip(Clip(items=clip.items[:2], labels=()), pair.ref_db, sources, RATE)
-            for clip in (pair.query, pair.target)
-        ]
-        assert abs(np.corrcoef(*mixtures)[0, 1]) < 0.1
-        levels = [loudness(mixture, RATE) for mixture in mixtures]
-        # Two independent sources at the reference are 3 dB louder than one.
-        assert levels == pytest.approx([pair.ref_db + 3] * 2, abs=1.0)
-
-
-def test_rendering_is_repeatable_to_the_bit(pairs: list[Pair], sources: StoredSources) -> None:
-    for pair in pairs[:2]:
-        clips = [render_clip(pair.target, pair.ref_db, sources, RATE) for _ in range(2)]
-        assert np.array_equal(*clips)
 
 
 def test_events_fade_and_backgrounds_do_not() -> None:

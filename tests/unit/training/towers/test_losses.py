@@ -17,7 +17,6 @@ from training.towers.losses import (
     compute_losses,
     contrastive_loss,
     label_loss,
-    multi_label_loss,
     total_loss,
 )
 from training.towers.networks import TowerNetworks
@@ -63,25 +62,6 @@ def test_the_contrastive_loss_is_the_naive_one(share: float) -> None:
     assert float(found) == pytest.approx(expected, rel=1e-5)
 
 
-def test_rows_that_are_the_same_are_not_negatives() -> None:
-    is_same = torch.ones(4, 4, dtype=torch.bool)
-    found = contrastive_loss(unit_vectors(4, 0), unit_vectors(4, 1), SCALE, is_same)
-    assert float(found) == pytest.approx(0.0)
-
-
-def test_equal_vectors_cost_the_logarithm_of_their_number() -> None:
-    a = unit_vectors(1, 0).expand(5, 8)
-    assert float(contrastive_loss(a, a, SCALE)) == pytest.approx(math.log(5), rel=1e-5)
-
-
-def test_the_order_of_the_pairs_and_of_the_sides_does_not_matter() -> None:
-    a, b = unit_vectors(6, 0), unit_vectors(6, 1)
-    order = torch.tensor([3, 1, 5, 0, 4, 2])
-    expected = float(contrastive_loss(a, b, SCALE))
-    assert float(contrastive_loss(a[order], b[order], SCALE)) == pytest.approx(expected, rel=1e-5)
-    assert float(contrastive_loss(b, a, SCALE)) == pytest.approx(expected, rel=1e-5)
-
-
 def test_the_label_loss_is_the_naive_cross_entropy() -> None:
     vectors, label_vectors = unit_vectors(5, 0), unit_vectors(3, 1)
     labels = torch.tensor([0, 2, 1, 1, 0])
@@ -92,15 +72,6 @@ def test_the_label_loss_is_the_naive_cross_entropy() -> None:
     ]
     found = float(label_loss(vectors, label_vectors, labels, SCALE))
     assert found == pytest.approx(sum(costs) / len(costs), rel=1e-5)
-
-
-def test_the_multi_label_loss_is_the_mean_over_clips_and_labels() -> None:
-    logits, labels = unit_vectors(4, 0) * 3, (unit_vectors(4, 1) > 0).float()
-    probabilities = 1 / (1 + np.exp(-logits.double().numpy()))
-    present = labels.double().numpy()
-    terms = present * np.log(probabilities) + (1 - present) * np.log(1 - probabilities)
-    found = float(multi_label_loss(logits, labels))
-    assert found == pytest.approx(float(-terms.mean()), rel=1e-5)
 
 
 def test_pairs_with_the_same_target_are_not_negatives(

@@ -55,12 +55,6 @@ def test_a_unit_tower_gives_vectors_of_length_1() -> None:
     assert (vectors.norm(dim=1) - 1).abs().max() < ROUNDING
 
 
-def test_a_row_does_not_depend_on_the_others() -> None:
-    x = torch.randn(5, 6)
-    network = make()
-    assert (network(x)[2] - network(x[2:3])[0]).abs().max() < ROUNDING
-
-
 @pytest.mark.parametrize(
     ("unit", "audio", "text"),
     [("none", False, False), ("audio", True, False), ("both", True, True)],

@@ -4,17 +4,8 @@ from pathlib import Path
 
 import pytest
 
-import training
 from training.errors import RecipeError
 from training.towers.recipe import MINILM_SHA256, TowersRecipe, load_towers_recipe
-
-SHIPPED = sorted((Path(training.__file__).parent / "recipes" / "towers").glob("*.yaml"))
-
-
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_every_shipped_recipe_loads_by_its_name(path: Path) -> None:
-    assert load_towers_recipe(path.stem).name == path.stem
-    assert load_towers_recipe(str(path)) == load_towers_recipe(path.stem)
 
 
 def test_the_paper_s_recipe_has_the_paper_s_values() -> None:
@@ -42,22 +33,6 @@ def test_the_folder_of_the_text_encoder_is_not_part_of_the_hash() -> None:
     )
     assert moved.sha256() == recipe.sha256()
     assert TowersRecipe.model_validate(moved.to_dict()) == recipe
-
-
-def test_every_fault_is_reported_at_once() -> None:
-    with pytest.raises(RecipeError) as caught:
-        load_towers_recipe(
-            "retrieval", ["loss.temperature=0", "pairs.reversed=1", "network.depth=3"]
-        )
-    for fault in ("loss.temperature", "pairs.reversed", "network.depth"):
-        assert fault in str(caught.value)
-
-
-def test_an_unknown_recipe_is_answered_with_those_of_towers() -> None:
-    with pytest.raises(
-        RecipeError, match=r"no recipe 'cpu'; shipped are retrieval, retrieval-paper"
-    ):
-        load_towers_recipe("cpu")
 
 
 def test_components_need_standardised_inputs() -> None:

@@ -20,13 +20,3 @@ def test_vectors_do_not_depend_on_the_batch_size(
     assert np.allclose(towers.project_audio(scenes.query), whole, atol=1e-6)
     assert whole.shape == (len(scenes.pairs), 16)
     assert scenes.query.shape[1] == tiny_pairs.DIM
-
-
-def test_a_text_alone_and_in_a_batch_gives_the_same_vector(
-    loaded: LoadedTowers, cache: TextCache
-) -> None:
-    towers = TowerProjector(loaded.networks, cache)
-    texts = ["add a dog", "like this but with much less of the rain in the background"]
-    assert np.allclose(
-        towers.project_texts(texts)[0], towers.project_texts(texts[:1])[0], atol=1e-6
-    )

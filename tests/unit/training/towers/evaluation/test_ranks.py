@@ -12,19 +12,6 @@ from training.towers.evaluation.ranks import (
     recalls_by_kind,
 )
 
-# Three items, and queries whose highest scores are with the second, the second and the third.
-ITEMS = l2_normalize(np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]))
-QUERIES = l2_normalize(np.array([[1.0, 0.9], [1.0, 1.1], [0.1, 1.0]]))
-
-
-def test_the_own_item_of_the_first_query_is_second_and_of_the_others_first() -> None:
-    assert rank_targets(QUERIES, ITEMS).tolist() == [2, 1, 1]
-
-
-def test_only_items_of_the_same_group_are_candidates_if_groups_are_given() -> None:
-    assert rank_targets(QUERIES, ITEMS, np.array([0, 1, 1])).tolist() == [1, 1, 1]
-    assert rank_targets(QUERIES, ITEMS, np.array([0, 0, 1])).tolist() == [2, 1, 1]
-
 
 def test_items_with_equal_scores_have_the_better_rank() -> None:
     same = np.ones((4, 2), np.float32)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from service.errors import BundleError
 from service.inference.encoder import Encoder
 from service.inference.towers import Towers
 from training.cli import export as command
-from training.errors import CheckpointError, ExportParityError, LicenceError
+from training.errors import CheckpointError, ExportParityError
 from training.scenes.load import SceneSet
 from training.towers.evaluation.projector import TowerProjector
 from training.towers.export import export as module
@@ -118,11 +117,6 @@ def test_the_manifest_records_the_origin_of_the_towers(
     assert exported.manifest.encoder == bundle.manifest.encoder
 
 
-def test_the_bank_has_an_entry_for_every_label(exported: Bundle, loaded: LoadedTowers) -> None:
-    entries = json.loads(exported.file("text_bank.json").read_text())["phrases"]
-    assert [entry["label"] for entry in entries] == list(loaded.vocabulary.labels)
-
-
 def test_card_and_attribution_name_the_clips_of_the_training(
     exported: Bundle, loaded: LoadedTowers
 ) -> None:
@@ -194,26 +188,6 @@ def test_a_graph_that_differs_leaves_the_bundle_as_it_was(
     with pytest.raises(ExportParityError, match="audio tower deviates"):
         export_towers(checkpoint, tmp_path / "tiny", inputs)
     assert load_bundle(tmp_path / "tiny").manifest == bundle.manifest
-
-
-def test_clips_that_are_not_permissive_are_refused_or_stated_on_the_card(
-    exported: Bundle,
-    checkpoint: Path,
-    inputs: ExportInputs,
-    loaded: LoadedTowers,
-    tmp_path: Path,
-) -> None:
-    restricted = loaded.sources[:2]
-    data = tiny_pairs.write_manifest(
-        tmp_path / "manifest.csv", loaded.sources, restricted=restricted
-    )
-    shutil.copytree(exported.path, tmp_path / "tiny")
-    refused = ExportInputs(data=data, scenes=inputs.scenes, cache=inputs.cache)
-    with pytest.raises(LicenceError):
-        export_towers(checkpoint, tmp_path / "tiny", refused)
-    stated = ExportInputs(data=data, scenes=inputs.scenes, cache=inputs.cache, any_licence=True)
-    card = export_towers(checkpoint, tmp_path / "tiny", stated) / "MODEL_CARD.md"
-    assert "2 of these clips are not under a permissive licence" in card.read_text()
 
 
 def test_towers_that_are_too_large_are_refused(

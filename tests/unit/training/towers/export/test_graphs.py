@@ -60,15 +60,6 @@ def test_the_text_graph_agrees_with_torch(
     assert np.abs(run(graph, ids, mask) - expected).max() < ROUNDING * np.abs(expected).max()
 
 
-def test_a_text_alone_and_in_a_batch_gives_the_same(graph: Path) -> None:
-    ids, mask = tokens(6, 20)
-    together = run(graph, ids, mask)
-    for row in range(6):
-        length = int(mask[row].sum())
-        alone = run(graph, ids[row : row + 1, :length], mask[row : row + 1, :length])[0]
-        assert np.abs(together[row] - alone).max() < ROUNDING * np.abs(alone).max()
-
-
 def test_the_audio_graph_agrees_with_torch(loaded: LoadedTowers, tmp_path: Path) -> None:
     write_audio_graph(loaded.networks.audio, tmp_path / "audio.onnx")
     session = open_session(tmp_path / "audio.onnx", device="cpu", threads=1)

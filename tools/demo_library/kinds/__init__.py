@@ -1,1 +1,0 @@
-"""Which sounds the demo library holds, by where they are heard."""
