@@ -1,4 +1,4 @@
-"""Figures of differences of embeddings: where they lie, their norms, and how often they find.
+"""Figures of differences of embeddings: positions, norms, and share of successful searches.
 
     python benchmarks/concepts.py [BUNDLE]
 

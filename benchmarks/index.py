@@ -1,4 +1,4 @@
-"""How fast, how true and how large is the search index as the library grows?
+"""Speed, recall and memory of the search index, by the size of the library.
 
     python benchmarks/index.py SCENES [BUNDLE] [--sizes 10000,100000,1000000]
 

@@ -1,4 +1,4 @@
-"""How long do a deletion, and a filter that half of the clips pass, take in a large index?
+"""Time of a deletion, and of a filter that half of the clips pass, in a large index.
 
     python benchmarks/index_changes.py [--vectors 1000000]
 

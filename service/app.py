@@ -114,7 +114,7 @@ def _open_tracing() -> Tracing:
         from service.observability.tracing import Tracing
     except ImportError as error:
         raise SettingsError(
-            "traces are asked for, by MINUEND_TRACES or an endpoint of OpenTelemetry, and need the"
+            "traces are enabled by MINUEND_TRACES or an endpoint of OpenTelemetry, and need the"
             " extra `otel`, which is not installed here: pip install 'minuend[otel]'"
         ) from error
     return Tracing.open()

@@ -88,7 +88,7 @@ def open_towers(bundle: Bundle, settings: Settings) -> Towers | None:
 
 
 def open_space(bundle: Bundle, settings: Settings) -> Space:
-    """Load the embedding space of a bundle; of its towers, the audio tower alone."""
+    """Load the embedding space of a bundle; of its towers, only the audio tower is loaded."""
     from service.inference.embedding_space import make_space
     from service.inference.towers import AudioTower
 
@@ -259,7 +259,7 @@ class Services:
             raise NotReadyError("the service is starting or stopping")
 
     async def run_request(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run blocking work in a thread, of as many as there are requests at the same time.
+        """Run blocking work in a thread; there are as many threads as requests are admitted.
 
         Most of these threads wait most of the time, to decode or for the encoder.
         """
@@ -277,7 +277,7 @@ class Services:
 def _open_batched_embedder(
     encoder: Encoder, settings: Settings, metrics: Metrics
 ) -> tuple[Batcher, FileEmbedder]:
-    """Return an embedder with a cache, and the batcher of what several requests encode."""
+    """Return an embedder with a cache, and the batcher that all requests share."""
     from service.inference.batcher import Batcher
     from service.inference.cache import EmbeddingCache
     from service.inference.file_embedder import FileEmbedder, RequestLimits

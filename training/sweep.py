@@ -100,7 +100,7 @@ class Sweep:
             # Not by the recipe's hash, which changes when a setting is added to the format.
             found = load_bundle(bundle).manifest.training.recipe
             if with_defaults(found) != recipe.to_dict():
-                raise CheckpointError(f"{bundle} is of another recipe; choose another --out")
+                raise CheckpointError(f"{bundle} was made by another recipe; choose another --out")
             return bundle
         resume = (run / CHECKPOINT).is_file()
         checkpoint = pretrain(recipe, self.data, run, resume=resume)

@@ -80,7 +80,7 @@ class BulkReader:
 
 
 def _numbered_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines that are not blank, numbered from 1; of too long a line, its start."""
+    """Yield the non-blank lines with their numbers, from 1; lines that are too long are cut."""
     number = 0
     while line := file.readline(MAX_LINE_BYTES + 1):
         number += 1

@@ -1,6 +1,6 @@
 """Reader of requests: multipart, urlencoded, JSON object or raw audio become one form.
 
-The fields may stand in the query string as well. Names that the form does not have are refused, so
+Fields may also be in the query string. Names that the form does not have are refused, so
 that a misspelt field is not ignored.
 """
 
@@ -42,7 +42,7 @@ FIELD_ERRORS: dict[str, type[RequestInvalidError]] = {
     **dict.fromkeys(("window_s", "hop_s"), WindowInvalidError),
     **dict.fromkeys(("id", "clip_id", "mixture_id", "reference_id"), ClipIdInvalidError),
 }
-"""Fields whose faults have a code of their own; all others are `request_invalid`."""
+"""Errors of fields with their own error code; for all others it is `request_invalid`."""
 
 AnyForm = TypeVar("AnyForm", bound="Form")
 Items = list[tuple[str, Any]]
@@ -59,7 +59,7 @@ class Form(BaseModel):
     repeatable: ClassVar[frozenset[str]] = frozenset()
     """Names that may be given several times; a field may also be given once with a list."""
     raw: ClassVar[str | None] = None
-    """The file that a raw audio body stands for; None if there is no such body."""
+    """Name of the file field that a raw audio body fills; None if raw audio is not accepted."""
     fields_alone: ClassVar[bool] = False
     """Whether a request without any file can be complete."""
 
@@ -190,7 +190,7 @@ class _TooManyFilesError(MultiPartException):
 
 
 class _Parser(MultiPartParser):
-    """A multipart parser that counts the files itself, to tell too many from other faults."""
+    """A multipart parser that counts files, so that too many files raise their own error."""
 
     file_limit = 0
 

@@ -24,7 +24,7 @@ ErrorClasses = tuple[ErrorClass, ...]
 
 
 def error_classes(root: ErrorClass = errors.ServiceError) -> list[ErrorClass]:
-    """Return `root` and the classes below it that have a code of their own, in their order."""
+    """Return `root` and its subclasses, if they have their own code, in order of definition."""
     found = [root] if "code" in vars(root) else []
     for below in root.__subclasses__():
         found += error_classes(below)

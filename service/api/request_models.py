@@ -43,7 +43,7 @@ def _metadata(value: object) -> Metadata:
 
 
 def _one_or_many(schema: dict[str, Any]) -> None:
-    """Let the schema of a list allow one of its items alone."""
+    """Let the schema of a list also allow a single item."""
     items = schema.pop("items")
     del schema["type"]
     many = {"type": "array", "items": items, "maxItems": MAX_REFERENCES}

@@ -266,7 +266,7 @@ class InfoAnswer(ResponseModel):
 
 
 def make_body(model: type[BaseModel], source: object = None, **given: Any) -> dict[str, Any]:
-    """Return the fields of a response: given ones, and the others by name from a result."""
+    """Return the fields of a response: those in `given`, the others from `source`."""
     return {
         name: given[name] if name in given else getattr(source, name) for name in model.model_fields
     }
@@ -288,7 +288,7 @@ def hit_body(ranked: RankedHit) -> dict[str, Any]:
 
 
 def clip_body(record: ClipRecord) -> dict[str, Any]:
-    """Return the fields of a clip; the path of its file stays inside."""
+    """Return the fields of a clip, without the path of its file."""
     return make_body(ClipOut, record, clip_id=record.id, audio=audio_path(record))
 
 

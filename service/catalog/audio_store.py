@@ -4,8 +4,8 @@
     tmp/<random>/                        one folder for each open store, locked while it is open
 
 A file is written and synchronised in the store's own folder under `tmp`, then renamed to its final
-name. The lock tells a folder in use from one whose process has died, so that the clean-up at start
-removes the files that a crash left, but not the uploads of another process.
+name. The lock shows whether the process of a folder is still running: the clean-up at start
+removes the files left by a crash, but not the uploads of another process.
 """
 
 from __future__ import annotations

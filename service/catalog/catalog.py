@@ -221,7 +221,7 @@ class Catalog:
 
     @contextmanager
     def changes(self, since: int) -> Iterator[Changes]:
-        """Give the changes since a revision, as of one moment, while the context lasts."""
+        """Context manager: yields the changes since a revision, in one read transaction."""
         with self.database.transaction("read") as db:
             yield read_changes(db, since, self._fingerprint)
 

@@ -31,7 +31,7 @@ class Changes:
     """Changes of the clips and vectors of one encoder, as of one moment.
 
     Attributes:
-        since: Revision that the changes start from: the one asked for, or 0 if deletions after it
+        since: Revision that the changes start from: the requested one, or 0 if deletions after it
             are no longer known. From 0, the changes are all clips there are.
         revision: Revision that the changes lead to.
         removed: Numbers of the clips that were deleted, or that were replaced with a vector of
@@ -86,7 +86,7 @@ def read_changes(db: Connection, since: int, fingerprint: str) -> Changes:
 
 
 def _prune_deletions(db: Connection) -> None:
-    """Remove all deletions but the newest, and leave a row that says up to which revision."""
+    """Remove all but the newest deletions, and record up to which revision they were removed."""
     newest_removed = db.execute(
         "SELECT revision FROM deletions WHERE seq > 0 ORDER BY revision DESC LIMIT 1 OFFSET ?",
         (KEPT_DELETIONS,),

@@ -41,13 +41,13 @@ class Database:
             raise LibraryError(f"{path} cannot be used as a catalogue: {err}") from err
 
     def query(self, sql: str, *parameters: Value) -> list[Any]:
-        """Return all rows of one statement that reads."""
+        """Run one SELECT statement and return all its rows."""
         with self._connection() as db:
             return db.execute(sql, parameters).fetchall()
 
     @contextmanager
     def transaction(self, mode: Literal["read", "write"]) -> Iterator[Connection]:
-        """Read one state of the database, or change it: all that is done inside, or nothing.
+        """Context manager of a transaction: reads see one state, writes take effect together.
 
         A write is on the disk when the context has ended. Writers wait for each other.
 
@@ -80,7 +80,7 @@ class Database:
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
-        """Give a connection to one caller; as many are opened as there are calls at once."""
+        """Context manager: yields an idle connection, or opens one if there is none."""
         try:
             db = self._idle.pop()
         except IndexError:

@@ -69,7 +69,7 @@ class ReembedQueue:
         return int(self._db.query(query, self._fingerprint)[0][0])
 
     def n_waiting(self) -> int:
-        """Count the clips without a vector that may be embedded."""
+        """Count the clips without a vector of the encoder that are not marked as unembeddable."""
         query = f"SELECT count(*) FROM clips WHERE {_LACKING} AND NOT {_UNEMBEDDABLE}"
         return int(self._db.query(query, self._fingerprint, self._fingerprint)[0][0])
 
@@ -82,7 +82,7 @@ class ReembedQueue:
         return rows[0][0] if rows else None
 
     def n_due(self, windows_beyond_s: float) -> int:
-        """Count the clips without a vector, and those without windows that are longer than this.
+        """Count the clips without a vector, and the longer clips without windows.
 
         Args:
             windows_beyond_s: Longest audio that needs no windows [s].
@@ -153,7 +153,7 @@ class ReembedQueue:
                 return n_dropped
 
     def check_complete(self, library: Path) -> None:
-        """Do nothing if the encoder has embedded every clip that it can.
+        """Raise an error unless the encoder has embedded every clip that it can embed.
 
         Args:
             library: Folder of the library, for messages.
@@ -171,7 +171,7 @@ class ReembedQueue:
                 " bundle that made the library, or another library"
             )
         _LOGGER.warning(
-            "%d clips of %s are out of reach of this encoder, so that no search finds them",
+            "%d clips of %s cannot be embedded by this encoder, so no search finds them",
             n_lacking,
             library,
         )

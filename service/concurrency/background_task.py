@@ -56,4 +56,4 @@ class BackgroundTask:
         except StoppedError:
             pass
         except Exception:
-            _LOGGER.exception("work in the background failed; searches go on as before")
+            _LOGGER.exception("background work failed; searches continue as before")

@@ -13,7 +13,7 @@ class ClientDisconnectedError(Exception):
 
 
 class Deadline:
-    """The time until which one request is worked on; any thread may use it.
+    """The deadline of one request, for use by any thread.
 
     It has no end until `begin` is called.
 
@@ -27,12 +27,12 @@ class Deadline:
         self._is_abandoned = False
 
     def begin(self, limit_s: float) -> None:
-        """Let the deadline pass after `limit_s` from now [s]."""
+        """Set the deadline to `limit_s` seconds from now."""
         self._limit_s = limit_s
         self.ends = time.monotonic() + limit_s
 
     def abandon(self) -> None:
-        """Let the deadline pass now, because the client has disconnected."""
+        """Make the deadline pass now, because the client has disconnected."""
         self._is_abandoned = True
 
     @property
@@ -54,7 +54,7 @@ class Deadline:
         return DeadlineError(f"no answer within {self._limit_s or 0:g} s; try again later")
 
     def check(self) -> None:
-        """Do nothing before the deadline.
+        """Raise an error if the deadline has passed.
 
         Raises:
             ClientDisconnectedError: The client has disconnected.

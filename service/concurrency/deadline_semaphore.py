@@ -10,7 +10,7 @@ from service.concurrency.deadline import Deadline
 
 
 class DeadlineSemaphore:
-    """Limits how many threads work at a time; waiting threads go by their deadlines.
+    """Limits the threads that work at a time; the earliest deadline is served first.
 
     A slot that is released passes directly to the waiting thread with the earliest deadline. A
     thread that comes later cannot take it, and a request that needs several slots one after the

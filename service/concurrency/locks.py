@@ -45,8 +45,8 @@ def claim_directory(path: Path) -> int | None:
 def claimed_folder(parent: Path) -> Iterator[Path]:
     """Make a folder with a random name, hold the lock on it, and remove it at the end.
 
-    `claim_directory` tells such a folder in use from one whose process has died. A caller that
-    removes the latter excludes others while they enter this context.
+    `claim_directory` shows whether the process of a folder is still running. A caller that
+    removes abandoned folders must exclude others while they enter this context.
     """
     folder = parent / uuid4().hex
     folder.mkdir()

@@ -99,7 +99,7 @@ class FlatIndex:
 
     @classmethod
     def read(cls, file: BinaryIO, dim: int) -> FlatIndex:
-        """Read what `write` appended, from the file's position on.
+        """Read an index that `write` appended, from the current position of the file.
 
         Raises:
             ValueError: It is not a flat index of vectors of this length.

@@ -61,7 +61,7 @@ class IvfParameters:
 
 
 class IvfRaBitQIndex:
-    """Vectors in an inverted file. They can be deleted; adding some takes a new build.
+    """Vectors in an inverted file. They can be deleted, but new ones need a new build.
 
     Searches may run concurrently with each other, but not with `remove`.
 
@@ -211,7 +211,7 @@ class IvfRaBitQIndex:
 
     @classmethod
     def read(cls, file: BinaryIO, dim: int, parameters: IvfParameters) -> IvfRaBitQIndex:
-        """Read what `write` appended; the vectors are not copied, their part of the file is mapped.
+        """Read an index that `write` appended; the vectors are memory-mapped, not copied.
 
         Args:
             file: At the position where the index was appended, as the last part of the file. Its
@@ -234,7 +234,7 @@ class IvfRaBitQIndex:
         return cls(ids, lists, vectors, parameters=parameters, is_current=is_current)
 
     def _count_current(self) -> None:
-        """Update what is derived from `_is_current`: the count, and the bits for FAISS."""
+        """Update the values derived from `_is_current`: the count, and the bits for FAISS."""
         self._n_current = int(np.count_nonzero(self._is_current))
         self._current_bits = np.packbits(self._is_current, bitorder="little")
 
@@ -253,7 +253,7 @@ class IvfRaBitQIndex:
         return current
 
     def _selector(self, positions: Int64[np.ndarray, " rows"] | None) -> Any | None:
-        """Return what restricts a FAISS search to these positions, or to those not deleted."""
+        """Return a FAISS selector of these positions, or of all that are not deleted."""
         if positions is None:
             return faiss.IDSelectorBitmap(self._current_bits) if self.n_deleted else None
         is_allowed = np.zeros(len(self.all_ids), bool)

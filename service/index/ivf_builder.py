@@ -40,11 +40,11 @@ Entries = tuple[Int64[np.ndarray, " entries"], UInt8[np.ndarray, "entries bytes"
 def build_ivf(snapshot: BuildSnapshot, *, is_stopped: IsStopped = lambda: False) -> IvfRaBitQIndex:
     """Build an inverted file of all vectors of a snapshot; the same snapshot gives the same file.
 
-    Beside what the snapshot holds, each vector is in memory once, in half precision.
+    In addition to the snapshot, each vector is in memory once, in half precision.
 
     Args:
         snapshot: At least one vector.
-        is_stopped: Called now and then; whether to give up.
+        is_stopped: Called regularly; returns whether to stop.
 
     Raises:
         StoppedError: `is_stopped` returned true.
@@ -69,7 +69,7 @@ def build_ivf(snapshot: BuildSnapshot, *, is_stopped: IsStopped = lambda: False)
 
 
 def release_freed_memory() -> None:
-    """Return the memory of the file before to the system; glibc keeps part of it by itself.
+    """Return the memory of the replaced file to the system; by default, glibc keeps a part.
 
     Measured with 200,000 vectors: a process has 375 MB after a later build, and 308 MB after this.
     """
@@ -160,7 +160,7 @@ def _fill(
         positions: Positions of the vectors.
         vectors: The vectors to add.
         entries: Returns positions and codes to copy into a list, by its number.
-        is_stopped: Called now and then; whether to give up.
+        is_stopped: Called regularly; returns whether to stop.
     """
     numbers = _assign(ivf, rotation, vectors, is_stopped)
     for number, n_added in enumerate(np.bincount(numbers, minlength=ivf.nlist).tolist()):

@@ -33,7 +33,7 @@ class IvfTuner:
 
     Args:
         index: No vector of it is deleted.
-        is_stopped: Called now and then; whether to give up.
+        is_stopped: Called regularly; returns whether to stop.
 
     Raises:
         StoppedError: `is_stopped` returned true, in the constructor or in `tune`.
@@ -62,7 +62,7 @@ class IvfTuner:
         return IvfParameters(self._fewest_lists(n_candidates), n_candidates)
 
     def _fewest_candidates(self) -> int:
-        """Return the least number that, with all lists visited, has half of the allowed misses."""
+        """Return the least candidates that have, over all lists, half of the allowed misses."""
         enough, n_candidates = (1 + TARGET_RECALL) / 2, FEWEST_CANDIDATES
         while (
             FIRST_HITS * n_candidates < len(self._index)
@@ -107,7 +107,7 @@ class IvfTuner:
 
 
 def batches(n: int, is_stopped: IsStopped) -> Iterator[slice]:
-    """Divide n items into slices, and check before each whether to give up.
+    """Divide n items into slices, and check before each whether to stop.
 
     Raises:
         StoppedError: `is_stopped` returned true.

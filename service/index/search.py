@@ -16,7 +16,7 @@ from service.index.vector_index import VectorIndex
 from service.row_ids import are_whole, clips_of
 
 _WIDER = 4
-"""Factor by which more rows are asked for when too few of them are hits."""
+"""Factor by which the number of rows grows when too few of them are hits."""
 _BATCH_ROWS = 10_000
 _NO_CLIPS = np.empty(0, np.int64)
 

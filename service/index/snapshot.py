@@ -22,7 +22,7 @@ _FORMAT = 5
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What the vectors of a snapshot depend on beside the clips.
+    """Everything that the vectors of a snapshot depend on, except the clips.
 
     Attributes:
         library: Identity of the library.
@@ -89,7 +89,7 @@ class Snapshots:
             except BaseException:
                 target.unlink(missing_ok=True)
                 raise
-            for pattern in ("*.faiss", "*.tmp"):  # the one before, and what a crash left
+            for pattern in ("*.faiss", "*.tmp"):  # the previous snapshot, and files left by a crash
                 for other in self._directory.glob(pattern):
                     if other != target:
                         other.unlink()
@@ -115,12 +115,12 @@ class Snapshots:
                 raise ValueError(f"{self._head.name} is not the head of a snapshot")
         expected = {"format": _FORMAT, "revision": revision, **asdict(self._origin)}
         if about != expected:
-            raise ValueError(f"it is foreign: of {about}, not {expected}")
+            raise ValueError(f"it belongs to {about}, not to {expected}")
         if not 0 <= revision <= newest:
             raise ValueError(f"it is of revision {revision}, the catalogue is of {newest}")
         path = self._directory / name
         if _digest(about, path) != digest:
-            raise ValueError(f"{name} is damaged: its digest is not the one written down")
+            raise ValueError(f"{name} is damaged: its digest differs from the recorded one")
         with path.open("rb") as file:
             return VectorIndex.read(
                 file, dim=self._origin.dim, revision=revision, exact_below=exact_below

@@ -196,7 +196,7 @@ class VectorIndex:
         return chosen, self.vectors(chosen)[1]
 
     def build_snapshot(self) -> BuildSnapshot:
-        """Return what an inverted file is to be built from, and record changes from now on."""
+        """Return the vectors to build an inverted file from, and start to record changes."""
         self._changed = set()
         ids = self._recent.ids
         vectors = self._recent.vectors(ids)[1]

@@ -291,6 +291,6 @@ class Batcher:
 
 
 def _may_share_run(request: EncodeRequest, oldest: EncodeRequest) -> bool:
-    """Tell whether a clip has the output and about the length of the oldest clip of a run."""
+    """Return whether a clip has the same output and a similar length as the oldest clip."""
     has_similar_length = abs(request.cost - oldest.cost) <= MAX_PADDING * oldest.cost
     return has_similar_length and request.output == oldest.output

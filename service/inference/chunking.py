@@ -22,7 +22,7 @@ CHUNK_S = 15.0
 """A clip up to this length is a single chunk [s]."""
 
 Output = Literal["embedding", "partials"]
-"""What the encoder computes for a chunk: its embedding, or the sums and maxima of its partials."""
+"""Result of a chunk in the encoder: its embedding, or the sums and maxima of its partials."""
 Result = tuple[np.ndarray, ...]
 """The embedding [dim], or the sums and maxima [partials dim]."""
 

@@ -150,7 +150,7 @@ class _EmbedSession:
     def embed(
         self, contents: Sequence[str], files: Sequence[BinaryIO], known: Mapping[str, Embedded]
     ) -> dict[str, Embedded]:
-        """Decode, encode and pool the files whose content is not known.
+        """Decode, encode and pool the files that are not in the cache.
 
         Args:
             contents: Digest of each file.

@@ -1,4 +1,4 @@
-"""Embeddings of files, from the chunks that are with the encoder to the pooled result.
+"""Embeddings of files: the chunks that are being encoded, and their pooled result.
 
 `PendingChunks` holds the chunks of one request that were submitted to the encoder. A
 `FileEmbedding` receives the results of one file and pools them to `Embedded`.
@@ -78,7 +78,7 @@ class FileEmbedding:
         self._whole = np.zeros(0, np.float32)
 
     def output(self, chunk: Chunk) -> Output:
-        """Return what the encoder has to compute for a chunk."""
+        """Return the kind of result that the encoder computes for a chunk."""
         is_single = chunk.is_whole and not self._has_windows(chunk.samples.size)
         return "embedding" if is_single else "partials"
 
@@ -115,7 +115,7 @@ class FileEmbedding:
 
 
 class PendingChunks:
-    """The chunks of one request that are with the encoder: a bounded queue of futures.
+    """The chunks of one request that are being encoded: a bounded queue of futures.
 
     Leaving the context cancels what is still pending.
 

@@ -120,7 +120,7 @@ def restore(file: Path, library: Path, *, on_bytes: Progress = lambda n: None) -
 
 @contextmanager
 def _frozen(library: Path) -> Iterator[Path]:
-    """Give a folder with the catalogue and its audio files as of one moment."""
+    """Context manager: yields a folder with catalogue and audio files as of one moment."""
     (library / "tmp").mkdir(exist_ok=True)
     with ExitStack() as opened:
         with file_lock(library / "library.lock"):  # no writer changes the set of audio files now

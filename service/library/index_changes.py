@@ -12,7 +12,7 @@ from service.row_ids import clips_of
 
 
 def apply_changes(index: VectorIndex, changes: Changes, space: Space) -> None:
-    """Bring an index to the revision that changes lead to.
+    """Apply the changes of a catalogue to an index, and set its revision.
 
     Args:
         index: An index of the revision that the changes start from.
@@ -42,7 +42,7 @@ def _remove_changed(
     rows: Int64[np.ndarray, " rows"],
     vectors: Float32[np.ndarray, "rows dim"],
 ) -> Bool[np.ndarray, " rows"]:
-    """Remove the rows whose vectors differ, and tell which rows are not in the index now.
+    """Remove the rows whose vectors differ; return which rows are now missing in the index.
 
     A change of a clip need not change its vector, and a removal costs a pass over the whole index.
     """

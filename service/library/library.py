@@ -1,4 +1,4 @@
-"""The library of clips: what a write has acknowledged is on the disk, and is found.
+"""The library of clips: when a write returns, its clip is on the disk and can be found.
 
 catalog.sqlite    the source of truth: clips and embeddings
 audio/  tmp/      stored audio files, and unfinished copies of audio files
@@ -130,7 +130,7 @@ class Library:
             raise ClipAudioMissingError(f"clip {clip_id!r} was added as a vector, without audio")
         path = self._path / record.path
         if not path.is_file():
-            raise ClipAudioMissingError(f"the {record.source} audio of clip {clip_id!r} is gone")
+            raise ClipAudioMissingError(f"the {record.source} audio of clip {clip_id!r} is missing")
         return path
 
     def page(

@@ -134,7 +134,7 @@ class Reembedder:
             if isinstance(file, Unreadable):
                 self._fail(clip, file.code, f"{file.path}: {file.reason}")
             elif file.sha256 != clip.sha256:
-                self._fail(clip, "file_changed", f"{file.path} is not what was added")
+                self._fail(clip, "file_changed", f"{file.path} has changed since it was added")
             else:
                 files[clip] = file
         return files

@@ -153,7 +153,7 @@ class SyncedIndex:
                 self._saved_revision = index.revision
 
     def wait(self) -> None:
-        """Wait until nothing is done in the background."""
+        """Wait until no background work is running."""
         self._updating.wait()
         self._building.wait()
 
@@ -165,7 +165,7 @@ class SyncedIndex:
 
     @contextmanager
     def _up_to_date(self) -> Iterator[VectorIndex]:
-        """Give the index, at the revision of the catalogue or newer, while the context lasts."""
+        """Context manager: yields the index, at least at the revision of the catalogue."""
         revision = self._catalog.revision()
         while True:
             with self._lock.shared():
@@ -195,14 +195,14 @@ class SyncedIndex:
         return index
 
     def _refresh_until_current(self, is_stopped: Callable[[], bool]) -> None:
-        """Refresh until no write has come meanwhile."""
+        """Refresh until no write was committed during the last refresh."""
         seen = -1
         while not is_stopped() and seen < (newest := self._catalog.revision()):
             self.refresh()
             seen = newest
 
     def _build_ivf(self, is_stopped: Callable[[], bool]) -> None:
-        """Build inverted files beside the searches until none is needed any more."""
+        """Build inverted files, while searches run, until no other is needed."""
         while self._build_ivf_once(is_stopped):
             release_freed_memory()
 

@@ -91,7 +91,7 @@ class Searcher:
         *,
         modifier: Modifier | None = None,
     ) -> SearchResult:
-        """Rank the clips by nearness to a sound, less a reference, plus a text.
+        """Rank the clips by nearness to a sound, minus a reference, plus a text.
 
         A text alone is a query too. A text of strength 0 or without words is ignored. A sound less
         an equal sound leaves nothing: no hits or, with a text, the hits of the text alone. Clips

@@ -28,7 +28,7 @@ def prepare_folder(source: Path) -> list[TaskClip]:
     if files and all(names[0] in SPLITS and len(names) > 2 for names in parts.values()):
         return [TaskClip(c.path, parts[c.name][1], split=parts[c.name][0]) for c in files]
     if wrong := [name for name, names in parts.items() if len(names) < 2]:
-        raise DatasetError(f"{source}: {wrong[0]} lies in no folder that would name its class")
+        raise DatasetError(f"{source}: {wrong[0]} is not in a folder with the name of its class")
     splits: dict[str, str] = {}
     for label in {names[0] for names in parts.values()}:
         members = [name for name, names in parts.items() if names[0] == label]
@@ -55,7 +55,7 @@ def prepare_manifest(source: Path, where: Columns) -> list[TaskClip]:
         if not fold.isdigit() and split not in SPLITS:
             raise DatasetError(
                 f"{source}, {clip.name}: split is {split!r} and fold {fold!r}; a split of "
-                f"{', '.join(SPLITS)} or the number of a fold must stand there"
+                f"{', '.join(SPLITS)} or the number of a fold is needed"
             )
         prepared.append(
             TaskClip(

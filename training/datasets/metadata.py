@@ -94,7 +94,7 @@ def _read_row(path: Path, row: dict[str, str]) -> TaskClip:
     if split not in ("", *SPLITS) or not (fold or "0").isdigit() or bool(split) == bool(fold):
         raise DatasetError(
             f"{path}, {row['path']}: split is {split!r} and fold {fold!r}; either a split of "
-            f"{', '.join(SPLITS)} or the number of a fold must stand there"
+            f"{', '.join(SPLITS)} or the number of a fold is needed"
         )
     return TaskClip(
         path=path.parent / row["path"],

@@ -69,7 +69,7 @@ def open_embedder(name: str, statistics: Statistics = "bundle", threads: int = 0
         return LogMelEmbedder()
     if kind == RANDOM:
         if not (seed or "0").isdigit():
-            raise DatasetError(f"{name!r} names no encoder: after 'random:' stands a seed")
+            raise DatasetError(f"{name!r} is no encoder: a seed must follow 'random:'")
         return TorchEmbedder(random_model(int(seed or 0)), name=f"{RANDOM}:{int(seed or 0)}")
     if statistics == "dataset":
         loaded = load_bundle(Path(name))

@@ -29,7 +29,7 @@ def trained_sources(bundle: Path, clips: Iterable[SourceClip] = ()) -> frozenset
     """
     path = bundle / ATTRIBUTION
     if not path.is_file():
-        raise DatasetError(f"{bundle} has no {ATTRIBUTION}: what it has heard is not known")
+        raise DatasetError(f"{bundle} has no {ATTRIBUTION}: its training clips are not known")
     with path.open(newline="", encoding="utf-8") as lines:
         rows = [row for row in csv.DictReader(lines) if row["role"] == TRAINED]
     names = frozenset(row["path"] for row in rows)

@@ -83,8 +83,8 @@ def draw_pairs(clips: Sequence[SourceClip], n_pairs: int, seed: int) -> Separati
     chosen = list(of_recording.values())[: MAX_CANDIDATES + 1]
     if len(chosen) < MIN_RECORDINGS:
         raise DatasetError(
-            f"the encoder has not heard {len(chosen)} recordings of the data; separation is "
-            f"measured on unheard ones only, and takes {MIN_RECORDINGS}"
+            f"{len(chosen)} recordings of the data were not used in training; separation is "
+            f"measured only on such recordings and needs {MIN_RECORDINGS}"
         )
     added = random.permutation(len(chosen))[:n_pairs]
     steps = random.integers(1, len(chosen), added.size)

@@ -1,4 +1,4 @@
-"""The clip of the known answer: a bundle has it with its embedding, to check an encoder by."""
+"""The clip of the known answer: a bundle stores it with its embedding, to check encoders."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Model cards of bundles: the encoder, its variants, the towers and the detector of changes.
 
-Every figure on a card stands in the manifest of the bundle. The parts are written by different
+Every figure on a card is in the manifest of the bundle. The parts are written by different
 commands; each replaces its own part and keeps the rest of the card.
 """
 
@@ -39,7 +39,7 @@ def put_encoder(folder: Path, manifest: BundleManifest) -> None:
 
 
 def put_change(folder: Path, info: ChangeInfo) -> None:
-    """Replace the section on the detector of changes, which stands before that on the towers."""
+    """Replace the section on the detector of changes, which comes before the one on the towers."""
     kept = [part for part in _sections(folder) if not part.startswith(CHANGE)]
     towers = [part for part in kept if part.startswith(TOWERS)]
     others = [part for part in kept if not part.startswith(TOWERS)]
@@ -47,7 +47,7 @@ def put_change(folder: Path, info: ChangeInfo) -> None:
 
 
 def put_towers(folder: Path, info: TowersInfo, clips: Sequence[SourceClip]) -> None:
-    """Replace the section on the towers, which stands last."""
+    """Replace the section on the towers, which is the last one."""
     kept = [part for part in _sections(folder) if not part.startswith(TOWERS)]
     _write(folder, [*kept, render_towers(info, clips)])
 

@@ -68,7 +68,7 @@ def bgknown_claims(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def separation_claims(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Tell of each trained encoder whether subtraction halves the median rank at 0 dB."""
+    """Check for each trained encoder whether subtraction halves the median rank at 0 dB."""
     found = []
     for row in rows:
         if lambda_of(row) is not None:

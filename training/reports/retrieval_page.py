@@ -150,7 +150,7 @@ def _lambda(result: Result) -> float | None:
 
 
 def _setup(result: Result) -> str:
-    """Return what experiments share that are compared over lambda."""
+    """Return the setup that experiments must share to be compared over lambda."""
     test = result["data"]["test"]
     pairs = {name: value for name, value in test.items() if name not in PROVENANCE}
     trained = [without_lambda(result["encoder_recipe"]), result["encoder_samples_seen"]]

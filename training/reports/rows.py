@@ -23,7 +23,7 @@ def samples_seen(row: Row) -> int:
 
 
 def setup_key(row: Row) -> str:
-    """Return what runs of equal compute share: samples, and the recipe but for lambda and seed."""
+    """Return the key of runs of equal compute: samples, and recipe without lambda and seed."""
     recipe = without_lambda(row["encoder"]["recipe"])
     shared = {key: value for key, value in recipe.items() if key not in ("name", "seed")}
     return json.dumps([samples_seen(row), shared], sort_keys=True)
@@ -82,7 +82,7 @@ def runs_of(rows: Iterable[Row], value: float) -> list[Row]:
 
 
 def others(rows: Sequence[Row]) -> list[Row]:
-    """Select the rows that stand below a table over lambda.
+    """Select the rows that are listed below a table over lambda.
 
     Returns:
         Longer training first, then untrained encoders, then those that saw test clips; each

@@ -22,7 +22,7 @@ SAME_LENGTH = 1.05
 
 
 def retained_accuracy(rows: Sequence[Row]) -> list[dict[str, float]]:
-    """Tell how much of the clean accuracy is left at (a), for each lambda, here and in the paper.
+    """Compare accuracy at (a) with clean accuracy, for each lambda, here and in the paper.
 
     Args:
         rows: Of a sweep over lambda.

@@ -1,4 +1,4 @@
-"""Writing of the folder of a set of pairs, batch by batch, so that a stopped run can go on."""
+"""Writing of the folder of a set of pairs, batch by batch, so that a stopped run can continue."""
 
 from __future__ import annotations
 

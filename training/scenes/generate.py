@@ -112,7 +112,7 @@ def open_scene_encoder(bundle: Path) -> Encoder:
     """
     encoder = Encoder.open(load_bundle(bundle))
     if encoder.sample_rate != SAMPLE_RATE:
-        raise DatasetError(f"{bundle} hears {encoder.sample_rate} Hz; scenes have {SAMPLE_RATE} Hz")
+        raise DatasetError(f"{bundle} takes {encoder.sample_rate} Hz; scenes have {SAMPLE_RATE} Hz")
     return encoder
 
 

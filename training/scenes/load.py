@@ -80,7 +80,7 @@ def load_scenes(folder: Path, fingerprint: str) -> SceneSet:
     if n_embedded < len(pairs):
         raise DatasetError(
             f"{embedded} is unfinished: {n_embedded} of {len(pairs)} pairs; "
-            "the command that began it goes on with it"
+            "run the command that made it again to continue"
         )
     return SceneSet(
         pairs=pairs[:n_embedded],
@@ -97,4 +97,4 @@ def _read_lines(path: Path, adapter: TypeAdapter[Row]) -> list[Row]:
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        raise DatasetError(f"{path} is not what this version writes: {error}") from error
+        raise DatasetError(f"{path} does not have the current format: {error}") from error

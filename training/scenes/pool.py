@@ -64,7 +64,7 @@ class ScenePool:
     backgrounds: Mapping[str, Sequence[Background]]
 
     def classes_on(self, kind: str) -> list[str]:
-        """List the classes that may be drawn on a kind of background: not the same sound."""
+        """List the classes that may be added to a kind of background: all but its own sound."""
         same = self.scene.backgrounds.kinds[kind]
         return [label for label in self.events if label not in same]
 

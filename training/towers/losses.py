@@ -19,7 +19,7 @@ def contrastive_loss(
     scale: Float[Tensor, ""],
     is_same: Bool[Tensor, "batch batch"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Symmetric InfoNCE: tell row i of each side from all other rows of the other side.
+    """Symmetric InfoNCE: row i of each side is classified among all rows of the other side.
 
     Args:
         queries: Unit vectors.

@@ -1,4 +1,4 @@
-"""Admission of requests: refuses at once what could not be answered in time.
+"""Admission of requests: refuses those that could not be answered in time, at once.
 
 One rule for all requests with a body, applied before the body is read.
 """
@@ -92,11 +92,11 @@ class Admission:
         if not n_requests:
             return None
         if n_requests >= limits.max_requests:
-            return f"{n_requests} requests are being worked on, the most that are let in"
+            return f"{n_requests} requests are in progress, which is the most allowed"
         if self._n_bytes + n_bytes > limits.max_bytes:
             return (
                 f"the requests being worked on have {self._n_bytes} bytes and this one has "
-                f"{n_bytes}; {limits.max_bytes} are let in"
+                f"{n_bytes}; {limits.max_bytes} are allowed"
             )
         wait_s = n_requests * self._interval.mean_s
         if wait_s > limits.max_wait_s:

@@ -53,7 +53,7 @@ async def post_bulk(request: Request, services: ServicesDep, timings: TimingsDep
     kind = media_type(request)
     if kind not in MEDIA_TYPES:
         raise MediaUnsupportedError(
-            f"the body is {kind or 'without a content type'}; taken are {', '.join(MEDIA_TYPES)}"
+            f"the body is {kind or 'without a content type'}; use {' or '.join(MEDIA_TYPES)}"
         )
     async with AsyncExitStack() as opened:
         file = await buffer_body(request, opened)

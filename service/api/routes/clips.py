@@ -109,7 +109,7 @@ async def get_audio(clip_id: str, services: ServicesDep) -> Response:
 
 
 class _AudioResponse(FileResponse):
-    """A file whose range errors are problem details, as all errors are."""
+    """A file response whose range errors are problem details, like all other errors."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_unless_refused(message: Message) -> None:

@@ -40,7 +40,7 @@ async def embed(request: Request, services: ServicesDep, timings: TimingsDep) ->
         windowing = _windowing(form)
         as_npy = wants_npy(request)
         if as_npy and windowing and len(form.audio) > 1:
-            raise WindowInvalidError("as npy, windows are given of one file at a time")
+            raise WindowInvalidError("windows can be returned as npy for a single file only")
 
         def work() -> Response:
             files = [upload.file for upload in form.audio]

@@ -32,7 +32,7 @@ def named_inputs(
 
 
 def ranking_options(form: SearchForm | DifferenceForm) -> RankingOptions:
-    """Return the options of a form; without `k` in the request, max_k may lower the default."""
+    """Return the options of a form; `k` is None, for the default, if the request has none."""
     return RankingOptions(
         form.k if "k" in form.model_fields_set else None,
         form.filter,

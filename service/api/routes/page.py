@@ -32,7 +32,7 @@ HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file of the page, and a digest of it by which browsers know whether theirs is current."""
+    """A file of the page, with a digest by which browsers check whether their copy is current."""
 
     content: bytes
     media_type: str
@@ -40,7 +40,7 @@ class _File:
 
 
 def make_router() -> APIRouter:
-    """Return the routes of this module; the page is read now, once."""
+    """Read the files of the page once, and return the routes of this module."""
     files = _read()
 
     async def get_page(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""POST /search: clips like a sound, less a reference, as changed by a text."""
+"""POST /search: search by a sound, minus a reference, plus a text."""
 
 from __future__ import annotations
 

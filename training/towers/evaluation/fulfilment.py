@@ -20,7 +20,7 @@ def level_db(clip: Clip, label: str) -> float | None:
 
 
 def fulfils(change: Change, query: Clip, hit: Clip) -> bool:
-    """Tell whether a hit has the change that is asked for.
+    """Return whether a hit has the requested change.
 
     A sound that is added, louder or more must be in the hit, and louder than in the query if it
     is there. A removed sound must be absent. A quieter sound must be present, and quieter.

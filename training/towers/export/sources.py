@@ -33,7 +33,7 @@ def find_sources(loaded: LoadedTowers, data: Path, *, any_licence: bool) -> list
         raise DatasetError(f"the scenes were made of another manifest than {data}")
     known = {clip.name: clip for clip in read_clips(data)}
     if missing := [name for name in loaded.sources if name not in known]:
-        raise DatasetError(f"{data} does not know {len(missing)} clips, {missing[0]} for one")
+        raise DatasetError(f"{data} lacks {len(missing)} clips, for example {missing[0]}")
     clips = [known[name] for name in loaded.sources]
     restricted = [clip for clip in clips if not matches(clip, PERMISSIVE)]
     if restricted and not any_licence:

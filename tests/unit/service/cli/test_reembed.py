@@ -58,7 +58,7 @@ def test_the_report_lists_clips_that_could_not_be_embedded(library: Path, new_bu
 
     assert "2 clips embedded, 0 were already" in result.stdout
     assert "1 clips could not be embedded" in result.stderr
-    assert "is gone" in result.stderr
+    assert "is missing" in result.stderr
     left_out = run_json("index", "--reembed", *paths, code=3)["left_out"]
     assert [clip["code"] for clip in left_out] == ["clip_audio_missing"]
 

@@ -37,7 +37,7 @@ def test_an_untrained_encoder_depends_on_its_seed_only() -> None:
     assert np.array_equal(one.embed(CLIPS), same.embed(CLIPS))
     assert not np.array_equal(one.embed(CLIPS), other.embed(CLIPS))
     assert one.identity == same.identity != other.identity
-    with pytest.raises(DatasetError, match="after 'random:' stands a seed"):
+    with pytest.raises(DatasetError, match="a seed must follow 'random:'"):
         open_embedder("random:x")
 
 

@@ -63,5 +63,5 @@ def test_test_clips_with_a_training_source_are_counted(bundle: Path) -> None:
 
 
 def test_a_bundle_without_a_list_of_clips_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="what it has heard is not known"):
+    with pytest.raises(DatasetError, match="its training clips are not known"):
         trained_sources(tmp_path)

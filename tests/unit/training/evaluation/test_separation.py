@@ -37,7 +37,7 @@ def test_there_is_one_clip_of_each_recording(clips: list[SourceClip]) -> None:
 
 
 def test_too_few_recordings_are_refused(clips: list[SourceClip]) -> None:
-    with pytest.raises(DatasetError, match="has not heard 19 recordings"):
+    with pytest.raises(DatasetError, match="19 recordings of the data were not used"):
         draw_pairs(clips[:38], 10, seed=0)
 
 

@@ -189,5 +189,5 @@ def test_an_encoder_of_another_rate_is_refused(tmp_path: Path) -> None:
     manifest = load_bundle(path).manifest
     slow = manifest.encoder.model_copy(update={"sample_rate_hz": 8000, "frame_rate_hz": 12.5})
     write_manifest(path, manifest.model_copy(update={"encoder": slow}))
-    with pytest.raises(DatasetError, match="hears 8000 Hz; scenes have 16000 Hz"):
+    with pytest.raises(DatasetError, match="takes 8000 Hz; scenes have 16000 Hz"):
         open_scene_encoder(path)

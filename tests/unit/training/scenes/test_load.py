@@ -67,7 +67,7 @@ def test_a_folder_that_is_no_set_is_refused(tmp_path: Path) -> None:
 def test_lines_that_are_no_pairs_are_refused(folder: Path, pairs: list[Pair]) -> None:
     broken = json.loads(pairs[0].to_json()) | {"changes": [{"kind": "vanish", "label": "dog"}]}
     (folder / "pairs.jsonl").write_text(json.dumps(broken) + "\n")
-    with pytest.raises(DatasetError, match=r"pairs\.jsonl is not what this version writes"):
+    with pytest.raises(DatasetError, match=r"pairs\.jsonl does not have the current format"):
         load_scenes(folder, FINGERPRINT)
     (folder / "pairs.jsonl").unlink()
     with pytest.raises(DatasetError, match=r"pairs\.jsonl cannot be read"):
