@@ -21,7 +21,6 @@ from service.audio.decoding import Audio, AudioLimits, decode, open_audio, resam
 RESAMPLING_TOLERANCE = 1e-6
 
 RIFF_RATE_OFFSET = 24
-RIFF_CHANNELS_OFFSET = 22
 
 
 def _decode(data: bytes, *, limits: AudioLimits | None = None, sample_rate: int = 16_000) -> Audio:
@@ -225,17 +224,13 @@ class TestBadContent:
         with pytest.raises(errors.ChannelsUnsupportedError, match=f"{channels} channels; 1 to 8"):
             _decode(data)
 
-    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30, -1001.0])
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30, 1e300, -1001.0])
     @pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
     def test_a_sample_that_is_not_finite(self, value: float, subtype: str) -> None:
         samples = np.zeros((80_000, 2))
         samples[79_000, 1] = value
         with pytest.raises(errors.AudioNotFiniteError, match="finite and within 1000"):
             _decode(_float_wav(samples, subtype))
-
-    def test_a_double_beyond_single_precision(self) -> None:
-        with pytest.raises(errors.AudioNotFiniteError):
-            _decode(_float_wav(np.array([0, 1e300]), "DOUBLE"))
 
     @pytest.mark.parametrize(("form", "subtype"), [("WAV", "PCM_16"), ("OGG", "VORBIS")])
     def test_a_valid_file_without_samples(self, form: str, subtype: str) -> None:

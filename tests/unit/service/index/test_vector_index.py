@@ -229,18 +229,6 @@ def test_changes_during_a_build_are_kept() -> None:
     assert 1 not in search(index, vectors[1], 20, exact=True)
 
 
-def test_a_rebuild_takes_in_recent_vectors_and_leaves_out_deleted_ones() -> None:
-    index, vectors = ivf_index(500)
-    more = unit_vectors(300, seed=9)
-    index.add(of_whole(np.arange(1000, 1300)), more)
-    index.remove(of_whole(np.arange(1, 101)))
-    rebuild(index)
-    assert len(index) == 700
-    assert not index.needs_rebuild
-    assert search(index, more[5], 1, exact=True) == [1005]
-    assert 8 not in search(index, vectors[7], 50, exact=True)
-
-
 def test_many_deleted_vectors_need_a_rebuild() -> None:
     index, _ = ivf_index(1000)
     index.remove(of_whole(np.arange(100)))

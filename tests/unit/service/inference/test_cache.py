@@ -4,12 +4,10 @@ import hashlib
 import io
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from service.bundle.files import load_bundle
 from service.bundle.manifest import EncoderInfo
 from service.clips import AudioInfo, Windows
 from service.inference.cache import EmbeddingCache, content_digest
@@ -31,11 +29,6 @@ def entry(value: float = 0, *, n_windows: int = 0) -> Embedded:
 
 
 SIZE = entry().size_bytes
-
-
-@pytest.fixture(scope="module")
-def info(tiny_bundle_path: Path) -> EncoderInfo:
-    return load_bundle(tiny_bundle_path).manifest.encoder
 
 
 def test_a_file_is_found_by_its_content_and_its_encoder(info: EncoderInfo) -> None:

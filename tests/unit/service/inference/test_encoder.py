@@ -11,9 +11,8 @@ import synth
 import tiny_bundle
 from jaxtyping import Float32
 
-from service.bundle.files import Bundle, load_bundle
-from service.difference import centred_cosine
-from service.errors import BundleError, DeviceError
+from service.bundle.files import Bundle
+from service.errors import BundleError
 from service.inference.chunking import CHUNK_S
 from service.inference.encoder import BATCH_S, Encoder
 from service.inference.onnx_session import Session, open_session
@@ -35,16 +34,6 @@ class CountingSession(Session):
         return super().run(inputs, outputs)
 
 
-@pytest.fixture(scope="module")
-def bundle(tiny_bundle_path: Path) -> Bundle:
-    return load_bundle(tiny_bundle_path)
-
-
-@pytest.fixture(scope="module")
-def encoder(bundle: Bundle) -> Encoder:
-    return Encoder.open(bundle, device="cpu", threads=1)
-
-
 @pytest.fixture
 def session(bundle: Bundle) -> CountingSession:
     path = bundle.file(bundle.manifest.encoder.file)
@@ -63,14 +52,6 @@ def _assert_close(found: np.ndarray, expected: np.ndarray) -> None:
 
 
 class TestOpening:
-    def test_the_bundle_describes_the_encoder(self, encoder: Encoder, bundle: Bundle) -> None:
-        assert encoder.dim == 8
-        assert encoder.sample_rate == 16_000
-        assert encoder.fingerprint == bundle.manifest.encoder.fingerprint
-        assert encoder.reference_weight == 0.5
-        assert encoder.provider == "CPUExecutionProvider"
-        assert np.array_equal(encoder.mean, bundle.mean)
-
     @pytest.mark.parametrize(
         ("old", "new", "fault"),
         [
@@ -83,11 +64,7 @@ class TestOpening:
         self, bundle: Bundle, tmp_path: Path, old: str, new: str, fault: str
     ) -> None:
         model = onnx.load(bundle.file("encoder.onnx"))
-        for value in [*model.graph.input, *model.graph.output]:
-            value.name = new if value.name == old else value.name
-        for node in model.graph.node:
-            node.input[:] = [new if name == old else name for name in node.input]
-            node.output[:] = [new if name == old else name for name in node.output]
+        tiny_bundle.rename(model, old, new)
         onnx.save(model, tmp_path / "encoder.onnx")
         with pytest.raises(BundleError, match=fault):
             Encoder.open(dataclasses.replace(bundle, path=tmp_path), device="cpu")
@@ -108,10 +85,6 @@ class TestOpening:
         with pytest.raises(BundleError, match=f"with resampler {trained}, .* has soxr HQ only"):
             Encoder.open(dataclasses.replace(bundle, manifest=manifest), device="cpu")
 
-    def test_a_required_gpu_that_is_missing_is_an_error(self, bundle: Bundle) -> None:
-        with pytest.raises(DeviceError):
-            Encoder.open(bundle, device="cuda")
-
 
 class TestEmbed:
     def test_it_is_the_output_of_the_graph(
@@ -119,11 +92,6 @@ class TestEmbed:
     ) -> None:
         clip = synth.chirp(100, 5000, 2.5)
         assert np.array_equal(encoder.embed([clip])[0], _whole(session, clip))
-
-    def test_similar_sounds_have_a_higher_cosine_than_others(self, encoder: Encoder) -> None:
-        low, similar, high = encoder.embed([synth.tone(f) for f in (300, 310, 3000)])
-        cosine = centred_cosine(low, similar, encoder.mean)
-        assert cosine > centred_cosine(low, high, encoder.mean) + 0.5
 
     def test_no_clips_make_no_embeddings(self, encoder: Encoder) -> None:
         assert encoder.embed([]).shape == (0, 8)
@@ -145,10 +113,6 @@ class TestEmbed:
         embeddings = Encoder(session, bundle).embed([a, b, a.copy(), b, a])
         assert sum(rows for rows, _ in session.batches) == 2
         assert np.array_equal(embeddings[[0, 0, 1]], embeddings[[2, 4, 3]])
-
-    def test_the_same_call_twice_gives_the_same_bits(self, encoder: Encoder) -> None:
-        clips = [synth.noise(seed, 1 + seed) for seed in range(5)]
-        assert np.array_equal(encoder.embed(clips), encoder.embed(clips))
 
     def test_batches_stay_within_their_budget_and_pad_little(
         self, bundle: Bundle, session: CountingSession
@@ -233,18 +197,13 @@ class TestCheck:
         ):
             encoder.check(dataclasses.replace(bundle, path=tmp_path))
 
-    @pytest.mark.parametrize("names", [("waveform",), ("embedding",), ()])
-    def test_a_file_without_a_known_answer_is_refused(
-        self, encoder: Encoder, bundle: Bundle, tmp_path: Path, names: tuple[str, ...]
+    @pytest.mark.parametrize(
+        "sizes", [{"waveform": 8}, {"embedding": 8}, {}, {"waveform": 16_000, "embedding": 5}]
+    )
+    def test_a_file_without_a_known_answer_of_this_dim_is_refused(
+        self, encoder: Encoder, bundle: Bundle, tmp_path: Path, sizes: dict[str, int]
     ) -> None:
-        self._store(tmp_path, **{name: np.ones(8, np.float32) for name in names})
-        with pytest.raises(BundleError, match="holds no known answer"):
-            encoder.check(dataclasses.replace(bundle, path=tmp_path))
-
-    def test_an_embedding_of_another_dim_is_refused(
-        self, encoder: Encoder, bundle: Bundle, tmp_path: Path
-    ) -> None:
-        self._store(tmp_path, waveform=synth.tone(440), embedding=np.ones(5, np.float32))
+        self._store(tmp_path, **{name: np.ones(n, np.float32) for name, n in sizes.items()})
         with pytest.raises(BundleError, match="holds no known answer"):
             encoder.check(dataclasses.replace(bundle, path=tmp_path))
 

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
 from fake_encoder import TIMEOUT_S, FakeEncoder
 
 from service.audio.levels import InputReading
-from service.bundle.files import load_bundle
 from service.bundle.manifest import EncoderInfo
 from service.clips import AudioInfo
 from service.concurrency.deadline import ClientDisconnectedError, Deadline
@@ -27,11 +25,6 @@ from service.inference.pooling import Windowing
 FLAC = AudioInfo(media_type="audio/flac")
 WAV = AudioInfo(media_type="audio/wav")
 READING = InputReading(16_000, 1.0, -20.0, 0.0, 0.0)
-
-
-@pytest.fixture(scope="module")
-def info(tiny_bundle_path: Path) -> EncoderInfo:
-    return load_bundle(tiny_bundle_path).manifest.encoder
 
 
 def split(info: EncoderInfo, n_samples: int) -> list[Chunk]:

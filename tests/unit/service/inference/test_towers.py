@@ -10,6 +10,7 @@ import onnx
 import pytest
 import tiny_bundle
 import tiny_towers
+from tiny_bundle import rename
 
 from service.bundle.files import Bundle, hash_file, load_bundle, write_manifest
 from service.bundle.manifest import BundleManifest
@@ -142,14 +143,6 @@ def changed_graph(name: str, change: Callable[[onnx.ModelProto], Any]) -> Change
     return apply
 
 
-def rename(model: onnx.ModelProto, old: str, new: str) -> None:
-    for node in model.graph.node:
-        node.input[:] = [new if name == old else name for name in node.input]
-        node.output[:] = [new if name == old else name for name in node.output]
-    for value in (*model.graph.input, *model.graph.output):
-        value.name = new if value.name == old else value.name
-
-
 def fix_axis(value: onnx.ValueInfoProto, axis: int, size: int) -> None:
     value.type.tensor_type.shape.dim[axis].dim_value = size
 
@@ -160,13 +153,22 @@ AUDIO, TEXT = tiny_towers.AUDIO_TOWER_FILE, tiny_towers.TEXT_ENCODER_FILE
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (changed_graph(AUDIO, lambda m: rename(m, "embedding", "x")), "input embedding is missing"),
-        (changed_graph(AUDIO, lambda m: rename(m, "vector", "y")), "output vector is missing"),
+        (
+            changed_graph(AUDIO, lambda m: rename(m, "embedding", "x")),
+            "input embedding is missing",
+        ),
+        (
+            changed_graph(AUDIO, lambda m: rename(m, "vector", "y")),
+            "output vector is missing",
+        ),
         (
             changed_graph(AUDIO, lambda m: fix_axis(m.graph.input[0], 0, 1)),
             r"input embedding is float32 \(1, 8\), must be float32 \[any, 8\]",
         ),
-        (changed_graph(TEXT, lambda m: rename(m, "input_ids", "ids")), "input_ids is missing"),
+        (
+            changed_graph(TEXT, lambda m: rename(m, "input_ids", "ids")),
+            "input_ids is missing",
+        ),
         (
             changed_graph(TEXT, lambda m: rename(m, "attention_mask", "mask_")),
             "input attention_mask is missing",
