@@ -9,8 +9,6 @@ kind of A.
 
 from __future__ import annotations
 
-import csv
-
 import numpy as np
 import results
 
@@ -24,7 +22,7 @@ def main() -> None:
     """Measure and write ``docs/results/demo_difference.json``."""
     bundle = load_bundle(results.bundle_path())
     encoder = Encoder.open(bundle, device="cpu")
-    kinds = read_kinds()
+    kinds = results.demo_kinds()
     names = sorted(kinds)
     rate = encoder.sample_rate
     clips = [decode(results.DEMO / "clips" / name, sample_rate=rate).samples for name in names]
@@ -60,12 +58,6 @@ def main() -> None:
             "ratio": round(found["difference"] / found["mixture"], 3),
         },
     )
-
-
-def read_kinds() -> dict[str, str]:
-    """Read the kind of each clip of the demo, by its file."""
-    with (results.DEMO / "clips.csv").open(newline="", encoding="utf-8") as lines:
-        return {row["file"]: row["kind"] for row in csv.DictReader(lines)}
 
 
 def add(a: np.ndarray, b: np.ndarray) -> np.ndarray:

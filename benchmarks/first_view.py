@@ -9,19 +9,12 @@ cached files are only revalidated.
 
 from __future__ import annotations
 
-import statistics
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import results
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from services import demo_service
 
-from service.cli.demo.server import Server, choose_port
-from service.cli.index import index_folder
-from service.settings import Settings
-
-CLIPS = results.DEMO / "clips"
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
     "--no-sandbox",
@@ -51,28 +44,12 @@ MEASURE = """() => new Promise((resolve) => {
 
 def main() -> None:
     """Measure and write ``docs/results/first_view.json``."""
-    with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder) / "library"
-        index_folder(
-            Settings(bundle=results.BUNDLE, library=library), CLIPS, CLIPS.with_suffix(".csv")
-        )
-        port = choose_port(0)
-        with (
-            Server(
-                port=port,
-                bundle=results.BUNDLE,
-                library=library,
-                device="cpu",
-                log=Path(folder) / "log",
-            ) as server,
-            sync_playwright() as playwright,
-        ):
-            server.wait_ready()
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-            views = visit_all(browser, server.url)
-            version = browser.version
-            browser.close()
-    results.write("first_view", {"chromium": version, "clips": len(list(CLIPS.iterdir())), **views})
+    with demo_service() as (server, n_clips), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        views = visit_all(browser, server.url)
+        version = browser.version
+        browser.close()
+    results.write("first_view", {"chromium": version, "clips": n_clips, **views})
 
 
 def visit_all(browser: Browser, url: str) -> dict[str, Any]:
@@ -98,15 +75,7 @@ def visit(context: BrowserContext, url: str) -> dict[str, float]:
 
 def spread(visits: list[dict[str, float]]) -> dict[str, dict[str, float]]:
     """Return the minimum, the median and the maximum of every figure."""
-    return {
-        name: {
-            "min": round(min(values), 1),
-            "median": round(statistics.median(values), 1),
-            "max": round(max(values), 1),
-        }
-        for name in visits[0]
-        for values in [[visit[name] for visit in visits]]
-    }
+    return {name: results.spread((visit[name] for visit in visits), 1) for name in visits[0]}
 
 
 if __name__ == "__main__":

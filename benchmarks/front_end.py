@@ -9,7 +9,7 @@ one thread. Times are processor times, since the machine may be busy.
 from __future__ import annotations
 
 import statistics
-import time
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -71,15 +71,11 @@ def measure(sessions: dict[str, tuple[Session, str]]) -> dict[str, list[float]]:
         "waveform": waveform.astype(np.float32),
         "lengths": np.array([SECONDS * 16_000]),
     }
-    times: dict[str, list[float]] = {name: [] for name in sessions}
-    for round_ in range(ROUNDS + 2):
-        for name, (session, output) in sessions.items():
-            inputs = {key: values[key] for key in session.inputs}
-            start = time.process_time()
-            session.run(inputs, [output])
-            if round_ >= 2:
-                times[name].append(time.process_time() - start)
-    return times
+    runs = {
+        name: partial(session.run, {key: values[key] for key in session.inputs}, [output])
+        for name, (session, output) in sessions.items()
+    }
+    return results.processor_times(runs, ROUNDS)
 
 
 if __name__ == "__main__":

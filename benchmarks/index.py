@@ -13,7 +13,7 @@ that they take long to build.
 from __future__ import annotations
 
 import argparse
-import resource
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -25,8 +25,9 @@ from typing import Any
 import faiss
 import numpy as np
 import results
+from services import resident_mb
 
-from service.bundle.files import load_bundle
+from service.bundle.files import Bundle, load_bundle
 from service.difference import l2_normalize
 from service.index.ivf_builder import build_ivf
 from service.index.vector_index import EXACT_BELOW, BuildSnapshot, VectorIndex
@@ -80,11 +81,15 @@ def read(scenes: Path, path: Path) -> tuple[np.ndarray, np.ndarray]:
     if info is None:
         raise SystemExit(f"{path} has no towers, so its index is not in their space")
     tower = AudioTower.open(bundle, info, device="cpu", threads=0)
+    bank = TextBank.read(bundle.file(info.text_bank), info.dim)
+    return items(make_space(bundle, tower), read_scenes(scenes, bundle)), bank.vectors
+
+
+def read_scenes(scenes: Path, bundle: Bundle) -> np.ndarray:
+    """Read the raw embeddings of the clips of a folder of scenes."""
     folder = scenes / bundle.manifest.encoder.fingerprint[:16]
     raw = [np.load(folder / f"{side}.npy") for side in ("query", "target")]
-    embeddings = np.concatenate(raw).astype(np.float32)
-    bank = TextBank.read(bundle.file(info.text_bank), info.dim)
-    return items(make_space(bundle, tower), embeddings), bank.vectors
+    return np.concatenate(raw).astype(np.float32)
 
 
 def spread(clips: np.ndarray, n: int, random: np.random.Generator) -> np.ndarray:
@@ -142,10 +147,10 @@ def measure(
     make: Callable[[np.ndarray], Search], vectors: np.ndarray, queries: np.ndarray, true: np.ndarray
 ) -> dict[str, Any]:
     """Build an index and search it one query at a time."""
-    before, start = resident_bytes(), time.perf_counter()
+    before_mb, start = resident_mb(os.getpid()), time.perf_counter()
     search = make(vectors)
     built_s = time.perf_counter() - start
-    held = resident_bytes() - before
+    held_mb = resident_mb(os.getpid()) - before_mb
     took, found = [], []
     for query in np.concatenate([queries[:20], queries]):
         begun = time.perf_counter()
@@ -158,7 +163,7 @@ def measure(
         "p50_ms": round(statistics.median(took), 3),
         "p99_ms": round(float(np.quantile(took, 0.99)), 3),
         "build_s": round(built_s, 1),
-        "bytes_per_vector": round(held / len(vectors)),
+        "bytes_per_vector": round(1e6 * held_mb / len(vectors)),
     }
 
 
@@ -210,12 +215,6 @@ def _searcher(index: Any) -> Search:
         return rows
 
     return search
-
-
-def resident_bytes() -> int:
-    """Return what this process holds in memory now [bytes]."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * resource.getpagesize()
 
 
 if __name__ == "__main__":

@@ -12,14 +12,14 @@ from __future__ import annotations
 import http.client
 import json
 import tempfile
-import time
 import wave
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import results
-from services import BUNDLE, NPY, Memory, service
+from services import BUNDLE, NPY, Memory, exchange, service
 
 from service.bundle.files import load_bundle
 from service.cli.demo.server import HOST, Server
@@ -76,27 +76,18 @@ def measure(server: Server, path: Path, length_s: int, query: str) -> dict[str, 
 
 def send(server: Server, path: Path, query: str) -> tuple[float, str]:
     """Send a file; return the time of the answer [s] and its `Server-Timing`."""
-    with path.open("rb") as file:
-        start = time.perf_counter()
-        connection = http.client.HTTPConnection(HOST, server.port, timeout=600)
-        headers = {"content-type": "audio/wav", "content-length": str(path.stat().st_size), **NPY}
-        connection.request("POST", f"/embed{query}", file, headers)
-        response = connection.getresponse()
-        timing = response.headers["server-timing"]
-        response.read()
-        connection.close()
-        elapsed_s = time.perf_counter() - start
-    if response.status != http.client.OK:
-        raise SystemExit(f"/embed answered {response.status}")
-    return elapsed_s, timing
+    headers = {"content-type": "audio/wav", "content-length": str(path.stat().st_size), **NPY}
+    connection = http.client.HTTPConnection(HOST, server.port, timeout=600)
+    with path.open("rb") as file, closing(connection):
+        elapsed_ms, _, answered = exchange(connection, "POST", f"/embed{query}", file, headers)
+    return elapsed_ms / 1000, answered["server-timing"]
 
 
 def read_precision(server: Server) -> str:
     """Read the precision that the service has chosen."""
-    connection = http.client.HTTPConnection(HOST, server.port, timeout=10)
-    connection.request("GET", "/info")
-    precision: str = json.loads(connection.getresponse().read())["encoder"]["precision"]
-    connection.close()
+    with closing(http.client.HTTPConnection(HOST, server.port, timeout=10)) as connection:
+        _, content, _ = exchange(connection, "GET", "/info")
+    precision: str = json.loads(content)["encoder"]["precision"]
     return precision
 
 

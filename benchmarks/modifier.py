@@ -9,24 +9,20 @@ which is decoded and encoded as well.
 
 from __future__ import annotations
 
-import csv
 import http.client
 import json
 import statistics
-import tempfile
-import time
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import permutations
-from pathlib import Path
 from urllib.parse import urlencode
 
 import results
 from clips import make_clips
+from services import demo_service, exchange
 
 from service.bundle.files import load_bundle
-from service.cli.demo.server import HOST, Server, choose_port
-from service.cli.index import index_folder
-from service.settings import Settings
+from service.cli.demo.server import HOST
 
 ROUNDS = 150
 WARM_UP = 10
@@ -41,20 +37,9 @@ def main() -> None:
     towers = bundle.manifest.towers
     if towers is None:
         raise SystemExit(f"{path} has no towers, so there is no modifier to measure")
-    with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder) / "library"
-        settings = Settings(bundle=path, library=library, device="cpu")
-        n_clips = index_folder(settings, results.DEMO / "clips", None).n_clips
-        with Server(
-            port=choose_port(0),
-            bundle=path,
-            library=library,
-            device="cpu",
-            log=Path(folder) / "log",
-        ) as server:
-            server.wait_ready()
-            by_clip = measure(server.port, {"clip_id": first_clip(server.port)}, b"")
-            by_file = measure(server.port, {}, make_clips(1, 5.0, rate_hz=16_000)[0])
+    with demo_service(path) as (server, n_clips):
+        by_clip = measure(server.port, {"clip_id": first_clip(server.port)}, b"")
+        by_file = measure(server.port, {}, make_clips(1, 5.0, rate_hz=16_000)[0])
     results.write(
         "modifier",
         {
@@ -98,18 +83,16 @@ def measure(port: int, fields: dict[str, str], body: bytes) -> dict[str, object]
 
 def make_texts() -> Iterator[str]:
     """Make different texts of about ten words."""
-    with (results.DEMO / "clips.csv").open(newline="", encoding="utf-8") as lines:
-        kinds = sorted({row["kind"] for row in csv.DictReader(lines)})
+    kinds = sorted(set(results.demo_kinds().values()))
     for pair in permutations(kinds, 2):
         yield TEXT.format(*pair)
 
 
 def first_clip(port: int) -> str:
     """Return the id of the oldest clip of the library."""
-    connection = http.client.HTTPConnection(HOST, port)
-    connection.request("GET", "/clips?limit=1")
-    clip_id: str = json.loads(connection.getresponse().read())["clips"][0]["clip_id"]
-    connection.close()
+    with closing(http.client.HTTPConnection(HOST, port)) as connection:
+        _, content, _ = exchange(connection, "GET", "/clips?limit=1")
+    clip_id: str = json.loads(content)["clips"][0]["clip_id"]
     return clip_id
 
 
@@ -117,14 +100,7 @@ def post(connection: http.client.HTTPConnection, fields: dict[str, str], body: b
     """Search once and return the time [ms]."""
     headers = {"content-type": "audio/wav"} if body else {}
     path = f"/search?{urlencode({**fields, 'k': K})}"
-    start = time.perf_counter()
-    connection.request("POST", path, body, headers)
-    response = connection.getresponse()
-    answer = response.read()
-    elapsed_ms = 1000 * (time.perf_counter() - start)
-    if response.status != http.client.OK:
-        raise SystemExit(f"/search answered {response.status}: {answer.decode()}")
-    return elapsed_ms
+    return exchange(connection, "POST", path, body, headers)[0]
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ machine may be busy. The figures of the gate at export are included.
 from __future__ import annotations
 
 import statistics
-import time
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import results
@@ -53,13 +53,8 @@ def measure(encoders: dict[str, Encoder], n_clips: int, clip_s: float) -> dict[s
     clips = [
         random.uniform(-0.1, 0.1, int(clip_s * 16_000)).astype(np.float32) for _ in range(n_clips)
     ]
-    times: dict[str, list[float]] = {name: [] for name in encoders}
-    for round_ in range(ROUNDS + 2):
-        for name, encoder in encoders.items():
-            start = time.process_time()
-            encoder.embed(clips)
-            if round_ >= 2:
-                times[name].append(time.process_time() - start)
+    runs = {name: partial(encoder.embed, clips) for name, encoder in encoders.items()}
+    times = results.processor_times(runs, ROUNDS)
     reference = times["float32"]
     return {
         name: {

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import platform
 import re
+import statistics
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -68,6 +72,37 @@ def bundle_path() -> Path:
 
 def _path_argument(default: Path) -> Path:
     return Path(sys.argv[1]) if len(sys.argv) > 1 else default
+
+
+def spread(values: Iterable[float], digits: int = 2) -> dict[str, float]:
+    """Return the least, the median and the greatest value."""
+    ordered = sorted(values)
+    figures = {"min": ordered[0], "median": statistics.median(ordered), "max": ordered[-1]}
+    return {name: round(value, digits) for name, value in figures.items()}
+
+
+def processor_times(
+    runs: Mapping[str, Callable[[], object]], rounds: int
+) -> dict[str, list[float]]:
+    """Run the candidates alternately, after two rounds to warm up.
+
+    Returns:
+        The processor time of every run, by candidate [s].
+    """
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for round_ in range(rounds + 2):
+        for name, run in runs.items():
+            start = time.process_time()
+            run()
+            if round_ >= 2:
+                times[name].append(time.process_time() - start)
+    return times
+
+
+def demo_kinds() -> dict[str, str]:
+    """Read the kind of each clip of the demo, by its file."""
+    with (DEMO / "clips.csv").open(newline="", encoding="utf-8") as lines:
+        return {row["file"]: row["kind"] for row in csv.DictReader(lines)}
 
 
 def shorten(word: str) -> str:

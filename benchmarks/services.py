@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from email.message import Message
 from pathlib import Path
+from types import MappingProxyType
+from typing import BinaryIO
+from unittest.mock import patch
 
 import results
 
 from service.cli.demo.server import Server, choose_port
+from service.cli.index import index_folder
+from service.settings import Settings
 
 BUNDLE = results.BUNDLE
 NPY = {"accept": "application/x-npy"}
+
+
+@contextmanager
+def running(library: Path | None = None, bundle: Path = BUNDLE) -> Iterator[Server]:
+    """Run the service with the settings of the environment, by default on an empty library."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Server(
+            port=choose_port(0),
+            bundle=bundle,
+            library=library or Path(folder) / "library",
+            device="cpu",
+            log=Path(folder) / "log",
+        ) as server,
+    ):
+        server.wait_ready()
+        yield server
 
 
 @contextmanager
@@ -22,27 +47,41 @@ def service(**settings: object) -> Iterator[Server]:
     """Run the service on an empty library; identical clips are embedded anew each time."""
     values = {"cache_bytes": 0, "log_level": "warning", **settings}
     names = {f"MINUEND_{name.upper()}": str(value) for name, value in values.items()}
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(names)
-    try:
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            Server(
-                port=choose_port(0),
-                bundle=BUNDLE,
-                library=Path(folder) / "library",
-                device="cpu",
-                log=Path(folder) / "log",
-            ) as server,
-        ):
-            server.wait_ready()
-            yield server
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    with patch.dict(os.environ, names), running() as server:
+        yield server
+
+
+@contextmanager
+def demo_service(bundle: Path = BUNDLE) -> Iterator[tuple[Server, int]]:
+    """Run the service on the library of the demo; yield it and the number of clips."""
+    clips = results.DEMO / "clips"
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(bundle=bundle, library=Path(folder), device="cpu")
+        n_clips = index_folder(settings, clips, clips.with_suffix(".csv")).n_clips
+        with running(settings.library, bundle) as server:
+            yield server, n_clips
+
+
+def exchange(
+    connection: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    body: bytes | BinaryIO = b"",
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[float, bytes, Message]:
+    """Send a request; return the time until the whole answer [ms], its body and its headers.
+
+    Raises:
+        SystemExit: The answer is an error.
+    """
+    start = time.perf_counter()
+    connection.request(method, path, body, headers)
+    response = connection.getresponse()
+    content = response.read()
+    elapsed_ms = 1000 * (time.perf_counter() - start)
+    if response.status >= 300:
+        raise SystemExit(f"{path} answered {response.status}: {content[:500]!r}")
+    return elapsed_ms, content, response.headers
 
 
 class Memory:

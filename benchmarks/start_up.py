@@ -12,15 +12,15 @@ from __future__ import annotations
 import http.client
 import importlib.util
 import io
-import statistics
 import sys
 import time
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import results
 from clips import make_clips
-from services import BUNDLE, resident_mb, service
+from services import BUNDLE, NPY, exchange, resident_mb, service
 
 from service.audio.decoding import decode
 from service.bundle.files import load_bundle
@@ -49,28 +49,21 @@ def main() -> None:
                 "size_mb": round(sum(f.stat().st_size for f in files_of(sys.prefix)) / 1e6),
                 "has_torch": importlib.util.find_spec("torch") is not None,
             },
-            "ready_after_s": spread(ready_s),
-            "idle_memory_mb": spread(memory_mb),
+            "ready_after_s": results.spread(ready_s),
+            "idle_memory_mb": results.spread(memory_mb),
             "embed_5_s_clip": {
-                "over_http_ms": spread(request_ms),
-                "decode_and_encode_in_process_ms": spread(time_in_process(clip)),
+                "over_http_ms": results.spread(request_ms),
+                "decode_and_encode_in_process_ms": results.spread(time_in_process(clip)),
             },
         },
     )
 
 
 def post(port: int, clip: bytes) -> float:
-    """Embed a clip over HTTP and return the time [ms]."""
-    headers = {"content-type": "audio/wav", "accept": "application/x-npy"}
-    start = time.perf_counter()
-    connection = http.client.HTTPConnection(HOST, port)
-    connection.request("POST", "/embed", clip, headers)
-    response = connection.getresponse()
-    response.read()
-    connection.close()
-    if response.status != http.client.OK:
-        raise SystemExit(f"/embed answered {response.status}")
-    return 1000 * (time.perf_counter() - start)
+    """Embed a clip over HTTP, on a new connection, and return the time [ms]."""
+    with closing(http.client.HTTPConnection(HOST, port)) as connection:
+        headers = {"content-type": "audio/wav", **NPY}
+        return exchange(connection, "POST", "/embed", clip, headers)[0]
 
 
 def time_in_process(clip: bytes) -> list[float]:
@@ -87,15 +80,6 @@ def time_in_process(clip: bytes) -> list[float]:
 def files_of(folder: str) -> list[Path]:
     """List the files below a folder."""
     return [path for path in Path(folder).rglob("*") if path.is_file() and not path.is_symlink()]
-
-
-def spread(values: list[float]) -> dict[str, float]:
-    """Give the least, the median and the greatest value."""
-    return {
-        "min": round(min(values), 2),
-        "median": round(statistics.median(values), 2),
-        "max": round(max(values), 2),
-    }
 
 
 if __name__ == "__main__":

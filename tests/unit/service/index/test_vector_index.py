@@ -61,26 +61,6 @@ def test_a_search_finds_the_highest_inner_products() -> None:
         np.testing.assert_allclose(scores, expected[order], atol=ROUNDING)
 
 
-def test_k_above_the_number_of_vectors_gives_them_all() -> None:
-    vectors = unit_vectors(5)
-    assert sorted(search(index_of(vectors), vectors[0], 100)) == [1, 2, 3, 4, 5]
-    assert search(VectorIndex(DIM), vectors[0], 3) == []
-
-
-def test_a_filter_that_allows_few_clips_still_gives_k_of_them() -> None:
-    vectors = unit_vectors(300)
-    far = np.argsort(vectors @ vectors[0])[:7] + 1
-    scores, ids = index_of(vectors).search(vectors[0], 5, allowed=far)
-    assert clips_of(ids).tolist() == far[:1:-1].tolist()
-    assert (np.diff(scores) <= 0).all()
-
-
-def test_a_filter_that_allows_no_clip_gives_none() -> None:
-    vectors = unit_vectors(5)
-    for allowed in ([], [77]):
-        assert len(index_of(vectors).search(vectors[0], 5, allowed=np.array(allowed, int))[1]) == 0
-
-
 @pytest.mark.parametrize("k", [1, 2, 5, 39, 40, 41, 60])
 def test_equal_scores_are_ordered_by_row_id_whatever_the_order_of_adding(k: int) -> None:
     vectors = unit_vectors(50)

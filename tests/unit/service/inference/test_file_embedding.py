@@ -18,11 +18,9 @@ from service.inference.file_embedding import (
     ENTRY_BYTES,
     FileEmbedding,
     PendingChunks,
-    pool_files,
 )
 from service.inference.pooling import Windowing
 
-FLAC = AudioInfo(media_type="audio/flac")
 WAV = AudioInfo(media_type="audio/wav")
 READING = InputReading(16_000, 1.0, -20.0, 0.0, 0.0)
 
@@ -91,32 +89,6 @@ class TestFileEmbedding:
         (chunk,) = split(info, 16_000)
 
         assert embedding.output(chunk) == "embedding"
-
-
-class TestPoolFiles:
-    def test_files_with_equal_samples_share_the_first_embedding(self, info: EncoderInfo) -> None:
-        embeddings = {"a": embedded_as(info, 1), "b": embedded_as(info, 2)}
-
-        files = pool_files({}, {"a": decoded(info=WAV), "b": decoded(info=FLAC)}, embeddings)
-
-        assert files["b"].embedding is files["a"].embedding
-        assert (files["a"].info, files["b"].info) == (WAV, FLAC)
-
-    def test_an_embedding_that_is_known_comes_before_a_new_one(self, info: EncoderInfo) -> None:
-        known = {"b": embedded_as(info, 2).pool(decoded(info=FLAC))}
-
-        files = pool_files(known, {"a": decoded()}, {"a": FileEmbedding(info)})
-
-        assert files["a"].embedding.tolist() == [2] * 8
-        assert files["a"].info == WAV
-
-    def test_other_samples_have_their_own_embedding(self, info: EncoderInfo) -> None:
-        embeddings = {"a": embedded_as(info, 1), "b": embedded_as(info, 2)}
-        other = decoded(samples_digest=b"other")
-
-        files = pool_files({}, {"a": decoded(), "b": other}, embeddings)
-
-        assert [files[key].embedding[0] for key in "ab"] == [1, 2]
 
 
 class HeldBatcher:

@@ -55,14 +55,6 @@ def test_vectors_are_those_of_the_graph(bundle: Bundle, towers: Towers, n: int) 
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
 
 
-def test_the_bits_of_a_vector_do_not_depend_on_other_rows(towers: Towers) -> None:
-    together = towers.audio.vectors(embeddings(50))
-
-    for row, embedding in enumerate(embeddings(50)):
-        single = towers.audio.vectors(embedding[np.newaxis])[0]
-        np.testing.assert_array_equal(single, together[row])
-
-
 def test_the_vector_of_a_text_is_that_of_the_graph(bundle: Bundle, towers: Towers) -> None:
     encoded = towers.text.encode("a low with high")
 
