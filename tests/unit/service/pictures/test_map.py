@@ -64,6 +64,17 @@ def test_every_clip_is_on_the_map(library: Library) -> None:
     assert 0 < drawn.shown <= 1
 
 
+def test_a_large_library_is_sampled_evenly(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.pictures.map.MAX_POINTS", 4)
+
+    drawn = LibraryMap(library).map()
+
+    assert [record.id for record in drawn.records] == ["c0", "c3", "c6", "c9"]
+    assert (drawn.n_clips, drawn.revision) == (12, library.catalog.revision())
+
+
 def test_another_process_draws_the_same_map(library: Library) -> None:
     assert np.array_equal(LibraryMap(library).map().positions, LibraryMap(library).map().positions)
 
