@@ -151,12 +151,6 @@ def test_a_sample_is_spaced_evenly_by_row_id(n: int, expected: list[int] | None)
     assert np.array_equal(found, vectors[clips_of(ids) - 1])
 
 
-def test_a_sample_of_an_empty_index_is_empty() -> None:
-    ids, vectors = VectorIndex(DIM).sample(5)
-
-    assert (len(ids), vectors.shape) == (0, (0, DIM))
-
-
 # --- with an inverted file -----------------------------------------------------------------------
 
 

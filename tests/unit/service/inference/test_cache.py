@@ -57,13 +57,6 @@ def test_a_file_is_found_with_its_windows_and_without(info: EncoderInfo) -> None
     assert cache.get(info, "a", Windowing(2.0, 2.0)) is None
 
 
-def test_a_file_that_is_not_cut_is_found_whatever_the_windowing(info: EncoderInfo) -> None:
-    cache = EmbeddingCache(10 * SIZE)
-    cache.put(info, "a", None, entry())
-
-    assert cache.get(info, "a", NOT_CUT) is not None
-
-
 @pytest.mark.parametrize("windowing", [None, CUT, NOT_CUT])
 def test_each_lookup_of_a_file_counts_once(info: EncoderInfo, windowing: Windowing | None) -> None:
     lookups: list[bool] = []

@@ -96,10 +96,6 @@ class TestEmbed:
     def test_no_clips_make_no_embeddings(self, encoder: Encoder) -> None:
         assert encoder.embed([]).shape == (0, 8)
 
-    @pytest.mark.parametrize("n_samples", [1, 159, 160, 161, 479, 480, 481, 15_200, 16_000, 80_000])
-    def test_a_clip_may_have_any_length(self, encoder: Encoder, n_samples: int) -> None:
-        assert np.isfinite(encoder.embed([synth.noise(0, n_samples / 16_000)])).all()
-
     def test_order_is_kept_whatever_the_lengths(self, encoder: Encoder) -> None:
         clips = [synth.noise(seed, duration) for seed, duration in enumerate([3, 0.1, 31, 7, 1e-4])]
         together = encoder.embed(clips)

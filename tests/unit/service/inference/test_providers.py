@@ -14,7 +14,6 @@ from service.inference.providers import (
     CPU_PROVIDER,
     CUDA_PROVIDER,
     TENSORRT_PROVIDER,
-    check_started,
     choose_providers,
     make_caches,
     padded_length,
@@ -66,15 +65,6 @@ def test_engines_are_kept_in_the_cache_of_the_user(
     assert not list(tmp_path.iterdir())
     make_caches(providers)
     assert folder.is_dir()
-
-
-def test_a_provider_that_did_not_start_is_an_error_only_if_it_is_required() -> None:
-    for device in ("auto", "cpu"):
-        check_started(device, CPU_PROVIDER)
-    check_started("cuda", CUDA_PROVIDER)
-    for device in ("cuda", "tensorrt"):
-        with pytest.raises(DeviceError, match="no GPU could be used"):
-            check_started(device, CPU_PROVIDER)
 
 
 def test_there_are_few_padded_lengths_and_they_add_at_most_a_quarter() -> None:
