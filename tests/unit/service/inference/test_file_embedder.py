@@ -16,7 +16,6 @@ from service.audio.decoding import AudioLimits, decode
 from service.audio.levels import InputReading
 from service.concurrency.deadline import ClientDisconnectedError, Deadline
 from service.concurrency.timings import RequestTimings
-from service.difference import centred_cosine
 from service.errors import (
     AudioUndecodableError,
     DeadlineError,
@@ -75,9 +74,7 @@ def test_a_file_has_the_embedding_of_its_whole_clip(
     audio = decode(file, sample_rate=16_000)
     inputs = {"waveform": audio.samples[None], "lengths": np.array([audio.samples.size])}
     (whole,) = encoder._session.run(inputs, ["embedding"])
-    np.testing.assert_allclose(
-        embedded.embedding, whole[0], rtol=0, atol=1e-5 * np.abs(whole).max()
-    )
+    assert_close(embedded.embedding, whole[0])
     assert embedded.n_samples == audio.samples.size
     assert embedded.info.duration_s == audio.duration_s
     assert (embedded.info.sample_rate_hz, embedded.info.media_type) == (sample_rate, "audio/wav")
@@ -184,7 +181,7 @@ def test_only_clips_beyond_a_length_are_cut(encoder: Encoder) -> None:
         assert [one.windows is None for one in embedded] == [True, True, False]
         whole = encoder.embed([decode(wav(sound), sample_rate=16_000).samples for sound in sounds])
         for one, expected in zip(embedded, whole, strict=True):
-            np.testing.assert_allclose(one.embedding, expected, atol=1e-5 * expected.max())
+            assert_close(one.embedding, expected)
 
 
 def test_the_library_may_ask_for_more_windows_than_a_request(encoder: Encoder) -> None:
@@ -345,16 +342,6 @@ class TestWindows:
         windows = embed_windows(encoder, synth.noise(0, 2), window_s=0.51, hop_s=0.29)
         assert windows.starts_s[:4] == pytest.approx([0, 0.2, 0.6, 0.8])
         assert windows.ends_s[:4] == pytest.approx([0.6, 0.8, 1.2, 1.4])
-
-    def test_a_window_is_near_the_sound_in_it(self, encoder: Encoder) -> None:
-        low, high = synth.tone(200, 4), synth.tone(3000, 4)
-        windows = embed_windows(encoder, np.concatenate([low, high]), window_s=1, hop_s=1)
-        sounds = encoder.embed([low[:16_000], high[:16_000]])
-        nearest = [
-            int(np.argmax([centred_cosine(window, sound, encoder.mean) for sound in sounds]))
-            for window in windows.embeddings
-        ]
-        assert nearest == [0] * 4 + [1] * 4
 
     @pytest.mark.parametrize("duration_s", [0.5, 14.9, 15.1, 65])
     def test_windows_of_one_partial_equal_those_of_a_run_over_the_whole_clip(

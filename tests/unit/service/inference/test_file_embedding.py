@@ -59,19 +59,6 @@ class TestFileEmbedding:
 
         assert embedding.pool(decoded()).embedding.base is None
 
-    def test_partials_of_the_context_are_not_pooled(self, info: EncoderInfo) -> None:
-        n_samples = 400_000
-        embedding = FileEmbedding(info)
-        for chunk in split(info, n_samples):
-            assert embedding.output(chunk) == "partials"
-            sums = np.full((chunk.valid.stop + 1, 8), 100, np.float32)
-            sums[chunk.valid] = 1
-            embedding.set_result(chunk, (sums, sums))
-
-        found = embedding.pool(decoded(n_samples)).embedding
-        n_partials, n_frames = info.count_partials(n_samples), info.count_frames(n_samples)
-        np.testing.assert_allclose(found, n_partials / n_frames + 1, rtol=1e-6)
-
     def test_windows_are_pooled_from_the_same_partials(self, info: EncoderInfo) -> None:
         embedding = FileEmbedding(info, Windowing(0.4, 0.4), max_windows=10)
         (chunk,) = split(info, 16_000)
@@ -83,12 +70,6 @@ class TestFileEmbedding:
         assert embedded.windows is not None
         assert embedded.windows.embeddings.shape == (3, 8)
         assert embedded.size_bytes == ENTRY_BYTES + 4 * 32
-
-    def test_a_short_file_that_is_not_cut_needs_no_partials(self, info: EncoderInfo) -> None:
-        embedding = FileEmbedding(info, Windowing(2.0, 1.0, beyond_s=2.0), max_windows=10)
-        (chunk,) = split(info, 16_000)
-
-        assert embedding.output(chunk) == "embedding"
 
 
 class HeldBatcher:
