@@ -16,6 +16,7 @@ from service.errors import BundleError
 from service.inference.chunking import CHUNK_S
 from service.inference.encoder import BATCH_S, Encoder
 from service.inference.onnx_session import Session, open_session
+from service.inference.providers import CUDA_PROVIDER, padded_length
 
 # Rounding of another order of additions, relative to the largest value of the embedding.
 TOLERANCE = 1e-5
@@ -120,6 +121,15 @@ class TestEmbed:
         assert max(cost) <= BATCH_S * 16_000
         assert sum(cost) <= 2 * sum(max(clip.size, 15_200) for clip in clips)
         assert len(session.batches) < 15
+
+    def test_batches_have_padded_lengths_on_a_gpu_and_give_the_same(
+        self, encoder: Encoder, bundle: Bundle, session: CountingSession
+    ) -> None:
+        session.provider = CUDA_PROVIDER
+        clips = [synth.noise(seed, duration) for seed, duration in enumerate((0.3, 2.03, 33.0))]
+        found = Encoder(session, bundle).embed(clips)
+        np.testing.assert_allclose(found, encoder.embed(clips), rtol=1e-5, atol=1e-5)
+        assert all(padded_length(samples) == samples for _, samples in session.batches)
 
     @pytest.mark.parametrize(
         "clip",
