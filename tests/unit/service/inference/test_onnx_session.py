@@ -51,6 +51,10 @@ def test_the_same_input_gives_the_same_bits(encoder_path: Path, threads: int) ->
 
 @pytest.mark.skipif(not has_no_cuda, reason="this machine has a GPU")
 class TestWithoutGpu:
+    def test_a_required_gpu_is_an_error(self, encoder_path: Path) -> None:
+        with pytest.raises(DeviceError, match="no CUDA provider; install the extra `gpu`"):
+            open_session(encoder_path, device="cuda")
+
     def test_a_preferred_gpu_falls_back_to_the_cpu_and_logs_it(
         self, encoder_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
