@@ -28,6 +28,11 @@ def make_index(revision: int) -> VectorIndex:
     return index
 
 
+def loaded_revision(snapshots: Snapshots) -> int | None:
+    index = snapshots.load(newest=9)
+    return None if index is None else index.revision
+
+
 def data_file(tmp_path: Path) -> Path:
     (path,) = (tmp_path / "index").glob("*.faiss")
     return path
@@ -63,9 +68,7 @@ def test_a_save_that_fails_keeps_the_old_snapshot(
     with pytest.raises(OSError, match="full"):
         snapshots.save(make_index(8))
     assert sorted((tmp_path / "index").iterdir()) == before
-    index = snapshots.load(newest=9)
-    assert index is not None
-    assert index.revision == 7
+    assert loaded_revision(snapshots) == 7
 
 
 def test_a_save_replaces_the_old_snapshot_and_what_a_crash_left(
@@ -75,9 +78,7 @@ def test_a_save_replaces_the_old_snapshot_and_what_a_crash_left(
     for name in ("0123.faiss", ".4567.faiss.89.tmp", ".snapshot.json.ab.tmp"):
         (tmp_path / "index" / name).write_bytes(b"half")
     snapshots.save(make_index(8))
-    index = snapshots.load(newest=9)
-    assert index is not None
-    assert index.revision == 8
+    assert loaded_revision(snapshots) == 8
     names = sorted(path.name for path in (tmp_path / "index").iterdir())
     assert names == sorted([data_file(tmp_path).name, "snapshot.json", "snapshot.lock"])
 
@@ -97,9 +98,7 @@ def test_a_snapshot_of_an_older_version_is_replaced(
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
     snapshots.save(make_index(8))
-    index = snapshots.load(newest=9)
-    assert index is not None
-    assert index.revision == 8
+    assert loaded_revision(snapshots) == 8
     assert data_file(tmp_path).name != "old.faiss"
 
 
