@@ -117,7 +117,8 @@ def load_settings(**overrides: Any) -> Settings:
         SettingsError: A variable is unknown or has a value that is not allowed; all are listed.
     """
     known = [PREFIX + name.upper() for name in Settings.model_fields]
-    faults = [_unknown(name, known) for name in sorted(os.environ) if _is_unknown(name, known)]
+    given = sorted(name for name in os.environ if name.upper().startswith(PREFIX))
+    faults = [_unknown(name, known) for name in given if name.upper() not in known]
     try:
         settings = Settings(**overrides)
     except ValidationError as error:
@@ -130,10 +131,6 @@ def load_settings(**overrides: Any) -> Settings:
     if faults:
         raise SettingsError("; ".join([*faults, "known are " + ", ".join(known)]))
     return settings
-
-
-def _is_unknown(name: str, known: list[str]) -> bool:
-    return name.upper().startswith(PREFIX) and name.upper() not in known
 
 
 def _unknown(name: str, known: list[str]) -> str:

@@ -29,3 +29,8 @@ def nearest_ids(
 ) -> np.ndarray:
     """Return the indices of the k vectors nearest to a query, in float64; equal scores by index."""
     return np.argsort(-(vectors.astype(np.float64) @ query), kind="stable")[:k]
+
+
+def recall(found: np.ndarray, expected: np.ndarray) -> float:
+    """Return the share of the expected ids that were found."""
+    return float(np.isin(expected, found).mean())

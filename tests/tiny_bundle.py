@@ -118,6 +118,15 @@ def flip_bit(file: Path) -> None:
     file.write_bytes(content)
 
 
+def rename(model: onnx.ModelProto, old: str, new: str) -> None:
+    """Rename a value of a graph, also where it is an input or output."""
+    for node in model.graph.node:
+        node.input[:] = [new if name == old else name for name in node.input]
+        node.output[:] = [new if name == old else name for name in node.output]
+    for value in (*model.graph.input, *model.graph.output):
+        value.name = new if value.name == old else value.name
+
+
 def _embed(path: Path, waveform: np.ndarray) -> np.ndarray:
     session = open_session(path / ENCODER_FILE, device="cpu", threads=1)
     inputs = {"waveform": waveform[None], "lengths": np.array([waveform.size])}

@@ -23,7 +23,6 @@ from service.concurrency.durable import atomic_write
 from service.errors import KeysError
 
 Scope = Literal["read", "write"]
-SCOPES: tuple[Scope, ...] = ("read", "write")
 PREFIX = "mnd_"
 CHECK_S = 1.0
 """Time between two checks whether the file has changed [s]."""

@@ -11,9 +11,6 @@ from jaxtyping import Float32
 
 from service.concurrency.durable import atomic_write
 
-NPZ = ".npz"
-PARQUET = ".parquet"
-
 
 def write_vectors(
     path: Path,
@@ -37,7 +34,7 @@ def write_vectors(
         ImportError: The suffix is .parquet and PyArrow is not installed.
         OSError: The file cannot be written.
     """
-    write = _write_parquet if path.suffix == PARQUET else _write_npz
+    write = _write_parquet if path.suffix == ".parquet" else _write_npz
     with atomic_write(path) as file:
         write(file, names, embeddings, fingerprint)
 

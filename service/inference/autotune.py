@@ -67,12 +67,21 @@ def tune(bundle: Bundle, *, seconds: float) -> Iterator[Choice]:
         seconds: Duration of each measurement [s].
     """
     one_clip = f"A clip of {CLIP_S:g} s alone"
-    threads, choice = _choose("threads", one_clip, _threads(bundle), seconds)
+    candidates = {f"{n} threads": (n, _encode_one(bundle, n, Tuning())) for n in powers(n_cores())}
+    threads, choice = _choose("threads", one_clip, candidates, seconds)
     yield choice
     one_clip = f"{one_clip}, on {threads} threads"
-    spinning, choice = _choose("spinning", one_clip, _spinning(bundle, threads), seconds)
+    switched = {
+        name: (value, _encode_one(bundle, threads, Tuning(spinning=value)))
+        for name, value in (("waiting threads", False), ("spinning threads", True))
+    }
+    spinning, choice = _choose("spinning", one_clip, switched, seconds)
     yield choice
-    arena, choice = _choose("arena", one_clip, _arena(bundle, threads, spinning=spinning), seconds)
+    switched = {
+        name: (value, _encode_one(bundle, threads, Tuning(spinning=spinning, arena=value)))
+        for name, value in (("memory given back", False), ("memory kept", True))
+    }
+    arena, choice = _choose("arena", one_clip, switched, seconds)
     yield choice
     tuning = Tuning(spinning=spinning, arena=arena)
     clips = f"{WORKLOAD_S:g} s of clips of {CLIP_S:g} s, in runs"
@@ -120,24 +129,6 @@ def _choose(setting: str, what: str, candidates: Candidates[T], seconds: float) 
     return value, Choice(setting, text, measured, what)
 
 
-def _threads(bundle: Bundle) -> Candidates[int]:
-    return {f"{n} threads": (n, _encode_one(_open(bundle, n, Tuning()))) for n in powers(n_cores())}
-
-
-def _spinning(bundle: Bundle, threads: int) -> Candidates[bool]:
-    return {
-        name: (value, _encode_one(_open(bundle, threads, Tuning(spinning=value))))
-        for name, value in (("waiting threads", False), ("spinning threads", True))
-    }
-
-
-def _arena(bundle: Bundle, threads: int, *, spinning: bool) -> Candidates[bool]:
-    return {
-        name: (value, _encode_one(_open(bundle, threads, Tuning(spinning=spinning, arena=value))))
-        for name, value in (("memory given back", False), ("memory kept", True))
-    }
-
-
 def _runs(bundle: Bundle, threads: int, tuning: Tuning) -> Candidates[int]:
     candidates = {}
     for runs in powers(threads):
@@ -165,7 +156,8 @@ def _clip(encoder: Encoder, duration_s: float, seed: int = 0) -> Float32[np.ndar
     return 0.1 * np.random.default_rng(seed).standard_normal(n_samples).astype(np.float32)
 
 
-def _encode_one(encoder: Encoder) -> Callable[[], object]:
+def _encode_one(bundle: Bundle, threads: int, tuning: Tuning) -> Callable[[], object]:
+    encoder = _open(bundle, threads, tuning)
     return partial(encoder.run, [_clip(encoder, CLIP_S)], "embedding")
 
 

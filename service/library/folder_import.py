@@ -153,7 +153,7 @@ class FolderImporter:
         in_place = record.source == "referenced"
         is_missing = in_place and record.path is not None and not Path(record.path).exists()
         metadata = record.metadata
-        if self._relative(file.path) in self._table:
+        if file.path.relative_to(self._folder).as_posix() in self._table:
             metadata = self._metadata(file.path)
         elif is_missing:
             metadata = {**metadata, **self._metadata(file.path)}
@@ -200,9 +200,6 @@ class FolderImporter:
         relative = path.relative_to(self._folder)
         row = self._table.get(relative.as_posix(), {})
         return {"name": relative.name, "folder": relative.parent.as_posix(), **row}
-
-    def _relative(self, path: Path) -> str:
-        return path.relative_to(self._folder).as_posix()
 
 
 def _unreadable(path: Path, error: ClientError | OSError) -> Unreadable:

@@ -40,7 +40,8 @@ def read_hits(catalog: Catalog, found: IndexHits) -> list[Hit]:
     spans: dict[int, Span] = {**catalog.spans(found.rows[~is_whole].tolist())}
     for row, seq in zip(found.rows[is_whole].tolist(), seqs[is_whole].tolist(), strict=True):
         if seq in records:
-            spans[row] = _whole_span(records[seq])
+            duration_s = records[seq].duration_s
+            spans[row] = (None if duration_s is None else 0.0), duration_s
     return [
         Hit(
             records[seq],
@@ -51,7 +52,3 @@ def read_hits(catalog: Catalog, found: IndexHits) -> list[Hit]:
         for rank, (row, seq) in enumerate(zip(found.rows.tolist(), seqs.tolist(), strict=True))
         if seq in records and row in spans
     ]
-
-
-def _whole_span(record: ClipRecord) -> Span:
-    return (None if record.duration_s is None else 0.0), record.duration_s

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -31,122 +33,103 @@ class Metrics:
     """The metrics of one application."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        self._requests = Counter(
+        self._registry = registry = CollectorRegistry()
+        self._counter = partial(Counter, registry=registry)
+        self._gauge = partial(Gauge, registry=registry)
+        self._histogram = partial(Histogram, registry=registry)
+        self._requests = self._counter(
             "minuend_requests",
             "Requests answered; status 499: the client left.",
             ["method", "route", "status"],
-            registry=self._registry,
         )
-        self._duration = Histogram(
+        self._duration = self._histogram(
             "minuend_request_seconds",
             "From the first byte of a request to the end of its answer.",
             ["method", "route"],
             buckets=BUCKETS_S,
-            registry=self._registry,
         )
-        self._phase = Histogram(
+        self._phase = self._histogram(
             "minuend_phase_seconds",
             "Time in one phase of one request.",
             ["phase"],
             buckets=BUCKETS_S,
-            registry=self._registry,
         )
         self._add_engine()
         self._add_inputs()
-        self.in_flight = Gauge(
-            "minuend_requests_in_flight", "Requests being answered.", registry=self._registry
-        )
-        self.refused = Counter(
-            "minuend_overload_refusals", "Requests refused with a 503.", registry=self._registry
-        )
-        self.clips = Gauge("minuend_library_clips", "Clips stored.", registry=self._registry)
-        self.vectors = Gauge(
+        self.in_flight = self._gauge("minuend_requests_in_flight", "Requests being answered.")
+        self.refused = self._counter("minuend_overload_refusals", "Requests refused with a 503.")
+        self.clips = self._gauge("minuend_library_clips", "Clips stored.")
+        self.vectors = self._gauge(
             "minuend_library_vectors",
             "Vectors that searches compare: of clips, and of windows of the long ones.",
-            registry=self._registry,
         )
-        self._recall = Histogram(
+        self._recall = self._histogram(
             "minuend_index_recall",
             "Share of the truly nearest that a sampled live search found, by kind of query.",
             ["query"],
             buckets=(0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 1),
-            registry=self._registry,
         )
-        self.bundle = Gauge(
+        self.bundle = self._gauge(
             "minuend_bundle_info",
             "Always 1; the labels name the bundle being served.",
             ["id", "fingerprint", "provider"],
-            registry=self._registry,
         )
         ProcessCollector(registry=self._registry)
 
     def _add_engine(self) -> None:
         """Add the metrics of encoding."""
-        self._run_clips = Histogram(
+        self._run_clips = self._histogram(
             "minuend_run_clips",
             "Clips, or pieces of long ones, in one run of the encoder.",
             buckets=(1, 2, 4, 8, 16, 32),
-            registry=self._registry,
         )
-        self._run_audio = Histogram(
+        self._run_audio = self._histogram(
             "minuend_run_audio_seconds",
             "Audio in one run of the encoder.",
             buckets=(1, 2, 5, 10, 20, 40),
-            registry=self._registry,
         )
-        self._run_duration = Histogram(
+        self._run_duration = self._histogram(
             "minuend_run_seconds",
             "Time of one run of the encoder.",
             buckets=BUCKETS_S,
-            registry=self._registry,
         )
-        self._waited = Histogram(
+        self._waited = self._histogram(
             "minuend_clip_queue_seconds",
             "From a decoded clip, or piece of one, to the start of its run.",
             buckets=BUCKETS_S,
-            registry=self._registry,
         )
-        self._lookups = Counter(
+        self._lookups = self._counter(
             "minuend_cache_lookups",
             "Files looked for in the cache of embeddings.",
             ["outcome"],
-            registry=self._registry,
         )
-        self.queued_s = Gauge(
+        self.queued_s = self._gauge(
             "minuend_queue_audio_seconds",
             "Decoded audio that waits for the encoder.",
-            registry=self._registry,
         )
 
     def _add_inputs(self) -> None:
         """Add the metrics of decoded files; see `service.audio.levels`."""
-        self._audio_s = Counter(
-            "minuend_audio_seconds", "Audio that was decoded.", registry=self._registry
-        )
-        self._input_files = Counter(
+        self._audio_s = self._counter("minuend_audio_seconds", "Audio that was decoded.")
+        self._input_files = self._counter(
             "minuend_input_files",
             "Files decoded, by their sample rate.",
             ["sample_rate_hz"],
-            registry=self._registry,
         )
-        self._input_level = Histogram(
+        self._input_level = self._histogram(
             "minuend_input_level_dbfs",
             "Mean power of a file relative to full scale.",
             buckets=LEVELS_DBFS,
-            registry=self._registry,
         )
-        self._input_clipped = Histogram(
+        self._input_clipped = self._histogram(
             "minuend_input_clipped_share",
             "Share of the samples of a file that reach full scale.",
             buckets=(0, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1),
-            registry=self._registry,
         )
-        self._input_silent = Histogram(
+        self._input_silent = self._histogram(
             "minuend_input_silent_share",
             "Share of a file that is below -60 dBFS.",
             buckets=(0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1),
-            registry=self._registry,
         )
 
     def observe_input(self, reading: InputReading) -> None:

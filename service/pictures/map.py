@@ -10,7 +10,6 @@ from jaxtyping import Float32
 
 from service.clips import ClipRecord
 from service.library.library import Library
-from service.library.sampler import sample_clips
 
 MAX_POINTS = 4000
 """Most clips on the map. Of a larger library, evenly many from its oldest to its newest."""
@@ -55,12 +54,16 @@ class LibraryMap:
             return self._cached
 
     def _draw(self) -> Map:
-        sample = sample_clips(self._library, MAX_POINTS)
-        positions, shown = pca_2d(sample.vectors)
+        revision, seqs, vectors = self._library.index.sample(MAX_POINTS)
+        found = self._library.catalog.records(seqs.tolist())
+        # A clip may be deleted between the two reads.
+        exists = np.array([seq in found for seq in seqs.tolist()], bool)
+        records = [found[seq] for seq in seqs[exists].tolist()]
+        positions, shown = pca_2d(vectors[exists])
         largest = np.abs(positions).max(initial=0)
         if largest > 0:
             positions = positions / largest
-        return Map(sample.revision, sample.n_clips, sample.records, positions, shown)
+        return Map(revision, self._library.catalog.count(), records, positions, shown)
 
 
 def pca_2d(

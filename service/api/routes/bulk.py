@@ -62,17 +62,11 @@ async def post_bulk(request: Request, services: ServicesDep, timings: TimingsDep
     return respond(services, BulkAnswer, created=created, updated=len(written) - created)
 
 
-def _reader(services: Services) -> BulkReader:
-    return BulkReader(
-        dim=services.models.encoder.dim,
-        fingerprint=services.models.encoder.fingerprint,
-        max_clips=services.settings.max_bulk_clips,
-    )
-
-
 def _store(services: Services, file: BinaryIO, timings: RequestTimings) -> list[bool]:
+    encoder, max_clips = services.models.encoder, services.settings.max_bulk_clips
+    reader = BulkReader(dim=encoder.dim, fingerprint=encoder.fingerprint, max_clips=max_clips)
     with timings.measure("decode"):
-        clips = _reader(services).read(file)
+        clips = reader.read(file)
     with timings.measure("store"):
         written = services.library.writer.put_many(clips)
     services.library.index.refresh_in_background()

@@ -21,7 +21,6 @@ from service.audio.decoding import Audio, AudioLimits, decode, open_audio, resam
 RESAMPLING_TOLERANCE = 1e-6
 
 RIFF_RATE_OFFSET = 24
-RIFF_CHANNELS_OFFSET = 22
 
 
 def _decode(data: bytes, *, limits: AudioLimits | None = None, sample_rate: int = 16_000) -> Audio:
@@ -204,12 +203,6 @@ class TestBadContent:
         with pytest.raises(errors.AudioTruncatedError):
             _decode(data[: int(len(data) * share)])
 
-    def test_a_wav_that_declares_more_than_it_has(self) -> None:
-        data = bytearray(synth.encode(synth.noise(0), form="WAV"))
-        data[40:44] = struct.pack("<I", 10_000_000)
-        with pytest.raises(errors.AudioTruncatedError, match="declares 9968000 bytes more"):
-            _decode(bytes(data))
-
     @pytest.mark.parametrize("rate", [1, 100, 3_999, 384_001, 2_000_000])
     def test_sample_rates_out_of_range(self, rate: int) -> None:
         data = bytearray(synth.encode(synth.tone(440), form="WAV"))
@@ -225,17 +218,13 @@ class TestBadContent:
         with pytest.raises(errors.ChannelsUnsupportedError, match=f"{channels} channels; 1 to 8"):
             _decode(data)
 
-    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30, -1001.0])
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30, 1e300, -1001.0])
     @pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
     def test_a_sample_that_is_not_finite(self, value: float, subtype: str) -> None:
         samples = np.zeros((80_000, 2))
         samples[79_000, 1] = value
         with pytest.raises(errors.AudioNotFiniteError, match="finite and within 1000"):
             _decode(_float_wav(samples, subtype))
-
-    def test_a_double_beyond_single_precision(self) -> None:
-        with pytest.raises(errors.AudioNotFiniteError):
-            _decode(_float_wav(np.array([0, 1e300]), "DOUBLE"))
 
     @pytest.mark.parametrize(("form", "subtype"), [("WAV", "PCM_16"), ("OGG", "VORBIS")])
     def test_a_valid_file_without_samples(self, form: str, subtype: str) -> None:
@@ -282,22 +271,6 @@ def test_aac_without_its_extra_is_refused_by_name(monkeypatch: pytest.MonkeyPatc
 
 
 class TestReading:
-    @pytest.mark.parametrize("form", ["WAV", "FLAC", "OGG"])
-    @pytest.mark.parametrize("rate", [16_000, 44_100])
-    def test_blocks_are_what_decoding_gives_at_once(self, form: str, rate: int) -> None:
-        content = synth.encode(synth.noise(0, 20.0, sample_rate=rate), sample_rate=rate, form=form)
-
-        with open_audio(io.BytesIO(content), sample_rate=16_000) as reader:
-            blocks = list(reader.blocks())
-
-        whole = _decode(content)
-        assert len(blocks) > 1
-        assert np.array_equal(np.concatenate(blocks), whole.samples)
-        assert reader.n_samples == whole.samples.size
-        assert reader.duration_s == whole.duration_s
-        assert (reader.source_rate_hz, reader.source_channels) == (rate, 1)
-        assert reader.media_type == whole.media_type
-
     def test_a_clip_over_its_limit_is_given_up_while_it_is_read(self) -> None:
         content = synth.encode(synth.noise(0, 60.0))
         read = []

@@ -8,12 +8,7 @@ import pytest
 import synth
 
 from service.audio.formats import missing_bytes, sniff
-from service.errors import AudioUndecodableError, FileEmptyError, MediaUnsupportedError
-
-
-@pytest.mark.parametrize("form", ["WAV", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3"])
-def test_files_that_libsndfile_reads_are_recognised(form: str) -> None:
-    assert sniff(io.BytesIO(synth.encode(synth.tone(440), form=form))) == "soundfile"
+from service.errors import AudioUndecodableError, MediaUnsupportedError
 
 
 @pytest.mark.parametrize(
@@ -34,11 +29,6 @@ def test_sniffing_returns_to_the_start() -> None:
     source.seek(50)
     sniff(source)
     assert source.tell() == 0
-
-
-def test_no_bytes_are_an_empty_file() -> None:
-    with pytest.raises(FileEmptyError):
-        sniff(io.BytesIO())
 
 
 @pytest.mark.parametrize("head", [b"\x1a\x45\xdf\xa3\x9f", b"#!AMR\n", b"MThd", b"wvpk"])

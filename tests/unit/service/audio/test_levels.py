@@ -34,14 +34,6 @@ def mean_square(samples: np.ndarray) -> float:
 
 
 class TestInputMeter:
-    @pytest.mark.parametrize(("amplitude", "level_dbfs"), [(1.0, -3.01), (0.1, -23.01)])
-    def test_the_level_of_a_sine_is_that_of_its_power(
-        self, amplitude: float, level_dbfs: float
-    ) -> None:
-        reading = measure(synth.tone(440, amplitude=amplitude))
-
-        assert reading.level_dbfs == pytest.approx(level_dbfs, abs=0.01)
-
     def test_level_and_shares_follow_their_definitions(self) -> None:
         loud, silent = synth.noise(0, 0.4, amplitude=0.7), synth.noise(1, 0.6, amplitude=0)
         samples = np.concatenate([loud, silent])
@@ -77,13 +69,6 @@ class TestInputMeter:
         stereo = measure(np.stack([tone, -tone], axis=1))
 
         assert stereo.level_dbfs == pytest.approx(measure(tone).level_dbfs)
-
-    def test_a_gain_changes_the_level_by_the_same_amount(self) -> None:
-        quiet = synth.noise(0, amplitude=0.01)
-
-        louder = measure(10 * quiet).level_dbfs
-
-        assert louder == pytest.approx(measure(quiet).level_dbfs + 20, abs=1e-3)
 
     @pytest.mark.parametrize("sample_rate", [4_000, 44_100, 384_000])
     def test_a_single_sample_can_be_measured(self, sample_rate: int) -> None:

@@ -9,43 +9,14 @@ import synth
 
 from service.audio.decoding import decode
 from service.audio.libsndfile import (
-    BLOCK_FRAMES,
     SoundFileStream,
     SourceView,
     encode_mp3,
     make_xing_header,
 )
-from service.errors import AudioTruncatedError, AudioUndecodableError
 
 # Samples of silence that an MP3 decoder returns first; an Info header would tell it to skip them.
 DELAY = 576 + 529
-
-
-@pytest.mark.parametrize(("form", "name"), [("WAV", "audio/wav"), ("FLAC", "audio/flac")])
-def test_a_file_is_read_in_blocks(form: str, name: str) -> None:
-    samples = synth.noise(0, 20.0)
-    stream = SoundFileStream(io.BytesIO(synth.encode(samples, form=form)))
-
-    blocks = list(stream.blocks())
-    stream.close()
-
-    assert [len(block) for block in blocks] == [BLOCK_FRAMES, samples.size - BLOCK_FRAMES]
-    np.testing.assert_allclose(np.concatenate(blocks)[:, 0], samples, atol=1e-4)
-    assert (stream.media_type, stream.sample_rate_hz, stream.channels) == (name, 16_000, 1)
-
-
-def test_a_truncated_file_is_an_error_after_its_last_block() -> None:
-    content = synth.encode(synth.noise(0, 5.0), form="FLAC")
-    stream = SoundFileStream(io.BytesIO(content[: len(content) // 2]))
-    blocks = stream.blocks()
-
-    with pytest.raises(AudioTruncatedError):
-        list(blocks)
-
-
-def test_a_file_that_libsndfile_cannot_read_is_undecodable() -> None:
-    with pytest.raises(AudioUndecodableError):
-        SoundFileStream(io.BytesIO(b"RIFF" + bytes(100)))
 
 
 @pytest.mark.parametrize("form", ["WAV", "FLAC", "AIFF", "AU", "CAF"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clustered import clustered, halfway, nearest_ids
+from clustered import clustered, halfway, nearest_ids, recall
 from jaxtyping import Float32
 
 from service.index.ivf import IvfParameters, IvfRaBitQIndex
@@ -40,10 +40,6 @@ def ivf(vectors: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> IvfRaB
     with cached.open("rb") as file:
         n_probe, n_candidates = map(int, file.readline().split())
         return IvfRaBitQIndex.read(file, DIM, IvfParameters(n_probe, n_candidates))
-
-
-def recall(found: np.ndarray, expected: np.ndarray) -> float:
-    return float(np.isin(expected, found).mean())
 
 
 @pytest.mark.parametrize("k", [10, 100, 1000])

@@ -61,26 +61,6 @@ def test_a_search_finds_the_highest_inner_products() -> None:
         np.testing.assert_allclose(scores, expected[order], atol=ROUNDING)
 
 
-def test_k_above_the_number_of_vectors_gives_them_all() -> None:
-    vectors = unit_vectors(5)
-    assert sorted(search(index_of(vectors), vectors[0], 100)) == [1, 2, 3, 4, 5]
-    assert search(VectorIndex(DIM), vectors[0], 3) == []
-
-
-def test_a_filter_that_allows_few_clips_still_gives_k_of_them() -> None:
-    vectors = unit_vectors(300)
-    far = np.argsort(vectors @ vectors[0])[:7] + 1
-    scores, ids = index_of(vectors).search(vectors[0], 5, allowed=far)
-    assert clips_of(ids).tolist() == far[:1:-1].tolist()
-    assert (np.diff(scores) <= 0).all()
-
-
-def test_a_filter_that_allows_no_clip_gives_none() -> None:
-    vectors = unit_vectors(5)
-    for allowed in ([], [77]):
-        assert len(index_of(vectors).search(vectors[0], 5, allowed=np.array(allowed, int))[1]) == 0
-
-
 @pytest.mark.parametrize("k", [1, 2, 5, 39, 40, 41, 60])
 def test_equal_scores_are_ordered_by_row_id_whatever_the_order_of_adding(k: int) -> None:
     vectors = unit_vectors(50)
@@ -171,12 +151,6 @@ def test_a_sample_is_spaced_evenly_by_row_id(n: int, expected: list[int] | None)
     assert np.array_equal(found, vectors[clips_of(ids) - 1])
 
 
-def test_a_sample_of_an_empty_index_is_empty() -> None:
-    ids, vectors = VectorIndex(DIM).sample(5)
-
-    assert (len(ids), vectors.shape) == (0, (0, DIM))
-
-
 # --- with an inverted file -----------------------------------------------------------------------
 
 
@@ -227,18 +201,6 @@ def test_changes_during_a_build_are_kept() -> None:
     np.testing.assert_allclose(found, vectors[[0, 550, 3, 555]], atol=HALF)
     assert search(index, vectors[550], 1, exact=True) == [2]
     assert 1 not in search(index, vectors[1], 20, exact=True)
-
-
-def test_a_rebuild_takes_in_recent_vectors_and_leaves_out_deleted_ones() -> None:
-    index, vectors = ivf_index(500)
-    more = unit_vectors(300, seed=9)
-    index.add(of_whole(np.arange(1000, 1300)), more)
-    index.remove(of_whole(np.arange(1, 101)))
-    rebuild(index)
-    assert len(index) == 700
-    assert not index.needs_rebuild
-    assert search(index, more[5], 1, exact=True) == [1005]
-    assert 8 not in search(index, vectors[7], 50, exact=True)
 
 
 def test_many_deleted_vectors_need_a_rebuild() -> None:

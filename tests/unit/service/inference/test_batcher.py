@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,6 +70,16 @@ def occupied(batcher: Batcher, encoder: FakeEncoder) -> EncodeRequest:
     return request
 
 
+def encode_together(
+    batcher: Batcher, encoder: FakeEncoder, clips: Iterable[np.ndarray]
+) -> list[float]:
+    """Submit clips during a run, and return the first value of each result."""
+    occupied(batcher, encoder)
+    requests = [submit(batcher, samples) for samples in clips]
+    encoder.released.set()
+    return [float(result(request)[0]) for request in requests]
+
+
 def test_a_single_clip_is_encoded_at_once_with_all_threads() -> None:
     encoder = FakeEncoder()
     with batching(encoder, runs=2) as batcher:
@@ -82,23 +92,16 @@ def test_a_single_clip_is_encoded_at_once_with_all_threads() -> None:
 def test_clips_that_are_submitted_during_a_run_share_the_next_one() -> None:
     encoder = FakeEncoder()
     with batching(encoder) as batcher:
-        first = occupied(batcher, encoder)
-        requests = [submit(batcher, clip(1, value)) for value in range(5)]
-        encoder.released.set()
+        found = encode_together(batcher, encoder, [clip(1, value) for value in range(5)])
 
-        assert [float(result(request)[0]) for request in requests] == [0, 1, 2, 3, 4]
-        assert result(first) == 0
+    assert found == [0, 1, 2, 3, 4]
     assert [sizes for sizes, _ in encoder.runs] == [[2000], [100] * 5]
 
 
 def test_a_run_has_clips_of_similar_length_within_its_limit() -> None:
     encoder = FakeEncoder()
     with batching(encoder, batch_s=10.0) as batcher:
-        occupied(batcher, encoder)
-        requests = [submit(batcher, clip(seconds)) for seconds in (5, 1, 5.2, 5, 1, 30, 5)]
-        encoder.released.set()
-        for request in requests:
-            result(request)
+        encode_together(batcher, encoder, map(clip, (5, 1, 5.2, 5, 1, 30, 5)))
 
     batches = [sizes for sizes, _ in encoder.runs[1:]]
     assert batches == [[500, 500], [100, 100], [520], [3000], [500]]
@@ -107,11 +110,7 @@ def test_a_run_has_clips_of_similar_length_within_its_limit() -> None:
 def test_short_clips_count_as_the_minimum_of_the_encoder() -> None:
     encoder = FakeEncoder()
     with batching(encoder, batch_s=1.9) as batcher:
-        occupied(batcher, encoder)
-        requests = [submit(batcher, clip(0.01)) for _ in range(3)]
-        encoder.released.set()
-        for request in requests:
-            result(request)
+        encode_together(batcher, encoder, [clip(0.01)] * 3)
 
     assert [sizes for sizes, _ in encoder.runs[1:]] == [[1, 1], [1]]
 
@@ -270,11 +269,7 @@ def test_each_run_is_reported() -> None:
     encoder = FakeEncoder()
     runs: list[Run] = []
     with batching(encoder, on_run=runs.append) as batcher:
-        occupied(batcher, encoder)
-        requests = [submit(batcher, clip(1.5)) for _ in range(2)]
-        encoder.released.set()
-        for request in requests:
-            result(request)
+        encode_together(batcher, encoder, [clip(1.5)] * 2)
 
     assert [(run.n_clips, run.audio_s) for run in runs] == [(1, 20), (2, 3)]
     assert all(waited_s >= 0 for run in runs for waited_s in run.waited_s)

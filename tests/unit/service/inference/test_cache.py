@@ -4,12 +4,10 @@ import hashlib
 import io
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from service.bundle.files import load_bundle
 from service.bundle.manifest import EncoderInfo
 from service.clips import AudioInfo, Windows
 from service.inference.cache import EmbeddingCache, content_digest
@@ -31,11 +29,6 @@ def entry(value: float = 0, *, n_windows: int = 0) -> Embedded:
 
 
 SIZE = entry().size_bytes
-
-
-@pytest.fixture(scope="module")
-def info(tiny_bundle_path: Path) -> EncoderInfo:
-    return load_bundle(tiny_bundle_path).manifest.encoder
 
 
 def test_a_file_is_found_by_its_content_and_its_encoder(info: EncoderInfo) -> None:
@@ -62,13 +55,6 @@ def test_a_file_is_found_with_its_windows_and_without(info: EncoderInfo) -> None
     assert without is not None
     assert without.windows is None
     assert cache.get(info, "a", Windowing(2.0, 2.0)) is None
-
-
-def test_a_file_that_is_not_cut_is_found_whatever_the_windowing(info: EncoderInfo) -> None:
-    cache = EmbeddingCache(10 * SIZE)
-    cache.put(info, "a", None, entry())
-
-    assert cache.get(info, "a", NOT_CUT) is not None
 
 
 @pytest.mark.parametrize("windowing", [None, CUT, NOT_CUT])

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,19 +9,12 @@ import synth
 
 from service.audio.decoding import AudioLimits, decode
 from service.audio.levels import InputReading
-from service.bundle.files import load_bundle
 from service.bundle.manifest import EncoderInfo
 from service.clips import AudioInfo
-from service.errors import AudioTooLongError
 from service.inference.chunking import CHUNK_S, Chunk, Chunker, decode_chunks
 
 PARTIAL = 3200
 CHUNK = int(CHUNK_S * 16_000)
-
-
-@pytest.fixture(scope="module")
-def info(tiny_bundle_path: Path) -> EncoderInfo:
-    return load_bundle(tiny_bundle_path).manifest.encoder
 
 
 def ramp(n_samples: int) -> np.ndarray:
@@ -110,23 +102,3 @@ def test_a_file_is_described_with_its_last_chunk(info: EncoderInfo, duration_s: 
     assert file.mean_square == pytest.approx(np.square(whole.samples).mean(), rel=1e-4)
     assert isinstance(file.reading, InputReading)
     assert file.reading.duration_s == duration_s
-
-
-def test_equal_samples_have_equal_digests(info: EncoderInfo) -> None:
-    samples = (np.round(synth.noise(0, 17.0) * 32767) / 32768).astype(np.float32)
-    digests = set()
-    for form in ("WAV", "FLAC"):
-        content = synth.encode(samples, form=form, subtype="PCM_16")
-        for _, file in decode_chunks(io.BytesIO(content), info, AudioLimits(), hashed=True):
-            digests |= {file.samples_digest} if file else set()
-
-    assert len(digests) == 1
-
-
-def test_a_file_over_a_limit_is_refused_after_its_first_chunks(info: EncoderInfo) -> None:
-    content = synth.encode(synth.noise(0, 60.0))
-    chunks = decode_chunks(io.BytesIO(content), info, AudioLimits(max_seconds=40))
-
-    next(chunks)
-    with pytest.raises(AudioTooLongError):
-        list(chunks)

@@ -11,12 +11,12 @@ import synth
 import tiny_bundle
 from jaxtyping import Float32
 
-from service.bundle.files import Bundle, load_bundle
-from service.difference import centred_cosine
-from service.errors import BundleError, DeviceError
+from service.bundle.files import Bundle
+from service.errors import BundleError
 from service.inference.chunking import CHUNK_S
 from service.inference.encoder import BATCH_S, Encoder
 from service.inference.onnx_session import Session, open_session
+from service.inference.providers import CUDA_PROVIDER, padded_length
 
 # Rounding of another order of additions, relative to the largest value of the embedding.
 TOLERANCE = 1e-5
@@ -33,16 +33,6 @@ class CountingSession(Session):
     def run(self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> list[np.ndarray]:
         self.batches.append(inputs["waveform"].shape)
         return super().run(inputs, outputs)
-
-
-@pytest.fixture(scope="module")
-def bundle(tiny_bundle_path: Path) -> Bundle:
-    return load_bundle(tiny_bundle_path)
-
-
-@pytest.fixture(scope="module")
-def encoder(bundle: Bundle) -> Encoder:
-    return Encoder.open(bundle, device="cpu", threads=1)
 
 
 @pytest.fixture
@@ -63,14 +53,6 @@ def _assert_close(found: np.ndarray, expected: np.ndarray) -> None:
 
 
 class TestOpening:
-    def test_the_bundle_describes_the_encoder(self, encoder: Encoder, bundle: Bundle) -> None:
-        assert encoder.dim == 8
-        assert encoder.sample_rate == 16_000
-        assert encoder.fingerprint == bundle.manifest.encoder.fingerprint
-        assert encoder.reference_weight == 0.5
-        assert encoder.provider == "CPUExecutionProvider"
-        assert np.array_equal(encoder.mean, bundle.mean)
-
     @pytest.mark.parametrize(
         ("old", "new", "fault"),
         [
@@ -83,11 +65,7 @@ class TestOpening:
         self, bundle: Bundle, tmp_path: Path, old: str, new: str, fault: str
     ) -> None:
         model = onnx.load(bundle.file("encoder.onnx"))
-        for value in [*model.graph.input, *model.graph.output]:
-            value.name = new if value.name == old else value.name
-        for node in model.graph.node:
-            node.input[:] = [new if name == old else name for name in node.input]
-            node.output[:] = [new if name == old else name for name in node.output]
+        tiny_bundle.rename(model, old, new)
         onnx.save(model, tmp_path / "encoder.onnx")
         with pytest.raises(BundleError, match=fault):
             Encoder.open(dataclasses.replace(bundle, path=tmp_path), device="cpu")
@@ -108,10 +86,6 @@ class TestOpening:
         with pytest.raises(BundleError, match=f"with resampler {trained}, .* has soxr HQ only"):
             Encoder.open(dataclasses.replace(bundle, manifest=manifest), device="cpu")
 
-    def test_a_required_gpu_that_is_missing_is_an_error(self, bundle: Bundle) -> None:
-        with pytest.raises(DeviceError):
-            Encoder.open(bundle, device="cuda")
-
 
 class TestEmbed:
     def test_it_is_the_output_of_the_graph(
@@ -120,17 +94,8 @@ class TestEmbed:
         clip = synth.chirp(100, 5000, 2.5)
         assert np.array_equal(encoder.embed([clip])[0], _whole(session, clip))
 
-    def test_similar_sounds_have_a_higher_cosine_than_others(self, encoder: Encoder) -> None:
-        low, similar, high = encoder.embed([synth.tone(f) for f in (300, 310, 3000)])
-        cosine = centred_cosine(low, similar, encoder.mean)
-        assert cosine > centred_cosine(low, high, encoder.mean) + 0.5
-
     def test_no_clips_make_no_embeddings(self, encoder: Encoder) -> None:
         assert encoder.embed([]).shape == (0, 8)
-
-    @pytest.mark.parametrize("n_samples", [1, 159, 160, 161, 479, 480, 481, 15_200, 16_000, 80_000])
-    def test_a_clip_may_have_any_length(self, encoder: Encoder, n_samples: int) -> None:
-        assert np.isfinite(encoder.embed([synth.noise(0, n_samples / 16_000)])).all()
 
     def test_order_is_kept_whatever_the_lengths(self, encoder: Encoder) -> None:
         clips = [synth.noise(seed, duration) for seed, duration in enumerate([3, 0.1, 31, 7, 1e-4])]
@@ -146,10 +111,6 @@ class TestEmbed:
         assert sum(rows for rows, _ in session.batches) == 2
         assert np.array_equal(embeddings[[0, 0, 1]], embeddings[[2, 4, 3]])
 
-    def test_the_same_call_twice_gives_the_same_bits(self, encoder: Encoder) -> None:
-        clips = [synth.noise(seed, 1 + seed) for seed in range(5)]
-        assert np.array_equal(encoder.embed(clips), encoder.embed(clips))
-
     def test_batches_stay_within_their_budget_and_pad_little(
         self, bundle: Bundle, session: CountingSession
     ) -> None:
@@ -160,6 +121,15 @@ class TestEmbed:
         assert max(cost) <= BATCH_S * 16_000
         assert sum(cost) <= 2 * sum(max(clip.size, 15_200) for clip in clips)
         assert len(session.batches) < 15
+
+    def test_batches_have_padded_lengths_on_a_gpu_and_give_the_same(
+        self, encoder: Encoder, bundle: Bundle, session: CountingSession
+    ) -> None:
+        session.provider = CUDA_PROVIDER
+        clips = [synth.noise(seed, duration) for seed, duration in enumerate((0.3, 2.03, 33.0))]
+        found = Encoder(session, bundle).embed(clips)
+        np.testing.assert_allclose(found, encoder.embed(clips), rtol=1e-5, atol=1e-5)
+        assert all(padded_length(samples) == samples for _, samples in session.batches)
 
     @pytest.mark.parametrize(
         "clip",
@@ -233,18 +203,13 @@ class TestCheck:
         ):
             encoder.check(dataclasses.replace(bundle, path=tmp_path))
 
-    @pytest.mark.parametrize("names", [("waveform",), ("embedding",), ()])
-    def test_a_file_without_a_known_answer_is_refused(
-        self, encoder: Encoder, bundle: Bundle, tmp_path: Path, names: tuple[str, ...]
+    @pytest.mark.parametrize(
+        "sizes", [{"waveform": 8}, {"embedding": 8}, {}, {"waveform": 16_000, "embedding": 5}]
+    )
+    def test_a_file_without_a_known_answer_of_this_dim_is_refused(
+        self, encoder: Encoder, bundle: Bundle, tmp_path: Path, sizes: dict[str, int]
     ) -> None:
-        self._store(tmp_path, **{name: np.ones(8, np.float32) for name in names})
-        with pytest.raises(BundleError, match="holds no known answer"):
-            encoder.check(dataclasses.replace(bundle, path=tmp_path))
-
-    def test_an_embedding_of_another_dim_is_refused(
-        self, encoder: Encoder, bundle: Bundle, tmp_path: Path
-    ) -> None:
-        self._store(tmp_path, waveform=synth.tone(440), embedding=np.ones(5, np.float32))
+        self._store(tmp_path, **{name: np.ones(n, np.float32) for name, n in sizes.items()})
         with pytest.raises(BundleError, match="holds no known answer"):
             encoder.check(dataclasses.replace(bundle, path=tmp_path))
 
@@ -254,9 +219,11 @@ class TestRunning:
         clips = [synth.noise(seed, 1 + seed) for seed in range(3)]
         for clip, (embedding,) in zip(clips, encoder.run(clips, "embedding"), strict=True):
             _assert_close(embedding, encoder.embed([clip])[0])
-        sums, maxima = encoder.run([clips[2]], "partials")[0]
-        n_frames = encoder.info.count_frames(clips[2].size)
-        _assert_close(sums.sum(axis=0) / n_frames + maxima.max(axis=0), encoder.embed(clips)[2])
+        for clip, (sums, maxima) in zip(clips, encoder.run(clips, "partials"), strict=True):
+            n_partials = encoder.info.count_partials(clip.size)
+            assert len(sums) == len(maxima) == n_partials  # without those of the padding
+            mean = sums.sum(axis=0) / encoder.info.count_frames(clip.size)
+            _assert_close(mean + maxima.max(axis=0), encoder.embed([clip])[0])
 
     def test_a_run_with_a_share_of_the_threads_gives_the_same_embedding(
         self, bundle: Bundle
@@ -269,9 +236,3 @@ class TestRunning:
         )
         assert encoder.runs == 2
         _assert_close(with_share, with_all)
-
-    def test_partials_of_the_padding_are_left_out(self, encoder: Encoder) -> None:
-        clips = [synth.noise(0, 0.5), synth.noise(1, 3.0)]
-        for clip, (sums, maxima) in zip(clips, encoder.run(clips, "partials"), strict=True):
-            n_partials = encoder.info.count_partials(clip.size)
-            assert len(sums) == len(maxima) == n_partials

@@ -5,7 +5,6 @@ import io
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ import synth
 
 from service.audio.decoding import AudioLimits, decode
 from service.audio.levels import InputReading
-from service.bundle.files import load_bundle
 from service.concurrency.deadline import ClientDisconnectedError, Deadline
 from service.concurrency.timings import RequestTimings
 from service.errors import (
@@ -34,16 +32,15 @@ from service.inference.pooling import Windowing
 TIMEOUT_S = 30
 
 
-@pytest.fixture(scope="module")
-def encoder(tiny_bundle_path: Path) -> Encoder:
-    return Encoder.open(load_bundle(tiny_bundle_path), device="cpu", threads=1)
-
-
 @pytest.fixture
 def batcher(encoder: Encoder) -> Iterator[Batcher]:
     batcher = Batcher(encoder, runs=2)
     yield batcher
     batcher.close()
+
+
+def assert_close(found: np.ndarray, expected: np.ndarray) -> None:
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 def make_embedder(
@@ -80,9 +77,7 @@ def test_a_file_has_the_embedding_of_its_whole_clip(
     audio = decode(file, sample_rate=16_000)
     inputs = {"waveform": audio.samples[None], "lengths": np.array([audio.samples.size])}
     (whole,) = encoder._session.run(inputs, ["embedding"])
-    np.testing.assert_allclose(
-        embedded.embedding, whole[0], rtol=0, atol=1e-5 * np.abs(whole).max()
-    )
+    assert_close(embedded.embedding, whole[0])
     assert embedded.n_samples == audio.samples.size
     assert embedded.info.duration_s == audio.duration_s
     assert (embedded.info.sample_rate_hz, embedded.info.media_type) == (sample_rate, "audio/wav")
@@ -189,7 +184,7 @@ def test_only_clips_beyond_a_length_are_cut(encoder: Encoder) -> None:
         assert [one.windows is None for one in embedded] == [True, True, False]
         whole = encoder.embed([decode(wav(sound), sample_rate=16_000).samples for sound in sounds])
         for one, expected in zip(embedded, whole, strict=True):
-            np.testing.assert_allclose(one.embedding, expected, atol=1e-5 * expected.max())
+            assert_close(one.embedding, expected)
 
 
 def test_the_library_may_ask_for_more_windows_than_a_request(encoder: Encoder) -> None:

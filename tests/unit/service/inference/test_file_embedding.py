@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
 from fake_encoder import TIMEOUT_S, FakeEncoder
 
 from service.audio.levels import InputReading
-from service.bundle.files import load_bundle
 from service.bundle.manifest import EncoderInfo
 from service.clips import AudioInfo
 from service.concurrency.deadline import ClientDisconnectedError, Deadline
@@ -20,18 +18,11 @@ from service.inference.file_embedding import (
     ENTRY_BYTES,
     FileEmbedding,
     PendingChunks,
-    pool_files,
 )
 from service.inference.pooling import Windowing
 
-FLAC = AudioInfo(media_type="audio/flac")
 WAV = AudioInfo(media_type="audio/wav")
 READING = InputReading(16_000, 1.0, -20.0, 0.0, 0.0)
-
-
-@pytest.fixture(scope="module")
-def info(tiny_bundle_path: Path) -> EncoderInfo:
-    return load_bundle(tiny_bundle_path).manifest.encoder
 
 
 def split(info: EncoderInfo, n_samples: int) -> list[Chunk]:
@@ -68,19 +59,6 @@ class TestFileEmbedding:
 
         assert embedding.pool(decoded()).embedding.base is None
 
-    def test_partials_of_the_context_are_not_pooled(self, info: EncoderInfo) -> None:
-        n_samples = 400_000
-        embedding = FileEmbedding(info)
-        for chunk in split(info, n_samples):
-            assert embedding.output(chunk) == "partials"
-            sums = np.full((chunk.valid.stop + 1, 8), 100, np.float32)
-            sums[chunk.valid] = 1
-            embedding.set_result(chunk, (sums, sums))
-
-        found = embedding.pool(decoded(n_samples)).embedding
-        n_partials, n_frames = info.count_partials(n_samples), info.count_frames(n_samples)
-        np.testing.assert_allclose(found, n_partials / n_frames + 1, rtol=1e-6)
-
     def test_windows_are_pooled_from_the_same_partials(self, info: EncoderInfo) -> None:
         embedding = FileEmbedding(info, Windowing(0.4, 0.4), max_windows=10)
         (chunk,) = split(info, 16_000)
@@ -92,38 +70,6 @@ class TestFileEmbedding:
         assert embedded.windows is not None
         assert embedded.windows.embeddings.shape == (3, 8)
         assert embedded.size_bytes == ENTRY_BYTES + 4 * 32
-
-    def test_a_short_file_that_is_not_cut_needs_no_partials(self, info: EncoderInfo) -> None:
-        embedding = FileEmbedding(info, Windowing(2.0, 1.0, beyond_s=2.0), max_windows=10)
-        (chunk,) = split(info, 16_000)
-
-        assert embedding.output(chunk) == "embedding"
-
-
-class TestPoolFiles:
-    def test_files_with_equal_samples_share_the_first_embedding(self, info: EncoderInfo) -> None:
-        embeddings = {"a": embedded_as(info, 1), "b": embedded_as(info, 2)}
-
-        files = pool_files({}, {"a": decoded(info=WAV), "b": decoded(info=FLAC)}, embeddings)
-
-        assert files["b"].embedding is files["a"].embedding
-        assert (files["a"].info, files["b"].info) == (WAV, FLAC)
-
-    def test_an_embedding_that_is_known_comes_before_a_new_one(self, info: EncoderInfo) -> None:
-        known = {"b": embedded_as(info, 2).pool(decoded(info=FLAC))}
-
-        files = pool_files(known, {"a": decoded()}, {"a": FileEmbedding(info)})
-
-        assert files["a"].embedding.tolist() == [2] * 8
-        assert files["a"].info == WAV
-
-    def test_other_samples_have_their_own_embedding(self, info: EncoderInfo) -> None:
-        embeddings = {"a": embedded_as(info, 1), "b": embedded_as(info, 2)}
-        other = decoded(samples_digest=b"other")
-
-        files = pool_files({}, {"a": decoded(), "b": other}, embeddings)
-
-        assert [files[key].embedding[0] for key in "ab"] == [1, 2]
 
 
 class HeldBatcher:

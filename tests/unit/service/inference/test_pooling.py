@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import hypothesis.strategies as st
 import numpy as np
 import pytest
@@ -9,7 +7,6 @@ import synth
 from file_windows import embed_windows
 from hypothesis import given
 
-from service.bundle.files import load_bundle
 from service.bundle.manifest import EncoderInfo
 from service.clips import Windows
 from service.difference import centred_cosine
@@ -19,11 +16,6 @@ from service.inference.pooling import PooledStats, Windowing, WindowPool, count_
 
 PARTIAL_S = 0.2
 FRAMES = 5
-
-
-@pytest.fixture(scope="module")
-def info(tiny_bundle_path: Path) -> EncoderInfo:
-    return load_bundle(tiny_bundle_path).manifest.encoder
 
 
 def partials(n_partials: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -113,18 +105,14 @@ def test_the_number_of_open_windows_is_bounded(info: EncoderInfo) -> None:
 
 
 @pytest.mark.parametrize(
-    ("window_s", "hop_s"), [(0.1, 0.1), (1, 0.1), (1, 2), (np.inf, 1), (np.nan, 1), (1, np.nan)]
+    ("window_s", "hop_s"),
+    [(0.1, 0.1), (1, 0.1), (1, 2), (1, 0), (1, -1), (np.inf, 1), (np.nan, 1), (1, np.nan)],
 )
 def test_a_window_or_hop_out_of_range_is_refused(
     info: EncoderInfo, window_s: float, hop_s: float
 ) -> None:
     with pytest.raises(WindowInvalidError, match=r"at least 0\.2 s"):
         WindowPool(info, Windowing(window_s, hop_s), max_windows=1)
-
-
-@pytest.fixture(scope="module")
-def encoder(tiny_bundle_path: Path) -> Encoder:
-    return Encoder.open(load_bundle(tiny_bundle_path), device="cpu", threads=1)
 
 
 class TestWindowsOfFiles:

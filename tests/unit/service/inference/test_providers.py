@@ -1,20 +1,14 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
-import synth
 
-from service.bundle.files import load_bundle
 from service.errors import DeviceError
-from service.inference.encoder import Encoder
 from service.inference.providers import (
     CPU_PROVIDER,
     CUDA_PROVIDER,
     TENSORRT_PROVIDER,
-    check_started,
     choose_providers,
     make_caches,
     padded_length,
@@ -68,15 +62,6 @@ def test_engines_are_kept_in_the_cache_of_the_user(
     assert folder.is_dir()
 
 
-def test_a_provider_that_did_not_start_is_an_error_only_if_it_is_required() -> None:
-    for device in ("auto", "cpu"):
-        check_started(device, CPU_PROVIDER)
-    check_started("cuda", CUDA_PROVIDER)
-    for device in ("cuda", "tensorrt"):
-        with pytest.raises(DeviceError, match="no GPU could be used"):
-            check_started(device, CPU_PROVIDER)
-
-
 def test_there_are_few_padded_lengths_and_they_add_at_most_a_quarter() -> None:
     lengths = range(1, 60 * 16_000, 97)
     padded = [padded_length(n) for n in lengths]
@@ -84,29 +69,3 @@ def test_there_are_few_padded_lengths_and_they_add_at_most_a_quarter() -> None:
     assert all(found <= 1.25 * n for n, found in zip(lengths, padded, strict=True) if n > 16_384)
     assert len(set(padded)) < 30
     assert [padded_length(found) for found in padded] == padded
-
-
-@dataclass
-class OnGpu:
-    """A session that claims to run on a GPU, and records the shapes of the batches."""
-
-    session: object
-    shapes: list[tuple[int, ...]]
-    provider: str = CUDA_PROVIDER
-
-    def run(self, inputs: dict[str, np.ndarray], outputs: list[str]) -> list[np.ndarray]:
-        self.shapes.append(inputs["waveform"].shape)
-        values: list[np.ndarray] = self.session.run(inputs, outputs)  # type: ignore[attr-defined]  # a Session
-        return values
-
-
-def test_batches_have_padded_lengths_on_a_gpu_and_give_the_same(tiny_bundle_path: Path) -> None:
-    bundle = load_bundle(tiny_bundle_path)
-    plain = Encoder.open(bundle, device="cpu", threads=1)
-    on_gpu = OnGpu(plain._session, [])
-    encoder = Encoder(on_gpu, bundle)  # type: ignore[arg-type]  # stands for a Session
-    clips = [synth.noise(i, duration) for i, duration in enumerate((0.3, 2.03, 33.0))]
-    np.testing.assert_allclose(encoder.embed(clips), plain.embed(clips), rtol=1e-5, atol=1e-5)
-    assert {samples for _, samples in on_gpu.shapes} == {
-        padded_length(samples) for _, samples in on_gpu.shapes
-    }

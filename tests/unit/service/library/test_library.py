@@ -92,7 +92,11 @@ def test_the_error_says_why_a_clip_has_no_audio(tmp_path: Path, library: Library
     assert library.open_audio("referenced") == source
     source.unlink()
     library.open_audio("stored").unlink()
-    for name, reason in [("vector", "without audio"), ("stored", "missing"), ("referenced", "missing")]:
+    for name, reason in [
+        ("vector", "without audio"),
+        ("stored", "missing"),
+        ("referenced", "missing"),
+    ]:
         with pytest.raises(ClipAudioMissingError, match=reason):
             library.open_audio(name)
 

@@ -59,6 +59,17 @@ def test_every_clip_is_on_the_map(filled: Library) -> None:
     assert 0 < drawn.shown <= 1
 
 
+def test_a_large_library_is_sampled_evenly(
+    filled: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.pictures.map.MAX_POINTS", 4)
+
+    drawn = LibraryMap(filled).map()
+
+    assert [record.id for record in drawn.records] == ["c0", "c3", "c6", "c9"]
+    assert (drawn.n_clips, drawn.revision) == (12, filled.catalog.revision())
+
+
 def test_equal_sounds_have_one_position(filled: Library) -> None:
     filled.writer.put(make_clip("again", 3, stored=False))
 
