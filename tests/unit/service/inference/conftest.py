@@ -1,4 +1,4 @@
-"""The tiny bundle and its encoder, for tests that do not write into it."""
+"""The tiny bundle, for tests that do not write into it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pytest
 
 from service.bundle.files import Bundle, load_bundle
 from service.bundle.manifest import EncoderInfo
-from service.inference.encoder import Encoder
 
 
 @pytest.fixture(scope="session")
@@ -19,8 +18,3 @@ def bundle(tiny_bundle_path: Path) -> Bundle:
 @pytest.fixture(scope="session")
 def info(bundle: Bundle) -> EncoderInfo:
     return bundle.manifest.encoder
-
-
-@pytest.fixture(scope="module")
-def encoder(bundle: Bundle) -> Encoder:
-    return Encoder.open(bundle, device="cpu", threads=1)
