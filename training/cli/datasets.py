@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from training.cli.options import PLACE, json_option
-from training.cli.output import tell
+from training.cli.options import AS_JSON, PLACE, prints_result, tell
 
 
 @click.command("bgknown")
@@ -28,7 +27,7 @@ from training.cli.output import tell
 )
 @click.option("--out", type=PLACE, required=True, help="Folder of the data set; must be new.")
 @click.option("--seed", default=42, show_default=True)
-@json_option
+@AS_JSON
 def bgknown(
     events: Path,
     backgrounds: Path,
@@ -59,8 +58,8 @@ def bgknown(
 @click.argument("source", type=PLACE)
 @click.option("--out", type=PLACE, required=True, help="CSV to write.")
 @click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Rows of a manifest to take.")
-@json_option
-def prepare(task: str, source: Path, out: Path, where: tuple[str, ...], as_json: bool) -> None:
+@prints_result
+def prepare(task: str, source: Path, out: Path, where: tuple[str, ...]) -> dict[str, str]:
     """Write the metadata of a task for 'evaluate linear'.
 
     TASK is esc50, us8k, spcv2, vc1, voxforge, cremad, gtzan, nsynth or surge; SOURCE is then the
@@ -69,4 +68,4 @@ def prepare(task: str, source: Path, out: Path, where: tuple[str, ...], as_json:
     """
     from training.datasets.prepare import prepare_task
 
-    tell({"summary": prepare_task(task, source, out, where)}, as_json=as_json)
+    return {"summary": prepare_task(task, source, out, where)}
