@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -28,14 +29,7 @@ from training.cli.options import AS_JSON, PLACE, prints_result, tell
 @click.option("--out", type=PLACE, required=True, help="Folder of the data set; must be new.")
 @click.option("--seed", default=42, show_default=True)
 @AS_JSON
-def bgknown(
-    events: Path,
-    backgrounds: Path,
-    test_backgrounds: Path | None,
-    out: Path,
-    seed: int,
-    as_json: bool,
-) -> None:
+def bgknown(out: Path, seed: int, as_json: bool, **sources: Any) -> None:
     """Make Background-known ESC-50 (paper, section 5.2) from sources and a seed.
 
     Needs about 1.3 GB. Recordings of 10 s or more serve as backgrounds.
@@ -43,7 +37,7 @@ def bgknown(
     from training.datasets.bgknown import make_bgknown, read_summary
     from training.datasets.sides import find_sides
 
-    made = make_bgknown(find_sides(events, backgrounds, test_backgrounds), out, seed)
+    made = make_bgknown(find_sides(**sources), out, seed)
     sides = read_summary(made)["sides"]
     lines = [
         f"{side}: {figures['events']} events in {figures['background_files']} files of "

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from training.cli.options import CACHE, DATA, PLACE, SET, prints_result
-from training.scenes.recipe import Side
 
 
 @click.command("scenes")
@@ -28,16 +28,8 @@ from training.scenes.recipe import Side
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @CACHE
 @prints_result
-def scenes(  # noqa: PLR0913, PLR0917 - one parameter an option
-    name: str,
-    side: Side,
-    data: Path,
-    bundles: tuple[Path, ...],
-    out: Path,
-    n_pairs: int,
-    permissive: bool,
-    seed: int,
-    cache: Path,
+def scenes(
+    name: str, data: Path, bundles: tuple[Path, ...], out: Path, cache: Path, **plan: Any
 ) -> dict[str, Path]:
     """Pairs of clips that differ by one or two changes, as in the APwD data set."""
     from training.scenes.draw import PairPlan
@@ -45,8 +37,7 @@ def scenes(  # noqa: PLR0913, PLR0917 - one parameter an option
     from training.scenes.recipe import load_scene
 
     scene = load_scene(name)
-    plan = PairPlan(scene=scene.name, side=side, n_pairs=n_pairs, seed=seed, permissive=permissive)
-    generate(data, scene, plan, bundles, out, cache)
+    generate(data, scene, PairPlan(scene=scene.name, **plan), bundles, out, cache)
     return {"scenes": out}
 
 
