@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from service.inference.encoder import Encoder
-from training.evaluation.bgknown import BgKnown, run_probes
+from training.evaluation.bgknown import SEEDS, BgKnown, run_probes
 from training.evaluation.embeddings import embed_cached
 from training.evaluation.encoders import BundleEmbedder
 from training.evaluation.measure import BGKNOWN_RATE
@@ -33,7 +33,7 @@ def bgknown_scorer(folder: Path) -> Scorer:
     settings = ProbeSettings(learning_rate=BGKNOWN_RATE)
 
     def score(encoder: Encoder) -> dict[str, float]:
-        accuracies = run_probes(_differences(encoder, data), data, settings)
+        accuracies = run_probes(_differences(encoder, data), data, settings, SEEDS)
         return {"bgknown_a": float(np.mean(accuracies))}
 
     return score

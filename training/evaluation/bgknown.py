@@ -97,7 +97,7 @@ def run_probes(
     features: Float32[np.ndarray, "clips dim"],
     data: BgKnown,
     settings: ProbeSettings,
-    seeds: Sequence[int] = SEEDS,
+    seeds: Sequence[int],
 ) -> list[float]:
     """Train a classifier of the events with each seed; return the accuracies, 0 to 1."""
     labels = np.unique([row["label"] for row in data.rows], return_inverse=True)[1]

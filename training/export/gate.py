@@ -6,8 +6,9 @@ mixtures and references, are compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from jaxtyping import Float, Float32, Int64
@@ -161,15 +162,6 @@ def embed_all(
     encoder: Encoder, clips: Iterable[Float32[np.ndarray, " samples"]]
 ) -> Float32[np.ndarray, "clips dim"]:
     """Encode clips in small batches, so that not all of them are in memory at once."""
-    return np.concatenate([encoder.embed(batch) for batch in _batches(clips)])
-
-
-def _batches(clips: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
-    batch: list[np.ndarray] = []
-    for clip in clips:
-        batch.append(clip)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+    remaining = iter(clips)
+    batches = iter(lambda: list(islice(remaining, BATCH)), [])
+    return np.concatenate([encoder.embed(batch) for batch in batches])
