@@ -9,13 +9,11 @@ import numpy as np
 from jaxtyping import Float32
 
 from service.inference.encoder import Encoder
-from training.datasets.sides import TEST, TRAIN
-from training.evaluation.bgknown import SEEDS, BgKnown
+from training.evaluation.bgknown import SEEDS, BgKnown, run_probes
 from training.evaluation.embeddings import embed_cached
 from training.evaluation.encoders import BundleEmbedder
 from training.evaluation.measure import BGKNOWN_RATE
-from training.evaluation.probe import ProbeSettings, run_probe
-from training.evaluation.row_splits import stratified_splits
+from training.evaluation.probe import ProbeSettings
 from training.export.gate import Scorer
 
 
@@ -32,15 +30,10 @@ def bgknown_scorer(folder: Path) -> Scorer:
         DatasetError: The folder holds no such data set.
     """
     data = BgKnown.open(folder)
-    labels = np.unique([row["label"] for row in data.rows], return_inverse=True)[1]
     settings = ProbeSettings(learning_rate=BGKNOWN_RATE)
 
     def score(encoder: Encoder) -> dict[str, float]:
-        features = _differences(encoder, data)
-        accuracies = []
-        for seed in SEEDS:
-            rows = stratified_splits(data.side(TRAIN), data.side(TEST), labels, seed)
-            accuracies.append(run_probe(features, labels, rows, settings, seed))
+        accuracies = run_probes(_differences(encoder, data), data, settings, SEEDS)
         return {"bgknown_a": float(np.mean(accuracies))}
 
     return score

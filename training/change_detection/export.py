@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from training.change_detection.calibrate import FALSE_ALARM_RATE, fit
 from training.change_detection.dataset import REFERENCE_COUNTS, DetectionDataset
 from training.change_detection.excerpts import EXCERPT_SAMPLES
 from training.data.attribution import describe_data, write_attribution
-from training.data.manifest import SourceClip
+from training.data.manifest import SourceClip, read_table
 from training.errors import DatasetError
 from training.export.export import with_files
 from training.export.provenance import git_commit
@@ -66,9 +66,23 @@ def _put_detector(
 ) -> None:
     """Write the detector, its attribution and its part of the card; then check the bundle."""
     detector.write(staged.file(FILE))
-    clips, attribution = _clips_of(dataset, chosen), staged.file(ATTRIBUTION)
+    store = dataset.clips.store
+    excerpts = list(compress(dataset.excerpts, chosen))
+    rows = {row for it in excerpts for row in (it.recording, it.event) if row is not None}
+    clips = [store.clips[row] for row in sorted(rows)]
+    attribution = staged.file(ATTRIBUTION)
     write_attribution(attribution, {ROLE: _not_named(clips, attribution)}, attribution)
-    info = _describe(dataset, chosen, clips)
+    scores: dict[str, float | int | str] = {
+        f"pairs_{n}": int(chosen[dataset.trials(n).mixtures].sum()) for n in REFERENCE_COUNTS
+    }
+    info = ChangeInfo(
+        file=FILE,
+        false_alarm_rate=FALSE_ALARM_RATE,
+        excerpt_s=EXCERPT_SAMPLES / SAMPLE_RATE,
+        commit=git_commit(),
+        data=describe_data(store.select(row in rows for row in range(len(store.clips)))),
+        scores=scores | {"recordings": len({it.recording for it in excerpts})},
+    )
     put_change(staged.path, info)
     manifest = staged.manifest.model_copy(update={"change": info})
     write_manifest(staged.path, with_files(staged.path, manifest))
@@ -76,33 +90,6 @@ def _put_detector(
     opened = ChangeDetector.open(finished)
     assert opened is not None
     opened.check(finished)
-
-
-def _clips_of(dataset: DetectionDataset, chosen: Bool[np.ndarray, " excerpts"]) -> list[SourceClip]:
-    """List the clips that the chosen excerpts are made from."""
-    excerpts = [excerpt for excerpt, is_in in zip(dataset.excerpts, chosen, strict=True) if is_in]
-    rows = {row for it in excerpts for row in (it.recording, it.event) if row is not None}
-    return [dataset.clips.store.clips[row] for row in sorted(rows)]
-
-
-def _describe(
-    dataset: DetectionDataset,
-    chosen: Bool[np.ndarray, " excerpts"],
-    clips: Sequence[SourceClip],
-) -> ChangeInfo:
-    store, names = dataset.clips.store, {clip.name for clip in clips}
-    recordings = {it.recording for it, is_in in zip(dataset.excerpts, chosen, strict=True) if is_in}
-    scores: dict[str, float | int | str] = {
-        f"pairs_{n}": int(chosen[dataset.trials(n).mixtures].sum()) for n in REFERENCE_COUNTS
-    }
-    return ChangeInfo(
-        file=FILE,
-        false_alarm_rate=FALSE_ALARM_RATE,
-        excerpt_s=EXCERPT_SAMPLES / SAMPLE_RATE,
-        commit=git_commit(),
-        data=describe_data(store.select(clip.name in names for clip in store.clips)),
-        scores=scores | {"recordings": len(recordings)},
-    )
 
 
 def _with_known_score(detector: ChangeDetector, bundle: Bundle) -> ChangeDetector:
@@ -116,6 +103,5 @@ def _not_named(clips: Sequence[SourceClip], attribution: Path) -> list[SourceCli
     """Select the clips that are not in the attribution yet."""
     if not attribution.is_file():
         return list(clips)
-    with attribution.open(newline="", encoding="utf-8") as lines:
-        named = {row["path"] for row in csv.DictReader(lines)}
+    named = {row["path"] for row in read_table(attribution)}
     return [clip for clip in clips if clip.name not in named]

@@ -12,6 +12,8 @@ from jaxtyping import Bool, Float, Int64
 
 from training.change_detection.excerpts import EXCERPT_SAMPLES, Condition, Excerpt
 
+SEED = 0  # of the drawn references
+
 Against = Literal["others", "itself"]
 """References of a trial: other excerpts of the recording, or the same excerpt unprocessed."""
 
@@ -56,7 +58,6 @@ def make_trials(
     *,
     conditions: Iterable[Condition],
     against: Against = "others",
-    seed: int = 0,
 ) -> DetectionTrials:
     """Pair excerpts with references.
 
@@ -68,9 +69,8 @@ def make_trials(
         n_references: References of each trial, at least 1.
         conditions: Conditions of the mixtures.
         against: Kind of references; ``itself`` has one for each trial.
-        seed: Of the drawn references.
     """
-    random = np.random.default_rng([seed, n_references])
+    random = np.random.default_rng([SEED, n_references])
     plain: dict[int, dict[int, int]] = defaultdict(dict)
     for number, excerpt in enumerate(excerpts):
         if excerpt.is_plain:

@@ -1,4 +1,4 @@
-"""The command ``minuend-train``: one module for each of its commands.
+"""The command ``minuend-train``.
 
 Modules that take long to import are imported inside the commands, so that ``--help`` is fast.
 """
@@ -10,23 +10,25 @@ import sys
 import click
 
 from service.errors import StartupError
-from training.cli import (
-    changed,
-    data,
-    evaluate,
-    export,
-    pretrain,
-    renew,
-    retrieval,
-    sweep,
-    variants,
-)
+from training.cli import changed, datasets, evaluation, scenes, towers, train, variants
+from training.cli.export import export
+from training.cli.sweep import sweep
 from training.errors import TrainingError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def commands() -> None:
     """Train, measure and export the difference-aware encoder."""
+
+
+@commands.group("data")
+def data() -> None:
+    """Make data sets from recordings and a seed."""
+
+
+@commands.group("evaluate")
+def evaluate() -> None:
+    """Measure encoders and towers as in the paper."""
 
 
 def main() -> None:
@@ -38,5 +40,20 @@ def main() -> None:
         sys.exit(1)
 
 
-for module in (pretrain, retrieval, export, variants, renew, changed, data, evaluate, sweep):
-    commands.add_command(module.command)
+MEMBERS = {
+    commands: (
+        *(train.pretrain, train.retrieval, export, variants.variants, variants.renew),
+        *(changed.calibrate, sweep),
+    ),
+    data: (
+        *(scenes.scenes, scenes.apwd, datasets.bgknown, datasets.prepare),
+        *(towers.mixtures, towers.held_out),
+    ),
+    evaluate: (
+        *(evaluation.bgknown, evaluation.linear, evaluation.separation, evaluation.report),
+        *(towers.retrieval, towers.ablation, towers.page, changed.changed, changed.page),
+    ),
+}
+for group, members in MEMBERS.items():
+    for member in members:
+        group.add_command(member)

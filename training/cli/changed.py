@@ -6,13 +6,7 @@ from pathlib import Path
 
 import click
 
-from training.cli.options import PLACE, json_option
-from training.cli.output import tell
-
-DATA = click.option("--data", type=PLACE, required=True, help="CSV manifest.")
-CACHE = click.option("--cache", type=PLACE, default=Path("cache"), show_default=True)
-RESULTS = click.option("--results", type=PLACE, default=Path("docs/results"), show_default=True)
-THREADS = click.option("--threads", default=0, help="0 for one for each core; 1 on a busy machine.")
+from training.cli.options import CACHE, DATA, PLACE, RESULTS, THREADS, prints_result
 
 
 @click.command("calibrate")
@@ -20,18 +14,18 @@ THREADS = click.option("--threads", default=0, help="0 for one for each core; 1 
 @DATA
 @CACHE
 @THREADS
-@json_option
-def command(bundle: Path, data: Path, cache: Path, threads: int, *, as_json: bool) -> None:
+@prints_result
+def calibrate(bundle: Path, data: Path, cache: Path, threads: int) -> dict[str, Path]:
     """Fit a bundle's detector of added sounds, with a known rate of false alarms.
 
     It is fitted to permissive clips alone and replaces an earlier detector.
     """
     from training.change_detection.dataset import build_dataset
-    from training.change_detection.export import calibrate
+    from training.change_detection.export import calibrate as put_detector
     from training.evaluation.encoders import open_embedder
 
     dataset = build_dataset(data, open_embedder(str(bundle), threads=threads), cache)
-    tell({"file": calibrate(bundle, dataset)}, as_json=as_json)
+    return {"file": put_detector(bundle, dataset)}
 
 
 @click.command("changed")
@@ -40,10 +34,8 @@ def command(bundle: Path, data: Path, cache: Path, threads: int, *, as_json: boo
 @RESULTS
 @CACHE
 @THREADS
-@json_option
-def changed(
-    bundle: Path, data: Path, results: Path, cache: Path, threads: int, *, as_json: bool
-) -> None:
+@prints_result
+def changed(bundle: Path, data: Path, results: Path, cache: Path, threads: int) -> dict[str, Path]:
     """Measure how often `changed` is true, with an added sound and without one.
 
     BUNDLE names the encoder. Detectors are fitted by cross-validation over recordings, so each is
@@ -61,14 +53,14 @@ def changed(
         "recordings_heard_by_encoder": dataset.count_seen(bundle),
     }
     write_result(results / "changed.json", figures | measure(dataset))
-    tell({"results": results / "changed.json"}, as_json=as_json)
+    return {"results": results / "changed.json"}
 
 
 @click.command("changed-page")
 @RESULTS
-@json_option
-def page(results: Path, *, as_json: bool) -> None:
+@prints_result
+def page(results: Path) -> dict[str, Path]:
     """Render changed.md and its plot from the results file beside it."""
     from training.reports.changed_page import write_page
 
-    tell({"page": write_page(results)}, as_json=as_json)
+    return {"page": write_page(results)}

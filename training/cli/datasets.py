@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from training.cli.options import PLACE, json_option
-from training.cli.output import tell
+from training.cli.options import AS_JSON, PLACE, prints_result, tell
 
 
 @click.command("bgknown")
@@ -28,15 +28,8 @@ from training.cli.output import tell
 )
 @click.option("--out", type=PLACE, required=True, help="Folder of the data set; must be new.")
 @click.option("--seed", default=42, show_default=True)
-@json_option
-def bgknown(
-    events: Path,
-    backgrounds: Path,
-    test_backgrounds: Path | None,
-    out: Path,
-    seed: int,
-    as_json: bool,
-) -> None:
+@AS_JSON
+def bgknown(out: Path, seed: int, as_json: bool, **sources: Any) -> None:
     """Make Background-known ESC-50 (paper, section 5.2) from sources and a seed.
 
     Needs about 1.3 GB. Recordings of 10 s or more serve as backgrounds.
@@ -44,7 +37,7 @@ def bgknown(
     from training.datasets.bgknown import make_bgknown, read_summary
     from training.datasets.sides import find_sides
 
-    made = make_bgknown(find_sides(events, backgrounds, test_backgrounds), out, seed)
+    made = make_bgknown(find_sides(**sources), out, seed)
     sides = read_summary(made)["sides"]
     lines = [
         f"{side}: {figures['events']} events in {figures['background_files']} files of "
@@ -59,8 +52,8 @@ def bgknown(
 @click.argument("source", type=PLACE)
 @click.option("--out", type=PLACE, required=True, help="CSV to write.")
 @click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Rows of a manifest to take.")
-@json_option
-def prepare(task: str, source: Path, out: Path, where: tuple[str, ...], as_json: bool) -> None:
+@prints_result
+def prepare(task: str, source: Path, out: Path, where: tuple[str, ...]) -> dict[str, str]:
     """Write the metadata of a task for 'evaluate linear'.
 
     TASK is esc50, us8k, spcv2, vc1, voxforge, cremad, gtzan, nsynth or surge; SOURCE is then the
@@ -69,4 +62,4 @@ def prepare(task: str, source: Path, out: Path, where: tuple[str, ...], as_json:
     """
     from training.datasets.prepare import prepare_task
 
-    tell({"summary": prepare_task(task, source, out, where)}, as_json=as_json)
+    return {"summary": prepare_task(task, source, out, where)}

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from training.cli.options import PLACE, json_option
-from training.cli.output import tell
+from training.cli.options import (
+    AS_JSON,
+    CACHE,
+    PLACE,
+    RESULTS,
+    THREADS,
+    options_of,
+    prints_result,
+    tell,
+)
 
 if TYPE_CHECKING:
     from training.evaluation.measure import Measurement
-
-Command = Callable[..., Any]
 
 ENCODER_HELP = (
     "Folder of a bundle; 'random' or 'random:SEED' for an untrained encoder of the same "
     "architecture; 'log-mel' for mean and standard deviation of the log-mel."
 )
-
-
-def options_of(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Make a decorator that adds several options to a command."""
-
-    def add(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
 
 
 measurement_options = options_of(
@@ -42,10 +36,10 @@ measurement_options = options_of(
         show_default=True,
         help="Normalise by those in the bundle, as served, or of the data, as in the paper.",
     ),
-    click.option("--results", type=PLACE, default=Path("docs/results"), show_default=True),
-    click.option("--cache", type=PLACE, default=Path("cache"), show_default=True),
-    click.option("--threads", default=0, help="0 for one for each core; 1 on a busy machine."),
-    json_option,
+    RESULTS,
+    CACHE,
+    THREADS,
+    AS_JSON,
 )
 classifier_options = options_of(
     click.option(
@@ -124,13 +118,13 @@ def separation(data: Path, **options: Any) -> None:
 
 
 @click.command("report")
-@click.option("--results", type=PLACE, default=Path("docs/results"), show_default=True)
-@json_option
-def report(results: Path, as_json: bool) -> None:
+@RESULTS
+@prints_result
+def report(results: Path) -> dict[str, Path]:
     """Write RESULTS/paper.md: tables 1 and 3 beside those of the paper, with plots."""
     from training.reports.paper_page import write_page
 
-    tell({"page": write_page(results)}, as_json=as_json)
+    return {"page": write_page(results)}
 
 
 def _tell(summary: str, options: dict[str, Any]) -> None:

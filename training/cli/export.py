@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from training.cli.options import PLACE, json_option
-from training.cli.output import tell
+from training.cli.options import AS_JSON, CACHE, PLACE, tell
 
 
 @click.command("export")
@@ -15,10 +14,10 @@ from training.cli.output import tell
 @click.option("--out", type=PLACE, required=True, help="Folder of the bundle; names its id.")
 @click.option("--data", type=PLACE, help="Towers: manifest of the clips of their scenes.")
 @click.option("--scenes", type=PLACE, help="Towers: scenes for their gate, not trained on.")
-@click.option("--cache", type=PLACE, default=Path("cache"), show_default=True)
+@CACHE
 @click.option("--any-licence", is_flag=True, help="Towers: for experiments that are not shipped.")
-@json_option
-def command(  # noqa: PLR0913, PLR0917 - one parameter an option
+@AS_JSON
+def export(  # noqa: PLR0913, PLR0917 - one parameter an option
     checkpoint: Path,
     out: Path,
     data: Path | None,
@@ -32,14 +31,14 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
     Int8 and float16 variants that pass their gate are added. A checkpoint of towers is added to an
     existing bundle, which must have the encoder that they were trained on.
     """
-    from training.export.export import export
+    from training.export.export import export as export_encoder
     from training.pretraining.checkpoint import load_checkpoint
     from training.towers.run import FORMAT
 
     if load_checkpoint(checkpoint).get("format") != FORMAT:
         variants: list[str] = []
         report = variants.append if as_json else click.echo
-        bundle = export(checkpoint, out, report=report)
+        bundle = export_encoder(checkpoint, out, report=report)
         tell({"bundle": bundle, **({"variants": variants} if as_json else {})}, as_json=as_json)
         return
     if data is None or scenes is None:

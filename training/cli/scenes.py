@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from training.cli.options import PLACE, json_option
-from training.cli.output import tell
-from training.scenes.recipe import Side
+from training.cli.options import CACHE, DATA, PLACE, SET, prints_result
 
 
 @click.command("scenes")
 @click.option("--scene", "name", required=True, help="`general`, `rain`, `traffic`, or YAML.")
 @click.option("--side", type=click.Choice(["train", "test"]), required=True)
-@click.option("--data", type=PLACE, required=True, help="CSV manifest.")
+@DATA
 @click.option(
     "--bundle",
     "bundles",
@@ -23,35 +22,23 @@ from training.scenes.recipe import Side
     multiple=True,
     help="Bundle whose encoder embeds. May be repeated; each pair is rendered once for all.",
 )
-@click.option(
-    "--out", type=PLACE, required=True, help="Folder of the set; a stopped run continues."
-)
+@SET
 @click.option("--pairs", "n_pairs", type=click.IntRange(min=1), required=True)
 @click.option("--permissive", is_flag=True, help="Only clips a shipped model may be trained on.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--cache", type=PLACE, default=Path("cache"), show_default=True)
-@json_option
-def scenes(  # noqa: PLR0913, PLR0917 - one parameter an option
-    name: str,
-    side: Side,
-    data: Path,
-    bundles: tuple[Path, ...],
-    out: Path,
-    n_pairs: int,
-    permissive: bool,
-    seed: int,
-    cache: Path,
-    as_json: bool,
-) -> None:
+@CACHE
+@prints_result
+def scenes(
+    name: str, data: Path, bundles: tuple[Path, ...], out: Path, cache: Path, **plan: Any
+) -> dict[str, Path]:
     """Pairs of clips that differ by one or two changes, as in the APwD data set."""
     from training.scenes.draw import PairPlan
     from training.scenes.generate import generate
     from training.scenes.recipe import load_scene
 
     scene = load_scene(name)
-    plan = PairPlan(scene=scene.name, side=side, n_pairs=n_pairs, seed=seed, permissive=permissive)
-    generate(data, scene, plan, bundles, out, cache)
-    tell({"scenes": out}, as_json=as_json)
+    generate(data, scene, PairPlan(scene=scene.name, **plan), bundles, out, cache)
+    return {"scenes": out}
 
 
 @click.command("apwd")
@@ -59,13 +46,11 @@ def scenes(  # noqa: PLR0913, PLR0917 - one parameter an option
 @click.option("--fsd50k", type=PLACE, required=True, help="Folder of FSD50K's audio.")
 @click.option("--esc50", type=PLACE, required=True, help="Folder of ESC-50's audio.")
 @click.option("--bundle", type=PLACE, required=True, help="Bundle whose encoder embeds.")
-@click.option(
-    "--out", type=PLACE, required=True, help="Folder of the set; a stopped run continues."
-)
-@json_option
-def apwd(jams: Path, fsd50k: Path, esc50: Path, bundle: Path, out: Path, as_json: bool) -> None:
+@SET
+@prints_result
+def apwd(jams: Path, fsd50k: Path, esc50: Path, bundle: Path, out: Path) -> dict[str, Path]:
     """The official APwD pairs, rendered from their recipes and your copies of the sources."""
     from training.scenes.apwd_audio import generate_apwd
 
     generate_apwd(jams, fsd50k, esc50, bundle, out)
-    tell({"scenes": out}, as_json=as_json)
+    return {"scenes": out}

@@ -7,21 +7,20 @@ from pathlib import Path
 import click
 
 from training.cli.evaluation import numbers
-from training.cli.options import PLACE, json_option
-from training.cli.output import tell
+from training.cli.options import AS_JSON, CACHE, OVERRIDES, PLACE, RESULTS, tell
 
 
 @click.command("sweep")
 @click.argument("recipe")
 @click.option("--lambdas", default="0,0.1,0.2,0.5,0.8", show_default=True)
 @click.option("--seeds", help="Seeds of pre-training, such as 42,43; by default the recipe's.")
-@click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Override a setting.")
+@OVERRIDES
 @click.option("--data", type=PLACE, required=True, help="CSV manifest with ESC-50 in it.")
 @click.option("--out", type=PLACE, required=True, help="Folder of runs, bundles and data sets.")
-@click.option("--results", type=PLACE, default=Path("docs/results"), show_default=True)
-@click.option("--cache", type=PLACE, default=Path("cache"), show_default=True)
-@json_option
-def command(  # noqa: PLR0913, PLR0917 - one parameter an option
+@RESULTS
+@CACHE
+@AS_JSON
+def sweep(  # noqa: PLR0913, PLR0917 - one parameter an option
     recipe: str,
     lambdas: str,
     seeds: str | None,
@@ -40,8 +39,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
     from training.data.clips import TrainingData
     from training.sweep import Sweep, describe_plan
 
-    sweep = Sweep(recipe, overrides, TrainingData(data, cache), out, results)
+    plan = Sweep(recipe, overrides, TrainingData(data, cache), out, results)
     weights = [word.strip() for word in lambdas.split(",")]
     chosen = numbers(seeds) if seeds else ()
-    click.echo(describe_plan(sweep, weights, chosen), err=as_json)
-    tell({"bundles": sweep.run(weights, chosen)}, as_json=as_json)
+    click.echo(describe_plan(plan, weights, chosen), err=as_json)
+    tell({"bundles": plan.run(weights, chosen)}, as_json=as_json)

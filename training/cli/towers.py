@@ -8,53 +8,48 @@ from typing import Any
 
 import click
 
-from training.cli.options import PLACE, json_option
-from training.cli.output import tell
+from training.cli.options import (
+    AS_JSON,
+    BUNDLE,
+    CACHE,
+    DATA,
+    PLACE,
+    RESULTS,
+    SET,
+    options_of,
+    prints_result,
+    tell,
+)
 
 RECIPE = click.option("--recipe", "name", default="retrieval", show_default=True)
 OVERRIDES = click.option("--set", "overrides", multiple=True, metavar="A.B=C")
-BUNDLE = click.option("--bundle", type=PLACE, required=True, help="Bundle with the encoder.")
 TRAIN = click.option("--train", type=PLACE, required=True, help="Scenes, the training side.")
-CACHE = click.option("--cache", type=PLACE, default=Path("cache"), show_default=True)
-DATA = click.option("--data", type=PLACE, required=True, help="CSV manifest.")
 SCENE = click.option("--scene", default="general", show_default=True, help="Name or YAML.")
-FOLDER = click.option(
-    "--out", type=PLACE, required=True, help="Folder of the set; a stopped run continues."
-)
-RESULTS = click.option("--results", type=PLACE, required=True, help="JSON file to write.")
+RESULTS_FILE = click.option("--results", type=PLACE, required=True, help="JSON file to write.")
 SEEDS = click.option("--seeds", type=click.IntRange(min=1, max=10), default=3, show_default=True)
+scene_set_options = options_of(DATA, SCENE, BUNDLE, SET, CACHE, prints_result)
 
 
 @click.command("mixtures")
-@DATA
-@SCENE
-@BUNDLE
-@FOLDER
-@CACHE
-@json_option
-def mixtures(data: Path, scene: str, bundle: Path, out: Path, cache: Path, as_json: bool) -> None:
+@scene_set_options
+def mixtures(data: Path, scene: str, bundle: Path, out: Path, cache: Path) -> dict[str, Path]:
     """500 events over backgrounds of the test side, to test the words for a difference."""
     from training.scenes.recipe import load_scene
     from training.towers.evaluation.mixtures import make_mixtures
 
     make_mixtures(data, load_scene(scene), bundle, out, cache)
-    tell({"scenes": out}, as_json=as_json)
+    return {"scenes": out}
 
 
 @click.command("held-out")
-@DATA
-@SCENE
-@BUNDLE
-@FOLDER
-@CACHE
-@json_option
-def held_out(data: Path, scene: str, bundle: Path, out: Path, cache: Path, as_json: bool) -> None:
+@scene_set_options
+def held_out(data: Path, scene: str, bundle: Path, out: Path, cache: Path) -> dict[str, Path]:
     """Pairs of held-out sources of the training side, to compare recipes of towers on."""
     from training.scenes.recipe import load_scene
     from training.towers.evaluation.holdout import make_holdout
 
     make_holdout(data, load_scene(scene), bundle, out, cache)
-    tell({"scenes": out}, as_json=as_json)
+    return {"scenes": out}
 
 
 @click.command("retrieval")
@@ -68,18 +63,17 @@ def held_out(data: Path, scene: str, bundle: Path, out: Path, cache: Path, as_js
     "--runs", type=PLACE, required=True, help="Folder of the checkpoints, which are reused."
 )
 @SEEDS
-@RESULTS
+@RESULTS_FILE
 @CACHE
-@json_option
+@prints_result
 def retrieval(
     name: str,
     overrides: tuple[str, ...],
     bundle: Path,
     results: Path,
     cache: Path,
-    as_json: bool,
     **settings: Any,
-) -> None:
+) -> dict[str, Path]:
     """Train towers of a few seeds, and measure them and the baselines."""
     from service.bundle.files import load_bundle
     from training.results import write_result
@@ -93,7 +87,7 @@ def retrieval(
         recipe=recipe, bundle=load_bundle(bundle), cache=texts, **settings
     )
     write_result(results, run_experiment(experiment))
-    tell({"results": results}, as_json=as_json)
+    return {"results": results}
 
 
 @click.command("ablation")
@@ -104,9 +98,9 @@ def retrieval(
 @click.option("--only", multiple=True, help="Variant to measure; all by default.")
 @BUNDLE
 @SEEDS
-@RESULTS
+@RESULTS_FILE
 @CACHE
-@json_option
+@AS_JSON
 def ablation(
     name: str,
     overrides: tuple[str, ...],
@@ -135,10 +129,10 @@ def ablation(
 
 
 @click.command("retrieval-page")
-@click.option("--results", type=PLACE, default=Path("docs/results"), show_default=True)
-@json_option
-def page(results: Path, as_json: bool) -> None:
+@RESULTS
+@prints_result
+def page(results: Path) -> dict[str, Path]:
     """Render retrieval.md and its plots from the results files beside it."""
     from training.reports.retrieval_page import write_page
 
-    tell({"page": write_page(results)}, as_json=as_json)
+    return {"page": write_page(results)}

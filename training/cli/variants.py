@@ -1,4 +1,4 @@
-"""``minuend-train variants``."""
+"""``minuend-train variants`` and ``renew``: parts of a bundle that are made again."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ from pathlib import Path
 
 import click
 
-from training.cli.options import PLACE, json_option
-from training.cli.output import tell
+from training.cli.options import CACHE, PLACE, prints_result
 
 
 @click.command("variants")
 @click.argument("bundle", type=PLACE)
 @click.option("--data", type=PLACE, required=True, help="Data that the encoder was trained on.")
-@click.option("--cache", type=PLACE, default=Path("cache"), show_default=True)
+@CACHE
 @click.option("--bgknown", type=PLACE, help="Data set of 'data bgknown', for the gate, too.")
 @click.option("--graph", is_flag=True, help="Write the float32 graph again, too.")
-@json_option
-def command(
-    bundle: Path, data: Path, cache: Path, bgknown: Path | None, graph: bool, as_json: bool
-) -> None:
+@prints_result
+def variants(
+    bundle: Path, data: Path, cache: Path, bgknown: Path | None, graph: bool
+) -> dict[str, list[str]]:
     """Make the int8 and float16 variants of a bundle; those that pass the gate are added.
 
     They are calibrated on training clips and compared with float32 on held-out clips.
@@ -30,4 +29,18 @@ def command(
 
     scorers = [] if bgknown is None else [bgknown_scorer(bgknown)]
     outcomes = renew_variants(bundle, TrainingData(data, cache), graph=graph, scorers=scorers)
-    tell({"variants": [outcome.line() for outcome in outcomes]}, as_json=as_json)
+    return {"variants": [outcome.line() for outcome in outcomes]}
+
+
+@click.command("renew")
+@click.argument("bundle", type=PLACE)
+@prints_result
+def renew(bundle: Path) -> dict[str, Path]:
+    """Write a bundle's bundle.json in the present format.
+
+    No other file changes, and the fingerprints stay, so libraries stay valid.
+    """
+    from training.export.renew import renew_manifest
+
+    renew_manifest(bundle)
+    return {"bundle": bundle}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from service.bundle.manifest import DataSource
-from training.data.manifest import SourceClip
+from training.data.manifest import SourceClip, read_table, write_table
 from training.data.store import ClipStore
 from training.model.frontend import SAMPLE_RATE
 
@@ -22,16 +21,30 @@ LONGEST_NAME = 80  # [characters] of a licence; a longer text is a statement, no
 
 
 def describe_data(store: ClipStore) -> list[DataSource]:
-    """Summarise the clips of each corpus: number, duration and licences."""
+    """Summarise the clips of each corpus in a store."""
+    return summarise_corpora(
+        store.clips, lambda rows: float(store.lengths[rows].sum()) / SAMPLE_RATE
+    )
+
+
+def summarise_corpora(
+    clips: Sequence[SourceClip], duration_of: Callable[[list[int]], float]
+) -> list[DataSource]:
+    """Summarise the clips of each corpus: number, duration and licences.
+
+    Args:
+        clips: The clips.
+        duration_of: Adds up the durations of clips [s], which are given by their numbers.
+    """
     corpora = defaultdict(list)
-    for i, clip in enumerate(store.clips):
+    for i, clip in enumerate(clips):
         corpora[corpus_of(clip)].append(i)
     return [
         DataSource(
             corpus=corpus,
             clips=len(rows),
-            seconds=round(float(store.lengths[rows].sum()) / SAMPLE_RATE, 1),
-            licences=dict(Counter(licence_of(store.clips[i]) for i in rows)),
+            seconds=round(duration_of(rows), 1),
+            licences=dict(Counter(licence_of(clips[i]) for i in rows)),
         )
         for corpus, rows in sorted(corpora.items())
     ]
@@ -53,8 +66,7 @@ def write_attribution(
     """
     rows: dict[str, dict[str, str]] = {}
     if parent is not None and parent.is_file():
-        with parent.open(newline="", encoding="utf-8") as lines:
-            rows = {row["path"]: row for row in csv.DictReader(lines)}
+        rows = {row["path"]: row for row in read_table(parent)}
     details: dict[Path, dict[str, dict[str, str]]] = {}
     for role, members in clips.items():
         for clip in members:
@@ -64,10 +76,7 @@ def write_attribution(
             row |= {"role": TRAINED if was_trained else role}
             row.setdefault("licence", NOT_STATED)
             rows[clip.name] = {column: row.get(column, "") for column in COLUMNS}
-    with path.open("w", newline="", encoding="utf-8") as lines:
-        table = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows[name] for name in sorted(rows))
+    write_table(path, COLUMNS, (rows[name] for name in sorted(rows)))
 
 
 def corpus_of(clip: SourceClip) -> str:
@@ -87,8 +96,7 @@ def _detail(clip: SourceClip, tables: dict[Path, dict[str, dict[str, str]]]) -> 
     if folder not in tables:
         tables[folder] = {}
         if (folder / "meta.csv").is_file():
-            with (folder / "meta.csv").open(newline="", encoding="utf-8") as lines:
-                tables[folder] = {row["path"]: row for row in csv.DictReader(lines)}
+            tables[folder] = {row["path"]: row for row in read_table(folder / "meta.csv")}
     table = tables[folder]
     row = table.get(clip.path.relative_to(folder).as_posix(), {}) if table else {}
     return {key: value for key, value in row.items() if value}

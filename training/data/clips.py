@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from training.data.manifest import SourceClip, read_clips
-from training.data.splits import leave_out
+from training.data.splits import leave_out, matches
 from training.data.store import ClipStore, open_store
 from training.errors import DatasetError
 from training.recipe import DataRecipe, Recipe
@@ -57,7 +56,11 @@ def find_clips(data: Path, recipe: DataRecipe, seed: int) -> list[SourceClip]:
         clips = leave_out(clips, recipe.leave_out)
     for columns, wanted in ((recipe.where, True), (recipe.exclude, False)):
         for column, values in columns.items():
-            clips = _filter(clips, column, values, wanted=wanted)
+            if any(column not in clip.columns for clip in clips):
+                raise DatasetError(
+                    f"the filter names the column {column!r}, which the data does not have"
+                )
+            clips = [clip for clip in clips if matches(clip, {column: values}) == wanted]
     if len(clips) < 2:
         raise DatasetError(f"{data} and the recipe's filter leave {len(clips)} clips; 2 are needed")
     if recipe.max_files is not None and len(clips) > recipe.max_files:
@@ -74,12 +77,3 @@ def is_held_out(clip: SourceClip, share: float) -> bool:
     """
     digest = hashlib.sha256(clip.recording.encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64 < share
-
-
-def _filter(
-    clips: Sequence[SourceClip], column: str, values: list[str | int] | str | int, *, wanted: bool
-) -> list[SourceClip]:
-    named = {str(value) for value in (values if isinstance(values, list) else [values])}
-    if any(column not in clip.columns for clip in clips):
-        raise DatasetError(f"the filter names the column {column!r}, which the data does not have")
-    return [clip for clip in clips if (clip.columns[column] in named) == wanted]

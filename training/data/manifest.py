@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,6 +47,20 @@ def read_clips(data: Path) -> list[SourceClip]:
         DatasetError: ``data`` does not exist, or has no such column.
     """
     return _read_manifest(data) if data.is_file() else _walk(data)
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Read the rows of a CSV file."""
+    with path.open(newline="", encoding="utf-8") as lines:
+        return list(csv.DictReader(lines))
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
+    """Write rows as a CSV file, in the order of the columns."""
+    with path.open("w", newline="", encoding="utf-8") as lines:
+        table = csv.DictWriter(lines, columns, lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
 
 
 def _walk(folder: Path) -> list[SourceClip]:

@@ -8,10 +8,9 @@ mixed at the lowest sample rate of any source, 16 to 44.1 kHz, and then resample
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +22,7 @@ from tqdm import tqdm
 from service.audio.decoding import resample
 from service.concurrency.durable import staged_folder
 from training.data.loudness import FLOOR_LUFS, loudness
+from training.data.manifest import read_table, write_table
 from training.data.splits import sources
 from training.data.wav import to_int16, write_wav
 from training.datasets.excerpts import EXCERPT_S, REFERENCE_LUFS, draw_starts, mix_event
@@ -71,7 +71,7 @@ def make_bgknown(sides: Sides, out: Path, seed: int) -> Path:
         for part in PARTS:
             (staged / part).mkdir()
         rows = list(_render_all(sides, pairings, staged, rate, seed))
-        _write_manifest(staged / MANIFEST, rows)
+        write_table(staged / MANIFEST, list(rows[0]), rows)
         summary = _summarise(sides, pairings, rate, seed)
         # The loudness of an event below the gate is that of the gate, which bounds its gain.
         at_gate = [row["event"] for row in rows if row["event_lufs"] == f"{FLOOR_LUFS:.4f}"]
@@ -89,8 +89,7 @@ def read_rows(folder: Path) -> list[dict[str, str]]:
     """
     if not (folder / MANIFEST).is_file():
         raise DatasetError(f"{folder} holds no {MANIFEST}; 'data bgknown' makes the data set")
-    with (folder / MANIFEST).open(newline="", encoding="utf-8") as lines:
-        return list(csv.DictReader(lines))
+    return read_table(folder / MANIFEST)
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
@@ -176,10 +175,3 @@ def _summarise(
             for side, pairing in pairings.items()
         },
     }
-
-
-def _write_manifest(path: Path, rows: Sequence[dict[str, object]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as lines:
-        table = csv.DictWriter(lines, list(rows[0]), lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.data.manifest import write_table
 from training.errors import DatasetError
 
 COLUMNS = ("path", "label", "split", "fold", "sources")
@@ -51,15 +52,17 @@ def write_metadata(path: Path, clips: Sequence[TaskClip]) -> None:
         raise DatasetError(f"the data set names {len(clips)} clips{named}")
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = path.parent.resolve()
-    with path.open("w", newline="", encoding="utf-8") as lines:
-        table = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
-        table.writeheader()
-        for clip in sorted(clips, key=lambda clip: str(clip.path)):
-            relative = Path(os.path.relpath(clip.path.resolve(), folder)).as_posix()
-            row = {"path": relative, "label": clip.label, "split": clip.split}
-            row["fold"] = "" if clip.fold is None else str(clip.fold)
-            row["sources"] = join_sources(clip.sources)
-            table.writerow(row)
+    rows = [
+        {
+            "path": Path(os.path.relpath(clip.path.resolve(), folder)).as_posix(),
+            "label": clip.label,
+            "split": clip.split,
+            "fold": "" if clip.fold is None else str(clip.fold),
+            "sources": join_sources(clip.sources),
+        }
+        for clip in sorted(clips, key=lambda clip: str(clip.path))
+    ]
+    write_table(path, COLUMNS, rows)
 
 
 def read_metadata(path: Path) -> list[TaskClip]:

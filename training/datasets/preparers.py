@@ -7,10 +7,10 @@ are not comparable to the decimal.
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
+from training.data.manifest import read_table
 from training.datasets.group_splits import draw_group_splits
 from training.datasets.metadata import SPLITS, TaskClip
 from training.errors import DatasetError
@@ -26,7 +26,7 @@ def prepare_esc50(source: Path) -> list[TaskClip]:
     The second part of a clip's name is its source recording.
     """
     clips = []
-    for row in _read_table(source / "meta" / "esc50.csv"):
+    for row in read_table(_existing(source / "meta" / "esc50.csv")):
         name = row["filename"]
         origin = name.split("-")[1]
         clips.append(
@@ -43,7 +43,7 @@ def prepare_esc50(source: Path) -> list[TaskClip]:
 def prepare_us8k(source: Path) -> list[TaskClip]:
     """Read UrbanSound8K: ``metadata/UrbanSound8K.csv`` and ``audio/foldN/``; ten folds."""
     clips = []
-    for row in _read_table(source / "metadata" / "UrbanSound8K.csv"):
+    for row in read_table(_existing(source / "metadata" / "UrbanSound8K.csv")):
         path = source / "audio" / f"fold{row['fold']}" / row["slice_file_name"]
         origin = frozenset({f"freesound:{row['fsID']}"}) if row.get("fsID") else frozenset()
         clips.append(TaskClip(path, row["class"], fold=int(row["fold"]), sources=origin))
@@ -140,11 +140,6 @@ def prepare_surge(source: Path) -> list[TaskClip]:
     tones = {path: path.parent.relative_to(source).as_posix() for path in files}
     splits = draw_group_splits(tones.values(), SEED, valid=0.095, test=0.095)
     return [TaskClip(path, path.stem, split=splits[tones[path]]) for path in files]
-
-
-def _read_table(path: Path) -> list[dict[str, str]]:
-    with _existing(path).open(newline="", encoding="utf-8") as lines:
-        return list(csv.DictReader(lines))
 
 
 def _read_list(path: Path) -> list[str]:

@@ -84,18 +84,26 @@ def evaluate_bgknown(
         Accuracy [%] by ``mix``, ``a``, ``b`` and ``c``.
     """
     embeddings = embed_parts(embedder, data, cache)
-    labels = np.unique([row["label"] for row in data.rows], return_inverse=True)[1]
     accuracies: dict[str, dict[str, object]] = {}
     for setting in SETTINGS:
         features = np.array(embeddings["mixture"])
         if setting != "mix":
             features -= np.float32(coefficient) * embeddings[setting]
-        runs = []
-        for seed in seeds:
-            splits = stratified_splits(data.side(TRAIN), data.side(TEST), labels, seed)
-            runs.append(run_probe(features, labels, splits, settings, seed))
-        accuracies[setting] = summarise(runs)
+        accuracies[setting] = summarise(run_probes(features, data, settings, seeds))
     return accuracies
+
+
+def run_probes(
+    features: Float32[np.ndarray, "clips dim"],
+    data: BgKnown,
+    settings: ProbeSettings,
+    seeds: Sequence[int],
+) -> list[float]:
+    """Train a classifier of the events with each seed; return the accuracies, 0 to 1."""
+    labels = np.unique([row["label"] for row in data.rows], return_inverse=True)[1]
+    train, test = data.side(TRAIN), data.side(TEST)
+    splits = {seed: stratified_splits(train, test, labels, seed) for seed in seeds}
+    return [run_probe(features, labels, rows, settings, seed) for seed, rows in splits.items()]
 
 
 def embed_parts(

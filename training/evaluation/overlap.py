@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from training.data.attribution import TRAINED
-from training.data.manifest import SourceClip
+from training.data.manifest import SourceClip, read_table
 from training.data.splits import sources, union_of_sources
 from training.errors import DatasetError
 
@@ -30,8 +29,7 @@ def trained_sources(bundle: Path, clips: Iterable[SourceClip] = ()) -> frozenset
     path = bundle / ATTRIBUTION
     if not path.is_file():
         raise DatasetError(f"{bundle} has no {ATTRIBUTION}: its training clips are not known")
-    with path.open(newline="", encoding="utf-8") as lines:
-        rows = [row for row in csv.DictReader(lines) if row["role"] == TRAINED]
+    rows = [row for row in read_table(path) if row["role"] == TRAINED]
     names = frozenset(row["path"] for row in rows)
     named = union_of_sources(SourceClip(bundle, row["path"], row) for row in rows)
     return names | named | union_of_sources(clip for clip in clips if clip.name in names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -88,9 +87,9 @@ def run_probe(
     )
     best, best_weights, waited = -np.inf, _weights(probe), 0
     for _ in range(settings.epochs):
-        _train_epoch(
-            probe, optimiser, _batches(splits.train, settings, generator), features, labels
-        )
+        order = torch.randperm(splits.train.size, generator=generator)
+        for batch in torch.split(order, settings.batch_size):
+            _train_step(probe, optimiser, features, labels, splits.train[batch.numpy()])
         loss, accuracy = evaluate_probe(probe, features, labels, splits.valid)
         score = -loss if settings.monitor == "loss" else accuracy
         improved = score > best or (settings.monitor == "accuracy" and score == best)
@@ -141,28 +140,19 @@ def _new_probe(
     return probe
 
 
-def _train_epoch(
+def _train_step(
     probe: Probe,
     optimiser: torch.optim.Optimizer,
-    batches: Iterator[Int64[np.ndarray, " batch"]],
     features: Float32[np.ndarray, "clips dim"],
     labels: Int64[np.ndarray, " clips"],
+    rows: Int64[np.ndarray, " batch"],
 ) -> None:
-    for rows in batches:
-        loss = nn.functional.cross_entropy(
-            probe(torch.from_numpy(features[rows])), torch.from_numpy(labels[rows])
-        )
-        optimiser.zero_grad()
-        torch.autograd.backward(loss)
-        optimiser.step()
-
-
-def _batches(
-    rows: Int64[np.ndarray, " rows"], settings: ProbeSettings, generator: torch.Generator
-) -> Iterator[Int64[np.ndarray, " batch"]]:
-    order = rows[torch.randperm(rows.size, generator=generator).numpy()]
-    for first in range(0, rows.size, settings.batch_size):
-        yield order[first : first + settings.batch_size]
+    loss = nn.functional.cross_entropy(
+        probe(torch.from_numpy(features[rows])), torch.from_numpy(labels[rows])
+    )
+    optimiser.zero_grad()
+    torch.autograd.backward(loss)
+    optimiser.step()
 
 
 def _weights(probe: Probe) -> dict[str, Tensor]:

@@ -7,8 +7,9 @@ clip A is then searched for among other clips: by the mixture, and by the mixtur
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -46,18 +47,15 @@ class SeparationSet:
         """Read the first five seconds of a clip."""
         return read_sound(self.clips[i].path)[:MAX_SAMPLES]
 
-    def load_mixture(self, snr_db: float) -> Callable[[int], Float32[np.ndarray, " samples"]]:
-        """Return a reader of the mixture of each pair.
+    def load_mixture(self, snr_db: float, pair: int) -> Float32[np.ndarray, " samples"]:
+        """Mix the clips of a pair.
 
         Args:
             snr_db: Power of A over that of B [dB].
+            pair: Number of the pair.
         """
-
-        def load(pair: int) -> Float32[np.ndarray, " samples"]:
-            a, b = self.load(int(self.added[pair])), self.load(int(self.reference[pair]))
-            return mix(a, b, snr_db)
-
-        return load
+        a, b = self.load(int(self.added[pair])), self.load(int(self.reference[pair]))
+        return mix(a, b, snr_db)
 
     def identity(self) -> str:
         """Hash everything that the sounds depend on."""
@@ -117,7 +115,7 @@ def evaluate_separation(
     mean = clips.mean(axis=0) if mean is None else mean
     figures = {}
     for snr_db in SNRS_DB:
-        load, name = data.load_mixture(snr_db), f"{identity} {snr_db:g} dB"
+        load, name = partial(data.load_mixture, snr_db), f"{identity} {snr_db:g} dB"
         mixtures = np.asarray(embed_cached(embedder, load, data.added.size, name, cache))
         figures[f"{snr_db:g}"] = _over_weights(mixtures, clips, data, mean)
     return figures

@@ -6,8 +6,9 @@ mixtures and references, are compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from jaxtyping import Float, Float32, Int64
@@ -54,7 +55,6 @@ class PairEmbeddings:
     mixtures: np.ndarray
 
 
-@dataclass(slots=True)
 class PrecisionGate:
     """Compares variants with the float32 encoder on held-out clips.
 
@@ -65,24 +65,18 @@ class PrecisionGate:
         scorers: Further measurements; a variant may lose 0.01 in each.
     """
 
-    float32: Encoder
-    held_out: ClipStore
-    seed: int
-    scorers: Sequence[Scorer] = ()
-    _clips: list[np.ndarray] = field(init=False)
-    _added: np.ndarray = field(init=False)
-    _references: np.ndarray = field(init=False)
-    _embeddings: PairEmbeddings = field(init=False)
-    _scores: dict[str, float] = field(init=False)
-
-    def __post_init__(self) -> None:
-        n_clips = len(self.held_out.clips)
-        self._clips = [self.held_out.clip(i)[:LONGEST_SAMPLES] for i in range(n_clips)]
-        added, references = pair_clips(n_clips, self.seed)
-        order = np.random.default_rng(self.seed).permutation(len(added))[:PAIRS]
+    def __init__(
+        self, float32: Encoder, held_out: ClipStore, seed: int, scorers: Sequence[Scorer] = ()
+    ) -> None:
+        self.float32 = float32
+        self._scorers = scorers
+        n_clips = len(held_out.clips)
+        self._clips = [held_out.clip(i)[:LONGEST_SAMPLES] for i in range(n_clips)]
+        added, references = pair_clips(n_clips, seed)
+        order = np.random.default_rng(seed).permutation(len(added))[:PAIRS]
         self._added, self._references = added[order], references[order]
-        self._embeddings = self._embed(self.float32)
-        self._scores = self._score(self.float32, self._embeddings)
+        self._embeddings = self._embed(float32)
+        self._scores = self._score(float32, self._embeddings)
 
     def check(self, variant: Encoder) -> GateReport:
         """Measure a variant and compare it with the limits."""
@@ -123,7 +117,7 @@ class PrecisionGate:
 
     def _score(self, encoder: Encoder, embeddings: PairEmbeddings) -> dict[str, float]:
         scores = measure_recall(encoder, embeddings, self._added, self._references)
-        for scorer in self.scorers:
+        for scorer in self._scorers:
             scores |= scorer(encoder)
         return scores
 
@@ -168,15 +162,6 @@ def embed_all(
     encoder: Encoder, clips: Iterable[Float32[np.ndarray, " samples"]]
 ) -> Float32[np.ndarray, "clips dim"]:
     """Encode clips in small batches, so that not all of them are in memory at once."""
-    return np.concatenate([encoder.embed(batch) for batch in _batches(clips)])
-
-
-def _batches(clips: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
-    batch: list[np.ndarray] = []
-    for clip in clips:
-        batch.append(clip)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+    remaining = iter(clips)
+    batches = iter(lambda: list(islice(remaining, BATCH)), [])
+    return np.concatenate([encoder.embed(batch) for batch in batches])

@@ -9,8 +9,7 @@ therefore unsigned. Their scales are fixed at export, so that a clip does not de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,32 +26,25 @@ from training.model.model import EmbeddingModel
 WEIGHT_LEVELS = 63  # of either sign
 ACTIVATION_LEVELS = 255
 BIAS_LEVELS = 2**30
-
-
-@dataclass(frozen=True, slots=True)
-class Ranges:
-    """The largest input of each int8 layer, over the calibration clips."""
-
-    conv2: float
-    linear1: float
-    linear2: float
+LAYERS = ("conv2", "linear1", "linear2")  # of the encoder, in int8
 
 
 def measure_ranges(
     model: EmbeddingModel, clips: Iterable[Float32[np.ndarray, " samples"]]
-) -> Ranges:
-    """Measure the largest inputs of the second convolution and of the per-frame network."""
-    largest = [0.0, 0.0, 0.0]
+) -> dict[str, float]:
+    """Measure the largest input of each int8 layer over calibration clips."""
+    largest = dict.fromkeys(LAYERS, 0.0)
 
-    def make_hook(i: int) -> Callable[[nn.Module, tuple[torch.Tensor, ...]], None]:
+    def make_hook(layer: str) -> Callable[[nn.Module, tuple[torch.Tensor, ...]], None]:
         def update(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-            largest[i] = max(largest[i], float(inputs[0].max()))
+            largest[layer] = max(largest[layer], float(inputs[0].max()))
 
         return update
 
-    encoder = model.encoder
-    layers = (encoder.conv2, encoder.linear1, encoder.linear2)
-    hooks = [layer.register_forward_pre_hook(make_hook(i)) for i, layer in enumerate(layers)]
+    hooks = [
+        model.encoder.get_submodule(layer).register_forward_pre_hook(make_hook(layer))
+        for layer in LAYERS
+    ]
     try:
         with torch.inference_mode():
             for clip in clips:
@@ -60,10 +52,10 @@ def measure_ranges(
     finally:
         for hook in hooks:
             hook.remove()
-    return Ranges(*largest)
+    return largest
 
 
-def write_int8(source: Path, out: Path, ranges: Ranges) -> None:
+def write_int8(source: Path, out: Path, ranges: Mapping[str, float]) -> None:
     """Write the int8 variant of an exported float32 graph.
 
     Each int8 layer has DequantizeLinear before it and QuantizeLinear after it; ONNX Runtime fuses
@@ -72,7 +64,7 @@ def write_int8(source: Path, out: Path, ranges: Ranges) -> None:
     Args:
         source: A graph written by ``write_graph``.
         out: The file to write.
-        ranges: Largest inputs of the int8 layers.
+        ranges: Largest input of each int8 layer, by its name in ``LAYERS``.
     """
     editor = GraphEditor(onnx.load(str(source)))
     quantiser = _Quantiser(editor, ranges)
@@ -88,7 +80,7 @@ class _Quantiser:
         local: Name of the float32 graph's local features.
     """
 
-    def __init__(self, editor: GraphEditor, ranges: Ranges) -> None:
+    def __init__(self, editor: GraphEditor, ranges: Mapping[str, float]) -> None:
         self._editor = editor
         self._conv = editor.consumer("encoder.conv2.weight", "Conv")
         transposed = editor.consumer("encoder.linear1.weight", "Transpose").output[0]
@@ -99,11 +91,7 @@ class _Quantiser:
         self._zero = editor.constant("zero", np.uint8(0))
         self._scales = {
             name: editor.constant(f"{name}_scale", activation_scale(largest))
-            for name, largest in (
-                ("conv2", ranges.conv2),
-                ("linear1", ranges.linear1),
-                ("linear2", ranges.linear2),
-            )
+            for name, largest in ranges.items()
         }
 
     def frames(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class ApwdSources:
     def __init__(self, release: Release, fsd50k: Path, esc50: Path) -> None:
         self.sample_rate = release.sample_rate
         backgrounds, events = _index(fsd50k), _index(esc50)
-        items = {(i.role == "event", i.path) for i in _items(release.pairs)}
+        items = {(i.role == "event", i.path) for pair in release.pairs for i in pair.items}
         self._paths = {
             (is_event, name): (events if is_event else backgrounds).get(name)
             for is_event, name in items
@@ -119,10 +119,6 @@ def generate_apwd(jams: Path, fsd50k: Path, esc50: Path, bundle: Path, out: Path
         "jams_sha256": _hash(jams),
     }
     embed_set(rendering, [encoder], out, about)
-
-
-def _items(pairs: Iterable[Pair]) -> Iterable[Item]:
-    return (item for pair in pairs for clip in (pair.query, pair.target) for item in clip.items)
 
 
 def _index(folder: Path) -> Mapping[str, Path]:

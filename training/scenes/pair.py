@@ -119,6 +119,11 @@ class Pair:
         changes = tuple(change.inverse for change in self.changes)
         return replace(self, changes=changes, query=self.target, target=self.query)
 
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The items of the query, then those of the target."""
+        return self.query.items + self.target.items
+
     def to_json(self) -> str:
         """Write the pair as one line, which `pydantic.TypeAdapter(Pair)` reads back."""
         content = asdict(self)

@@ -15,6 +15,7 @@ from training.errors import DatasetError
 from training.model.frontend import SAMPLE_RATE
 from training.recipe import Columns
 from training.scenes.activity import active_part
+from training.scenes.load import EventRow
 from training.scenes.pair import Background
 from training.scenes.recipe import SceneRecipe, Side
 
@@ -29,21 +30,15 @@ QUIETEST_PEAK = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """A clip of one event.
+class Event(EventRow):
+    """A clip of one event, as it is drawn from.
 
     Attributes:
-        path: Its file, as the manifest names it.
-        label: Its class.
-        fold: Its fold in the manifest; 0 where there is none.
         from_s: Start of its active part in the file [s].
         length_s: Duration of its active part [s].
         is_held_out: Whether recipes of towers are compared on it.
     """
 
-    path: str
-    label: str
-    fold: int
     from_s: float
     length_s: float
     is_held_out: bool = False

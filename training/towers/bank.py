@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -66,12 +66,8 @@ def write_bank(path: Path, bank: Sequence[Phrase]) -> None:
     """Write a bank in the format of the service; a line for each phrase."""
     lines = [
         json.dumps(
-            {
-                "phrase": phrase.phrase,
-                "label": phrase.label,
-                "kind": phrase.kind,
-                "vector": base64.b64encode(phrase.vector.astype("<f4").tobytes()).decode(),
-            }
+            asdict(phrase)
+            | {"vector": base64.b64encode(phrase.vector.astype("<f4").tobytes()).decode()}
         )
         for phrase in bank
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from training.errors import CheckpointError
 from training.export.provenance import git_commit
 from training.pretraining.checkpoint import load_checkpoint, save_checkpoint
 from training.scenes.folder import ABOUT_FILE
-from training.scenes.load import SceneSet, load_scenes
+from training.scenes.load import load_scenes
 from training.towers.data import build_tower_data
 from training.towers.networks import TowerNetworks
 from training.towers.recipe import TowersRecipe
@@ -90,7 +89,10 @@ def train_retrieval(
         },
         "epoch": trained.epoch,
         "pairs": len(loaded.pairs),
-        "sources": sorted(set(_sources(loaded))),
+        "sources": sorted(
+            {item.path for pair in loaded.pairs for item in pair.items}
+            | {row.path for row in loaded.event_rows}
+        ),
         "encoder": bundle.manifest.encoder.fingerprint,
         "text_encoder": cache.files.sha256,
         "data": read_about(scenes),
@@ -138,10 +140,3 @@ def load_towers(path: Path) -> LoadedTowers:
         pairs=content["pairs"],
         commit=content["commit"],
     )
-
-
-def _sources(scenes: SceneSet) -> Iterable[str]:
-    for pair in scenes.pairs:
-        for clip in (pair.query, pair.target):
-            yield from (item.path for item in clip.items)
-    yield from (row.path for row in scenes.event_rows)

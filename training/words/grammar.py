@@ -67,19 +67,18 @@ def describe_changes(
     return frame.format(_join(requests, grammar.connectives, rng))
 
 
-def describe_sound(labels: Sequence[str], rng: np.random.Generator, *, names: Part = "seen") -> str:
+def describe_sound(labels: Sequence[str], rng: np.random.Generator) -> str:
     """Describe the sounds of a clip, in any order: "rain with a dog barking".
 
     Args:
         labels: Classes of events and kinds of backgrounds, at least one.
         rng: Chooses the words.
-        names: Part of the names to draw from.
 
     Raises:
         DatasetError: A sound has no name.
     """
     grammar = _grammar()
-    chosen = [_choose(_names(label, names), rng) for label in labels]
+    chosen = [_choose(_names(label, "seen"), rng) for label in labels]
     chosen = [chosen[i] for i in rng.permutation(len(chosen))]
     if len(chosen) == 1:
         return _fill(_choose(grammar.sounds["alone"], rng), chosen)

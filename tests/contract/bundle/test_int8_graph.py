@@ -15,7 +15,6 @@ from service.inference.onnx_session import Session, open_session
 from training.export.gate import BATCH_TOLERANCE
 from training.export.int8 import (
     ACTIVATION_LEVELS,
-    Ranges,
     activation_scale,
     fold_batch_norm,
     measure_ranges,
@@ -29,12 +28,14 @@ SOUNDS = [synth.chirp(100, 7000, 1.3), synth.noise(0, 1.0), synth.tone(440, 1.1)
 
 
 @pytest.fixture(scope="module")
-def ranges(model: EmbeddingModel) -> Ranges:
+def ranges(model: EmbeddingModel) -> dict[str, float]:
     return measure_ranges(model, SOUNDS)
 
 
 @pytest.fixture(scope="module")
-def path(exported: Bundle, ranges: Ranges, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def path(
+    exported: Bundle, ranges: dict[str, float], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     path = tmp_path_factory.mktemp("int8") / "int8.onnx"
     write_int8(exported.encoder_file, path, ranges)
     return path
@@ -55,7 +56,7 @@ def embed(session: Session, clips: list[np.ndarray]) -> np.ndarray:
 
 
 def naive(
-    model: EmbeddingModel, ranges: Ranges, clip: np.ndarray, nudge: float = 0.0
+    model: EmbeddingModel, ranges: dict[str, float], clip: np.ndarray, nudge: float = 0.0
 ) -> np.ndarray:
     """Compute in float64 the int8 arithmetic without saturation; inputs are shifted by a nudge."""
 
@@ -75,15 +76,15 @@ def naive(
         x = model.log_mel(torch.from_numpy(clip)[None]).transpose(1, 2).unsqueeze(1)
         x = nn.functional.max_pool2d(encoder.norm1(encoder.conv1(x)), 2).relu().double()
         x = nn.functional.conv2d(
-            rounded(x, ranges.conv2), weights(weight), bias.double(), padding=1
+            rounded(x, ranges["conv2"]), weights(weight), bias.double(), padding=1
         )
-        x = nn.functional.max_pool2d(rounded(x, ranges.linear1), 2)
+        x = nn.functional.max_pool2d(rounded(x, ranges["linear1"]), 2)
         local = x.permute(0, 2, 3, 1).flatten(2)
         hidden = nn.functional.linear(
             local, weights(encoder.linear1.weight), encoder.linear1.bias.double()
         )
         output = nn.functional.linear(
-            rounded(hidden, ranges.linear2),
+            rounded(hidden, ranges["linear2"]),
             weights(encoder.linear2.weight),
             encoder.linear2.bias.double(),
         )
@@ -94,7 +95,7 @@ def naive(
 
 @pytest.mark.parametrize("sound", SOUNDS[:3], ids=["chirp", "noise", "tone"])
 def test_the_graph_computes_int8_without_saturation(
-    session: Session, model: EmbeddingModel, ranges: Ranges, sound: np.ndarray
+    session: Session, model: EmbeddingModel, ranges: dict[str, float], sound: np.ndarray
 ) -> None:
     """A value half-way between two steps may round up or down; saturation would be far off."""
     found = embed(session, [sound])[0]

@@ -101,15 +101,21 @@ def run_ablation(settings: AblationSettings, report: Callable[[str], None]) -> d
     held_out = load_scenes(settings.held_out, fingerprint)
     trained = without_sources(load_scenes(settings.train, fingerprint), held_out)
     recipes = list_recipes(settings)
-    test, data = _HeldOutTest.of(held_out, settings.bundle), _DataCache(settings, trained)
+    test, vocabulary = _HeldOutTest.of(held_out, settings.bundle), Vocabulary.of(trained)
+    built: dict[str, TowerData] = {}  # recipes with the same pairs and texts share their data
     rows: dict[str, Any] = {}
     for name, recipe in recipes.items():
+        key = f"{recipe.text.model_dump_json()} {recipe.pairs.crossed}"
+        if key not in built:
+            built[key] = build_tower_data(
+                trained, vocabulary, settings.cache, recipe, settings.bundle
+            )
         measured = []
         for i in range(settings.seeds):
             seeded = recipe.model_copy(update={"seed": recipe.seed + i})
-            networks = train_towers(seeded, data.of(seeded)).networks
+            networks = train_towers(seeded, built[key]).networks
             projector = TowerProjector(networks, settings.cache)
-            measured.append(test.measure(projector, data.vocabulary))
+            measured.append(test.measure(projector, vocabulary))
         rows[name] = summarise(measured)
         recall = rows[name]["retrieval"]
         report(f"{name}: R@1 {recall['r_at_1']['mean']:.3f}, R@10 {recall['r_at_10']['mean']:.3f}")
@@ -136,26 +142,6 @@ def list_recipes(settings: AblationSettings) -> dict[str, TowersRecipe]:
         else load_towers_recipe(settings.recipe, [*settings.overrides, *VARIANTS[name]])
         for name in names
     }
-
-
-class _DataCache:
-    """The training data of every recipe; recipes with the same pairs and texts share it."""
-
-    def __init__(self, settings: AblationSettings, scenes: SceneSet) -> None:
-        self._settings = settings
-        self._scenes = scenes
-        self._built: dict[str, TowerData] = {}
-        self.vocabulary = Vocabulary.of(scenes)
-
-    def of(self, recipe: TowersRecipe) -> TowerData:
-        """Return the data of a recipe; build it on first use."""
-        key = f"{recipe.text.model_dump_json()} {recipe.pairs.crossed}"
-        if key not in self._built:
-            settings = self._settings
-            self._built[key] = build_tower_data(
-                self._scenes, self.vocabulary, settings.cache, recipe, settings.bundle
-            )
-        return self._built[key]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ No training pair shares a source with them, and the test side has no part in the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -32,9 +32,7 @@ SEED = 4
 N_PAIRS = 1_000
 
 
-def make_holdout(
-    data: Path, scene: SceneRecipe, bundle: Path, out: Path, cache: Path, n_pairs: int = N_PAIRS
-) -> None:
+def make_holdout(data: Path, scene: SceneRecipe, bundle: Path, out: Path, cache: Path) -> None:
     """Render and embed pairs of held-out sources, or continue a stopped run.
 
     The clips are permissive, and 50 pairs share their backgrounds, as on a test side.
@@ -45,7 +43,6 @@ def make_holdout(
         bundle: Bundle with the encoder.
         out: Folder of the set, in the format of ``minuend-train data scenes``.
         cache: Folder of decoded audio.
-        n_pairs: Number of pairs.
 
     Raises:
         DatasetError: The data does not give such pairs, or the folder holds another set.
@@ -55,7 +52,7 @@ def make_holdout(
     store = open_scene_store(data, scene, cache)
     # The side of the plan sets how many pairs share their backgrounds; the sources are those of
     # the training side.
-    plan = PairPlan(scene=scene.name, side="test", n_pairs=n_pairs, seed=SEED, permissive=True)
+    plan = PairPlan(scene=scene.name, side="test", n_pairs=N_PAIRS, seed=SEED, permissive=True)
     pool = hold_out_pool(build_pool(store, scene, "train", permissive=True))
     about = asdict(plan) | {"side": "train", "manifest_sha256": hash_file(data).sha256}
     about |= {
@@ -91,9 +88,13 @@ def hold_out_pool(pool: ScenePool) -> ScenePool:
 
 def without_sources(scenes: SceneSet, held_out: SceneSet) -> SceneSet:
     """Select the pairs and events that share no file with a held-out set."""
-    files = {path for pair in held_out.pairs for path in _files(pair)}
+    files = {item.path for pair in held_out.pairs for item in pair.items}
     files |= {row.path for row in held_out.event_rows}
-    rows = [row for row, pair in enumerate(scenes.pairs) if files.isdisjoint(_files(pair))]
+    rows = [
+        row
+        for row, pair in enumerate(scenes.pairs)
+        if files.isdisjoint(item.path for item in pair.items)
+    ]
     event_rows = [row for row, event in enumerate(scenes.event_rows) if event.path not in files]
     new_rows = {old: new for new, old in enumerate(event_rows)}
     return SceneSet(
@@ -121,7 +122,3 @@ def _renumber(pair: Pair, new_rows: dict[int, int]) -> Pair:
         label: replace(source, row=new_rows[source.row]) for label, source in pair.sources.items()
     }
     return replace(pair, sources=sources)
-
-
-def _files(pair: Pair) -> Iterable[str]:
-    return (item.path for clip in (pair.query, pair.target) for item in clip.items)

@@ -24,9 +24,7 @@ DRAWN_PER_MIXTURE = 40  # about one pair in ten is of the kind
 SEED = 500  # differs from the seed of the pairs that retrieval is tested on
 
 
-def make_mixtures(
-    data: Path, scene: SceneRecipe, bundle: Path, out: Path, cache: Path, n: int = N_MIXTURES
-) -> None:
+def make_mixtures(data: Path, scene: SceneRecipe, bundle: Path, out: Path, cache: Path) -> None:
     """Render and embed mixtures of the test side, or continue a stopped run.
 
     The target of each pair is the mixture; its query, another excerpt of the same backgrounds
@@ -39,7 +37,6 @@ def make_mixtures(
         bundle: Bundle with the encoder.
         out: Folder of the set, in the format of ``minuend-train data scenes``.
         cache: Folder of decoded audio.
-        n: Number of mixtures.
 
     Raises:
         DatasetError: The data does not give so many, or the folder holds another set.
@@ -48,11 +45,15 @@ def make_mixtures(
     encoder = open_scene_encoder(bundle)
     store = open_scene_store(data, scene, cache)
     plan = PairPlan(
-        scene=scene.name, side="test", n_pairs=DRAWN_PER_MIXTURE * n, seed=SEED, permissive=False
+        scene=scene.name,
+        side="test",
+        n_pairs=DRAWN_PER_MIXTURE * N_MIXTURES,
+        seed=SEED,
+        permissive=False,
     )
     pool = build_pool(store, scene, plan.side, permissive=plan.permissive)
-    rendering = plan_rendering(store, pool, choose_mixtures(draw_pairs(pool, plan), n))
-    about = asdict(plan) | {"n_pairs": n, "manifest_sha256": hash_file(data).sha256}
+    rendering = plan_rendering(store, pool, choose_mixtures(draw_pairs(pool, plan), N_MIXTURES))
+    about = asdict(plan) | {"n_pairs": N_MIXTURES, "manifest_sha256": hash_file(data).sha256}
     embed_set(rendering, [encoder], out, about | {"only": "one event added"})
 
 

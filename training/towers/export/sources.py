@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 from service.bundle.files import hash_file
 from service.bundle.manifest import DataSource
-from training.data.attribution import corpus_of, licence_of
+from training.data.attribution import summarise_corpora
 from training.data.manifest import SourceClip, read_clips
 from training.data.splits import matches
 from training.errors import DatasetError, LicenceError
@@ -46,16 +45,6 @@ def find_sources(loaded: LoadedTowers, data: Path, *, any_licence: bool) -> list
 
 
 def summarise_sources(clips: Sequence[SourceClip]) -> list[DataSource]:
-    """Summarise the clips of each corpus: number, duration, licences."""
-    corpora = defaultdict(list)
-    for clip in clips:
-        corpora[corpus_of(clip)].append(clip)
-    return [
-        DataSource(
-            corpus=corpus,
-            clips=len(members),
-            seconds=round(sum(float(clip.columns.get("seconds") or 0) for clip in members), 1),
-            licences=dict(Counter(map(licence_of, members))),
-        )
-        for corpus, members in sorted(corpora.items())
-    ]
+    """Summarise the clips of each corpus, with the durations in the manifest."""
+    seconds = [float(clip.columns.get("seconds") or 0) for clip in clips]
+    return summarise_corpora(clips, lambda rows: sum(seconds[i] for i in rows))

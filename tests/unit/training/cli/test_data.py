@@ -8,7 +8,7 @@ import tiny_scene
 from click.testing import CliRunner
 
 from service.bundle.files import load_bundle
-from training.cli.data import command
+from training.cli import data
 from training.errors import DatasetError
 from training.scenes.load import load_scenes
 
@@ -19,7 +19,7 @@ def test_scenes_are_made_and_read_back(tiny_bundle_path: Path, tmp_path: Path) -
     arguments = ["scenes", "--scene", "rain", "--side", "test", "--pairs", "2", "--seed", "3"]
     places = {"data": manifest, "bundle": tiny_bundle_path, "out": out, "cache": tmp_path / "c"}
     arguments += [word for name, place in places.items() for word in (f"--{name}", str(place))]
-    result = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    result = CliRunner().invoke(data, arguments, catch_exceptions=False)
     assert result.exit_code == 0
     assert str(out) in result.stdout
     fingerprint = load_bundle(tiny_bundle_path).manifest.encoder.fingerprint
@@ -32,7 +32,7 @@ def test_the_official_release_is_rendered(tiny_bundle_path: Path, tmp_path: Path
     places = {"jams": jams, "fsd50k": tmp_path / "fsd50k", "esc50": tmp_path / "esc50"}
     places |= {"bundle": tiny_bundle_path, "out": out}
     arguments = [word for name, place in places.items() for word in (f"--{name}", str(place))]
-    result = CliRunner().invoke(command, ["apwd", *arguments], catch_exceptions=False)
+    result = CliRunner().invoke(data, ["apwd", *arguments], catch_exceptions=False)
     assert result.exit_code == 0
     fingerprint = load_bundle(tiny_bundle_path).manifest.encoder.fingerprint
     assert len(load_scenes(out, fingerprint).pairs) == 1
@@ -45,6 +45,6 @@ def test_missing_data_is_an_error_before_anything_is_written(
     arguments = ["scenes", "--scene", "general", "--side", "train", "--pairs", "2"]
     arguments += [word for name, place in places.items() for word in (f"--{name}", str(place))]
     with pytest.raises(DatasetError, match=r"none\.csv is no manifest"):
-        CliRunner().invoke(command, arguments, catch_exceptions=False)
+        CliRunner().invoke(data, arguments, catch_exceptions=False)
     assert not (tmp_path / "set").exists()
-    assert CliRunner().invoke(command, ["scenes", "--scene", "sea"]).exit_code == 2
+    assert CliRunner().invoke(data, ["scenes", "--scene", "sea"]).exit_code == 2

@@ -18,7 +18,7 @@ from service.bundle.manifest import (
     TowersInfo,
     TowersTraining,
 )
-from training.cli.pretrain import command
+from training.cli.train import pretrain
 from training.data.manifest import SourceClip
 from training.pretraining.metrics import METRICS
 from training.recipe import load_recipe
@@ -126,7 +126,7 @@ def test_the_command_on_the_card_trains_by_the_recipe_on_the_card(tiny_bundle_pa
     recipe = load_recipe("table", settings)
     card = render_card(manifest(tiny_bundle_path, recipe=recipe.to_dict()))
     (line,) = (line for line in card.splitlines() if line.startswith("minuend-train pretrain"))
-    with command.make_context("pretrain", shlex.split(line)[2:]) as context:
+    with pretrain.make_context("pretrain", shlex.split(line)[2:]) as context:
         assert context.params["name"] == "table"
         assert load_recipe("table", context.params["overrides"]) == recipe
 

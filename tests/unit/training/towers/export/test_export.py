@@ -16,7 +16,7 @@ from service.bundle.files import Bundle, load_bundle
 from service.errors import BundleError
 from service.inference.encoder import Encoder
 from service.inference.towers import Towers
-from training.cli import export as command
+from training.cli.export import export as command
 from training.errors import CheckpointError, ExportParityError
 from training.scenes.load import SceneSet
 from training.towers.evaluation.projector import TowerProjector
@@ -206,6 +206,6 @@ def test_towers_that_are_too_large_are_refused(
 def test_the_command_requires_data_and_scenes_for_towers(checkpoint: Path, tmp_path: Path) -> None:
     from click.testing import CliRunner
 
-    result = CliRunner().invoke(command.command, [str(checkpoint), "--out", str(tmp_path / "b")])
+    result = CliRunner().invoke(command, [str(checkpoint), "--out", str(tmp_path / "b")])
     assert result.exit_code == 2
     assert "--data and --scenes" in result.output

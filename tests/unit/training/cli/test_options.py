@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from training.cli.output import tell
+from training.cli.options import tell
 
 
 def test_as_text_each_value_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
