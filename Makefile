@@ -92,6 +92,7 @@ bench-engine: $(DEV)/.ready $(SERVICE)/.ready  ## measure the engine; SCENES=fol
 	$(SERVICE)/bin/python benchmarks/precision.py
 	$(DEV)/bin/python benchmarks/front_end.py
 	$(DEV)/bin/python benchmarks/index.py $(SCENES)
+	$(DEV)/bin/python benchmarks/index_changes.py
 	$(SERVICE)/bin/python benchmarks/library.py $(SCENES)
 	$(SERVICE)/bin/python benchmarks/modifier.py
 	$(DEV)/bin/python benchmarks/engine_report.py
