@@ -88,7 +88,7 @@ def test_a_stopped_run_is_resumed(pipeline: Pipeline, tmp_path: Path) -> None:
 
 def test_a_bundle_of_another_recipe_is_refused(pipeline: Pipeline, tmp_path: Path) -> None:
     opened(pipeline, tmp_path).run(["0.5"], [])
-    with pytest.raises(CheckpointError, match="of another recipe"):
+    with pytest.raises(CheckpointError, match="by another recipe"):
         opened(pipeline, tmp_path, "optim.epochs=3").run(["0.5"], [])
 
 

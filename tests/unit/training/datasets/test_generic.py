@@ -34,7 +34,7 @@ def test_folders_of_splits_are_used_as_splits(tmp_path: Path) -> None:
 
 def test_a_file_without_a_class_is_refused(tmp_path: Path) -> None:
     touch(tmp_path / "stray.wav")
-    with pytest.raises(DatasetError, match=r"stray\.wav lies in no folder"):
+    with pytest.raises(DatasetError, match=r"stray\.wav is not in a folder"):
         prepare_folder(tmp_path)
 
 

@@ -34,7 +34,7 @@ def test_towers_that_were_trained_on_restricted_clips_are_not_exported(
 
 def test_a_clip_that_is_not_in_the_manifest_is_named(loaded: LoadedTowers, tmp_path: Path) -> None:
     data = tiny_pairs.write_manifest(tmp_path / "manifest.csv", loaded.sources[1:])
-    with pytest.raises(DatasetError, match=f"does not know 1 clips, {loaded.sources[0]}"):
+    with pytest.raises(DatasetError, match=f"lacks 1 clips, for example {loaded.sources[0]}"):
         find_sources(loaded, data, any_licence=False)
 
 
