@@ -1,6 +1,7 @@
 """Augmentation of BYOL-A v2: mixup, random resize crop, random linear fader.
 
-All of it works on a batch of normalised log-mels (docs/method.md, "Augmentation").
+All of it works on a batch of normalised log-mels (docs/method.md, "Augmentation"). The mixture of
+equation 2 of the paper is not an augmentation: it is in `training.pretraining.objective`.
 """
 
 from __future__ import annotations
