@@ -124,7 +124,7 @@ class Uploader:
 
     @property
     def is_over(self) -> bool:
-        """Whether everything is stored.
+        """Tell whether everything is stored.
 
         Raises:
             SystemExit: An upload failed.

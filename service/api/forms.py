@@ -61,7 +61,7 @@ class Form(BaseModel):
     raw: ClassVar[str | None] = None
     """Name of the file field that a raw audio body fills; None if raw audio is not accepted."""
     fields_alone: ClassVar[bool] = False
-    """Whether a request without any file can be complete."""
+    """True if a request may consist of fields without a file."""
 
     @classmethod
     def media_types(cls) -> list[str]:

@@ -166,7 +166,7 @@ def encode_mp3(samples: Float32[np.ndarray, " samples"], sample_rate: int) -> by
     return file.getvalue()
 
 
-# Where an MP3 states no length, libsndfile guesses it from the size of the first frame and stops
+# If an MP3 states no length, libsndfile guesses it from the size of the first frame and stops
 # there; with a variable bit rate that may be a fifth of the file. After a Xing header that declares
 # more frames than the file has, libsndfile reads to the end of the file.
 _LENGTH_TAGS = (b"Xing", b"Info", b"VBRI")

@@ -15,6 +15,7 @@ from jaxtyping import Float32
 from pydantic import ValidationError
 
 from service.bundle.manifest import (
+    SCHEMA_VERSION,
     BundleManifest,
     EncoderVariant,
     FileEntry,
@@ -90,9 +91,13 @@ def load_bundle(path: Path) -> Bundle:
 
 
 def write_manifest(path: Path, manifest: BundleManifest) -> None:
-    """Write `bundle.json` into the directory `path`, completely or not at all."""
+    """Write `bundle.json` into the directory `path`, completely or not at all.
+
+    A manifest of an older version is written in the present one: it has the defaults of its fields.
+    """
+    present = manifest.model_copy(update={"schema_version": SCHEMA_VERSION})
     with atomic_write(path / MANIFEST_FILE) as file:
-        file.write((manifest.model_dump_json(indent=2) + "\n").encode())
+        file.write((present.model_dump_json(indent=2) + "\n").encode())
 
 
 def hash_file(path: Path) -> FileEntry:

@@ -44,7 +44,7 @@ class Deadline:
 
     @property
     def is_over(self) -> bool:
-        """Whether the deadline has passed."""
+        """True after the deadline has passed."""
         return self.left_s == 0
 
     def error(self) -> ClientDisconnectedError | DeadlineError:

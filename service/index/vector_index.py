@@ -104,12 +104,12 @@ class VectorIndex:
 
     @property
     def is_exact(self) -> bool:
-        """Whether every search compares all vectors."""
+        """True while every search compares all vectors."""
         return self._ivf is None
 
     @property
     def needs_rebuild(self) -> bool:
-        """Whether there are too many recent vectors, or too many deleted ones."""
+        """True if there are too many recent vectors, or too many deleted ones."""
         if self._ivf is None:
             return len(self._recent) > self._exact_below
         if len(self._recent) > RECENT_SHARE * self._exact_below:

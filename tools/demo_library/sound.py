@@ -1,4 +1,4 @@
-"""How one sound of the demo library is rendered."""
+"""One sound of the demo library and its rendering."""
 
 from __future__ import annotations
 

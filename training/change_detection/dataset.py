@@ -56,7 +56,7 @@ class DetectionDataset:
 
     @property
     def is_permissive(self) -> Bool[np.ndarray, " excerpts"]:
-        """Whether a bundle with a detector that is fitted to an excerpt may be shipped."""
+        """True for excerpts that a shipped detector may be fitted to, by their licence."""
         allowed = [matches(clip, PERMISSIVE) for clip in self.clips.store.clips]
         used = ((excerpt.recording, excerpt.event) for excerpt in self.excerpts)
         return np.array([all(allowed[row] for row in pair if row is not None) for pair in used])

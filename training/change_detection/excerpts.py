@@ -55,7 +55,7 @@ class Excerpt:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is the unprocessed recording without an event."""
+        """True for the unprocessed recording without an event."""
         return self.condition == "plain" and self.event is None
 
 

@@ -36,11 +36,11 @@ def variants(
 @click.argument("bundle", type=PLACE)
 @prints_result
 def renew(bundle: Path) -> dict[str, Path]:
-    """Write a bundle's bundle.json in the present format.
+    """Write bundle.json and the model card of a bundle in the present format.
 
     No other file changes, and the fingerprints stay, so libraries stay valid.
     """
-    from training.export.renew import renew_manifest
+    from training.export.renew import renew_documents
 
-    renew_manifest(bundle)
+    renew_documents(bundle)
     return {"bundle": bundle}

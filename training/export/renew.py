@@ -1,4 +1,4 @@
-"""Renew parts of a bundle in place: its manifest, its variants, or its encoder's graph."""
+"""Renew parts of a bundle in place: its documents, its variants, or its encoder's graph."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from service.bundle.files import hash_file, load_bundle, write_manifest
-from service.bundle.manifest import SCHEMA_VERSION, BundleManifest
 from service.concurrency.durable import staged_folder
 from service.errors import BundleError
 from service.inference.encoder import Encoder
@@ -23,13 +22,17 @@ from training.recipe import Recipe
 from training.reports.cards import put_encoder
 
 
-def renew_manifest(folder: Path) -> None:
-    """Write a bundle's manifest in the present format; no other file changes.
+def renew_documents(folder: Path) -> None:
+    """Write a bundle's manifest, and the encoder's part of its card, in the present format.
 
     Raises:
         BundleError: The folder is no bundle, or the bundle is damaged.
     """
-    write_manifest(folder, in_present_format(load_bundle(folder).manifest))
+    manifest = load_bundle(folder).manifest
+    with staged_folder(folder, replace=True) as staged:
+        shutil.copytree(folder, staged, dirs_exist_ok=True)
+        put_encoder(staged, manifest)
+        write_manifest(staged, with_files(staged, manifest))
 
 
 def renew_variants(
@@ -61,7 +64,7 @@ def renew_variants(
         if graph:
             rewrite_graph(staged)
         outcomes = add_variants(staged, trained, held_out, recipe.seed, scorers=scorers)
-        manifest = in_present_format(load_bundle(staged).manifest)
+        manifest = load_bundle(staged).manifest
         put_encoder(staged, manifest)
         write_manifest(staged, with_files(staged, manifest))
     return outcomes
@@ -87,11 +90,3 @@ def rewrite_graph(folder: Path) -> None:
     manifest = bundle.manifest.model_copy(update={"files": files, "scores": scores})
     write_manifest(folder, manifest)
     Encoder.open(replace(bundle, manifest=manifest), device="cpu").check(bundle)
-
-
-def in_present_format(manifest: BundleManifest) -> BundleManifest:
-    """Return the manifest in the format that is written now.
-
-    Format 1 lacks the geometry of the encoder; the manifest's defaults are that of format 1.
-    """
-    return manifest.model_copy(update={"schema_version": SCHEMA_VERSION})

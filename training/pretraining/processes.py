@@ -31,7 +31,7 @@ class Processes:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process writes files and shows progress."""
+        """True for the process that writes files and shows progress."""
         return self.rank == 0
 
     def wrap(self, module: nn.Module) -> nn.Module:

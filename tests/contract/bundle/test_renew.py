@@ -17,7 +17,7 @@ from service.errors import BundleError
 from service.inference.encoder import Encoder
 from training.data.clips import TrainingData
 from training.export import renew as module
-from training.export.renew import renew_manifest, renew_variants, rewrite_graph
+from training.export.renew import renew_documents, renew_variants, rewrite_graph
 from training.model.model import EmbeddingModel
 
 
@@ -82,7 +82,7 @@ def test_a_bundle_of_format_1_is_brought_to_the_present_format(copy: Path) -> No
     for name in GEOMETRY:
         del content["encoder"][name]
     path.write_text(json.dumps(content))
-    renew_manifest(copy)
+    renew_documents(copy)
     assert path.read_bytes() == present
-    renew_manifest(copy)
+    renew_documents(copy)
     assert path.read_bytes() == present
