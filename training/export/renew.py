@@ -19,11 +19,11 @@ from training.export.graph import check_parity, write_graph
 from training.export.load import load_bundle as load_torch
 from training.export.variants import VariantOutcome, add_variants
 from training.recipe import Recipe
-from training.reports.cards import put_encoder
+from training.reports.cards import CARD, put_encoder
 
 
 def renew_documents(folder: Path) -> None:
-    """Write a bundle's manifest, and the encoder's part of its card, in the present format.
+    """Write a bundle's manifest, and the encoder's part of its card if it has one, again.
 
     Raises:
         BundleError: The folder is no bundle, or the bundle is damaged.
@@ -31,7 +31,8 @@ def renew_documents(folder: Path) -> None:
     manifest = load_bundle(folder).manifest
     with staged_folder(folder, replace=True) as staged:
         shutil.copytree(folder, staged, dirs_exist_ok=True)
-        put_encoder(staged, manifest)
+        if (staged / CARD).is_file():
+            put_encoder(staged, manifest)
         write_manifest(staged, with_files(staged, manifest))
 
 

@@ -86,3 +86,14 @@ def test_a_bundle_of_format_1_is_brought_to_the_present_format(copy: Path) -> No
     assert path.read_bytes() == present
     renew_documents(copy)
     assert path.read_bytes() == present
+
+
+def test_the_card_of_a_renewed_bundle_shows_the_figures_of_its_manifest(
+    copy: Path, exported: Bundle
+) -> None:
+    scores = exported.manifest.scores | {"parity_with_torch": 2.5e-6}
+    bundle.write_manifest(copy, exported.manifest.model_copy(update={"scores": scores}))
+
+    renew_documents(copy)
+
+    assert "at most 2.5e-06" in load_bundle(copy).file("MODEL_CARD.md").read_text()
