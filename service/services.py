@@ -214,7 +214,9 @@ class Services:
         encoder, space, towers = models.encoder, models.space, models.towers
         if towers is not None:
             towers.check(bundle)
-        library = Library.open(settings.library, space=space, precision=encoder.precision)
+        library = Library.open(
+            settings.library, space=space, precision=encoder.precision, create=settings.create
+        )
         library.index.recall_monitor.on_recall = metrics.observe_recall
         library.index.refresh()
         metrics.bundle.labels(bundle.manifest.id, encoder.fingerprint, encoder.provider).set(1)

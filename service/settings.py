@@ -29,6 +29,9 @@ class Settings(BaseSettings):
 
     bundle: Path = Field(Path("models/default"), description="Folder of the bundle to serve.")
     library: Path = Field(Path("library"), description="Folder of the clip library; made if new.")
+    create: bool = Field(
+        True, description="Whether a library is made where the folder is missing or empty."
+    )
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(
         8000, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one."

@@ -57,10 +57,11 @@ class Catalog:
     """An open catalogue, for use by any number of threads.
 
     Args:
-        path: The database file; made if there is none. Two processes must not make it at the same
-            time.
+        path: The database file.
         fingerprint: The encoder whose vectors are written and read.
         precision: Variant of that encoder that makes the vectors written here.
+        create: Make the catalogue if there is none, in one transaction. Two processes must not do
+            that at the same time.
 
     Attributes:
         library: Identity of the library, made with the catalogue.
@@ -70,12 +71,14 @@ class Catalog:
         LibraryError: The file is not a catalogue, or was made by a newer version.
     """
 
-    def __init__(self, path: Path, *, fingerprint: str, precision: str) -> None:
+    def __init__(
+        self, path: Path, *, fingerprint: str, precision: str, create: bool = True
+    ) -> None:
         self._fingerprint = fingerprint
         self._precision = precision
         schema = resources.files("service.catalog").joinpath("schema.sql").read_text("utf-8")
         identity = f"INSERT INTO meta VALUES ({SCHEMA_VERSION}, '{uuid4().hex}', 0);"
-        self.database = Database(path, schema=schema + identity)
+        self.database = Database(path, schema=schema + identity if create else "")
         self.library = self._check(path)
 
     def close(self) -> None:
@@ -208,16 +211,26 @@ class Catalog:
         return tuple(row[0] for row in rows)
 
     def stored_paths(self) -> set[str]:
-        """Return the paths of all stored audio files, relative to the library."""
+        """Return the paths of all stored audio files, relative to the library.
+
+        They are read from the table and from an index of it: a damaged one of the two must not
+        make a file look unused.
+        """
         return stored_paths(self.database)
 
-    def is_stored(self, path: str) -> bool:
-        """Tell whether any clip names this stored audio file."""
-        return bool(
-            self.database.query(
-                "SELECT EXISTS (SELECT 1 FROM clips WHERE source = 'stored' AND path = ?)", path
-            )[0][0]
+    def is_stored(self, path: str, sha256: str) -> bool:
+        """Tell whether any clip stores this audio, by two indexes as in `stored_paths`.
+
+        Args:
+            path: Path of the file, relative to the library.
+            sha256: Digest of the file.
+        """
+        query = (
+            "SELECT EXISTS (SELECT 1 FROM clips INDEXED BY clips_by_file"
+            " WHERE source = 'stored' AND path = ?) OR EXISTS (SELECT 1 FROM clips"
+            " INDEXED BY clips_by_content WHERE sha256 = ? AND source = 'stored')"
         )
+        return bool(self.database.query(query, path, sha256)[0][0])
 
     @contextmanager
     def changes(self, since: int) -> Iterator[Changes]:
@@ -227,10 +240,13 @@ class Catalog:
 
     def _check(self, path: Path) -> str:
         """Return the identity of the library if this version can read its schema."""
-        if not self.database.query("SELECT 1 FROM sqlite_schema WHERE name = 'meta'"):
+        rows = []
+        if self.database.query("SELECT 1 FROM sqlite_schema WHERE name = 'meta'"):
+            rows = self.database.query("SELECT schema_version, library FROM meta")
+        if not rows:
             self.database.close()
             raise LibraryError(f"{path} is a database but no catalogue of this service")
-        version, library = self.database.query("SELECT schema_version, library FROM meta")[0]
+        version, library = rows[0]
         if version > SCHEMA_VERSION:
             self.database.close()
             raise LibraryError(
@@ -249,7 +265,13 @@ class Catalog:
 
 def stored_paths(database: Database) -> set[str]:
     """Return the paths of all audio files that a catalogue stores, relative to the library."""
-    return {row[0] for row in database.query("SELECT path FROM clips WHERE source = 'stored'")}
+    with database.transaction("read") as db:
+        return {
+            path
+            for source in ("clips NOT INDEXED", "clips INDEXED BY clips_by_file")
+            for (path,) in db.execute(f"SELECT path FROM {source} WHERE source = 'stored'")
+            if path is not None
+        }
 
 
 def _json(values: Iterable[object]) -> str:

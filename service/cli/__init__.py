@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from service import __version__
-from service.cli import backup, check, diff, embed, index, key, search, serve, tune
+from service.cli import adopt, backup, check, clean, diff, embed, index, key, search, serve, tune
 from service.cli.demo import command as demo
 from service.errors import ServiceError, StartupError
 
@@ -54,5 +54,5 @@ def _one_line(error: Exception) -> str:
 
 for module in (serve, index, embed, search, diff, demo, check, key, tune):
     main.add_command(module.command)
-for command in (backup.backup, backup.restore):
+for command in (backup.backup, backup.restore, adopt.command, clean.command):
     main.add_command(command)

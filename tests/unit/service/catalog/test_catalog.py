@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -105,8 +106,60 @@ def test_clips_are_found_by_the_digest_of_their_audio(catalog: Catalog) -> None:
 def test_stored_paths_are_those_of_stored_clips_only(catalog: Catalog) -> None:
     catalog.put([entry("a"), entry("b", source="referenced", path="/sounds/x.wav")])
     assert catalog.stored_paths() == {"audio/00/x.wav"}
-    assert catalog.is_stored("audio/00/x.wav")
-    assert not catalog.is_stored("/sounds/x.wav")
+    assert catalog.is_stored("audio/00/x.wav", "1" * 64)
+    assert not catalog.is_stored("/sounds/x.wav", "1" * 64)
+
+
+@pytest.mark.parametrize("index", ["clips_by_file", "clips_by_content"])
+def test_a_stored_file_is_known_although_an_index_has_lost_it(tmp_path: Path, index: str) -> None:
+    catalog = open_catalog(tmp_path)
+    catalog.put([entry("a"), entry("b", source="referenced", path="/sounds/x.wav")])
+    catalog.close()
+    empty_index(tmp_path, index)
+    catalog = open_catalog(tmp_path)
+    assert catalog.stored_paths() == {"audio/00/x.wav"}
+    assert catalog.is_stored("audio/00/x.wav", "0" * 64)
+    catalog.close()
+
+
+def test_a_stored_file_is_known_although_the_table_names_another(tmp_path: Path) -> None:
+    catalog = open_catalog(tmp_path)
+    catalog.put([entry("a")])
+    catalog.close()
+    file = tmp_path / "catalog.sqlite"
+    content = file.read_bytes()
+    # The row of the table holds more than the path; the index has the path and a number.
+    row = content.index(b"audio/00/x.wavaudio/wav")
+    file.write_bytes(content[:row] + b"audio/00/y.wav" + content[row + 14 :])
+    catalog = open_catalog(tmp_path)
+    assert catalog.stored_paths() == {"audio/00/x.wav", "audio/00/y.wav"}
+    assert catalog.is_stored("audio/00/x.wav", "1" * 64)
+    catalog.close()
+
+
+def empty_index(path: Path, name: str) -> None:
+    """Remove all entries of an index, as damage of its pages could."""
+    change = "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = '{}' WHERE name = '{}'"
+    ((sql,),) = execute(path, f"SELECT sql FROM sqlite_schema WHERE name = '{name}'")
+    empty = f"{sql.partition(' WHERE ')[0]} WHERE source IS NULL"
+    for text in (empty, sql):
+        with closing(sqlite3.connect(path / "catalog.sqlite")) as db:
+            db.executescript(change.format(text.replace("'", "''"), name))
+        if text == empty:
+            execute(path, f"REINDEX {name}")
+
+
+def test_no_catalogue_is_made_without_create(tmp_path: Path) -> None:
+    (tmp_path / "catalog.sqlite").touch()
+    with pytest.raises(LibraryError, match="no catalogue"):
+        Catalog(tmp_path / "catalog.sqlite", fingerprint="f", precision="float32", create=False)
+
+
+def test_a_catalogue_without_identity_is_refused(tmp_path: Path) -> None:
+    open_catalog(tmp_path).close()
+    execute(tmp_path, "DELETE FROM meta")
+    with pytest.raises(LibraryError, match="no catalogue"):
+        open_catalog(tmp_path)
 
 
 def test_the_error_names_an_unknown_clip(catalog: Catalog) -> None:
