@@ -37,14 +37,14 @@ def audio_file(library: Path, record: ClipRecord) -> Path:
     try:
         # A stored file is no link; one that is read in place may be.
         status = path.stat(follow_symlinks=record.source == "referenced")
-    except OSError:
+    except (OSError, ValueError):  # a path with a null character
         status = None
     if status is None or not stat.S_ISREG(status.st_mode):
         raise ClipAudioMissingError(f"the {record.source} audio of clip {record.id!r} is missing")
     return path
 
 
-def is_well_named(source: str, path: str, sha256: str | None) -> bool:
+def is_well_named(source: str, path: object, sha256: str | None) -> bool:
     """Tell whether the path of a clip's audio has the form that this service gives it.
 
     Args:
@@ -53,9 +53,10 @@ def is_well_named(source: str, path: str, sha256: str | None) -> bool:
         sha256: Digest of its audio.
     """
     if source == "stored":
-        return is_name_of(path, sha256)
+        return isinstance(path, str) and is_name_of(path, sha256)
     return (
         source == "referenced"
+        and isinstance(path, str)
         and Path(path).is_absolute()
         and Path(path).suffix.lower() in AUDIO_SUFFIXES
     )

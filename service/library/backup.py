@@ -113,10 +113,9 @@ def restore(file: Path, library: Path, *, on_bytes: Progress = lambda n: None) -
         check_for_restore(library)
         with tarfile.open(file, "r:") as archive:
             members = read_manifest(archive, file)
-            make_directory(library)
+            make_directory(staged)
             with file_lock(library / LOCK):
                 check_for_restore(library)
-                make_directory(staged)
                 try:
                     _clear(staged)
                     extract(archive, members, staged, on_bytes)

@@ -37,11 +37,11 @@ for n in range(int(sys.argv[2])):
     if pid == 0:
         open_library(Path(sys.argv[1]) / str(n))
         os._exit(0)
-    time.sleep(n / 4000)
+    time.sleep(n / 3000)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
 """
-N_KILLS = 30
+N_KILLS = 20
 
 
 def run_script(script: str, *arguments: object) -> int:
