@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from service.catalog.damage import damage_reported
 from service.errors import LibraryError
 
 Connection = sqlite3.Connection
@@ -37,10 +36,8 @@ class Database:
             if not self.query("SELECT 1 FROM sqlite_schema LIMIT 1"):
                 with self._connection() as db:
                     db.executescript(f"BEGIN; {schema} COMMIT;")
-        except (sqlite3.Error, LibraryError) as err:
+        except sqlite3.Error as err:
             self.close()
-            if isinstance(err, LibraryError):
-                raise
             raise LibraryError(f"{path} cannot be used as a catalogue: {err}") from err
 
     def query(self, sql: str, *parameters: Value) -> list[Any]:
@@ -84,15 +81,14 @@ class Database:
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
         """Context manager: yields an idle connection, or opens one if there is none."""
-        with damage_reported(self._path):
-            try:
-                db = self._idle.pop()
-            except IndexError:
-                db = self._connect()
-            try:
-                yield db
-            finally:
-                self._idle.append(db)
+        try:
+            db = self._idle.pop()
+        except IndexError:
+            db = self._connect()
+        try:
+            yield db
+        finally:
+            self._idle.append(db)
 
     def _connect(self) -> Connection:
         db = sqlite3.connect(

@@ -45,7 +45,7 @@ def restore(*, file: Path, as_json: bool, settings: Settings) -> None:
     """
     from tqdm import tqdm
 
-    from service.library.backup import restore as restore_library
+    from service.library.restore import restore as restore_library
 
     with tqdm(unit="B", unit_scale=True, disable=None) as bar:
         summary = restore_library(file, settings.library, on_bytes=bar.update)

@@ -15,16 +15,16 @@ from service.clips import ClipRecord
 from service.errors import ClipAudioMissingError
 
 
-def audio_file(library: Path, record: ClipRecord) -> Path:
-    """Return the path of the audio file of a clip.
+def audio_path(library: Path, record: ClipRecord) -> Path:
+    """Return the path of the audio file of a clip, whether or not the file is there.
 
     Args:
         library: Folder of the library.
         record: The clip.
 
     Raises:
-        ClipAudioMissingError: The clip has no audio, the file is gone or no regular file, or the
-            catalogue names a file that this service would not have named.
+        ClipAudioMissingError: The clip has no audio, or the catalogue names a file that this
+            service would not have named.
     """
     if record.source == "vector" or record.path is None:
         raise ClipAudioMissingError(f"clip {record.id!r} was added as a vector, without audio")
@@ -33,7 +33,16 @@ def audio_file(library: Path, record: ClipRecord) -> Path:
             f"the catalogue names a file for clip {record.id!r} that is not the file of a clip;"
             " it is not opened"
         )
-    path = library / record.path
+    return library / record.path
+
+
+def audio_file(library: Path, record: ClipRecord) -> Path:
+    """Return the path of the audio file of a clip; see `audio_path`.
+
+    Raises:
+        ClipAudioMissingError: As `audio_path`, or the file is gone or no regular file.
+    """
+    path = audio_path(library, record)
     try:
         # A stored file is no link; one that is read in place may be.
         status = path.stat(follow_symlinks=record.source == "referenced")

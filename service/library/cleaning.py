@@ -9,6 +9,7 @@ from pathlib import Path
 
 from service.catalog.catalog import stored_paths
 from service.catalog.database import Database
+from service.catalog.inspection import faults_reported
 from service.catalog.quarantine import DatedFolder, Quarantine
 from service.catalog.stored_names import digest_of
 from service.concurrency.locks import file_lock
@@ -48,7 +49,8 @@ def delete(library: Path, folders: Sequence[DatedFolder]) -> int:
         OSError: A file cannot be moved or deleted.
     """
     with file_lock(library / LOCK):
-        with closing(Database(library / CATALOG, schema="")) as catalog:
+        file = library / CATALOG
+        with faults_reported(file), closing(Database(file, schema="")) as catalog:
             named = stored_paths(catalog)
         lost = [name for name in named if digest_of(name) and not (library / name).exists()]
         n_returned = Quarantine(library).give_back(lost)

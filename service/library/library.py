@@ -21,6 +21,7 @@ from jaxtyping import Float32
 from service.catalog.audio_store import Swept
 from service.catalog.catalog import Catalog
 from service.catalog.filters import Filter
+from service.catalog.inspection import faults_reported
 from service.catalog.pagination import decode_cursor, encode_cursor
 from service.catalog.reembed_queue import ReembedQueue
 from service.clips import ClipRecord
@@ -99,7 +100,7 @@ class Library:
         try:
             prepare_folder(path, create=create, adopt=adopt)
             make_directory(path)
-            with ExitStack() as opened:
+            with faults_reported(path / CATALOG), ExitStack() as opened:
                 with file_lock(path / LOCK):
                     # Again, as another process may have changed the folder before the lock.
                     is_new = prepare_folder(path, create=create, adopt=adopt)

@@ -13,7 +13,8 @@ import shutil
 from pathlib import Path
 
 from service.catalog.audio_store import is_in_use
-from service.catalog.damage import has_tables, quick_check
+from service.catalog.inspection import has_tables, quick_check
+from service.concurrency.locks import file_lock
 from service.errors import LibraryError
 
 CATALOG = "catalog.sqlite"
@@ -24,7 +25,9 @@ RESTORE = "restore.partial"
 PARTS = ("audio", "index", "quarantine", "tmp")
 """Folders of a library; they are made after the catalogue."""
 _WAL = f"{CATALOG}-wal"
-_WITHOUT_CATALOG = {LOCK, CATALOG, f"{CATALOG}-journal", f"{CATALOG}-shm", RESTORE, "lost+found"}
+_STATE = {LOCK, RESTORE, "reserve", "scrub.json", "verify.json"}
+"""Further files of a library; none of them holds anything of a clip."""
+_WITHOUT_CATALOG = _STATE | {CATALOG, f"{CATALOG}-journal", f"{CATALOG}-shm", "lost+found"}
 """Files that may lie in a folder in which a library is made; hidden files may, too."""
 _SHOWN = 3
 
@@ -99,6 +102,17 @@ def check_after_crash(path: Path) -> None:
         quick_check(path / CATALOG)
     if (path / RESTORE).exists() and _is_empty(path / RESTORE):
         shutil.rmtree(path / RESTORE)
+
+
+def check_for_backup(path: Path) -> None:
+    """Check the catalogue of a library like a start, whether or not a process has it open.
+
+    Raises:
+        LibraryError: There is no library, or its catalogue is damaged.
+    """
+    prepare_folder(path, create=False)
+    with file_lock(path / LOCK):
+        check_after_crash(path)
 
 
 def check_for_restore(path: Path) -> None:

@@ -15,19 +15,18 @@ import orjson
 import pytest
 from tiny_library import execute, make_bytes, make_clip, open_library, stored_files
 
-from service.bundle.files import hash_file
 from service.errors import BackupError, ClipAudioMissingError, LibraryError
-from service.library import backup as backup_module
-from service.library.backup import back_up, restore
-from service.library.backup_archive import Member, write_archive
+from service.library import restore as restore_module
+from service.library.backup import back_up
 from service.library.library import Library
+from service.library.restore import restore
 
 N_CLIPS = 6
 N_KILLS = 8
 RESTORE_AND_DIE = """
 import os, signal, sys, time
 from pathlib import Path
-from service.library.backup import restore
+from service.library.restore import restore
 for n in range(int(sys.argv[3])):
     library = Path(sys.argv[2]) / str(n)
     pid = os.fork()
@@ -72,15 +71,17 @@ def assert_opens_complete(path: Path) -> None:
 
 
 def archived(folder: Path, file: Path) -> Path:
-    """Write a folder as a backup, whatever its catalogue says."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    members = {
-        path.relative_to(folder).as_posix(): Member(hash_file(path).sha256, path.stat().st_size)
-        for path in paths
-        if path.name == "catalog.sqlite" or path.parent.parent.name == "audio"
-    }
-    with file.open("wb") as target:
-        write_archive(target, folder, members, lambda n: None)
+    """Write the catalogue and the audio of a folder as a backup, whatever the catalogue says."""
+    names = ["catalog.sqlite", *sorted(stored_files(folder))]
+    contents = {name: (folder / name).read_bytes() for name in names}
+    files = {name: [hashlib.sha256(b).hexdigest(), len(b)] for name, b in contents.items()}
+    manifest = orjson.dumps({"format": 1, "files": files})
+    listed = {f"manifest-{hashlib.sha256(manifest).hexdigest()}.json": manifest}
+    with tarfile.open(file, "w") as target:
+        for name, content in (listed | contents).items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            target.addfile(member, io.BytesIO(content))
     return file
 
 
@@ -104,7 +105,7 @@ def test_a_restore_killed_at_any_moment_is_complete_or_stops_a_start(
     assert n_stopped, "no process was killed before it was done"
 
 
-@pytest.mark.parametrize("step", ["extract", "_check_catalog", "_put_in_place", "move_files"])
+@pytest.mark.parametrize("step", ["_extract", "_check_catalog", "_put_in_place", "move_files"])
 def test_a_restore_that_fails_stops_a_start_until_it_is_run_again(
     tmp_path: Path, backup: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -112,7 +113,7 @@ def test_a_restore_that_fails_stops_a_start_until_it_is_run_again(
         raise OSError("the disk is full")
 
     with monkeypatch.context() as patched:
-        patched.setattr(backup_module, step, fail)
+        patched.setattr(restore_module, step, fail)
         with pytest.raises(OSError, match="disk is full"):
             restore(backup, tmp_path / "new")
     assert list((tmp_path / "new" / "restore.partial").iterdir()) == []

@@ -1,6 +1,6 @@
-"""Damaged catalogues: what is reported, and the check of a catalogue before it is used.
+"""Inspection of a catalogue before it is used.
 
-The check reads the file without changing it, and without applying its write-ahead log to it.
+The file is read without changing it, and without moving its write-ahead log into it.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from typing import Any
 
 from service.errors import LibraryError
 
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 _BUSY_TIMEOUT_S = 60.0
 
 
 @contextmanager
-def damage_reported(path: Path) -> Iterator[None]:
-    """Raise a `LibraryError` instead of SQLite's errors for a damaged database.
+def faults_reported(path: Path) -> Iterator[None]:
+    """Context manager: raises a `LibraryError` where SQLite cannot read a catalogue.
+
+    Args:
+        path: The database file.
 
     Raises:
-        LibraryError: The file is damaged or is no database, or lacks a table or column.
+        LibraryError: It is damaged, or cannot be opened, read or written.
     """
     try:
         yield
-    except sqlite3.DatabaseError as err:
-        # Python gives no code to text that is not UTF-8.
-        code = getattr(err, "sqlite_errorcode", None)
-        is_unreadable = isinstance(err, sqlite3.OperationalError) and (
-            code is None or code == sqlite3.SQLITE_ERROR
-        )
-        if is_unreadable or (code is not None and code & 0xFF in _DAMAGED):
+    except sqlite3.Error as err:
+        # Python gives no code to text that is not UTF-8. A missing table or column is damage, too.
+        code = getattr(err, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+        if code & 0xFF in _DAMAGED:
             raise damaged(path, str(err)) from err
-        raise
+        raise LibraryError(f"{path} cannot be used as a catalogue: {err}") from err
 
 
 def damaged(path: Path, reason: str) -> LibraryError:
@@ -79,10 +79,9 @@ def read_only(path: Path, query: str, *, is_alone: bool = False) -> list[Any]:
 
 
 def _read(path: Path, query: str, options: str) -> list[Any]:
-    try:
-        with damage_reported(path):
-            uri = f"{path.absolute().as_uri()}?{options}"
-            with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S)) as db:
-                return db.execute(query).fetchall()
-    except sqlite3.Error as err:
-        raise LibraryError(f"{path} cannot be used as a catalogue: {err}") from err
+    uri = f"{path.absolute().as_uri()}?{options}"
+    with (
+        faults_reported(path),
+        closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S)) as db,
+    ):
+        return db.execute(query).fetchall()

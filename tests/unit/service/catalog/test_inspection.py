@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tiny_library import execute
 
-from service.catalog.damage import damage_reported, has_tables, quick_check
 from service.catalog.database import Database
+from service.catalog.inspection import faults_reported, has_tables, quick_check
 from service.errors import LibraryError
 
 SCHEMA = "CREATE TABLE words (word TEXT) STRICT; CREATE INDEX by_word ON words (word);"
@@ -55,30 +55,28 @@ def test_damage_is_one_line_that_says_what_to_do(file: Path) -> None:
     assert "\n" not in str(error.value)
 
 
-def test_every_read_and_write_of_a_damaged_database_is_a_library_error(file: Path) -> None:
+def test_what_cannot_be_read_is_damage(file: Path, tmp_path: Path) -> None:
+    execute(tmp_path, "INSERT INTO words VALUES (CAST(x'ff41' AS TEXT))")
+    database = Database(file, schema="")
+    for query in ("SELECT word FROM words NOT INDEXED", "SELECT 1 FROM sentences"):
+        with pytest.raises(LibraryError, match="is damaged"), faults_reported(file):
+            database.query(query)
+    database.close()
     damage(file)
     database = Database(file, schema="")
-    with pytest.raises(LibraryError, match="is damaged"):
+    with pytest.raises(LibraryError, match="is damaged"), faults_reported(file):
         database.query("SELECT count(*), max(word) FROM words NOT INDEXED")
-    with pytest.raises(LibraryError, match="is damaged"), database.transaction("write") as db:
-        db.execute("DELETE FROM words")
-    database.close()
-
-
-def test_text_that_is_not_utf8_and_missing_tables_are_damage(tmp_path: Path) -> None:
-    database = Database(tmp_path / "catalog.sqlite", schema=SCHEMA)
-    execute(tmp_path, "INSERT INTO words VALUES (CAST(x'ff41' AS TEXT))")
-    for query in ("SELECT word FROM words", "SELECT 1 FROM sentences"):
-        with pytest.raises(LibraryError, match="is damaged"):
-            database.query(query)
     database.close()
 
 
 @pytest.mark.parametrize("code", ["SQLITE_FULL", "SQLITE_BUSY", "SQLITE_READONLY", "SQLITE_IOERR"])
-def test_other_errors_stay_as_they_are(tmp_path: Path, code: str) -> None:
+def test_other_errors_are_not_called_damage(tmp_path: Path, code: str) -> None:
     error = sqlite3.OperationalError("of the disk")
     error.sqlite_errorcode = getattr(sqlite3, code)
-    with pytest.raises(sqlite3.OperationalError, match="of the disk"), damage_reported(tmp_path):
+    with (
+        pytest.raises(LibraryError, match=r"cannot be used.*of the disk"),
+        faults_reported(tmp_path),
+    ):
         raise error
 
 
