@@ -205,6 +205,7 @@ class Services:
         """Verify the bundle, load its models, check their known answers and open the library."""
         from service.bundle.files import load_bundle
         from service.library.library import Library
+        from service.library.opening import Creation
         from service.library.upload import ClipUploader, library_windowing
         from service.pictures.gallery import Gallery
         from service.pictures.map import LibraryMap
@@ -215,7 +216,10 @@ class Services:
         if towers is not None:
             towers.check(bundle)
         library = Library.open(
-            settings.library, space=space, precision=encoder.precision, create=settings.create
+            settings.library,
+            space=space,
+            precision=encoder.precision,
+            create=Creation(if_empty=settings.create, beside=settings.keys),
         )
         library.index.recall_monitor.on_recall = metrics.observe_recall
         library.index.refresh()

@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     )
 
     bundle: Path = Field(Path("models/default"), description="Folder of the bundle to serve.")
-    library: Path = Field(Path("library"), description="Folder of the clip library; made if new.")
+    library: Path = Field(Path("library"), description="Folder of the clip library.")
     create: bool = Field(
         True, description="Whether a library is made where the folder is missing or empty."
     )

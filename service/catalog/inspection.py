@@ -29,12 +29,18 @@ def faults_reported(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except sqlite3.Error as err:
-        # Python gives no code to text that is not UTF-8. A missing table or column is damage, too.
+    except (sqlite3.Error, UnicodeDecodeError) as err:
+        # Python gives no code to text that is not UTF-8, and cannot decode it in SQLite's messages.
+        # A missing table or column is damage, too.
         code = getattr(err, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
         if code & 0xFF in _DAMAGED:
             raise damaged(path, str(err)) from err
         raise LibraryError(f"{path} cannot be used as a catalogue: {err}") from err
+
+
+def is_fault(error: Exception) -> bool:
+    """Tell whether an error is one of SQLite."""
+    return isinstance(error, sqlite3.Error)
 
 
 def damaged(path: Path, reason: str) -> LibraryError:

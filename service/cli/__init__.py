@@ -25,7 +25,7 @@ class Commands(click.Group):
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; our errors and those of the system end with a message and exit code 1."""
+        """Run a command; our errors and those of system and database end with a message, code 1."""
         try:
             return super().invoke(ctx)
         except (ServiceError, StartupError) as error:
@@ -34,6 +34,13 @@ class Commands(click.Group):
             if error.errno == errno.EPIPE:  # click handles a closed pipe itself
                 raise
             raise click.ClickException(_one_line(error)) from error
+        except Exception as error:
+            from service.catalog.inspection import is_fault
+
+            if not is_fault(error):
+                raise
+            message = f"the catalogue of the library cannot be used: {_one_line(error)}"
+            raise click.ClickException(message) from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -55,16 +55,18 @@ def _adopt(settings: Settings) -> tuple[AdoptionReport, int]:
     from service.library.adoption import Adopter
     from service.library.file_reader import FileReader
     from service.library.library import Library
+    from service.library.opening import Creation
     from service.library.upload import library_windowing
     from service.services import audio_limits, open_bundle, open_encoder, open_space
 
     bundle = open_bundle(settings)
     encoder = open_encoder(bundle, settings, batched=True)
     space, path = open_space(bundle, settings), settings.library
+    create = Creation(if_empty=False, if_lost=True)
     limits, windowing = audio_limits(settings), library_windowing(settings.window_s)
     with (
         closing(
-            Library.open(path, space=space, precision=encoder.precision, create=False, adopt=True)
+            Library.open(path, space=space, precision=encoder.precision, create=create)
         ) as library,
         FileReader(encoder, limits=limits, windowing=windowing) as reader,
     ):

@@ -27,7 +27,7 @@ def quarantined(library: Path, *, older_than: timedelta = timedelta()) -> list[D
         LibraryError: There is no library; without a catalogue, the quarantine may hold the only
             copy of its sounds.
     """
-    prepare_folder(library, create=False)
+    prepare_folder(library)
     latest = datetime.now(UTC) - older_than
     return [folder for folder in Quarantine(library).folders() if folder.moved_at <= latest]
 

@@ -32,7 +32,13 @@ from service.index.search import SearchRequest
 from service.inference.embedding_space import Space
 from service.library.audio_files import audio_file
 from service.library.hits import Hit, read_hits
-from service.library.opening import CATALOG, LOCK, check_after_crash, prepare_folder
+from service.library.opening import (
+    CATALOG,
+    LOCK,
+    Creation,
+    check_after_crash,
+    prepare_folder,
+)
 from service.library.synced_index import SyncedIndex
 from service.library.writer import ClipWriter
 
@@ -75,9 +81,8 @@ class Library:
         *,
         space: Space,
         precision: str = "float32",
-        create: bool = True,
+        create: Creation | bool = True,
         reembedding: bool = False,
-        adopt: bool = False,
     ) -> Library:
         """Open a library, and move audio files that no clip names into its quarantine.
 
@@ -85,9 +90,8 @@ class Library:
             path: Folder of the library.
             space: Space in which clips are searched; it names the encoder of their embeddings.
             precision: Variant of the encoder that makes the embeddings put here.
-            create: Make the library if the folder is missing or empty.
+            create: Make the library if the folder is missing or empty; or where a `Creation` says.
             reembedding: Open it even if clips wait for this encoder.
-            adopt: Make a catalogue if the library has lost its own.
 
         Raises:
             LibraryError: There is no library, see `service.library.opening`; it is damaged, or
@@ -96,14 +100,15 @@ class Library:
                 do not find them.
         """
         path = path.absolute()
+        creation = create if isinstance(create, Creation) else Creation(if_empty=create)
         encoder = {"fingerprint": space.fingerprint, "precision": precision}
         try:
-            prepare_folder(path, create=create, adopt=adopt)
+            prepare_folder(path, creation)
             make_directory(path)
             with faults_reported(path / CATALOG), ExitStack() as opened:
                 with file_lock(path / LOCK):
                     # Again, as another process may have changed the folder before the lock.
-                    is_new = prepare_folder(path, create=create, adopt=adopt)
+                    is_new = prepare_folder(path, creation)
                     check_after_crash(path)
                     catalog = Catalog(path / CATALOG, **encoder, create=is_new)
                 opened.callback(catalog.close)

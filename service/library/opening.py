@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from service.catalog.audio_store import is_in_use
@@ -34,13 +35,30 @@ _SHOWN = 3
 _LOGGER = logging.getLogger(__name__)
 
 
-def prepare_folder(path: Path, *, create: bool, adopt: bool = False) -> bool:
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """Where a catalogue may be made.
+
+    Attributes:
+        if_empty: In a folder that is missing or empty.
+        if_lost: In the folder of a library that has lost its catalogue.
+        beside: A file that an empty folder may hold: that of the API keys.
+    """
+
+    if_empty: bool = True
+    if_lost: bool = False
+    beside: Path | None = None
+
+
+NEVER = Creation(if_empty=False)
+
+
+def prepare_folder(path: Path, creation: Creation = NEVER) -> bool:
     """Check the folder of a library before it is opened; it is not changed.
 
     Args:
         path: The folder.
-        create: Whether a library may be made in a folder that is missing or empty.
-        adopt: Whether a catalogue may be made in a folder that has lost its own.
+        creation: Where a catalogue may be made.
 
     Returns:
         Whether the catalogue is to be made.
@@ -67,7 +85,7 @@ def prepare_folder(path: Path, *, create: bool, adopt: bool = False) -> bool:
         return False
     parts = [name for name in PARTS if name in names]
     state = f"its {CATALOG} is {'empty' if has_file else 'missing'}"
-    if adopt and parts:
+    if creation.if_lost and parts:
         return True
     if parts:
         raise LibraryError(
@@ -75,16 +93,14 @@ def prepare_folder(path: Path, *, create: bool, adopt: bool = False) -> bool:
             " `minuend restore` with a backup, make a new catalogue of the stored audio with"
             " `minuend adopt`, or use another folder as the library"
         )
-    if foreign := _foreign(names):
+    if foreign := _foreign(path, names, creation.beside):
         raise LibraryError(
             f"{path} is no library and not empty: it holds {', '.join(foreign[:_SHOWN])}"
             f"{' ...' if len(foreign) > _SHOWN else ''}; use an empty folder or a new one"
         )
-    if adopt or not create:
-        raise LibraryError(
-            f"{path} is no library: {state}"
-            + (", and there is nothing to adopt" if adopt else ", and none is to be made here")
-        )
+    if not creation.if_empty:
+        reason = "there is nothing to adopt" if creation.if_lost else "none is to be made here"
+        raise LibraryError(f"{path} is no library: {state}, and {reason}")
     return True
 
 
@@ -110,13 +126,13 @@ def check_for_backup(path: Path) -> None:
     Raises:
         LibraryError: There is no library, or its catalogue is damaged.
     """
-    prepare_folder(path, create=False)
+    prepare_folder(path)
     with file_lock(path / LOCK):
         check_after_crash(path)
 
 
-def check_for_restore(path: Path) -> None:
-    """Check that a backup may be restored into a folder.
+def check_for_restore(path: Path, *, beside: Path | None = None) -> None:
+    """Check that a backup may be restored into a folder; see `prepare_folder`.
 
     Raises:
         LibraryError: It holds a library, or files that are of no library.
@@ -128,7 +144,7 @@ def check_for_restore(path: Path) -> None:
         raise LibraryError(
             f"{path} has {_WAL} of another catalogue: move it out of the folder and keep it"
         )
-    if foreign := _foreign(names - {*PARTS}):
+    if foreign := _foreign(path, names - {*PARTS}, beside):
         raise LibraryError(
             f"{path} is not empty: it holds {', '.join(foreign[:_SHOWN])}; restore into an empty"
             " folder"
@@ -139,7 +155,10 @@ def _names(path: Path) -> set[str]:
     return {item.name for item in path.iterdir()} if path.exists() else set()
 
 
-def _foreign(names: set[str]) -> list[str]:
+def _foreign(path: Path, names: set[str], beside: Path | None) -> list[str]:
+    """Return the files of a folder that are neither of a library nor hidden."""
+    if beside is not None and beside.absolute().parent == path.absolute():
+        names = names - {beside.name}
     return sorted(n for n in names - _WITHOUT_CATALOG - {_WAL} if not n.startswith("."))
 
 

@@ -39,7 +39,9 @@ class Member:
     size_bytes: int
 
 
-def restore(file: Path, library: Path, *, on_bytes: Progress = lambda n: None) -> Summary:
+def restore(
+    file: Path, library: Path, *, on_bytes: Progress = lambda n: None, beside: Path | None = None
+) -> Summary:
     """Make a library from a backup, verifying every byte of it.
 
     A restore that was interrupted or failed can be run again. Stored audio files that are in the
@@ -49,6 +51,7 @@ def restore(file: Path, library: Path, *, on_bytes: Progress = lambda n: None) -
         file: The backup.
         library: Folder of the new library; empty or made here, or a library without catalogue.
         on_bytes: Called with the number of bytes read since the last call.
+        beside: A file that may lie in an empty folder: that of the API keys.
 
     Raises:
         BackupError: The file is not a backup, is damaged or cut short, its catalogue is damaged or
@@ -57,12 +60,12 @@ def restore(file: Path, library: Path, *, on_bytes: Progress = lambda n: None) -
     """
     staged = library / RESTORE
     try:
-        check_for_restore(library)
+        check_for_restore(library, beside=beside)
         with tarfile.open(file, "r:") as archive:
             members = _read_manifest(archive, file)
             make_directory(staged)
             with file_lock(library / LOCK):
-                check_for_restore(library)
+                check_for_restore(library, beside=beside)
                 try:
                     _clear(staged)
                     _extract(archive, members, staged, on_bytes)

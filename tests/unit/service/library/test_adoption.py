@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +20,11 @@ from service.library.adoption import Adopter, AdoptionReport
 from service.library.file_reader import FileReader
 from service.library.folder_import import FolderImporter
 from service.library.library import Library
+from service.library.opening import Creation
 from service.library.writer import ClipWriter
 
 N_FILES = 4
+LOST = Creation(if_empty=False, if_lost=True)
 
 
 @pytest.fixture
@@ -43,13 +46,13 @@ def path(tmp_path: Path, encoder: Encoder, reader: FileReader) -> Path:
     return tmp_path / "library"
 
 
-def opened(path: Path, encoder: Encoder, **options: bool) -> Library:
+def opened(path: Path, encoder: Encoder, **options: Any) -> Library:
     space = CentredSpace(encoder.fingerprint, encoder.mean)
     return Library.open(path, space=space, **options)
 
 
 def adopt(path: Path, encoder: Encoder, reader: FileReader) -> AdoptionReport:
-    library = opened(path, encoder, create=False, adopt=True)
+    library = opened(path, encoder, create=LOST)
     try:
         return Adopter(path, library, reader).run()
     finally:
@@ -157,7 +160,7 @@ def test_a_file_whose_content_a_clip_has_is_not_adopted_again(
 ) -> None:
     """A process was killed after it had made the clip."""
     (path / "catalog.sqlite").unlink()
-    opened(path, encoder, adopt=True).close()
+    opened(path, encoder, create=LOST).close()
     (folder,) = Quarantine(path).folders()
     copies = {file: file.read_bytes() for file in folder.files()}
     adopt(path, encoder, reader)
@@ -178,7 +181,7 @@ def test_a_write_that_fails_loses_no_file(
     def fail(*arguments: object) -> None:
         raise OSError("the disk is full")
 
-    library = opened(path, encoder, adopt=True)
+    library = opened(path, encoder, create=LOST)
     with monkeypatch.context() as patched:
         patched.setattr(library.catalog, "put", fail)
         with pytest.raises(OSError, match="disk is full"):

@@ -15,9 +15,10 @@ from tiny_library import execute, make_bytes, make_clip, open_library, stored_fi
 from service.catalog.quarantine import Quarantine
 from service.errors import LibraryError
 from service.library.library import Library
-from service.library.opening import prepare_folder
+from service.library.opening import Creation, prepare_folder
 
 N_CLIPS = 6
+LOST = Creation(if_empty=False, if_lost=True)
 WRITE_AND_DIE = """
 import os, sys
 from pathlib import Path
@@ -127,9 +128,9 @@ def test_a_log_without_its_catalogue_is_kept(tmp_path: Path, catalog: str) -> No
     if catalog == "empty":
         (tmp_path / "catalog.sqlite").touch()
     log = (tmp_path / "catalog.sqlite-wal").read_bytes()
-    for adopt in (False, True):
+    for create in (True, LOST):
         with pytest.raises(LibraryError, match=rf"catalog\.sqlite-wal.*{catalog}"):
-            open_library(tmp_path, adopt=adopt)
+            open_library(tmp_path, create=create)
     assert (tmp_path / "catalog.sqlite-wal").read_bytes() == log
     tmp_path.with_suffix(".sqlite").rename(tmp_path / "catalog.sqlite")
     library = open_library(tmp_path)
@@ -230,6 +231,13 @@ def test_a_folder_with_other_files_is_not_made_a_library(tmp_path: Path) -> None
     with pytest.raises(LibraryError, match=r"not empty: it holds a\.wav, b\.wav, c\.wav \.\.\."):
         open_library(tmp_path)
     assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_the_file_of_the_keys_may_lie_in_an_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "keys.txt").touch()
+    with pytest.raises(LibraryError, match=r"holds keys\.txt"):
+        open_library(tmp_path, create=Creation(beside=tmp_path / "elsewhere" / "keys.txt"))
+    open_library(tmp_path, create=Creation(beside=tmp_path / "keys.txt")).close()
 
 
 def test_a_start_that_was_killed_while_it_made_the_catalogue_is_completed(tmp_path: Path) -> None:
@@ -335,4 +343,4 @@ def test_files_of_a_restore_beside_a_catalogue_are_kept(tmp_path: Path) -> None:
 def test_nothing_is_adopted_in_a_folder_that_was_no_library(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "missing"):
         with pytest.raises(LibraryError, match="nothing to adopt"):
-            prepare_folder(path, create=True, adopt=True)
+            prepare_folder(path, LOST)

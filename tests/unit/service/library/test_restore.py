@@ -19,6 +19,7 @@ from service.errors import BackupError, ClipAudioMissingError, LibraryError
 from service.library import restore as restore_module
 from service.library.backup import back_up
 from service.library.library import Library
+from service.library.opening import Creation
 from service.library.restore import restore
 
 N_CLIPS = 6
@@ -117,9 +118,9 @@ def test_a_restore_that_fails_stops_a_start_until_it_is_run_again(
         with pytest.raises(OSError, match="disk is full"):
             restore(backup, tmp_path / "new")
     assert list((tmp_path / "new" / "restore.partial").iterdir()) == []
-    for options in ({}, {"create": False}, {"adopt": True}):
+    for create in (True, False, Creation(if_lost=True)):
         with pytest.raises(LibraryError, match="`minuend restore` again"):
-            open_library(tmp_path / "new", **options)
+            open_library(tmp_path / "new", create=create)
     restore(backup, tmp_path / "new")
     assert_opens_complete(tmp_path / "new")
 
@@ -191,6 +192,7 @@ def test_a_folder_with_other_files_or_with_the_log_of_a_catalogue_is_refused(
         with pytest.raises(BackupError, match=reason):
             restore(backup, folder)
         assert [path.name for path in folder.iterdir()] == [name]
+    restore(backup, tmp_path / "with-notes.txt", beside=tmp_path / "with-notes.txt" / "notes.txt")
 
 
 HOSTILE: list[tuple[str, str]] = [
