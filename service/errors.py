@@ -283,4 +283,4 @@ class BackupError(StartupError):
 
 
 class LibraryError(StartupError):
-    """The library cannot be opened, or belongs to another encoder."""
+    """The library cannot be opened: it is missing, damaged, or belongs to another encoder."""

@@ -12,7 +12,7 @@ import synth
 from server_process import Server, running
 from shell import run, run_json
 
-from service.catalog.sqlite_version import wal_reset_warning
+from service.catalog.sqlite_version import has_wal_reset_bug
 
 pytestmark = pytest.mark.e2e
 
@@ -125,4 +125,4 @@ def test_the_start_warns_once_of_a_defect_of_sqlite(tiny_bundle_path: Path, tmp_
     process.kill()
     process.communicate()
     warnings = [line for line in lines if "WAL-reset" in json.dumps(line)]
-    assert len(warnings) == (wal_reset_warning() is not None)
+    assert len(warnings) == has_wal_reset_bug()
