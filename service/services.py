@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from service.inference.file_embedder import FileEmbedder
     from service.inference.towers import Towers
     from service.library.library import Library
+    from service.library.opening import Creation
     from service.library.upload import ClipUploader
     from service.observability.metrics import Metrics
     from service.pictures.gallery import Gallery
@@ -127,6 +128,14 @@ def open_models(bundle: Bundle, settings: Settings, *, batched: bool = False) ->
     return Models(bundle, encoder, towers, detector, space)
 
 
+def library_creation(settings: Settings) -> Creation:
+    """Return where a library may be made."""
+    from service.library.opening import Creation
+
+    besides = [] if settings.keys is None else [settings.keys]
+    return Creation(if_empty=settings.create, besides=besides)
+
+
 def audio_limits(settings: Settings) -> AudioLimits:
     """Return the limits of one audio file."""
     from service.audio.decoding import AudioLimits
@@ -205,7 +214,6 @@ class Services:
         """Verify the bundle, load its models, check their known answers and open the library."""
         from service.bundle.files import load_bundle
         from service.library.library import Library
-        from service.library.opening import Creation
         from service.library.upload import ClipUploader, library_windowing
         from service.pictures.gallery import Gallery
         from service.pictures.map import LibraryMap
@@ -219,7 +227,7 @@ class Services:
             settings.library,
             space=space,
             precision=encoder.precision,
-            create=Creation(if_empty=settings.create, beside=settings.keys),
+            create=library_creation(settings),
         )
         library.index.recall_monitor.on_recall = metrics.observe_recall
         library.index.refresh()

@@ -152,11 +152,7 @@ class AudioStore:
         quarantine = Quarantine(self._library)
         swept = Swept()
         try:
-            if quarantine.folders():
-                missing = [name for name in named if not (self._library / name).exists()]
-                swept.n_returned = quarantine.give_back(
-                    [name for name in missing if digest_of(name)]
-                )
+            swept.n_returned = quarantine.give_back(named)
             if orphans := [name for name in self._stored_files() if name not in named]:
                 swept.quarantine = quarantine.take(orphans)
                 swept.n_quarantined = len(orphans)

@@ -24,7 +24,7 @@ from service.concurrency.durable import move_files, sync_directory
 FOLDER = "quarantine"
 
 _FORMAT = "%Y-%m-%dT%H-%M-%SZ"
-_DATED = re.compile(r"(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ)(-\d+)?")
+_DATED = re.compile(r"(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ)(?:-(\d{1,9}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,12 @@ class DatedFolder:
     Attributes:
         path: The folder.
         moved_at: Time of the move, in UTC.
+        number: Number of earlier moves in the same second.
     """
 
     path: Path
     moved_at: datetime
+    number: int
 
     def files(self) -> Iterator[Path]:
         """Yield the audio files, in a fixed order."""
@@ -78,12 +80,14 @@ class Quarantine:
         if not self.path.is_dir():
             return []
         found = []
-        for path in sorted(self.path.iterdir()):
+        for path in self.path.iterdir():
             match = _DATED.fullmatch(path.name)
-            if match and path.is_dir() and not path.is_symlink():
+            if match is None or not path.is_dir() or path.is_symlink():
+                continue
+            with contextlib.suppress(ValueError):  # no date of the calendar
                 moved_at = datetime.strptime(match.group(1), _FORMAT).replace(tzinfo=UTC)
-                found.append(DatedFolder(path, moved_at))
-        return found
+                found.append(DatedFolder(path, moved_at, int(match.group(2) or 0)))
+        return sorted(found, key=lambda folder: (folder.moved_at, folder.number))
 
     def take(self, names: Collection[str]) -> Path:
         """Move files of the library into a new dated folder, durably, and return the folder.
@@ -100,19 +104,21 @@ class Quarantine:
         move_files((self._library / name, folder / name) for name in names)
         return folder
 
-    def give_back(self, names: Collection[str]) -> int:
-        """Move files, where the quarantine has them, to their places in the library, durably.
+    def give_back(self, named: Collection[str]) -> int:
+        """Move files that clips name, and that only the quarantine has, to their places, durably.
 
         Args:
-            names: Names of stored files that are missing in the library.
+            named: Names of the stored files that clips name.
 
         Returns:
             Number of files that were moved.
         """
-        moves: dict[str, Path] = {}
+        moves: dict[str, Path] = {}  # the newest file of a name counts
         for folder in self.folders():
-            # The newest file of a name counts.
-            moves |= {name: folder.path / name for name in names if (folder.path / name).is_file()}
+            for path in folder.files():
+                name = folder.name_of(path)
+                if name in named and not (self._library / name).exists():
+                    moves[name] = path
         move_files((source, self._library / name) for name, source in moves.items())
         for folder in self.folders() if moves else ():
             folder.remove_empty()

@@ -50,7 +50,7 @@ def restore(*, file: Path, as_json: bool, settings: Settings) -> None:
     from service.library.restore import restore as restore_library
 
     with tqdm(unit="B", unit_scale=True, disable=None) as bar:
-        summary = restore_library(file, settings.library, on_bytes=bar.update, beside=settings.keys)
+        summary = restore_library(file, settings.library, on_bytes=bar.update, keys=settings.keys)
     _print_summary(summary, file, f"{file} is restored to {settings.library}", as_json=as_json)
 
 

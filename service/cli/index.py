@@ -143,7 +143,12 @@ def index_folder(
     from service.library.folder_import import FolderImporter
     from service.library.library import Library
     from service.library.upload import library_windowing
-    from service.services import audio_limits, open_bundle, open_encoder, open_space
+    from service.services import (
+        audio_limits,
+        open_bundle,
+        open_encoder,
+        open_space,
+    )
 
     rows = {} if table is None else read_metadata(table)
     bundle = open_bundle(settings)

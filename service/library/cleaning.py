@@ -11,7 +11,6 @@ from service.catalog.catalog import stored_paths
 from service.catalog.database import Database
 from service.catalog.inspection import faults_reported
 from service.catalog.quarantine import DatedFolder, Quarantine
-from service.catalog.stored_names import digest_of
 from service.concurrency.locks import file_lock
 from service.library.opening import CATALOG, LOCK, prepare_folder
 
@@ -52,8 +51,7 @@ def delete(library: Path, folders: Sequence[DatedFolder]) -> int:
         file = library / CATALOG
         with faults_reported(file), closing(Database(file, schema="")) as catalog:
             named = stored_paths(catalog)
-        lost = [name for name in named if digest_of(name) and not (library / name).exists()]
-        n_returned = Quarantine(library).give_back(lost)
+        n_returned = Quarantine(library).give_back(named)
         for folder in folders:
             if folder.path.exists():
                 folder.remove()

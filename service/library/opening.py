@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,12 +43,12 @@ class Creation:
     Attributes:
         if_empty: In a folder that is missing or empty.
         if_lost: In the folder of a library that has lost its catalogue.
-        beside: A file that an empty folder may hold: that of the API keys.
+        besides: Files that an empty folder may hold: that of the API keys.
     """
 
     if_empty: bool = True
     if_lost: bool = False
-    beside: Path | None = None
+    besides: Collection[Path] = ()
 
 
 NEVER = Creation(if_empty=False)
@@ -93,7 +94,7 @@ def prepare_folder(path: Path, creation: Creation = NEVER) -> bool:
             " `minuend restore` with a backup, make a new catalogue of the stored audio with"
             " `minuend adopt`, or use another folder as the library"
         )
-    if foreign := _foreign(path, names, creation.beside):
+    if foreign := _foreign(path, names, creation.besides):
         raise LibraryError(
             f"{path} is no library and not empty: it holds {', '.join(foreign[:_SHOWN])}"
             f"{' ...' if len(foreign) > _SHOWN else ''}; use an empty folder or a new one"
@@ -131,11 +132,15 @@ def check_for_backup(path: Path) -> None:
         check_after_crash(path)
 
 
-def check_for_restore(path: Path, *, beside: Path | None = None) -> None:
-    """Check that a backup may be restored into a folder; see `prepare_folder`.
+def check_for_restore(path: Path, *, besides: Collection[Path] = ()) -> None:
+    """Check that a backup may be restored into a folder.
+
+    Args:
+        path: The folder.
+        besides: Files that may lie in it: that of the API keys, and the backup.
 
     Raises:
-        LibraryError: It holds a library, or files that are of no library.
+        LibraryError: It holds a library, or files and no part of a library.
     """
     names = _names(path)
     if CATALOG in names and (path / CATALOG).stat().st_size:
@@ -144,7 +149,7 @@ def check_for_restore(path: Path, *, beside: Path | None = None) -> None:
         raise LibraryError(
             f"{path} has {_WAL} of another catalogue: move it out of the folder and keep it"
         )
-    if foreign := _foreign(path, names - {*PARTS}, beside):
+    if not names.intersection(PARTS) and (foreign := _foreign(path, names, besides)):
         raise LibraryError(
             f"{path} is not empty: it holds {', '.join(foreign[:_SHOWN])}; restore into an empty"
             " folder"
@@ -155,11 +160,11 @@ def _names(path: Path) -> set[str]:
     return {item.name for item in path.iterdir()} if path.exists() else set()
 
 
-def _foreign(path: Path, names: set[str], beside: Path | None) -> list[str]:
-    """Return the files of a folder that are neither of a library nor hidden."""
-    if beside is not None and beside.absolute().parent == path.absolute():
-        names = names - {beside.name}
-    return sorted(n for n in names - _WITHOUT_CATALOG - {_WAL} if not n.startswith("."))
+def _foreign(path: Path, names: set[str], besides: Collection[Path]) -> list[str]:
+    """Return the files of a folder that are neither of a library, nor hidden, nor to be there."""
+    known = {file.name for file in besides if file.absolute().parent == path.absolute()}
+    others = names - _WITHOUT_CATALOG - known - {_WAL}
+    return sorted(name for name in others if not name.startswith("."))
 
 
 def _is_empty(folder: Path) -> bool:

@@ -40,7 +40,7 @@ class Member:
 
 
 def restore(
-    file: Path, library: Path, *, on_bytes: Progress = lambda n: None, beside: Path | None = None
+    file: Path, library: Path, *, on_bytes: Progress = lambda n: None, keys: Path | None = None
 ) -> Summary:
     """Make a library from a backup, verifying every byte of it.
 
@@ -51,7 +51,7 @@ def restore(
         file: The backup.
         library: Folder of the new library; empty or made here, or a library without catalogue.
         on_bytes: Called with the number of bytes read since the last call.
-        beside: A file that may lie in an empty folder: that of the API keys.
+        keys: File of the API keys, which may lie in that folder, as may the backup.
 
     Raises:
         BackupError: The file is not a backup, is damaged or cut short, its catalogue is damaged or
@@ -59,13 +59,14 @@ def restore(
         OSError: A file cannot be read or written.
     """
     staged = library / RESTORE
+    besides = [file] if keys is None else [file, keys]
     try:
-        check_for_restore(library, beside=beside)
+        check_for_restore(library, besides=besides)
         with tarfile.open(file, "r:") as archive:
             members = _read_manifest(archive, file)
             make_directory(staged)
             with file_lock(library / LOCK):
-                check_for_restore(library, beside=beside)
+                check_for_restore(library, besides=besides)
                 try:
                     _clear(staged)
                     _extract(archive, members, staged, on_bytes)

@@ -32,11 +32,11 @@ def test_files_keep_their_names_in_a_dated_folder(library: Path) -> None:
 def test_moves_at_the_same_time_have_folders_of_their_own(library: Path) -> None:
     quarantine = Quarantine(library)
     folders = []
-    for _ in range(3):
+    for _ in range(12):
         folders.append(quarantine.take([NAMES[0]]))
         (library / NAMES[0]).write_text("another")
-    assert len({*folders}) == 3
-    assert [folder.path for folder in quarantine.folders()] == sorted(folders)
+    assert len({*folders}) == 12
+    assert [folder.path for folder in quarantine.folders()] == folders
 
 
 def test_the_newest_file_of_a_name_is_given_back(library: Path) -> None:
@@ -52,7 +52,8 @@ def test_the_newest_file_of_a_name_is_given_back(library: Path) -> None:
 def test_other_files_and_links_are_no_dated_folders(library: Path) -> None:
     quarantine = Quarantine(library)
     quarantine.path.mkdir()
-    (quarantine.path / "notes").mkdir()
+    for name in ("notes", "2026-13-01T00-00-00Z"):
+        (quarantine.path / name).mkdir()
     (quarantine.path / "2026-01-01T00-00-00Z").symlink_to(library / "audio")
     assert quarantine.folders() == []
 

@@ -236,8 +236,8 @@ def test_a_folder_with_other_files_is_not_made_a_library(tmp_path: Path) -> None
 def test_the_file_of_the_keys_may_lie_in_an_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "keys.txt").touch()
     with pytest.raises(LibraryError, match=r"holds keys\.txt"):
-        open_library(tmp_path, create=Creation(beside=tmp_path / "elsewhere" / "keys.txt"))
-    open_library(tmp_path, create=Creation(beside=tmp_path / "keys.txt")).close()
+        open_library(tmp_path, create=Creation(besides=[tmp_path / "elsewhere" / "keys.txt"]))
+    open_library(tmp_path, create=Creation(besides=[tmp_path / "keys.txt"])).close()
 
 
 def test_a_start_that_was_killed_while_it_made_the_catalogue_is_completed(tmp_path: Path) -> None:

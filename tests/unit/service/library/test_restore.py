@@ -192,7 +192,15 @@ def test_a_folder_with_other_files_or_with_the_log_of_a_catalogue_is_refused(
         with pytest.raises(BackupError, match=reason):
             restore(backup, folder)
         assert [path.name for path in folder.iterdir()] == [name]
-    restore(backup, tmp_path / "with-notes.txt", beside=tmp_path / "with-notes.txt" / "notes.txt")
+
+
+def test_the_backup_and_the_keys_may_lie_in_the_folder(tmp_path: Path, backup: Path) -> None:
+    folder = tmp_path / "new"
+    folder.mkdir()
+    keys = folder / "keys.txt"
+    keys.touch()
+    restore(backup.rename(folder / "mine.tar"), folder, keys=keys)
+    assert_opens_complete(folder)
 
 
 HOSTILE: list[tuple[str, str]] = [
