@@ -139,7 +139,7 @@ class Library:
         """Return clips in the order in which they were first put.
 
         A clip that exists during the whole listing comes exactly once, whatever is written between
-        the pages.
+        the pages. Clips whose record is damaged are left out.
 
         Args:
             cursor: End of the page before; None starts at the oldest clip.
@@ -154,7 +154,7 @@ class Library:
         """
         after = 0 if cursor is None else decode_cursor(cursor, self.catalog.library)
         rows = self.catalog.page(after, limit + 1, filter)
-        records = [record for _, record in rows[:limit]]
+        records = [record for _, record in rows[:limit] if record]
         if len(rows) <= limit:
             return records, None
         return records, encode_cursor(rows[limit - 1][0], self.catalog.library)

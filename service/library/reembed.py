@@ -17,7 +17,7 @@ import numpy as np
 from service.catalog.reembed_queue import QueuedClip
 from service.catalog.vectors import Embeddings
 from service.difference import fits
-from service.errors import ClipAudioMissingError, ClipUnknownError
+from service.errors import ClipAudioMissingError, ClipDamagedError, ClipUnknownError
 from service.library.file_reader import EmbeddedFile, FileReader, Hashed, Unreadable
 from service.library.library import Library
 
@@ -127,7 +127,7 @@ class Reembedder:
         for clip in clips:
             try:
                 paths[clip] = self._library.open_audio(clip.id)
-            except (ClipAudioMissingError, ClipUnknownError) as error:
+            except (ClipAudioMissingError, ClipDamagedError, ClipUnknownError) as error:
                 self._fail(clip, error.code, error.detail)
         files = {}
         for clip, file in zip(paths, self._reader.hash(paths.values()), strict=True):
