@@ -27,9 +27,10 @@ from service.catalog.changes import (
     read_changes,
     record_deletion,
 )
-from service.catalog.damage import Damage, clip_names
+from service.catalog.damage import Damage, Part, clip_names
 from service.catalog.database import Connection, Database
 from service.catalog.filters import Filter
+from service.catalog.integrity import damaged_audio
 from service.catalog.records import (
     COLUMNS,
     COLUMNS_AND_WINDOWS,
@@ -132,6 +133,10 @@ class Catalog:
     def count(self) -> int:
         """Count the clips."""
         return int(self.database.query("SELECT count(*) FROM clips")[0][0])
+
+    def count_damaged(self) -> dict[Part, int]:
+        """Count the damaged parts that this process has found, and the audio marked by any."""
+        return {**self.damage.counts(), "audio": len(damaged_audio(self.database))}
 
     def n_vectors(self) -> int:
         """Count the vectors of our encoder: those of clips and of windows."""

@@ -74,8 +74,7 @@ class Damage:
 
 
 def clip_names(database: Database, seqs: Sequence[int]) -> list[str]:
-    """Return the ids of clips by their numbers, as they stand in their records."""
-    if not seqs:
-        return []
-    query = "SELECT id FROM clips WHERE seq IN (SELECT value FROM json_each(?))"
-    return [str(row[0]) for row in database.query(query, orjson.dumps(seqs).decode())]
+    """Return the id of each clip by its number, as it stands in its record."""
+    query = "SELECT seq, id FROM clips WHERE seq IN (SELECT value FROM json_each(?))"
+    found = dict(database.query(query, orjson.dumps(seqs).decode())) if seqs else {}
+    return [str(found.get(seq, f"number {seq}")) for seq in seqs]

@@ -16,7 +16,13 @@ Cursor = sqlite3.Cursor
 Value = str | bytes | int | float | None
 
 _BUSY_TIMEOUT_S = 60.0
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_DAMAGED = {
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_IOERR_READ,
+    sqlite3.SQLITE_IOERR_SHORT_READ,
+    sqlite3.SQLITE_IOERR_CORRUPTFS,
+}
 
 
 class Database:
@@ -119,9 +125,10 @@ def _damage_reported(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as err:
-        if getattr(err, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:  # without the extension
+        code = getattr(err, "sqlite_errorcode", 0)
+        if not {code, code & 0xFF} & _DAMAGED:  # with and without the extension
             raise
         raise LibraryDamagedError(
-            f"{path} is damaged: {err}. Stop the service and restore a backup (`minuend restore`);"
-            " `minuend verify` says what is damaged"
+            f"{path} is damaged or no catalogue: {err}. Stop the service and restore a backup"
+            " (`minuend restore`); `minuend verify` says what is damaged"
         ) from err

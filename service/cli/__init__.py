@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from service import __version__
-from service.cli import backup, check, diff, embed, index, key, search, serve, tune
+from service.cli import backup, check, diff, embed, index, key, search, serve, tune, verify
 from service.cli.demo import command as demo
 from service.errors import ServiceError, StartupError
 
@@ -52,7 +52,7 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-for module in (serve, index, embed, search, diff, demo, check, key, tune):
+for module in (serve, index, embed, search, diff, demo, check, verify, key, tune):
     main.add_command(module.command)
 for command in (backup.backup, backup.restore):
     main.add_command(command)

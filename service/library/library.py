@@ -3,6 +3,7 @@
 catalog.sqlite    the source of truth: clips and embeddings
 audio/  tmp/      stored audio files, and unfinished copies of audio files
 index/            snapshot of the search index, a cache
+scrub.json  verify.json    progress of checks for damage
 library.lock      held while the set of audio files is changed
 """
 
@@ -26,7 +27,9 @@ from service.concurrency.locks import file_lock
 from service.errors import ClipAudioMissingError, LibraryError
 from service.index.search import SearchRequest
 from service.inference.embedding_space import Space
+from service.library.audio_check import refuse_damaged_audio
 from service.library.hits import Hit, read_hits
+from service.library.scrub import Scrub
 from service.library.synced_index import SyncedIndex
 from service.library.writer import ClipWriter
 
@@ -43,6 +46,7 @@ class Library:
         writer: Adds and removes clips.
         index: Search index of the clips, kept up to date with the catalogue.
         reembed_queue: Clips that the encoder still has to embed.
+        scrub: Checks the library for damage in the background, once it is started.
         space: Space in which clips are searched.
     """
 
@@ -60,6 +64,7 @@ class Library:
         self.writer = writer
         self.index = SyncedIndex(catalog, path / "index", space=space)
         self.reembed_queue = queue
+        self.scrub = Scrub(path, catalog)
         self.space = space
 
     @classmethod
@@ -114,6 +119,7 @@ class Library:
 
     def close(self) -> None:
         """Close the library; no call may be running or follow."""
+        self.scrub.close()
         self.index.close()
         self.writer.close()
         self.catalog.close()
@@ -124,6 +130,20 @@ class Library:
         Raises:
             ClipUnknownError: There is no clip of this id.
             ClipAudioMissingError: It has no audio, or the file is gone.
+            ClipDamagedError: The record or the file is damaged, see `service.library.audio_check`.
+        """
+        path = self.audio_path(clip_id)
+        with path.open("rb") as file:
+            refuse_damaged_audio(self.catalog, self.catalog.get(clip_id), file)
+        return path
+
+    def audio_path(self, clip_id: str) -> Path:
+        """Return the path of the audio file of a clip; to read it, use `open_audio`.
+
+        Raises:
+            ClipUnknownError: There is no clip of this id.
+            ClipAudioMissingError: It has no audio, or the file is gone.
+            ClipDamagedError: The record is damaged.
         """
         record = self.catalog.get(clip_id)
         if record.path is None:
