@@ -32,9 +32,11 @@ from service.catalog.database import Connection, Database
 from service.catalog.filters import Filter
 from service.catalog.integrity import damaged_audio
 from service.catalog.records import (
+    BY_ID,
     COLUMNS,
     COLUMNS_AND_WINDOWS,
     Written,
+    check_found,
     read_record,
     write_record,
 )
@@ -108,14 +110,16 @@ class Catalog:
             ClipUnknownError: There is no clip of this id.
         """
         with self.database.transaction("write") as db:
-            row = db.execute(
-                f"DELETE FROM clips WHERE id = ? RETURNING seq, {COLUMNS}", (clip_id,)
-            ).fetchone()
+            found = f"SELECT seq, {COLUMNS} FROM clips WHERE {BY_ID}"
+            row = db.execute(found, (clip_id,)).fetchone()
             if row is None:
                 raise _unknown(clip_id)
+            record = read_record(row[1:])
+            check_found(record, clip_id)
+            db.execute("DELETE FROM clips WHERE seq = ?", row[:1])
             record_deletion(db, next_revision(db), row[0])
         self.damage.forget([clip_id])
-        return read_record(row[1:])
+        return record
 
     def revision(self) -> int:
         """Return the number of writes so far."""
@@ -154,12 +158,13 @@ class Catalog:
             ClipDamagedError: Its record is damaged.
         """
         rows = self.database.query(
-            f"SELECT {COLUMNS_AND_WINDOWS} FROM clips WHERE id = ?", self._fingerprint, clip_id
+            f"SELECT {COLUMNS_AND_WINDOWS} FROM clips WHERE {BY_ID}", self._fingerprint, clip_id
         )
         if not rows:
             raise _unknown(clip_id)
         record = read_record(rows[0])
-        if record is None or record.id != clip_id:
+        check_found(record, clip_id)
+        if record is None:
             self.damage.note("record", [clip_id])
             raise ClipDamagedError(f"the record of clip {clip_id!r} is damaged; put the clip again")
         return record

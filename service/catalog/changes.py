@@ -109,18 +109,20 @@ def read_changes(db: Connection, since: Version, fingerprint: str) -> Changes:
     first = since.revision
     if first < _pruned_revision(db) or not is_known(db, since):
         first = 0
+    # All clips are read from the table alone: an index that is damaged hides none of them.
+    changed = "clips.revision > ?1" if first else "?1 = 0"
     removed = db.execute(
         "SELECT seq FROM deletions WHERE revision > ?1 AND seq > 0"
-        " UNION ALL SELECT seq FROM clips WHERE revision > ?1 AND NOT EXISTS"
+        f" UNION ALL SELECT seq FROM clips WHERE {changed} AND NOT EXISTS"
         " (SELECT 1 FROM vectors WHERE vectors.seq = clips.seq AND fingerprint = ?2)",
         (first, fingerprint),
     )
     rows, put = (
         db.execute(
             f"SELECT {_ROW}{of_vector} FROM clips JOIN vectors USING (seq)"
-            " WHERE clips.revision > ?1 AND fingerprint = ?2"
+            f" WHERE {changed} AND fingerprint = ?2"
             f" UNION ALL SELECT {_ROW} | number{of_window} FROM clips JOIN windows USING (seq)"
-            " WHERE clips.revision > ?1 AND fingerprint = ?2",
+            f" WHERE {changed} AND fingerprint = ?2",
             (first, fingerprint),
         )
         for of_vector, of_window in (("", ""), (_OF_VECTOR, _OF_WINDOW))

@@ -63,9 +63,10 @@ class Damage:
 
     def forget(self, names: Iterable[str]) -> None:
         """Forget the parts of clips that were written again or deleted."""
+        gone = set(names)
         with self._lock:
             for found in self._found.values():
-                found.difference_update(names)
+                found -= gone
 
     def counts(self) -> dict[Part, int]:
         """Count the damaged parts that are known, by their kind."""

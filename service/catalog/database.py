@@ -124,9 +124,11 @@ def _damage_reported(path: Path) -> Iterator[None]:
     """Context manager: raises a `LibraryDamagedError` where SQLite reports a damaged file."""
     try:
         yield
-    except sqlite3.DatabaseError as err:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as err:
+        # The code with and without its extension. A message of SQLite that quotes a damaged schema
+        # can be no text.
         code = getattr(err, "sqlite_errorcode", 0)
-        if not {code, code & 0xFF} & _DAMAGED:  # with and without the extension
+        if isinstance(err, sqlite3.Error) and not {code, code & 0xFF} & _DAMAGED:
             raise
         raise LibraryDamagedError(
             f"{path} is damaged or no catalogue: {err}. Stop the service and restore a backup"

@@ -11,6 +11,7 @@ import orjson
 from service.catalog.checksums import record_checksum
 from service.catalog.database import Connection
 from service.clips import ClipRecord
+from service.errors import LibraryDamagedError
 
 NAMES = tuple(field.name for field in fields(ClipRecord) if field.name != "windows")
 """Columns of a record, without its number of windows."""
@@ -21,6 +22,8 @@ COLUMNS_AND_WINDOWS = (
     " WHERE windows.seq = clips.seq AND windows.fingerprint = ?)"
 )
 """SQL: columns of a record; the parameter is the encoder whose windows are counted."""
+BY_ID = "seq = (SELECT seq FROM clips WHERE id = ?)"
+"""SQL: the clip of an id, with all columns from the table and none from the index of ids."""
 _UPSERT = (
     f"INSERT INTO clips (revision, {COLUMNS}) VALUES (?, ?{', ?' * len(NAMES)})"
     " ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, "
@@ -57,14 +60,27 @@ def read_record(row: Sequence[Any]) -> ClipRecord | None:
     return ClipRecord(**values | {"metadata": orjson.loads(values["metadata"])})
 
 
+def check_found(record: ClipRecord | None, clip_id: str) -> None:
+    """Raise an error if the index of ids has led to another clip.
+
+    Raises:
+        LibraryDamagedError: The record is intact and has another id.
+    """
+    if record is not None and record.id != clip_id:
+        raise LibraryDamagedError(
+            f"the index of ids names clip {record.id!r} for {clip_id!r:.140}: restore a backup"
+        )
+
+
 def write_record(db: Connection, revision: int, record: ClipRecord) -> tuple[int, Written]:
     """Add a clip or replace that of the same id, which keeps its number and time of creation.
 
     Returns:
         The number of the clip, and its records.
     """
-    row = db.execute(f"SELECT {COLUMNS} FROM clips WHERE id = ?", (record.id,)).fetchone()
+    row = db.execute(f"SELECT {COLUMNS} FROM clips WHERE {BY_ID}", (record.id,)).fetchone()
     previous = None if row is None else read_record(row)
+    check_found(previous, record.id)
     if previous:
         record = replace(record, created_at=previous.created_at)
     values = {name: getattr(record, name) for name in NAMES}

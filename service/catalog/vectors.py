@@ -15,6 +15,7 @@ from jaxtyping import Float16, Float32, Float64
 
 from service.catalog.checksums import vector_checksum, window_checksum
 from service.catalog.database import Connection, Database
+from service.catalog.records import BY_ID, COLUMNS, check_found, read_record
 from service.clips import Windows
 from service.errors import ClipDamagedError, ClipUnknownError
 from service.row_ids import MAX_WINDOWS, WINDOW_BITS
@@ -63,16 +64,18 @@ def read_vector(
         ClipUnknownError: There is no clip of this id.
         ClipDamagedError: The embedding is damaged.
     """
-    rows = database.query(
-        "SELECT clips.seq, precision, embedding, vectors.checksum FROM clips LEFT JOIN vectors"
-        " ON vectors.seq = clips.seq AND fingerprint = ? WHERE id = ?",
-        *(fingerprint, clip_id),
-    )
+    rows = database.query(f"SELECT seq, {COLUMNS} FROM clips WHERE {BY_ID}", clip_id)
     if not rows:
         raise ClipUnknownError(f"the library has no clip {clip_id!r:.140}")
-    seq, precision, embedding, checksum = rows[0]
-    if checksum is None:
+    seq, *columns = rows[0]
+    check_found(read_record(columns), clip_id)
+    found = database.query(
+        "SELECT precision, embedding, checksum FROM vectors WHERE seq = ? AND fingerprint = ?",
+        *(seq, fingerprint),
+    )
+    if not found:
         return None
+    precision, embedding, checksum = found[0]
     if vector_checksum(seq, fingerprint, precision, embedding) != checksum:
         raise _damaged("embedding", clip_id)
     return decode_embedding(embedding)

@@ -120,11 +120,11 @@ class SyncedIndex:
 
     def sample(
         self, n: int
-    ) -> tuple[int, Int64[np.ndarray, " clips"], Float32[np.ndarray, "clips dim"]]:
-        """Return the revision, and numbers and vectors of clips, see `VectorIndex.sample`."""
+    ) -> tuple[Version, Int64[np.ndarray, " clips"], Float32[np.ndarray, "clips dim"]]:
+        """Return the version, and numbers and vectors of clips, see `VectorIndex.sample`."""
         with self._up_to_date() as index:
             rows, vectors = index.sample(n)
-            return index.revision, clips_of(rows), vectors
+            return _version(index), clips_of(rows), vectors
 
     def refresh(self) -> None:
         """Bring the index to the revision of the catalogue."""

@@ -165,7 +165,8 @@ class Verifier:
             OSError: It cannot be written.
         """
         with self._database.transaction("read") as db:
-            self.progress.version = read_version(db)
+            revision, token = read_version(db)
+        self.progress.version = revision, token
         with atomic_write(self._state) as file:
             file.write(orjson.dumps(asdict(self.progress)))
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from tiny_library import MEAN, execute, make_clip, make_embedding, open_library
 from service.catalog import schema
 from service.catalog.integrity import check_rows, find_structural_faults
 from service.difference import centre
+from service.errors import LibraryDamagedError, LibraryError
 from service.library.backup import back_up, restore
 
 N_CLIPS = 12
@@ -77,7 +77,7 @@ def test_an_upgrade_that_was_stopped_is_done_at_the_next_start(
     before = execute(old, "SELECT * FROM vectors")
     with monkeypatch.context() as patch:
         patch.setattr(schema, "_FROM_1_TO_2", (*schema._FROM_1_TO_2, "SELECT stop()"))
-        with pytest.raises(sqlite3.OperationalError, match="stop"):
+        with pytest.raises(LibraryError, match="no such function: stop"):
             open_library(old)
     assert execute(old, "SELECT schema_version FROM meta") == [(1,)]
     assert execute(old, "SELECT * FROM vectors") == before
@@ -97,3 +97,46 @@ def test_a_backup_of_schema_1_is_restored_and_opened(old: Path, tmp_path: Path) 
     back_up(old, tmp_path / "backup.tar")
     restore(tmp_path / "backup.tar", tmp_path / "restored")
     assert_is_complete(tmp_path / "restored")
+
+
+@pytest.mark.parametrize("version", [0, -126])
+def test_a_schema_that_no_version_made_is_damage(tmp_path: Path, version: int) -> None:
+    open_library(tmp_path).close()
+    execute(tmp_path, f"UPDATE meta SET schema_version = {version}")
+    with pytest.raises(LibraryDamagedError, match=f"it has schema {version}"):
+        open_library(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["revision = revision - 2", "revision = revision + 512", "token = token - 1", "revision = 0"],
+)
+def test_a_damaged_revision_hides_no_write(
+    tmp_path: Path, change: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    library = open_library(tmp_path)
+    for n in range(4):
+        library.writer.put(make_clip(f"c{n}", n))
+    library.index.save()
+    library.close()
+    execute(tmp_path, f"UPDATE meta SET {change}")
+
+    library = open_library(tmp_path)
+    assert "damaged revision" in caplog.text
+    for n in range(4, 8):
+        library.writer.put(make_clip(f"c{n}", n))
+        hits = library.search(centre(make_embedding(n), MEAN), 100)
+        assert [hit.record.id for hit in hits[:1]] == [f"c{n}"]
+        assert len(hits) == n + 1
+    library.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["vectors RENAME COLUMN precision TO prebision", "clips ADD COLUMN colour TEXT"],
+)
+def test_tables_that_no_version_made_are_damage(tmp_path: Path, change: str) -> None:
+    open_library(tmp_path).close()
+    execute(tmp_path, f"ALTER TABLE {change}")
+    with pytest.raises(LibraryDamagedError, match="its tables are not those of schema 2"):
+        open_library(tmp_path)

@@ -49,9 +49,7 @@ def older(tmp_path: Path) -> Path:
     library = open_library(tmp_path / "library")
     put(library, *names("a", N_OLDER), first_seed=0)
     library.close()
-    return Path(
-        shutil.copy(tmp_path / "library" / "catalog.sqlite", tmp_path / "older.sqlite")
-    )
+    return Path(shutil.copy(tmp_path / "library" / "catalog.sqlite", tmp_path / "older.sqlite"))
 
 
 @pytest.mark.parametrize("n_other", [1, 5, 9])
