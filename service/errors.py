@@ -299,6 +299,6 @@ class LibraryError(StartupError):
 
 
 class LibraryDamagedError(DamagedError, LibraryError):
-    """The catalogue is damaged so that SQLite cannot read it: at the start, or while serving."""
+    """The catalogue cannot be read, or an index of it is wrong: at the start, or while serving."""
 
     code, title = "library_damaged", "The library is damaged"

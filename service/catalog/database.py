@@ -131,6 +131,6 @@ def _damage_reported(path: Path) -> Iterator[None]:
         if isinstance(err, sqlite3.Error) and not {code, code & 0xFF} & _DAMAGED:
             raise
         raise LibraryDamagedError(
-            f"{path} is damaged or no catalogue: {err}. Stop the service and restore a backup"
+            f"{path.name} is damaged or no catalogue: {err}. Stop the service and restore a backup"
             " (`minuend restore`); `minuend verify` says what is damaged"
         ) from err

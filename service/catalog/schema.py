@@ -68,7 +68,7 @@ def bring_up_to_date(database: Database, path: Path) -> str:
         library = _check_version(database, path)
         if differing := sorted(map(str, set(database.query(_COLUMNS)) ^ _expected_columns())):
             raise LibraryDamagedError(
-                f"{path} is damaged: its tables are not those of schema {SCHEMA_VERSION}:"
+                f"{path.name} is damaged: its tables are not those of schema {SCHEMA_VERSION}:"
                 f" {differing[0]}. Restore a backup"
             )
         if not _has_true_version(database):
@@ -89,7 +89,9 @@ def _check_version(database: Database, path: Path) -> str:
     rows = database.query("SELECT schema_version, library FROM meta")
     version = rows[0][0] if len(rows) == 1 else None
     if not isinstance(version, int) or version < 1:
-        raise LibraryDamagedError(f"{path} is damaged: it has schema {version!r}. Restore a backup")
+        raise LibraryDamagedError(
+            f"{path.name} is damaged: its schema is {version!r}. Restore a backup"
+        )
     if version > SCHEMA_VERSION:
         raise LibraryError(
             f"{path} has schema {version}, made by a newer version; this one reads up to "
@@ -117,8 +119,12 @@ def _expected_columns() -> set[tuple[object, ...]]:
 def _has_true_version(database: Database) -> bool:
     """Tell whether the present version is the last one in the table of writes."""
     last = "SELECT revision, token FROM writes ORDER BY revision DESC LIMIT 1"
-    written = database.query(last) or [(0, 0)]
-    return bool(database.query("SELECT revision, token FROM meta") == written)
+    return bool(
+        database.query(
+            f"SELECT 1 FROM meta WHERE (revision, token) = ({last})"
+            " OR revision = 0 AND NOT EXISTS (SELECT 1 FROM writes)"
+        )
+    )
 
 
 def _draw_version(database: Database) -> None:

@@ -24,7 +24,7 @@ from service.catalog.reembed_queue import ReembedQueue
 from service.clips import ClipRecord
 from service.concurrency.durable import sync_directory
 from service.concurrency.locks import file_lock
-from service.errors import ClipAudioMissingError, LibraryError
+from service.errors import ClipAudioMissingError, LibraryDamagedError, LibraryError
 from service.index.search import SearchRequest
 from service.inference.embedding_space import Space
 from service.library.audio_check import refuse_damaged_audio
@@ -111,7 +111,7 @@ class Library:
                 opened.callback(writer.close)
                 library = cls(path, catalog=catalog, writer=writer, space=space, queue=queue)
                 opened.pop_all()  # from here on, `close` closes them
-        except OSError as err:
+        except (OSError, LibraryDamagedError) as err:
             raise LibraryError(f"{path} cannot be used as a library: {err}") from err
         if writer.n_orphans:
             _LOGGER.info("removed %d unfinished audio files from %s", writer.n_orphans, path)
