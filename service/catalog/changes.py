@@ -121,7 +121,8 @@ def read_changes(db: Connection, since: Version, fingerprint: str) -> Changes:
         db.execute(
             f"SELECT {_ROW}{of_vector} FROM clips JOIN vectors USING (seq)"
             f" WHERE {changed} AND fingerprint = ?2"
-            f" UNION ALL SELECT {_ROW} | number{of_window} FROM clips JOIN windows USING (seq)"
+            f" UNION ALL SELECT {_ROW} | ifnull(number, 0){of_window}"
+            " FROM clips JOIN windows USING (seq)"
             f" WHERE {changed} AND fingerprint = ?2",
             (first, fingerprint),
         )

@@ -152,6 +152,20 @@ def test_a_damaged_window_is_not_searched_and_not_returned(
     assert library.catalog.count_damaged()["window"] == 1
 
 
+def test_a_window_without_a_number_is_damaged(tmp_path: Path, library: Library) -> None:
+    """A flipped bit can make any value null, whatever the schema says."""
+    schema = execute(tmp_path, "SELECT sql FROM sqlite_schema WHERE name = 'windows'")[0][0]
+    with closing(sqlite3.connect(tmp_path / "catalog.sqlite")) as db, db:
+        db.execute("PRAGMA writable_schema = ON")
+        change = "UPDATE sqlite_schema SET sql = ? WHERE name = 'windows'"
+        lax = schema.replace("number INTEGER NOT NULL", "number INTEGER").replace("STRICT", "")
+        db.execute(change, (lax,))
+        db.execute("PRAGMA schema_version = 99")
+    execute(tmp_path, "UPDATE windows SET number = NULL WHERE number = 2")
+    assert found(library) == ALL
+    assert library.index.n_vectors() == N_CLIPS + 2
+
+
 def test_a_window_that_is_damaged_after_it_was_indexed_is_no_hit(
     tmp_path: Path, library: Library
 ) -> None:
