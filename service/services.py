@@ -231,6 +231,7 @@ class Services:
         )
         library.index.recall_monitor.on_recall = metrics.observe_recall
         library.index.refresh()
+        library.scrub.start(settings.scrub_days)
         metrics.bundle.labels(bundle.manifest.id, encoder.fingerprint, encoder.provider).set(1)
         batcher, embedder = _open_batched_embedder(encoder, settings, metrics)
         return cls(

@@ -98,6 +98,12 @@ class Settings(BaseSettings):
         10_000, ge=1, le=1_000_000, description="Most lines of one bulk upload."
     )
     max_k: int = Field(1000, ge=1, le=1000, description="Most hits of one search.")
+    scrub_days: float = Field(
+        7.0,
+        ge=0,
+        le=3650,
+        description="Days in which the whole library is checked for damage once; 0 never [days].",
+    )
     traces: bool = Field(
         default_factory=lambda: any(map(os.environ.get, TRACES_ENDPOINTS)),
         description="Whether traces are sent by OTLP; on where OTEL_EXPORTER_OTLP_ENDPOINT is set.",

@@ -12,7 +12,20 @@ from typing import Any
 import click
 
 from service import __version__
-from service.cli import adopt, backup, check, clean, diff, embed, index, key, search, serve, tune
+from service.cli import (
+    adopt,
+    backup,
+    check,
+    clean,
+    diff,
+    embed,
+    index,
+    key,
+    search,
+    serve,
+    tune,
+    verify,
+)
 from service.cli.demo import command as demo
 from service.errors import ServiceError, StartupError
 
@@ -59,7 +72,7 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-for module in (serve, index, embed, search, diff, demo, check, key, tune):
+for module in (serve, index, embed, search, diff, demo, check, verify, key, tune):
     main.add_command(module.command)
 for command in (backup.backup, backup.restore, adopt.command, clean.command):
     main.add_command(command)

@@ -5,6 +5,7 @@ audio/  tmp/      stored audio files, and unfinished copies of audio files
 quarantine/       audio files that no clip named when the library was opened
 index/            snapshot of the search index, a cache
 restore.partial/  an unfinished restore; the library is not opened then
+scrub.json  verify.json    progress of checks for damage
 library.lock      held while the set of audio files is changed
 """
 
@@ -27,9 +28,10 @@ from service.catalog.reembed_queue import ReembedQueue
 from service.clips import ClipRecord
 from service.concurrency.durable import make_directory
 from service.concurrency.locks import file_lock
-from service.errors import LibraryError
+from service.errors import LibraryDamagedError, LibraryError
 from service.index.search import SearchRequest
 from service.inference.embedding_space import Space
+from service.library.audio_check import refuse_damaged_audio
 from service.library.audio_files import audio_file
 from service.library.hits import Hit, read_hits
 from service.library.opening import (
@@ -39,6 +41,7 @@ from service.library.opening import (
     check_after_crash,
     prepare_folder,
 )
+from service.library.scrub import Scrub
 from service.library.synced_index import SyncedIndex
 from service.library.writer import ClipWriter
 
@@ -55,6 +58,7 @@ class Library:
         writer: Adds and removes clips.
         index: Search index of the clips, kept up to date with the catalogue.
         reembed_queue: Clips that the encoder still has to embed.
+        scrub: Checks the library for damage in the background, once it is started.
         space: Space in which clips are searched.
     """
 
@@ -72,6 +76,7 @@ class Library:
         self.writer = writer
         self.index = SyncedIndex(catalog, path / "index", space=space)
         self.reembed_queue = queue
+        self.scrub = Scrub(path, catalog)
         self.space = space
 
     @classmethod
@@ -119,13 +124,14 @@ class Library:
                 opened.callback(writer.close)
                 library = cls(path, catalog=catalog, writer=writer, space=space, queue=queue)
                 opened.pop_all()  # from here on, `close` closes them
-        except OSError as err:
+        except (OSError, LibraryDamagedError) as err:
             raise LibraryError(f"{path} cannot be used as a library: {err}") from err
         _log_swept(path, writer.swept)
         return library
 
     def close(self) -> None:
         """Close the library; no call may be running or follow."""
+        self.scrub.close()
         self.index.close()
         self.writer.close()
         self.catalog.close()
@@ -137,6 +143,20 @@ class Library:
             ClipUnknownError: There is no clip of this id.
             ClipAudioMissingError: It has no audio, or none that may be opened, see
                 `service.library.audio_files`.
+            ClipDamagedError: The record or the file is damaged, see `service.library.audio_check`.
+        """
+        path = self.audio_path(clip_id)
+        with path.open("rb") as file:
+            refuse_damaged_audio(self.catalog, self.catalog.get(clip_id), file)
+        return path
+
+    def audio_path(self, clip_id: str) -> Path:
+        """Return the path of the audio file of a clip; to read it, use `open_audio`.
+
+        Raises:
+            ClipUnknownError: There is no clip of this id.
+            ClipAudioMissingError: As `open_audio`.
+            ClipDamagedError: The record is damaged.
         """
         return audio_file(self._path, self.catalog.get(clip_id))
 
@@ -146,7 +166,7 @@ class Library:
         """Return clips in the order in which they were first put.
 
         A clip that exists during the whole listing comes exactly once, whatever is written between
-        the pages.
+        the pages. Clips whose record is damaged are left out.
 
         Args:
             cursor: End of the page before; None starts at the oldest clip.
@@ -161,7 +181,7 @@ class Library:
         """
         after = 0 if cursor is None else decode_cursor(cursor, self.catalog.library)
         rows = self.catalog.page(after, limit + 1, filter)
-        records = [record for _, record in rows[:limit]]
+        records = [record for _, record in rows[:limit] if record]
         if len(rows) <= limit:
             return records, None
         return records, encode_cursor(rows[limit - 1][0], self.catalog.library)

@@ -89,7 +89,8 @@ class ClipWriter:
             ClipUnknownError: There is no clip of this id.
         """
         with self._lock():
-            self._remove_unused([self._catalog.delete(clip_id)])
+            record = self._catalog.delete(clip_id)
+            self._remove_unused([record] if record else [])
 
     def close(self) -> None:
         """Close the store of audio files."""
@@ -111,7 +112,7 @@ class ClipWriter:
             finally:
                 # Audio that was replaced; or, if the commit failed, the audio that it would name.
                 self._remove_unused(touched)
-        return [(item.record, item.previous is None) for item in written]
+        return [(item.record, item.is_new) for item in written]
 
     def _remove_unused(self, records: Iterable[ClipRecord]) -> None:
         for record in records:
