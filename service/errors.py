@@ -244,6 +244,18 @@ class NotReadyError(UnavailableError):
     code, title = "not_ready", "The service is not ready"
 
 
+class StorageFullError(UnavailableError):
+    """A disk has no room for what is to be written; nothing was stored."""
+
+    status, code, title = 507, "storage_full", "The storage is full"
+
+
+class StorageUnavailableError(UnavailableError):
+    """A disk cannot be read or written now, such as one that is mounted read-only."""
+
+    code, title = "storage_unavailable", "The storage is unavailable"
+
+
 class DeadlineError(UnavailableError):
     """The response was not ready in time."""
 
@@ -254,6 +266,12 @@ class InternalError(ServiceError):
     """An error of the service itself; its detail is logged and not sent."""
 
     status, code, title = 500, "internal", "Internal error"
+
+
+class LibraryDamagedError(InternalError):
+    """A part of the library is damaged."""
+
+    code, title = "library_damaged", "The library is damaged"
 
 
 class StartupError(Exception):

@@ -1,0 +1,61 @@
+"""Errors of SQLite as errors of the service."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from service.concurrency.deadline import ClientDisconnectedError, Deadline
+from service.concurrency.storage import storage_error, try_write
+from service.errors import (
+    LibraryDamagedError,
+    OverloadError,
+    ServiceError,
+    StorageFullError,
+    StorageUnavailableError,
+)
+
+STORAGE = "the library"
+
+_PRIMARY = 0xFF
+"""The low byte of an extended code of SQLite is the code of its kind."""
+_UNAVAILABLE = frozenset(
+    {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
+)
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+def service_error(
+    err: sqlite3.Error, path: Path, deadline: Deadline | None
+) -> ServiceError | ClientDisconnectedError | sqlite3.Error:
+    """Return the error of the service for an error of SQLite.
+
+    Args:
+        err: The error.
+        path: The database file.
+        deadline: The deadline at which statements were to be interrupted.
+
+    Returns:
+        The error itself if it is a fault of the program.
+    """
+    code = getattr(err, "sqlite_errorcode", 0) & _PRIMARY
+    if code == sqlite3.SQLITE_INTERRUPT and deadline is not None:
+        return deadline.error()
+    if code == sqlite3.SQLITE_FULL:
+        return StorageFullError(f"{STORAGE} has no room left; nothing was stored")
+    if code in _UNAVAILABLE:
+        return _storage_error(err, path)
+    if code == sqlite3.SQLITE_BUSY:
+        return OverloadError("another process has been writing to the library; try again later")
+    if code in _DAMAGED:
+        return LibraryDamagedError(f"the catalogue {path} is damaged: {err}")
+    return err
+
+
+def _storage_error(err: sqlite3.Error, path: Path) -> StorageFullError | StorageUnavailableError:
+    """Return what is wrong with the disk; SQLite does not tell some kinds of a full disk apart."""
+    try:
+        try_write(path.parent)
+    except OSError as fault:
+        return storage_error(fault, STORAGE, path.parent)
+    return StorageUnavailableError(f"{STORAGE} cannot be used now: {err}")
