@@ -10,7 +10,7 @@ replacing a clip keeps its number.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -38,9 +38,13 @@ from service.catalog.vectors import (
     write_vectors,
 )
 from service.clips import ClipRecord, Windows
+from service.concurrency.deadline import Deadline, current_deadline
+from service.concurrency.deadline_semaphore import DeadlineSemaphore
 from service.errors import ClipUnknownError, FingerprintMismatchError, LibraryError
 
 SCHEMA_VERSION = 1
+MAX_SCANS = 2
+"""Filters that are applied to all clips at the same time; others wait."""
 
 _ALL = Filter("TRUE", ())
 
@@ -73,6 +77,7 @@ class Catalog:
     def __init__(self, path: Path, *, fingerprint: str, precision: str) -> None:
         self._fingerprint = fingerprint
         self._precision = precision
+        self._scans = DeadlineSemaphore(MAX_SCANS)
         schema = resources.files("service.catalog").joinpath("schema.sql").read_text("utf-8")
         identity = f"INSERT INTO meta VALUES ({SCHEMA_VERSION}, '{uuid4().hex}', 0);"
         self.database = Database(path, schema=schema + identity)
@@ -175,18 +180,32 @@ class Catalog:
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
     def page(self, after: int, limit: int, where: Filter | None) -> list[tuple[int, ClipRecord]]:
-        """Return clips with a number above `after`, in order, with their numbers."""
-        where = where or _ALL
-        rows = self.database.query(
-            f"SELECT seq, {COLUMNS_AND_WINDOWS} FROM clips WHERE seq > ? AND {where.where}"
-            " ORDER BY seq LIMIT ?",
-            *(self._fingerprint, after, *where.parameters, limit),
-        )
+        """Return clips with a number above `after`, in order, with their numbers.
+
+        Raises:
+            ClientDisconnectedError: The client of the request has disconnected.
+            DeadlineError: The deadline of the request has passed.
+        """
+        condition = where or _ALL
+        with nullcontext() if where is None else self._scan():
+            rows = self.database.query(
+                f"SELECT seq, {COLUMNS_AND_WINDOWS} FROM clips WHERE seq > ? AND {condition.where}"
+                " ORDER BY seq LIMIT ?",
+                *(self._fingerprint, after, *condition.parameters, limit),
+                passes=condition.passes,
+            )
         return [(row[0], read_record(row[1:])) for row in rows]
 
     def matching(self, where: Filter) -> Int64[np.ndarray, " clips"]:
-        """Return the numbers of the clips that pass a filter."""
-        rows = self.database.query(f"SELECT seq FROM clips WHERE {where.where}", *where.parameters)
+        """Return the numbers of the clips that pass a filter.
+
+        Raises:
+            ClientDisconnectedError: The client of the request has disconnected.
+            DeadlineError: The deadline of the request has passed.
+        """
+        sql = f"SELECT seq FROM clips WHERE {where.where}"
+        with self._scan():
+            rows = self.database.query(sql, *where.parameters, passes=where.passes)
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
     def records(self, seqs: Iterable[int]) -> dict[int, ClipRecord]:
@@ -224,6 +243,15 @@ class Catalog:
         """Context manager: yields the changes since a revision, in one read transaction."""
         with self.database.transaction("read") as db:
             yield read_changes(db, since, self._fingerprint)
+
+    @contextmanager
+    def _scan(self) -> Iterator[None]:
+        """Context manager: wait until a scan of all clips may run, in order of deadlines."""
+        self._scans.acquire(current_deadline() or Deadline())
+        try:
+            yield
+        finally:
+            self._scans.release()
 
     def _check(self, path: Path) -> str:
         """Return the identity of the library if this version can read its schema."""
