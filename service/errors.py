@@ -11,6 +11,7 @@ sent. A `StartupError` ends the process with exit code 1.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -239,9 +240,13 @@ class OverloadError(UnavailableError):
 
 
 class NotReadyError(UnavailableError):
-    """The service is starting or stopping."""
+    """The service is starting or stopping, or a part of it does not work; `parts` says why."""
 
     code, title = "not_ready", "The service is not ready"
+
+    def __init__(self, detail: str, *, parts: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.parts = dict(parts or {})
 
 
 class StorageFullError(UnavailableError):

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-import anyio
-
+from service.concurrency.lanes import Lanes
 from service.errors import BundleError, NotReadyError
 
 if TYPE_CHECKING:
@@ -37,8 +36,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 MAX_DEFAULT_RUNS = 4
-MAX_LOOKUPS = 16
-"""Reads of the catalogue at the same time; they do not queue behind requests with audio."""
+PARTS = ("encoder", "catalogue", "index", "storage")
+"""Parts of the service that may fail while it runs; see `Services.faults`."""
 
 
 def check_bundle(settings: Settings) -> None:
@@ -127,6 +126,19 @@ def open_models(bundle: Bundle, settings: Settings, *, batched: bool = False) ->
     return Models(bundle, encoder, towers, detector, space)
 
 
+def open_library(models: Models, settings: Settings, *, create: bool = True) -> Library:
+    """Open the library of the settings for the space of the models; see `Library.open`."""
+    from service.library.library import Library
+
+    return Library.open(
+        settings.library,
+        space=models.space,
+        precision=models.encoder.precision,
+        create=create,
+        reserve_bytes=settings.reserve_bytes,
+    )
+
+
 def audio_limits(settings: Settings) -> AudioLimits:
     """Return the limits of one audio file."""
     from service.audio.decoding import AudioLimits
@@ -163,14 +175,11 @@ def make_searcher(
 @contextmanager
 def open_searcher(settings: Settings, *, with_library: bool = True) -> Iterator[Searcher]:
     """Open bundle, models and library to search without a server; see `make_searcher`."""
-    from service.library.library import Library
-
     models = open_models(open_bundle(settings), settings)
-    path, precision = settings.library, models.encoder.precision
     with ExitStack() as opened:
         library = None
         if with_library:
-            library = Library.open(path, space=models.space, precision=precision, create=False)
+            library = open_library(models, settings, create=False)
             opened.enter_context(closing(library))
         yield make_searcher(models, open_embedder(models.encoder, settings), library, settings)
 
@@ -181,6 +190,7 @@ class Services:
 
     Attributes:
         ready: Whether new requests are accepted.
+        lanes: Threads for each kind of blocking work.
     """
 
     settings: Settings
@@ -193,28 +203,25 @@ class Services:
     gallery: Gallery
     library_map: LibraryMap
     ready: bool = False
-    _workers: anyio.CapacityLimiter = field(init=False)
-    _lookups: anyio.CapacityLimiter = field(init=False)
+    lanes: Lanes = field(init=False)
 
     def __post_init__(self) -> None:
-        self._workers = anyio.CapacityLimiter(self.settings.max_requests)
-        self._lookups = anyio.CapacityLimiter(MAX_LOOKUPS)
+        self.lanes = Lanes(self.settings.max_requests)
 
     @classmethod
     def open(cls, settings: Settings, metrics: Metrics) -> Services:
         """Verify the bundle, load its models, check their known answers and open the library."""
         from service.bundle.files import load_bundle
-        from service.library.library import Library
         from service.library.upload import ClipUploader, library_windowing
         from service.pictures.gallery import Gallery
         from service.pictures.map import LibraryMap
 
         bundle = load_bundle(settings.bundle)
         models = open_models(bundle, settings, batched=True)
-        encoder, space, towers = models.encoder, models.space, models.towers
+        encoder, towers = models.encoder, models.towers
         if towers is not None:
             towers.check(bundle)
-        library = Library.open(settings.library, space=space, precision=encoder.precision)
+        library = open_library(models, settings)
         library.index.recall_monitor.on_recall = metrics.observe_recall
         library.index.refresh()
         metrics.bundle.labels(bundle.manifest.id, encoder.fingerprint, encoder.provider).set(1)
@@ -256,22 +263,26 @@ class Services:
     def check_ready(self) -> None:
         """Raise a `NotReadyError` unless new requests are accepted."""
         if not self.ready:
-            raise NotReadyError("the service is starting or stopping")
+            stopped = "the service is starting or stopping"
+            raise NotReadyError(stopped, parts={"service": stopped})
+
+    def faults(self) -> dict[str, str]:
+        """Return the parts of the service that do not work now, with the reasons."""
+        faults = dict(self.library.health.faults())
+        if not self.batcher.is_working:
+            faults["encoder"] = "a thread that encodes has ended; restart the service"
+        return faults
 
     async def run_request(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run blocking work in a thread; there are as many threads as requests are admitted.
 
         Most of these threads wait most of the time, to decode or for the encoder.
         """
-        return await anyio.to_thread.run_sync(
-            partial(function, *args, **kwargs), limiter=self._workers
-        )
+        return await self.lanes.requests.run(function, *args, **kwargs)
 
     async def run_lookup(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a short blocking call of the library in a thread."""
-        return await anyio.to_thread.run_sync(
-            partial(function, *args, **kwargs), limiter=self._lookups
-        )
+        return await self.lanes.lookups.run(function, *args, **kwargs)
 
 
 def _open_batched_embedder(

@@ -1,4 +1,4 @@
-"""Small disks and read-only folders, mounted for a test; the test is skipped where that is refused."""
+"""Small disks and read-only folders, mounted for a test; it is skipped where that is refused."""
 
 from __future__ import annotations
 

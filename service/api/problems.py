@@ -19,6 +19,7 @@ from service.errors import (
     InternalError,
     MethodNotAllowedError,
     NotFoundError,
+    NotReadyError,
     OverloadError,
     RequestInvalidError,
     ServiceError,
@@ -40,6 +41,9 @@ class Problem(BaseModel):
     instance: str
     code: str = Field(description="Stable; branch on this.")
     request_id: str
+    parts: dict[str, str] | None = Field(
+        None, description="With `not_ready`: each part that does not work, and why."
+    )
 
 
 def problem_response(scope: Scope, error: ServiceError, **headers: str) -> Response:
@@ -62,6 +66,8 @@ def problem_response(scope: Scope, error: ServiceError, **headers: str) -> Respo
         "code": error.code,
         "request_id": request_id,
     }
+    if isinstance(error, NotReadyError) and error.parts:
+        body["parts"] = error.parts
     return Response(orjson.dumps(body), error.status, headers, MEDIA_TYPE)
 
 

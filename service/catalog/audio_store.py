@@ -14,16 +14,20 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Collection, Iterable
-from contextlib import ExitStack
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, BinaryIO
 from uuid import uuid4
 
 from service.clips import StoredAudio
 from service.concurrency.durable import sync_directory
-from service.concurrency.locks import claim_directory, claimed_folder
+from service.concurrency.locks import claim_directory, claimed_folder, shared_directory
+
+KEPT = "~removed"
+"""End of the name of a file that was removed while a backup may still read it."""
 
 _CHUNK_BYTES = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -105,9 +109,17 @@ class AudioStore:
             item.temporary.unlink(missing_ok=True)
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove files, if they exist."""
-        for name in names:
-            (self._library / name).unlink(missing_ok=True)
+        """Remove files, if they exist.
+
+        While a backup reads the library, a file is only renamed; `remove_kept` removes it later.
+        """
+        claim = claim_directory(self._audio)
+        try:
+            for name in names:
+                _remove(self._library / name, is_kept=claim is None)
+        finally:
+            if claim is not None:
+                os.close(claim)
 
     def remove_orphans(self, keep: Collection[str]) -> int:
         """Remove the files that a crash left: those that no clip names, and unfinished copies.
@@ -118,10 +130,13 @@ class AudioStore:
         Returns:
             Number of removed files.
         """
+        remove_kept(self._library)
         orphans = [
             path
             for path in self._audio.glob("*/*")
-            if path.is_file() and path.relative_to(self._library).as_posix() not in keep
+            if path.is_file()
+            and path.relative_to(self._library).as_posix() not in keep
+            and not path.name.endswith(KEPT)
         ]
         for path in orphans:
             path.unlink()
@@ -131,6 +146,46 @@ class AudioStore:
     def close(self) -> None:
         """Remove the store's own folder; the store is not used after this."""
         self._opened.close()
+
+
+@contextmanager
+def kept_audio(library: Path) -> Iterator[None]:
+    """Keep all audio files of a library that are removed inside, for `open_kept`.
+
+    They take no further room. Writers do not wait.
+    """
+    audio = library / "audio"
+    audio.mkdir(exist_ok=True)
+    try:
+        with shared_directory(audio):
+            yield
+    finally:
+        remove_kept(library)
+
+
+def open_kept(library: Path, name: str) -> BufferedReader:
+    """Open an audio file that was in the library when `kept_audio` was entered.
+
+    Raises:
+        FileNotFoundError: It was not there.
+    """
+    path = library / name
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        return path.with_name(path.name + KEPT).open("rb")
+
+
+def remove_kept(library: Path) -> None:
+    """Remove the files that were renamed instead of removed, unless a backup is running."""
+    audio = library / "audio"
+    if (claim := claim_directory(audio)) is None:
+        return
+    try:
+        for path in audio.glob(f"*/*{KEPT}"):
+            path.unlink(missing_ok=True)
+    finally:
+        os.close(claim)
 
 
 def copy_hashed(source: IO[bytes], target: IO[bytes]) -> str:
@@ -148,6 +203,18 @@ def _copy(source: BinaryIO | Path, target: BinaryIO) -> str:
             return copy_hashed(file, target)
     source.seek(0)
     return copy_hashed(source, target)
+
+
+def _remove(path: Path, *, is_kept: bool) -> None:
+    if is_kept:
+        try:
+            path.replace(path.with_name(path.name + KEPT))
+        except FileNotFoundError:
+            return
+        except OSError:  # no room for the longer name: the deletion matters more than the backup
+            path.unlink(missing_ok=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _remove_abandoned(folder: Path) -> int:

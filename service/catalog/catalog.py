@@ -38,7 +38,7 @@ from service.catalog.vectors import (
     write_vectors,
 )
 from service.clips import ClipRecord, Windows
-from service.concurrency.deadline import Deadline, current_deadline
+from service.concurrency.deadline import Deadline, check_deadline, current_deadline
 from service.concurrency.deadline_semaphore import DeadlineSemaphore
 from service.errors import ClipUnknownError, FingerprintMismatchError, LibraryError
 
@@ -88,10 +88,21 @@ class Catalog:
         self.database.close()
 
     def put(self, entries: Sequence[Entry]) -> list[Written]:
-        """Add clips or replace those of the same id, all or none, durably."""
+        """Add clips or replace those of the same id, all or none, durably.
+
+        Raises:
+            ClientDisconnectedError: The client of the request has disconnected.
+            DeadlineError: The deadline of the request has passed; nothing was written.
+            StorageFullError: There is no room; nothing was written.
+            StorageUnavailableError: The disk cannot be written now; nothing was written.
+        """
         with self.database.transaction("write") as db:
             revision = next_revision(db)
-            return [self._put(db, revision, entry) for entry in entries]
+            written = []
+            for entry in entries:
+                check_deadline()
+                written.append(self._put(db, revision, entry))
+            return written
 
     def delete(self, clip_id: str) -> ClipRecord:
         """Remove a clip, durably, and return its record.

@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from service.catalog.sqlite_errors import service_error
+from service.catalog.sqlite_errors import service_error, system_error
 from service.concurrency.deadline import Deadline, current_deadline
 from service.errors import LibraryError, ServiceError
 
@@ -113,11 +113,21 @@ class Database:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def copy_to(self, path: Path) -> None:
-        """Copy the database, as it is at one moment, into one new file without a journal."""
-        with closing(sqlite3.connect(path)) as target:
-            with self._connection() as db:
+        """Copy the database, as it is at one moment, into one new file without a journal.
+
+        Writers do not wait.
+
+        Raises:
+            OSError: The copy cannot be written.
+        """
+        with self._connection() as db, closing(sqlite3.connect(path)) as target:
+            try:
                 db.backup(target)
-            target.execute("PRAGMA journal_mode = DELETE")
+                target.execute("PRAGMA journal_mode = DELETE")
+            except sqlite3.Error as err:
+                if (number := system_error(err)) is None:
+                    raise
+                raise OSError(number, str(err), str(path)) from err
 
     def close(self) -> None:
         """Close all connections; no call may be running or follow."""

@@ -31,7 +31,7 @@ def all_of(tests: Mapping[str, Test]) -> Callable[[str], bool]:
 
     def passes(metadata: str) -> bool:
         value_of = orjson.loads(metadata).get
-        for name, test in named:  # not `all`: this loop runs for every clip
+        for name, test in named:  # noqa: SIM110 - faster than `all`, and run for every clip
             if not test(value_of(name)):
                 return False
         return True
@@ -65,7 +65,7 @@ def within(bounds: Mapping[str, str | int | float]) -> Test:
         kind = type(value)
         if kind is list:
             return any(map(is_within, value))
-        return kind in kinds and all([compare(value, limit) for compare, limit in tests])
+        return kind in kinds and all(compare(value, limit) for compare, limit in tests)
 
     return is_within
 

@@ -46,7 +46,7 @@ class Filter:
     """A condition in SQL over the column `clips.metadata`.
 
     SQL decodes the metadata of a clip once for every name. Of a filter of more than
-    `MAX_SQL_NAMES` names, only the first is in SQL, and a function that decodes once tests the rest.
+    `MAX_SQL_NAMES` names, only the first is in SQL; a function that decodes once tests the rest.
 
     Attributes:
         where: An SQL expression; every value in it is a placeholder.

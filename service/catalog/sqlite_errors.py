@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from pathlib import Path
 
@@ -50,6 +51,14 @@ def service_error(
     if code in _DAMAGED:
         return LibraryDamagedError(f"the catalogue {path} is damaged: {err}")
     return err
+
+
+def system_error(err: sqlite3.Error) -> int | None:
+    """Return the error number of the system that an error of SQLite stands for; None if of none."""
+    code = getattr(err, "sqlite_errorcode", 0) & _PRIMARY
+    if code == sqlite3.SQLITE_FULL:
+        return errno.ENOSPC
+    return errno.EIO if code in _UNAVAILABLE else None
 
 
 def _storage_error(err: sqlite3.Error, path: Path) -> StorageFullError | StorageUnavailableError:

@@ -153,7 +153,14 @@ def index_folder(
     space, precision = open_space(bundle, settings), encoder.precision
     limits, windowing = audio_limits(settings), library_windowing(settings.window_s)
     with (
-        closing(Library.open(settings.library, space=space, precision=precision)) as library,
+        closing(
+            Library.open(
+                settings.library,
+                space=space,
+                precision=precision,
+                reserve_bytes=settings.reserve_bytes,
+            )
+        ) as library,
         FileReader(encoder, limits=limits, windowing=windowing) as reader,
         tqdm(total=len(files), unit="file", disable=None) as bar,
     ):

@@ -78,6 +78,12 @@ def current_deadline() -> Deadline | None:
     return _CURRENT.get()
 
 
+def check_deadline() -> None:
+    """Raise an error if the current deadline has passed; see `Deadline.check`."""
+    if (deadline := _CURRENT.get()) is not None:
+        deadline.check()
+
+
 @contextmanager
 def working_until(deadline: Deadline | None) -> Iterator[None]:
     """Context manager: makes a deadline the current one; None for work that must not be cut off."""

@@ -3,6 +3,7 @@
 catalog.sqlite    the source of truth: clips and embeddings
 audio/  tmp/      stored audio files, and unfinished copies of audio files
 index/            snapshot of the search index, a cache
+reserve           room for deletions on a full disk
 library.lock      held while the set of audio files is changed
 """
 
@@ -23,12 +24,18 @@ from service.catalog.reembed_queue import ReembedQueue
 from service.clips import ClipRecord
 from service.concurrency.durable import sync_directory
 from service.concurrency.locks import file_lock
+from service.concurrency.storage import free_bytes
 from service.errors import ClipAudioMissingError, LibraryError
 from service.index.search import SearchRequest
 from service.inference.embedding_space import Space
+from service.library.health import LibraryHealth
 from service.library.hits import Hit, read_hits
+from service.library.reserve import Reserve
 from service.library.synced_index import SyncedIndex
 from service.library.writer import ClipWriter
+
+NEEDED_BYTES = 1 << 20
+"""Room that opening a library takes; the reserve gives it on a full disk [bytes]."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -42,6 +49,7 @@ class Library:
         catalog: Records and embeddings of the clips.
         writer: Adds and removes clips.
         index: Search index of the clips, kept up to date with the catalogue.
+        health: Tells which parts of the library work.
         reembed_queue: Clips that the encoder still has to embed.
         space: Space in which clips are searched.
     """
@@ -59,6 +67,7 @@ class Library:
         self.catalog = catalog
         self.writer = writer
         self.index = SyncedIndex(catalog, path / "index", space=space)
+        self.health = LibraryHealth(path, catalog, self.index)
         self.reembed_queue = queue
         self.space = space
 
@@ -71,6 +80,7 @@ class Library:
         precision: str = "float32",
         create: bool = True,
         reembedding: bool = False,
+        reserve_bytes: int = 0,
     ) -> Library:
         """Open a library, and remove the files that a crash may have left in it.
 
@@ -80,6 +90,7 @@ class Library:
             precision: Variant of the encoder that makes the embeddings put here.
             create: Make the library if there is none.
             reembedding: Open it even if clips wait for this encoder.
+            reserve_bytes: Room that is kept for deletions on a full disk; 0 for none [bytes].
 
         Raises:
             LibraryError: There is no library and `create` is false; it cannot be read or written;
@@ -97,12 +108,16 @@ class Library:
                 sync_directory(path.parent)
             with ExitStack() as opened:
                 with file_lock(path / "library.lock"):
+                    if free_bytes(path) < NEEDED_BYTES:
+                        Reserve(path, reserve_bytes).release()
                     catalog = Catalog(file, **encoder)
                 opened.callback(catalog.close)
                 queue = ReembedQueue(catalog, **encoder)
                 if not reembedding:
                     queue.check_complete(path)
-                writer = ClipWriter(path, catalog, dim=space.embedding_dim)
+                writer = ClipWriter(
+                    path, catalog, dim=space.embedding_dim, reserve_bytes=reserve_bytes
+                )
                 opened.callback(writer.close)
                 library = cls(path, catalog=catalog, writer=writer, space=space, queue=queue)
                 opened.pop_all()  # from here on, `close` closes them

@@ -63,6 +63,16 @@ class Metrics:
             "minuend_library_vectors",
             "Vectors that searches compare: of clips, and of windows of the long ones.",
         )
+        self.free = self._gauge(
+            "minuend_free_bytes",
+            "Free room on the disk of the library, and on that of the temporary folder.",
+            ["place"],
+        )
+        self.part_works = self._gauge(
+            "minuend_part_works",
+            "1 if a part of the service works, 0 if not; the parts of the readiness answer.",
+            ["part"],
+        )
         self._recall = self._histogram(
             "minuend_index_recall",
             "Share of the truly nearest that a sampled live search found, by kind of query.",

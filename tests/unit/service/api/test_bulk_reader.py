@@ -22,8 +22,8 @@ def line(clip_id: str = "a", **changes: Any) -> bytes:
     return orjson.dumps({**values, **changes}) + b"\n"
 
 
-def read(*lines: bytes, max_clips: int = 100) -> list[NewClip]:
-    reader = BulkReader(dim=3, fingerprint=FINGERPRINT, max_clips=max_clips)
+def read(*lines: bytes, max_lines: int = 100) -> list[NewClip]:
+    reader = BulkReader(dim=3, fingerprint=FINGERPRINT, max_lines=max_lines)
     return reader.read(io.BytesIO(b"".join(lines)))
 
 
@@ -90,11 +90,11 @@ def test_vectors_of_another_encoder_are_refused_naming_both() -> None:
 def test_the_number_of_lines_is_bounded() -> None:
     lines = [line(str(n)) for n in range(3)]
 
-    assert len(read(*lines, max_clips=3)) == 3
+    assert len(read(*lines, max_lines=3)) == 3
     with pytest.raises(RequestInvalidError, match="at most 2 lines"):
-        read(*lines, max_clips=2)
+        read(*lines, max_lines=2)
 
 
 def test_an_upload_without_lines_is_refused() -> None:
-    with pytest.raises(RequestInvalidError, match="no lines"):
+    with pytest.raises(RequestInvalidError, match="no clips"):
         read(b"\n\n")
