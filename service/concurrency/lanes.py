@@ -30,13 +30,16 @@ class Lane:
     Args:
         n_threads: Calls that run at a time.
         max_waiting: Calls that may wait for a thread; more are refused. None for any number.
+
+    Attributes:
+        n_admitted: Calls that run or wait.
     """
 
     def __init__(self, n_threads: int, *, max_waiting: int | None = None) -> None:
         self._n_threads = n_threads
         self._max_waiting = max_waiting
         self._limiter: anyio.CapacityLimiter | None = None
-        self._n_admitted = 0
+        self.n_admitted = 0
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run blocking work in a thread of this lane.
@@ -48,19 +51,16 @@ class Lane:
         """
         if self._limiter is None:  # it belongs to the event loop of its first call
             self._limiter = anyio.CapacityLimiter(self._n_threads)
-        if (
-            self._max_waiting is not None
-            and self._n_admitted >= self._n_threads + self._max_waiting
-        ):
+        if self._max_waiting is not None and self.n_admitted >= self._n_threads + self._max_waiting:
             raise OverloadError(f"{self._max_waiting} such requests are waiting; try again soon")
         deadline = current_deadline() or Deadline()
         work = partial(_check_and_call, deadline, partial(function, *args, **kwargs))
-        self._n_admitted += 1
+        self.n_admitted += 1
         try:
             with anyio.move_on_after(deadline.left_s):
                 return await anyio.to_thread.run_sync(work, limiter=self._limiter)
         finally:
-            self._n_admitted -= 1
+            self.n_admitted -= 1
         raise deadline.error()
 
 

@@ -68,7 +68,10 @@ class _Client:
 
         Handlers of such requests receive nothing, so they would not notice a disconnect.
         """
-        self._received = await self.receive()
+        message = await self.receive()
+        while message.get("more_body", False) and not message.get("body"):
+            message = await self.receive()
+        self._received = message
 
     async def receive(self) -> Message:
         """Receive the next message; after the body, wait for a disconnect in the background."""

@@ -11,7 +11,8 @@ from service.api import bulk_reader as bulk
 from service.api.bulk_reader import BulkReader
 from service.api.vector_encoding import to_base64
 from service.clips import NewClip
-from service.errors import FingerprintMismatchError, RequestInvalidError
+from service.concurrency.deadline import ClientDisconnectedError, Deadline, working_until
+from service.errors import DeadlineError, FingerprintMismatchError, RequestInvalidError
 
 FINGERPRINT = "ab" * 32
 VECTOR = np.array([1.0, 2.0, 3.0], np.float32)
@@ -98,3 +99,25 @@ def test_the_number_of_lines_is_bounded() -> None:
 def test_an_upload_without_lines_is_refused() -> None:
     with pytest.raises(RequestInvalidError, match="no clips"):
         read(b"\n\n")
+
+
+def test_blank_lines_count_as_lines() -> None:
+    """A body of blank lines would be read for minutes, and hold a thread for as long."""
+    with pytest.raises(RequestInvalidError, match="at most 3 lines"):
+        read(line("a"), b"\n" * 3, max_lines=3)
+    assert len(read(line("a"), b"\n \n", line("b"), max_lines=4)) == 2
+    with pytest.raises(RequestInvalidError, match=r"nothing was stored; line 3: "):
+        read(b"\n\n", b"{\n")
+
+
+def test_reading_stops_at_the_deadline_and_when_the_client_leaves() -> None:
+    lines = [line(str(n)) for n in range(3)]
+    late, left = Deadline(), Deadline()
+    late.begin(0)
+    left.abandon()
+    with working_until(late), pytest.raises(DeadlineError):
+        read(*lines)
+    with working_until(left), pytest.raises(ClientDisconnectedError):
+        read(*lines)
+    with working_until(late), pytest.raises(DeadlineError):
+        read(b"\n" * 10)

@@ -25,9 +25,12 @@ from service.errors import ServiceError, StorageFullError, StorageUnavailableErr
 def test_errors_of_a_disk_are_told_apart_and_name_no_path(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, number: int, expected: type[ServiceError]
 ) -> None:
-    with caplog.at_level(logging.WARNING), pytest.raises(expected, match="the library") as caught:
-        with storage_errors("the library", tmp_path):
-            raise OSError(number, "reason", str(tmp_path / "file"))
+    caplog.set_level(logging.WARNING)
+    with (
+        pytest.raises(expected, match="the library") as caught,
+        storage_errors("the library", tmp_path),
+    ):
+        raise OSError(number, "reason", str(tmp_path / "file"))
     assert "reason" in caught.value.detail
     assert str(tmp_path) not in caught.value.detail
     assert str(tmp_path / "file") in caplog.text
