@@ -37,11 +37,16 @@ ALWAYS: ErrorClasses = (
     errors.UnauthorizedError,
     errors.ForbiddenError,
 )
-READ: ErrorClasses = (errors.DeadlineError, errors.StorageUnavailableError)
+READ: ErrorClasses = (
+    errors.DeadlineError,
+    errors.StorageUnavailableError,
+    errors.LibraryDamagedError,
+)
 """Of the library."""
 SCAN: ErrorClasses = (*READ, errors.OverloadError)
 """Reads whose time grows with the library."""
 WRITE: ErrorClasses = (
+    errors.LibraryDamagedError,
     errors.OverloadError,
     errors.StorageFullError,
     errors.StorageUnavailableError,
@@ -54,6 +59,7 @@ BODY: ErrorClasses = (
     errors.DeadlineError,
     errors.StorageFullError,
     errors.StorageUnavailableError,
+    errors.LibraryDamagedError,
 )
 AUDIO: ErrorClasses = (*error_classes(errors.AudioError), errors.TooManyFilesError, *BODY)
 

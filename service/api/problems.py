@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,8 @@ from service.errors import (
     ServiceError,
     UnavailableError,
 )
+
+logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
@@ -93,6 +96,8 @@ def install_handlers(app: FastAPI, *, on_overload: Callable[[], None]) -> None:
     async def on_service_error(request: Request, error: ServiceError) -> Response:
         if isinstance(error, OverloadError):
             on_overload()
+        if isinstance(error, InternalError):
+            logger.error("%s: %s", error.title, error.detail)
         return problem_response(request.scope, error)
 
     @app.exception_handler(HTTPException)
