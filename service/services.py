@@ -7,8 +7,8 @@ Functions import what they open, so that a command loads no more than it needs. 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -36,8 +36,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 MAX_DEFAULT_RUNS = 4
-PARTS = ("encoder", "catalogue", "index", "storage")
-"""Parts of the service that may fail while it runs; see `Services.faults`."""
+PARTS = ("encoder", "catalogue", "index", "storage")  # of `Services.faults`
 
 
 def check_bundle(settings: Settings) -> None:
@@ -176,12 +175,12 @@ def make_searcher(
 def open_searcher(settings: Settings, *, with_library: bool = True) -> Iterator[Searcher]:
     """Open bundle, models and library to search without a server; see `make_searcher`."""
     models = open_models(open_bundle(settings), settings)
-    with ExitStack() as opened:
-        library = None
-        if with_library:
-            library = open_library(models, settings, create=False)
-            opened.enter_context(closing(library))
-        yield make_searcher(models, open_embedder(models.encoder, settings), library, settings)
+    embedder = open_embedder(models.encoder, settings)
+    if not with_library:
+        yield make_searcher(models, embedder, None, settings)
+        return
+    with closing(open_library(models, settings, create=False)) as library:
+        yield make_searcher(models, embedder, library, settings)
 
 
 @dataclass(slots=True)
@@ -189,8 +188,8 @@ class Services:
     """The parts of one running service.
 
     Attributes:
-        ready: Whether new requests are accepted.
         lanes: Threads for each kind of blocking work.
+        ready: Whether new requests are accepted.
     """
 
     settings: Settings
@@ -202,11 +201,8 @@ class Services:
     uploader: ClipUploader
     gallery: Gallery
     library_map: LibraryMap
+    lanes: Lanes
     ready: bool = False
-    lanes: Lanes = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.lanes = Lanes(self.settings.max_requests)
 
     @classmethod
     def open(cls, settings: Settings, metrics: Metrics) -> Services:
@@ -241,6 +237,7 @@ class Services:
                 max_waiting=settings.max_requests,
             ),
             library_map=LibraryMap(library),
+            lanes=Lanes(settings.max_requests),
         )
 
     def close(self) -> None:
@@ -255,10 +252,8 @@ class Services:
     @property
     def identity(self) -> dict[str, str]:
         """Id of the bundle and fingerprint of its encoder."""
-        return {
-            "id": self.models.bundle.manifest.id,
-            "fingerprint": self.models.encoder.fingerprint,
-        }
+        bundle, encoder = self.models.bundle, self.models.encoder
+        return {"id": bundle.manifest.id, "fingerprint": encoder.fingerprint}
 
     def check_ready(self) -> None:
         """Raise a `NotReadyError` unless new requests are accepted."""
@@ -268,10 +263,9 @@ class Services:
 
     def faults(self) -> dict[str, str]:
         """Return the parts of the service that do not work now, with the reasons."""
-        faults = dict(self.library.health.faults())
-        if not self.batcher.is_working:
-            faults["encoder"] = "a thread that encodes has ended; restart the service"
-        return faults
+        ended = "a thread that encodes has ended; restart the service"
+        encoder = {} if self.batcher.is_working else {"encoder": ended}
+        return {**self.library.health.faults(), **encoder}
 
     async def run_request(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run blocking work in a thread; there are as many threads as requests are admitted.

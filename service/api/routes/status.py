@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -106,8 +107,15 @@ def _measure(services: Services, counted: Metrics) -> None:
     faults = services.faults()
     for part in PARTS:
         counted.part_works.labels(part).set(part not in faults)
-    counted.free.labels("library").set(free_bytes(services.settings.library))
-    counted.free.labels("temporary").set(free_bytes(Path(tempfile.gettempdir())))
+    counted.free.labels("library").set(_free_bytes(services.settings.library))
+    counted.free.labels("temporary").set(_free_bytes(Path(tempfile.gettempdir())))
     if "catalogue" not in faults:
         counted.clips.set(services.library.catalog.count())
         counted.vectors.set(services.library.index.n_vectors())
+
+
+def _free_bytes(folder: Path) -> float:
+    try:
+        return free_bytes(folder)
+    except OSError:  # such as a volume that is gone
+        return math.nan
