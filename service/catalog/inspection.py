@@ -80,7 +80,8 @@ def has_tables(path: Path) -> bool:
         return bool(_read(path, query, f"mode={mode}"))
     except LibraryError:
         # On a full disk, SQLite cannot make the file that readers share.
-        if path.with_name(f"{path.name}-wal").exists() or mode == "rw":
+        log = path.with_name(f"{path.name}-wal")
+        if mode == "rw" or (log.exists() and log.stat().st_size):
             raise
         return bool(read_only(path, query, is_alone=True))
 
