@@ -35,7 +35,7 @@ FRAMING_PER_BYTE = 8
 """Bytes of that kind that are allowed for each byte of data; a chunk of one byte has 5."""
 MAX_PIPELINED = 16
 """Most requests that wait for an earlier one on the same connection."""
-MAX_DISCARDED_BYTES = 1024 * 1024
+MAX_DISCARDED_BYTES = 256 * 1024
 """Bytes that are read after a refusal, so that the client can read it before the end."""
 
 
