@@ -194,6 +194,7 @@ def test_probes_are_answered_while_all_connections_are_busy(server: Server) -> N
 
     assert [answer.status for answer in answers.values()] == [200, 200, 200, 503]
     assert answers["/clips"].problem["code"] == "overloaded"
+    assert answers["/clips"].headers["connection"] == "close"
 
 
 def test_a_stop_does_not_wait_for_idle_clients(tiny_bundle_path: Path, tmp_path: Path) -> None:

@@ -51,12 +51,14 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(**uvicorn)
         self._pool = pool
         self._fault: ServiceError | None = None
+        self._is_discarding = False
+        self._last: ServiceError | None = None
+        """What is answered after the requests that came before it."""
         self._in_head = self._in_body = False
         self._turned = False
         """Whether a head or a message has ended in the present data."""
         self._head_bytes = self._raw_head_bytes = 0
         self._body_bytes = self._framing_bytes = 0
-        self._is_discarding = False
         self._discarded_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -76,24 +78,23 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if self._is_discarding:
             self._discarded_bytes += len(data)
-            if self._discarded_bytes > MAX_DISCARDED_BYTES:
+            if self._discarded_bytes > MAX_DISCARDED_BYTES and self._last is None:
                 self.cut()
             return
         if self._pool.is_in(self, self._pool.idle):
             self._enter(self._pool.heads)
-        body_bytes, self._turned = self._body_bytes, False
         try:
-            self._feed(data)
-            if not self._turned:
-                self._count(len(data), self._body_bytes - body_bytes)
+            # In parts, so that what the parser keeps of an unfinished head is bounded too.
+            for start in range(0, len(data), MAX_HEAD_BYTES):
+                self._feed(data[start : start + MAX_HEAD_BYTES])
         except (httptools.HttpParserError, ClientError) as error:
-            if not self._is_discarding:
-                self.refuse(self._fault or RequestMalformedError(f"this is not HTTP/1.1: {error}"))
+            self.refuse(self._fault or RequestMalformedError(f"this is not HTTP/1.1: {error}"))
 
     def on_message_begin(self) -> None:
         """Begin a request."""
         if len(self.pipeline) >= MAX_PIPELINED:
-            self._stop_after_pipeline()
+            detail = f"{MAX_PIPELINED} requests on this connection wait for an earlier answer"
+            self._fail(RequestMalformedError(detail))
         super().on_message_begin()
         self._in_head, self._head_bytes = True, 0
 
@@ -142,6 +143,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Start the next request of a pipeline, or wait for one."""
         has_next = bool(self.pipeline)
         super().on_response_complete()
+        if self.transport.is_closing():
+            return
         if has_next:
             is_receiving = self._in_body and not self.pipeline
             self._enter(self._pool.bodies if is_receiving else self._pool.answering)
@@ -163,22 +166,22 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def refuse(self, error: ServiceError) -> None:
         """Answer with an error and close; earlier requests are answered first."""
+        if self.transport.is_closing():
+            return
         self._pool.note_closure(error.code)
         self._is_discarding = True
         if self.cycle is not None and not self.cycle.response_complete:
             if not self._in_body:
-                self.cycle.keep_alive = False
+                self._last = error
                 return
             # It has no body, so the application is told that the client is gone.
+            self.cycle.waiting_for_100_continue = False
             self.cycle.disconnected = True
             self.cycle.message_event.set()
             if self.pipeline or self.cycle.response_started:
                 self.transport.close()
                 return
-        self.transport.write(self._problem(error))
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        self._enter(self._pool.lingering)
+        self._end_with(error)
 
     def cut(self) -> None:
         """Close at once."""
@@ -189,6 +192,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return self.transport.get_write_buffer_size()
 
     def _feed(self, data: bytes) -> None:
+        n_bytes, body_bytes, self._turned = len(data), self._body_bytes, False
         while data:
             try:
                 self.parser.feed_data(data)
@@ -196,7 +200,9 @@ class BoundedProtocol(HttpToolsProtocol):
                 # Declined, so that HTTP/1.1 goes on after the request (RFC 9110, 7.8).
                 data = data[upgrade.args[0] :]
             else:
-                return
+                break
+        if not self._turned:
+            self._count(n_bytes, self._body_bytes - body_bytes)
 
     def _count(self, n_bytes: int, n_body_bytes: int) -> None:
         """Count data that is wholly within a head or wholly within a body."""
@@ -242,15 +248,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self.headers[:] = [pair for pair in self.headers if pair[0] != b"host"]
         self.headers.append((b"host", authority))
 
-    def _stop_after_pipeline(self) -> None:
-        """Read no more, and close the connection after the responses to what was read."""
-        self._is_discarding = True
-        self.cycle.keep_alive = False
-        self._fail(RequestMalformedError("too many requests before the first response"))
-
     def _rest(self) -> None:
         """Enter the queue of a connection whose responses are complete."""
-        if self.flow.write_paused:
+        if self._last is not None:
+            self._end_with(self._last)
+        elif self.flow.write_paused:
             self._enter(self._pool.answering)
         elif self._in_body:
             self._enter(self._pool.lingering)  # its body was not wanted
@@ -258,6 +260,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self._enter(self._pool.heads)
         else:
             self._enter(self._pool.idle)
+
+    def _end_with(self, error: ServiceError) -> None:
+        self._last = None
+        self.transport.write(self._problem(error))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._enter(self._pool.lingering)
 
     def _enter(self, queue: Queue) -> None:
         self._pool.move(self, queue)

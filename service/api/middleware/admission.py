@@ -90,26 +90,23 @@ class Admission:
             return
         if scope.get("state", {}).get(PROBES_ONLY) and scope["path"] not in PROBES:
             error = OverloadError("there are too many connections; try again soon")
-            await self._refuse(error, scope, receive, send)
+            self._on_refusal()
+            await problem_response(scope, error, connection="close")(scope, receive, send)
             return
         if scope["method"] not in ("POST", "PUT"):
             await self._app(scope, receive, send)
             return
         upload = self._make_upload(Headers(scope=scope))
         if (refusal := self._refusal(upload.most_bytes)) is not None:
-            await self._refuse(OverloadError(f"{refusal}; try again soon"), scope, receive, send)
+            self._on_refusal()
+            error = OverloadError(f"{refusal}; try again soon")
+            await problem_response(scope, error)(scope, receive, send)
             return
         self._begin(upload)
         try:
             await self._app(scope, self._receiver(upload, receive), send)
         finally:
             self._end(upload)
-
-    async def _refuse(
-        self, error: OverloadError, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        self._on_refusal()
-        await problem_response(scope, error)(scope, receive, send)
 
     def _make_upload(self, headers: Headers) -> _Upload:
         declared = headers.get("content-length")
