@@ -263,27 +263,26 @@ async def test_a_request_whose_body_came_too_late_is_refused(arriving: list[Arri
 
 async def test_slow_bodies_have_half_of_the_bytes() -> None:
     now = 0.0
-    app = answering(admitting(read_all, max_bytes=1000, clock=lambda: now))
-    slow, slower = Arriving("900"), Arriving("900")
+    app = answering(admitting(read_all, max_bytes=1_000_000, clock=lambda: now))
+    first, second = Arriving("400000"), Arriving("400000")
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(slow.ask, app)
-        await slow.arrive(400)
-        tasks.start_soon(slower.ask, answering(app))
-        await slower.arrive(1)
-        assert slower.status == 503  # since the first one may come to 900
+        tasks.start_soon(first.ask, app)
+        await first.arrive(300_000)
         now = 11.0
-        await slow.arrive(1)
-        second = Arriving("599")
+        await first.arrive(1)
         tasks.start_soon(second.ask, app)
-        await second.arrive(400)
+        await second.arrive(250_000)
         now = 30.0
-        await second.arrive(100)
-        await slow.arrive(499, ends=True)
-    for exchange in (slow, slower, second):
+        await second.arrive(1)  # by now as slow as the first one
+        quick = Exchange([b"x"], content_length="600000")
+        await quick.ask(app)
+        await first.arrive(99_999, ends=True)
+    for exchange in (first, second):
         exchange.close()
 
-    assert (second.status, slow.status) == (503, 200)
+    assert (second.status, second.code) == (503, "overloaded")
+    assert [quick.status, first.status] == [200, 200]
 
 
 @pytest.mark.parametrize(("path", "status"), [("/metrics", 200), ("/clips", 503)])
