@@ -2,9 +2,9 @@
 
     .venv/service/bin/python benchmarks/hostile_clients.py [SECONDS]
 
-A normal client sends one request after another, in turn with and without hostile clients: 1,000 idle
-connections, 64 uploads at one byte per 5 s, and 4 floods of headers. A hostile client that the service
-closes comes again. All run on this machine, so the hostile ones also take its processor time.
+A normal client sends one request after another, in turn with and without hostile clients: 1,000
+idle connections, 64 uploads at one byte per 5 s, and 4 floods of headers. A hostile client that the
+service closes comes again. All run on this machine, so the hostile ones take its processor time too.
 """
 
 from __future__ import annotations

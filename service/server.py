@@ -7,24 +7,22 @@ import contextlib
 import gc
 import logging
 import os
-import resource
 import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
 
-from service.api.connections.pool import ConnectionLimits, ConnectionPool
+from service.api.connections.opening import make_accept_errors_sparse, open_pool
 from service.api.connections.protocol import BoundedProtocol
 from service.app import create_app
 from service.errors import SettingsError, StartupError
-from service.observability.logs import SparseLog, configure_logging
-from service.observability.metrics import Metrics
+from service.observability.logs import configure_logging
 from service.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -45,8 +43,6 @@ BACKLOG = 2048
 """Connections that the kernel holds until they are accepted."""
 ACCEPTED_AT_ONCE = 64
 """Connections that are accepted before other work goes on."""
-OTHER_FILES = 1000
-"""File descriptors that are kept for the library and for bodies on the disk."""
 
 
 def serve(
@@ -96,63 +92,6 @@ class _Server(uvicorn.Server):
             listener.listen(BACKLOG)  # asyncio takes one number for both
 
 
-def _open_pool(
-    settings: Settings, metrics: Metrics, loop: asyncio.AbstractEventLoop
-) -> ConnectionPool:
-    """Return a pool of connections that fits the limit of open files."""
-    allowed = _raise_file_limit(settings.max_connections + OTHER_FILES)
-    largest = max(allowed - OTHER_FILES, allowed // 2)
-    if largest < settings.max_connections:
-        logger.warning(
-            "at most %d connections, not the %d of MINUEND_MAX_CONNECTIONS: %d files may be open",
-            largest,
-            settings.max_connections,
-            allowed,
-        )
-    limits = ConnectionLimits(
-        max_connections=min(settings.max_connections, largest),
-        head_timeout_s=settings.head_timeout_s,
-        keep_alive_s=KEEP_ALIVE_S,
-        read_timeout_s=settings.body_timeout_s,
-    )
-    closures = SparseLog(logger, logging.WARNING)
-
-    def on_closure(reason: str) -> None:
-        metrics.closures.labels(reason).inc()
-        closures.write(f"closed a connection: {reason}")
-
-    return ConnectionPool(
-        limits, clock=loop.time, on_change=metrics.connections.set, on_closure=on_closure
-    )
-
-
-def _raise_file_limit(wanted: int) -> int:
-    """Let the process open more files, and return how many it may open."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY:
-        wanted = min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(OSError, ValueError):  # a sandbox may forbid it
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return wanted if soft == resource.RLIM_INFINITY else soft
-
-
-def _log_accept_errors_sparsely(loop: asyncio.AbstractEventLoop, pool: ConnectionPool) -> None:
-    """Log one line a second where asyncio logs one for each attempt, and make room."""
-    refusals = SparseLog(logger, logging.ERROR)
-
-    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        error = context.get("exception")
-        if "accept" in context.get("message", "") and isinstance(error, OSError):
-            refusals.write(f"a connection cannot be accepted: {error.strerror}")
-            pool.make_room()
-        else:
-            loop.default_exception_handler(context)
-
-    loop.set_exception_handler(handle)
-
-
 async def _serve(
     app: FastAPI,
     settings: Settings,
@@ -160,8 +99,8 @@ async def _serve(
     on_listening: Callable[[str, int], object],
 ) -> None:
     loop = asyncio.get_running_loop()
-    pool = _open_pool(settings, app.state.metrics, loop)
-    _log_accept_errors_sparsely(loop, pool)
+    pool = open_pool(settings, app.state.metrics, loop, keep_alive_s=KEEP_ALIVE_S)
+    make_accept_errors_sparse(loop, pool)
     config = uvicorn.Config(
         app,
         http=cast(type[asyncio.Protocol], partial(BoundedProtocol, pool)),

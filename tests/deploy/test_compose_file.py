@@ -14,9 +14,9 @@ import pytest
 import yaml
 from compose_stack import FILE
 
+from service.api.connections.opening import OTHER_FILES
 from service.api.connections.protocol import MAX_HEAD_BYTES
 from service.api.middleware.cross_site import SiteRules
-from service.server import OTHER_FILES
 from service.settings import PREFIX, Settings, load_settings
 
 TEXT = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", FILE.read_text("utf-8"))

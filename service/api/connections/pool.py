@@ -76,7 +76,7 @@ class ConnectionPool:
     few more are opened on which only probes are answered.
 
     Args:
-        limits: Their limits.
+        limits: Their limits; also an attribute.
         clock: Returns the time of a steady clock [s].
         on_change: Called with the number of connections when it changes.
         on_closure: Called with the reason when a connection is closed against the client's will.
@@ -97,7 +97,7 @@ class ConnectionPool:
         on_change: Callable[[int], object],
         on_closure: Callable[[str], object],
     ) -> None:
-        self._limits = limits
+        self.limits = limits
         self._clock = clock
         self._on_change = on_change
         self._on_closure = on_closure
@@ -115,14 +115,14 @@ class ConnectionPool:
         Returns:
             Whether only probes may be answered on it.
         """
-        if self._n_open >= self._limits.max_connections:
+        if self._n_open >= self.limits.max_connections:
             self.make_room()
-        is_reserved = self._n_open >= self._limits.max_connections
+        is_reserved = self._n_open >= self.limits.max_connections
         self._n_open += 1
         self._on_change(self._n_open)
         self._queues[connection] = self.idle
         self.idle[connection] = self._clock()
-        if self._n_open > self._limits.max_connections + N_RESERVED:
+        if self._n_open > self.limits.max_connections + N_RESERVED:
             self._cut(connection, "full")
         if self._timer is None:
             self._schedule()
@@ -178,7 +178,7 @@ class ConnectionPool:
 
     def check(self) -> None:
         """Close the connections that are late."""
-        now, limits = self._clock(), self._limits
+        now, limits = self._clock(), self.limits
         for connection in _late(self.idle, now - limits.keep_alive_s):
             self._cut(connection, None)
         for connection in _late(self.lingering, now - LINGER_S):
