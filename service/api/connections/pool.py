@@ -21,7 +21,7 @@ PROBES_ONLY = "probes_only"
 TICK_S = 0.25
 """Time between two checks of deadlines [s]."""
 LINGER_S = 2.0
-"""Time after which a connection whose input is discarded is closed [s]."""
+"""Time after which a connection that was refused, or whose body was not wanted, is closed [s]."""
 OLD_BODY_S = 5.0
 """Age from which a body that is being received may be given up to make room [s]."""
 MAX_UNSENT_BYTES = 128 * 1024 * 1024
@@ -86,7 +86,7 @@ class ConnectionPool:
         heads: Those with an incomplete request line or header.
         bodies: Those with an incomplete body.
         answering: Those with a complete request or an unread response.
-        lingering: Those that will be closed, and whose input is discarded.
+        lingering: Those that will be closed, and whose input is not wanted.
     """
 
     def __init__(

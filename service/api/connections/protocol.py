@@ -35,8 +35,6 @@ FRAMING_PER_BYTE = 8
 """Bytes of that kind that are allowed for each byte of data; a chunk of one byte has 5."""
 MAX_PIPELINED = 16
 """Most requests that wait for an earlier one on the same connection."""
-MAX_DISCARDED_BYTES = 256 * 1024
-"""Bytes that are read after a refusal, so that the client can read it before the end."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -59,7 +57,6 @@ class BoundedProtocol(HttpToolsProtocol):
         """Whether a head or a message has ended in the present data."""
         self._head_bytes = self._raw_head_bytes = 0
         self._body_bytes = self._framing_bytes = 0
-        self._discarded_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin."""
@@ -77,9 +74,6 @@ class BoundedProtocol(HttpToolsProtocol):
         """Parse what the client sends."""
         self._unset_keepalive_if_required()
         if self._is_discarding:
-            self._discarded_bytes += len(data)
-            if self._discarded_bytes > MAX_DISCARDED_BYTES and self._last is None:
-                self.cut()
             return
         if self._pool.is_in(self, self._pool.idle):
             self._enter(self._pool.heads)
@@ -263,6 +257,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _end_with(self, error: ServiceError) -> None:
         self._last = None
+        self.flow.pause_reading()  # so that a flood costs nothing while the client may read why
         self.transport.write(self._problem(error))
         if self.transport.can_write_eof():
             self.transport.write_eof()
