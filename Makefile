@@ -89,6 +89,7 @@ bench-engine: $(DEV)/.ready $(SERVICE)/.ready  ## measure the engine; SCENES=fol
 	$(SERVICE)/bin/python benchmarks/peers.py $(PEERS)
 	$(SERVICE)/bin/python benchmarks/long_file.py
 	$(SERVICE)/bin/python benchmarks/burst.py
+	$(SERVICE)/bin/python benchmarks/hostile_clients.py
 	$(SERVICE)/bin/python benchmarks/precision.py
 	$(DEV)/bin/python benchmarks/front_end.py
 	$(DEV)/bin/python benchmarks/index.py $(SCENES)

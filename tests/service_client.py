@@ -31,7 +31,7 @@ class Client:
         self._portal = portal
         self._disconnected: list[asyncio.Task[None]] = []
         self._client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://service"
+            transport=httpx.ASGITransport(app), base_url="http://localhost"
         )
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:

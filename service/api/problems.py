@@ -116,7 +116,7 @@ def _from_http(app: FastAPI, request: Request, error: HTTPException) -> Response
         allow = ", ".join(allowed_methods(app, request.scope))
         if request.method == "OPTIONS":
             return Response(status_code=http.HTTPStatus.NO_CONTENT, headers={"allow": allow})
-        refusal = MethodNotAllowedError(f"{path} takes {allow}, not {request.method}")
+        refusal = MethodNotAllowedError(f"{path} takes {allow}")
         return problem_response(request.scope, refusal, allow=allow)
     if error.status_code == http.HTTPStatus.NOT_FOUND:
         return problem_response(request.scope, NotFoundError(f"there is nothing at {path}"))

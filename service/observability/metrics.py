@@ -58,6 +58,12 @@ class Metrics:
         self._add_inputs()
         self.in_flight = self._gauge("minuend_requests_in_flight", "Requests being answered.")
         self.refused = self._counter("minuend_overload_refusals", "Requests refused with a 503.")
+        self.connections = self._gauge("minuend_connections", "Open connections.")
+        self.closures = self._counter(
+            "minuend_connection_closures",
+            "Connections closed against the will of their clients.",
+            ["reason"],
+        )
         self.clips = self._gauge("minuend_library_clips", "Clips stored.")
         self.vectors = self._gauge(
             "minuend_library_vectors",
