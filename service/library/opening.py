@@ -146,10 +146,11 @@ def check_for_restore(path: Path, *, besides: Collection[Path] = ()) -> None:
     names = _names(path)
     if CATALOG in names and (path / CATALOG).stat().st_size:
         raise LibraryError(f"{path} holds a library; restore into an empty folder")
-    if _WAL in names:
-        raise LibraryError(
-            f"{path} has {_WAL} of another catalogue: move it out of the folder and keep it"
-        )
+    for name in (_WAL, f"{CATALOG}-journal"):  # SQLite would apply it to the restored catalogue
+        if name in names:
+            raise LibraryError(
+                f"{path} has {name} of another catalogue: move it out of the folder and keep it"
+            )
     if not names.intersection(PARTS) and (foreign := _foreign(path, names, besides)):
         raise LibraryError(
             f"{path} is not empty: it holds {', '.join(foreign[:_SHOWN])}; restore into an empty"
