@@ -16,6 +16,7 @@ from tiny_library import make_clip, open_library, stored_files
 from service.cli import main
 from service.errors import LibraryError
 from service.library.library import Library
+from service.library.upload import ID_DIGITS
 from service.server import serve
 from service.settings import Settings
 
@@ -97,7 +98,8 @@ def test_damage_that_is_met_after_the_opening_is_one_line_too(
 
     monkeypatch.setattr(Library, "search", fail)
     paths = ["--library", str(indexed), "--bundle", str(tiny_bundle_path)]
-    result = CliRunner().invoke(main, ["search", "--modifier", "low", *paths])
+    clip_id = Path(min(stored_files(indexed))).name[:ID_DIGITS]
+    result = CliRunner().invoke(main, ["search", "--clip-id", clip_id, *paths])
     assert isinstance(result.exception, SystemExit)
     assert result.stderr == (
         "Error: the catalogue of the library cannot be used: no such column: embedding\n"
