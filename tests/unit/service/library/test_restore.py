@@ -185,7 +185,11 @@ def test_damaged_audio_in_the_folder_is_replaced_by_that_of_the_backup(
 def test_a_folder_with_other_files_or_with_the_log_of_a_catalogue_is_refused(
     tmp_path: Path, backup: Path
 ) -> None:
-    for name, reason in (("notes.txt", "holds notes.txt"), ("catalog.sqlite-wal", "keep it")):
+    for name, reason in [
+        ("notes.txt", "holds notes.txt"),
+        ("catalog.sqlite-wal", "keep it"),
+        ("catalog.sqlite-journal", "keep it"),
+    ]:
         folder = tmp_path / f"with-{name}"
         folder.mkdir()
         (folder / name).write_text("mine")
