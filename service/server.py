@@ -17,6 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.app import create_app
+from service.audio.library_messages import divert_standard_error
 from service.errors import SettingsError, StartupError
 from service.observability.logs import configure_logging
 from service.settings import Settings
@@ -51,6 +52,7 @@ def serve(
     """
     configure_logging(settings.log_level)
     sys.setswitchinterval(SWITCH_S)
+    divert_standard_error()
     _schedule_as_batch()
     try:
         with _listening_socket(settings) as listener:

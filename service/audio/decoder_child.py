@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
-from typing import BinaryIO, TypeVar, cast
+from typing import BinaryIO, cast
 
 import numpy as np
 from jaxtyping import Float32
@@ -23,7 +23,6 @@ from service.audio.decoder_protocol import (
     MAX_MESSAGE_BYTES,
     NEXT,
     REGION_BYTES,
-    Hello,
     Reply,
     Task,
     to_bytes,
@@ -33,10 +32,13 @@ from service.audio.fork_server import ANSWER_S, ForkServer, ForkServerError
 from service.audio.library_messages import decode_messages
 from service.concurrency.deadline import Deadline
 
-T = TypeVar("T")
-
 CHECK_S = 0.05
 """A thread that waits for a decoder looks so often whether the client has left [s]."""
+
+
+@cache
+def _reply_checker() -> TypeAdapter[Reply]:
+    return TypeAdapter(Reply)
 
 
 class ChildEndedError(Exception):
@@ -73,7 +75,7 @@ class DecoderChild:
             self._pid = server.fork([channel.fileno(), shared, messages], cpu_s)
             self._opened = opened.pop_all()
         try:
-            hello = self._receive(Hello, _deadline_of(ANSWER_S))
+            hello = self._receive(_deadline_of(ANSWER_S))
         except Exception as error:
             messages_text = "; ".join(self.read_messages()[-1:])
             self.end()
@@ -119,7 +121,7 @@ class DecoderChild:
             ClientDisconnectedError: The client left.
             DeadlineError: The deadline passed.
         """
-        reply = self._receive(Reply, deadline)
+        reply = self._receive(deadline)
         if not 0 <= 4 * reply.n_samples <= REGION_BYTES:
             raise ChildEndedError
         samples = np.frombuffer(self._region, np.float32, reply.n_samples).copy()
@@ -141,7 +143,7 @@ class DecoderChild:
         finally:
             self._opened.close()
 
-    def _receive(self, kind: type[T], deadline: Deadline) -> T:
+    def _receive(self, deadline: Deadline) -> Reply:
         while True:
             left_s = deadline.left_s
             self._channel.settimeout(min(CHECK_S, CHECK_S if left_s is None else left_s) or 1e-6)
@@ -155,14 +157,9 @@ class DecoderChild:
         if not message:
             raise ChildEndedError
         try:
-            return _checker(kind).validate_json(message)
+            return _reply_checker().validate_json(message)
         except ValidationError as error:
             raise ChildEndedError from error
-
-
-@cache
-def _checker(kind: type[T]) -> TypeAdapter[T]:
-    return TypeAdapter(kind)
 
 
 def _deadline_of(limit_s: float) -> Deadline:

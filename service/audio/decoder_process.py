@@ -31,7 +31,6 @@ from service.audio.decoder import describe_source
 from service.audio.decoder_protocol import (
     MAX_MESSAGE_BYTES,
     REGION_BYTES,
-    Hello,
     Order,
     Reply,
     Report,
@@ -149,7 +148,7 @@ def _run_decoder(
         os.closerange(_CHANNEL + 1, os.sysconf("SC_OPEN_MAX"))
         with socket.socket(fileno=_CHANNEL) as connection:
             is_filtered = sandbox.confine(cpu_s, parent, seccomp)
-            connection.send(to_bytes(Hello(is_filtered)))
+            connection.send(to_bytes(Reply(is_filtered=is_filtered)))
             _decode_files(connection, region)
         status = 0
     except BaseException:

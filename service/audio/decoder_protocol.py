@@ -39,9 +39,10 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Answer to a task or to `NEXT`.
+    """Answer to a task or to `NEXT`; one is sent before the first task.
 
     Attributes:
+        is_filtered: In that first one, whether the system calls of the decoder are filtered.
         n_samples: Length of the block in the shared memory.
         source: With the last block, the description of the source.
         error: Code of the `AudioError` that ended decoding.
@@ -50,6 +51,7 @@ class Reply:
         used_s: With the last answer, processor time of the decoder since its start [s].
     """
 
+    is_filtered: bool = False
     n_samples: int = 0
     source: DecodedSource | None = None
     error: str = ""
@@ -92,17 +94,6 @@ class Report:
     failure: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Hello:
-    """First message of a decoder, when it is confined.
-
-    Attributes:
-        is_filtered: Whether its system calls are filtered.
-    """
-
-    is_filtered: bool
-
-
-def to_bytes(message: Task | Reply | Order | Report | Hello) -> bytes:
+def to_bytes(message: Task | Reply | Order | Report) -> bytes:
     """Encode a message."""
     return json.dumps(asdict(message)).encode()
