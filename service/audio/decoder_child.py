@@ -75,7 +75,7 @@ class DecoderChild:
             self._pid = server.fork([channel.fileno(), shared, messages], cpu_s)
             self._opened = opened.pop_all()
         try:
-            hello = self._receive(_deadline_of(ANSWER_S))
+            hello = self._receive(deadline_in(ANSWER_S))
         except Exception as error:
             messages_text = "; ".join(self.read_messages()[-1:])
             self.end()
@@ -162,7 +162,8 @@ class DecoderChild:
             raise ChildEndedError from error
 
 
-def _deadline_of(limit_s: float) -> Deadline:
+def deadline_in(limit_s: float) -> Deadline:
+    """Return a deadline some seconds from now."""
     deadline = Deadline()
     deadline.begin(limit_s)
     return deadline

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from service.audio.decoder import Decoder, decode_blocks
-from service.audio.decoder_pool import DecoderPool
 from service.audio.fork_server import ForkServerError
 from service.errors import SettingsError
+
+if TYPE_CHECKING:
+    from service.audio.decoder_pool import DecoderPool
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -41,10 +44,15 @@ class DecoderChoice:
         self._pool: DecoderPool | None = None
         if mode == "thread":
             return
+        if sys.platform != "linux":
+            self._give_up("they need Linux")
+            return
+        from service.audio.decoder_pool import DecoderPool
+
         try:
             self._pool = DecoderPool(decoders, deadline_s=deadline_s, on_death=on_death)
         except ForkServerError as error:
-            self._give_up(error)
+            self._give_up(str(error))
 
     def choose(self) -> Decoder:
         """Return the decoder, which is ready, and log which one it is.
@@ -57,7 +65,7 @@ class DecoderChoice:
                 is_filtered = self._pool.wait_ready()
             except ForkServerError as error:
                 self._pool = None
-                self._give_up(error)
+                self._give_up(str(error))
             else:
                 fields = {"decode": "process", "seccomp": is_filtered}
                 _LOGGER.info("files are decoded in child processes", extra=fields)
@@ -70,9 +78,10 @@ class DecoderChoice:
         if self._pool is not None:
             self._pool.close()
 
-    def _give_up(self, error: ForkServerError) -> None:
+    def _give_up(self, reason: str) -> None:
         if self._mode == "process":
             raise SettingsError(
-                f"MINUEND_DECODE=process is not possible here: {error}; auto or thread is"
-            ) from error
-        _LOGGER.warning("child processes for decoding are not possible: %s", error)
+                f"MINUEND_DECODE=process: decoding in child processes is not possible: {reason};"
+                " use auto or thread"
+            )
+        _LOGGER.warning("decoding in child processes is not possible: %s", reason)

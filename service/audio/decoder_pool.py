@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import signal
-import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
-from service.audio.decoder import Blocks
-from service.audio.decoder_child import ChildEndedError, DecoderChild
+import numpy as np
+
+from service.audio.decoder import Blocks, decode_whole
+from service.audio.decoder_child import ChildEndedError, DecoderChild, deadline_in
+from service.audio.decoder_process import SILENT_WAV
 from service.audio.decoder_protocol import Reply
-from service.audio.decoding import AudioLimits
-from service.audio.fork_server import ForkServer, ForkServerError, ForkServerLostError
+from service.audio.decoding import AudioLimits, decode
+from service.audio.fork_server import ANSWER_S, ForkServer, ForkServerError, ForkServerLostError
 from service.audio.library_messages import MAX_MESSAGES, log_messages
 from service.concurrency.deadline import Deadline
 from service.errors import (
@@ -30,6 +34,8 @@ _LOGGER = logging.getLogger(__name__)
 
 MAX_FILES = 200
 """Files after which a decoder is replaced, so that what a library leaks does not add up."""
+CHECK_RATE_HZ = 16_000
+"""Rate to which the file of the check is resampled [Hz]."""
 MAX_USED_S = 30.0
 """Processor time after which a decoder gets no other file [s]."""
 
@@ -49,14 +55,12 @@ class DecoderPool:
         on_death: Called after a decoder has ended while it decoded a file.
 
     Raises:
-        ForkServerError: This system has no such processes.
+        ForkServerError: No process can be started.
     """
 
     def __init__(
         self, decoders: int, *, deadline_s: float, on_death: Callable[[], object] = lambda: None
     ) -> None:
-        if sys.platform != "linux":
-            raise ForkServerError("child processes for decoding need Linux")
         self._n_kept = decoders
         self._cpu_s = int(MAX_USED_S + deadline_s) + 1
         self._on_death = on_death
@@ -78,10 +82,35 @@ class DecoderPool:
         try:
             self._server.wait_ready()
             self._idle = [DecoderChild(self._server, self._cpu_s) for _ in range(self._n_kept)]
+            is_filtered = all(child.is_filtered for child in self._idle)
+            self._check()
         except ForkServerError:
             self.close()
             raise
-        return all(child.is_filtered for child in self._idle)
+        return is_filtered
+
+    def _check(self) -> None:
+        """Decode a known file, in memory and by its descriptor.
+
+        Raises:
+            ForkServerError: A decoder cannot work under its limits here.
+        """
+        expected = decode(io.BytesIO(SILENT_WAV), sample_rate=CHECK_RATE_HZ).samples
+        with tempfile.TemporaryFile() as file:
+            file.write(SILENT_WAV)
+            for source in (io.BytesIO(SILENT_WAV), cast(BinaryIO, file)):
+                try:
+                    samples, _ = decode_whole(
+                        self,
+                        source,
+                        sample_rate=CHECK_RATE_HZ,
+                        limits=AudioLimits(),
+                        deadline=deadline_in(ANSWER_S),
+                    )
+                except (ServiceError, OSError) as error:
+                    raise ForkServerError(f"a decoder does not decode here: {error}") from error
+                if not np.array_equal(samples, expected):
+                    raise ForkServerError("a decoder does not give the known samples here")
 
     def close(self) -> None:
         """End all decoders; no file is being decoded and none will be."""

@@ -45,11 +45,11 @@ _READ_BYTES = 65_536
 _CHANNEL = 3
 """Descriptor of a decoder's channel; 0 to 2 are the standard ones."""
 
-_SILENT_WAV = (
+SILENT_WAV = (
     b"RIFF\x24\x3e\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x80\x3e\0\0\2\0\x10\0data\0\x3e\0\0"
     + bytes(15_872)
 )
-_SILENT_AAC = 2 * bytes.fromhex("fff16040017ffc01182007")
+SILENT_AAC = 2 * bytes.fromhex("fff16040017ffc01182007")
 
 
 class DescriptorFile(io.RawIOBase):
@@ -109,7 +109,7 @@ def main(descriptor: int) -> None:
 
 def _warm_up() -> None:
     """Decode silence, so that decoders find loaded and done what is loaded and done only once."""
-    for silence in (_SILENT_WAV, _SILENT_AAC):
+    for silence in (SILENT_WAV, SILENT_AAC):
         # Without PyAV, the optional extra `aac`, the second one is refused.
         with (
             suppress(MediaUnsupportedError),
