@@ -94,7 +94,7 @@ class DecoderChild:
                 # Files have the `readinto` that is needed, though BinaryIO does not declare it.
                 source.readinto(memoryview(self._region)[:size_bytes])  # type: ignore[attr-defined]
             else:
-                descriptors = [opened.enter_context(_readable_descriptor(source))]
+                descriptors = [opened.enter_context(readable_descriptor(source))]
             task = Task(size_bytes, is_shared, sample_rate, limits.max_seconds, limits.max_samples)
             try:
                 socket.send_fds(self._channel, [to_bytes(task)], descriptors)
@@ -170,7 +170,7 @@ def deadline_in(limit_s: float) -> Deadline:
 
 
 @contextmanager
-def _readable_descriptor(source: BinaryIO) -> Iterator[int]:
+def readable_descriptor(source: BinaryIO) -> Iterator[int]:
     """Give a descriptor of a file from which a decoder can read, and to which it cannot write."""
     with ExitStack() as opened:
         if _is_in_memory(source):
