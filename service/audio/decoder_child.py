@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import io
-import math
 import mmap
 import os
 import shutil
@@ -27,11 +26,13 @@ from service.audio.decoder_protocol import (
     Task,
     to_bytes,
 )
-from service.audio.decoding import AudioLimits
+from service.audio.decoding import MAX_AMPLITUDE, AudioLimits
 from service.audio.fork_server import ANSWER_S, ForkServer, ForkServerError
 from service.audio.library_messages import decode_messages
 from service.concurrency.deadline import Deadline
 
+MAX_SAMPLE = 10 * MAX_AMPLITUDE
+"""No resampling exceeds the samples of a source so far."""
 CHECK_S = 0.05
 """A thread that waits for a decoder looks so often whether the client has left [s]."""
 
@@ -125,7 +126,8 @@ class DecoderChild:
         if not 0 <= 4 * reply.n_samples <= REGION_BYTES:
             raise ChildEndedError
         samples = np.frombuffer(self._region, np.float32, reply.n_samples).copy()
-        if not math.isfinite(float(np.dot(samples, samples))):
+        lowest, highest = samples.min(initial=0), samples.max(initial=0)
+        if not -MAX_SAMPLE <= lowest <= highest <= MAX_SAMPLE:  # also true of NaN
             raise ChildEndedError  # a decoder refuses such samples itself
         self.used_s = max(self.used_s, reply.used_s)
         return reply, samples
