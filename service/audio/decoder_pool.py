@@ -133,7 +133,14 @@ class DecoderPool:
         child = self._give(source, sample_rate, limits)
         samples_left = limits.max_samples
         try:
-            reply, samples = child.receive(deadline)
+            try:
+                reply, samples = child.receive(deadline)
+            except ChildEndedError:
+                if self._server.is_running:
+                    raise
+                self._end(child)  # it has ended with the server, through no fault of the file
+                child = self._give(source, sample_rate, limits)
+                reply, samples = child.receive(deadline)
             while not reply.is_last:
                 samples_left -= samples.size
                 if samples_left < 0:
