@@ -21,7 +21,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import BinaryIO
 
 import numpy as np
@@ -49,6 +49,8 @@ SILENT_WAV = (
     b"RIFF\x24\x3e\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x80\x3e\0\0\2\0\x10\0data\0\x3e\0\0"
     + bytes(15_872)
 )
+_WARM_STREAMS = 50
+"""Streams whose callbacks fit into the memory for code; a decoder needs it for one at a time."""
 SILENT_AAC = 2 * bytes.fromhex("fff16040017ffc01182007")
 
 
@@ -95,7 +97,7 @@ def main(descriptor: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     with socket.socket(fileno=descriptor) as orders:
         seccomp = sandbox.open_seccomp()
-        _warm_up()
+        warm_up()
         orders.send(to_bytes(Report(pid=os.getpid())))
         while True:
             message, descriptors, _, _ = socket.recv_fds(orders, MAX_MESSAGE_BYTES, 3)
@@ -107,8 +109,15 @@ def main(descriptor: int) -> None:
             orders.send(to_bytes(report))
 
 
-def _warm_up() -> None:
-    """Decode silence, so that decoders find loaded and done what is loaded and done only once."""
+def warm_up() -> None:
+    """Do what a confined process cannot do: load modules, and get memory for callbacks.
+
+    A callback of a library into Python is a piece of code in memory, and a confined process gets no
+    more memory for code.
+    """
+    with ExitStack() as opened:
+        for _ in range(_WARM_STREAMS):
+            opened.enter_context(open_audio(io.BytesIO(SILENT_WAV), sample_rate=16_000))
     for silence in (SILENT_WAV, SILENT_AAC):
         # Without PyAV, the optional extra `aac`, the second one is refused.
         with (
@@ -176,6 +185,8 @@ def _decode_files(connection: socket.socket, region: mmap.mmap) -> None:
                 return
         for each in descriptors:
             os.close(each)
+        source.close()
+        gc.collect()  # the callbacks of this file
 
 
 def _decode(task: Task, source: BinaryIO, region: mmap.mmap) -> Iterator[Reply]:
