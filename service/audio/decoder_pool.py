@@ -6,7 +6,6 @@ import io
 import logging
 import os
 import signal
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock
@@ -96,7 +95,7 @@ class DecoderPool:
             ForkServerError: A decoder cannot work under its limits here.
         """
         expected = decode(io.BytesIO(SILENT_WAV), sample_rate=CHECK_RATE_HZ).samples
-        with tempfile.TemporaryFile() as file:
+        with open(os.memfd_create("check"), "w+b") as file:  # noqa: PTH123 - a descriptor
             file.write(SILENT_WAV)
             for source in (io.BytesIO(SILENT_WAV), cast(BinaryIO, file)):
                 try:

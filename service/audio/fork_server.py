@@ -135,5 +135,6 @@ class ForkServer:
             if message := self._socket.recv(MAX_MESSAGE_BYTES):
                 return self._report.validate_json(message)
         except (OSError, ValidationError) as error:
+            self._process.kill()  # a late answer would be taken for that of the next order
             raise ForkServerLostError(f"the server of decoders does not answer: {error}") from error
         raise ForkServerLostError("the server of decoders has ended")

@@ -22,11 +22,13 @@ from service.audio.decoder import DecodedSource, Decoder, decode_blocks, decode_
 from service.audio.decoder_child import readable_descriptor
 from service.audio.decoder_pool import DecoderPool
 from service.audio.decoding import AudioLimits
+from service.audio.fork_server import ForkServerError
 from service.concurrency.deadline import ClientDisconnectedError, Deadline
 from service.errors import (
     AudioError,
     AudioUndecodableError,
     DeadlineError,
+    OverloadError,
     SamplesTooManyError,
 )
 
@@ -340,6 +342,36 @@ def test_decoders_start_again_after_their_server_was_killed(deaths: Deaths) -> N
     assert deaths.count == before
     assert outcome(pool, WAV) == outcome(decode_blocks, WAV)
     pool.close()
+
+
+def test_a_server_that_does_not_answer_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = DecoderPool(1, deadline_s=60)
+    pool.wait_ready()
+    stopped = pool._server._process.pid
+    os.kill(stopped, signal.SIGSTOP)
+    monkeypatch.setattr("service.audio.fork_server.ANSWER_S", 0.3)
+    blocks = pool(io.BytesIO(WAV), sample_rate=16_000, limits=LIMITS, deadline=Deadline())
+    assert outcome(pool, b"RIFF")[0] is AudioUndecodableError  # its decoder cannot be ended
+    monkeypatch.undo()
+    assert [block.tobytes() for block in blocks] == outcome(decode_blocks, WAV)[0]
+    assert pool._server._process.pid != stopped
+    pool.close()
+
+
+def test_without_processes_a_request_is_told_to_come_again(
+    pool: DecoderPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise ForkServerError("Resource temporarily unavailable")
+
+    outcome(pool, WAV)
+    kept, pool._idle = pool._idle, []
+    monkeypatch.setattr(pool._server, "fork", refuse)
+    with pytest.raises(OverloadError, match="try again"):
+        run(pool, WAV)
+    monkeypatch.undo()
+    pool._idle = kept
+    assert outcome(pool, WAV) == outcome(decode_blocks, WAV)
 
 
 def test_closing_ends_all_processes() -> None:
