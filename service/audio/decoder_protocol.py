@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 
 from service.audio.decoder import DecodedSource
 
-MAX_MESSAGE_BYTES = 65_536
+MAX_MESSAGE_BYTES = 16_384
 REGION_BYTES = 64 * 1024 * 1024
 """Shared memory of one decoder, for small files and for blocks; any block fits [bytes]."""
 NEXT = b"next"
@@ -96,4 +96,5 @@ class Report:
 
 def to_bytes(message: Task | Reply | Order | Report) -> bytes:
     """Encode a message."""
-    return json.dumps(asdict(message)).encode()
+    fields = {name: getattr(message, name) for name in message.__slots__}
+    return json.dumps(fields, default=asdict).encode()
