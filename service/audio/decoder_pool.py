@@ -129,17 +129,9 @@ class DecoderPool:
         Raises:
             OverloadError: The system allows no more processes.
         """
-        child = self._give(source, sample_rate, limits)
+        child, reply, samples = self._begin(source, sample_rate, limits, deadline)
         samples_left = limits.max_samples
         try:
-            try:
-                reply, samples = child.receive(deadline)
-            except ChildEndedError:
-                if self._server.is_running:
-                    raise
-                self._end(child)  # it has ended with the server, through no fault of the file
-                child = self._give(source, sample_rate, limits)
-                reply, samples = child.receive(deadline)
             while not reply.is_last:
                 samples_left -= samples.size
                 if samples_left < 0:
@@ -157,6 +149,24 @@ class DecoderPool:
             raise _error_of(reply)
         yield samples
         return reply.source
+
+    def _begin(
+        self, source: BinaryIO, sample_rate: int, limits: AudioLimits, deadline: Deadline
+    ) -> tuple[DecoderChild, Reply, np.ndarray]:
+        """Give a file to a decoder and wait for its first answer, again if the server ended."""
+        is_retry = False
+        while True:
+            child = self._give(source, sample_rate, limits)
+            try:
+                return child, *child.receive(deadline)
+            except ChildEndedError as error:
+                fault = self._find_cause(child)
+                if is_retry or not isinstance(fault, OverloadError):
+                    raise fault from error
+                is_retry = True
+            except BaseException:
+                self._end(child)
+                raise
 
     def _give(self, source: BinaryIO, sample_rate: int, limits: AudioLimits) -> DecoderChild:
         """Give a file to a decoder that is kept, or to a new one."""
@@ -201,7 +211,7 @@ class DecoderPool:
         self._end(child)
 
     def _find_cause(self, child: DecoderChild) -> ServiceError:
-        """Return the error of a file whose decoder has ended."""
+        """Return the error of a file whose decoder ended; an `OverloadError` if with the server."""
         messages = child.read_messages()
         try:
             status = os.waitstatus_to_exitcode(child.end())

@@ -22,6 +22,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -154,7 +155,10 @@ def _run_decoder(
         os.dup2(messages, 2)
         if channel != _CHANNEL:
             os.dup2(channel, _CHANNEL)
-        os.closerange(_CHANNEL + 1, os.sysconf("SC_OPEN_MAX"))
+        for entry in list(Path("/proc/self/fd").iterdir()):
+            if int(entry.name) > _CHANNEL:
+                with suppress(OSError):  # the listing itself
+                    os.close(int(entry.name))
         with socket.socket(fileno=_CHANNEL) as connection:
             is_filtered = sandbox.confine(cpu_s, parent, seccomp)
             connection.send(to_bytes(Reply(is_filtered=is_filtered)))

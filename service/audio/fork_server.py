@@ -104,11 +104,6 @@ class ForkServer:
         """
         return self._order(Order(end=pid), ()).status
 
-    @property
-    def is_running(self) -> bool:
-        """Whether the process of the server has not ended."""
-        return self._process.poll() is None
-
     def close(self) -> None:
         """Stop the server, and with it all decoders."""
         self._socket.close()

@@ -68,8 +68,6 @@ class FakeServer:
         self.ended.append(pid)
         return 9
 
-    is_running = True
-
     def close(self) -> None:
         for thread in self._threads:
             thread.join()
