@@ -242,6 +242,7 @@ class Services:
         encoder, space, towers = models.encoder, models.space, models.towers
         if towers is not None:
             towers.check(bundle)
+        decoder = decoding.choose()
         library = Library.open(
             settings.library,
             space=space,
@@ -252,7 +253,6 @@ class Services:
         library.index.refresh()
         library.scrub.start(settings.scrub_days)
         metrics.bundle.labels(bundle.manifest.id, encoder.fingerprint, encoder.provider).set(1)
-        decoder = decoding.choose()
         batcher, embedder = _open_batched_embedder(encoder, decoder, settings, metrics)
         return cls(
             settings=settings,

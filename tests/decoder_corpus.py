@@ -53,3 +53,10 @@ def sound(
     noise = synth.noise(0, seconds, sample_rate=sample_rate)
     chirp = synth.chirp(100, 3000, seconds, sample_rate=sample_rate)
     return np.stack([noise, *[chirp] * (n_channels - 1)], axis=1)
+
+
+def damaged_mp3() -> bytes:
+    """Make an MP3 whose decoder reports damage and goes on."""
+    data = bytearray(make("MP3-MPEG_LAYER_III", 1.0))
+    data[len(data) // 2 : len(data) // 2 + 200] = bytes(200)
+    return bytes(data)

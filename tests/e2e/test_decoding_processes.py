@@ -76,10 +76,8 @@ def listening_inode(port: int) -> str:
 def test_the_service_outlives_its_decoders_and_prints_only_json(
     tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
-    damaged = bytearray(decoder_corpus.make("MP3-MPEG_LAYER_III", 1.0))
-    damaged[len(damaged) // 2 : len(damaged) // 2 + 200] = bytes(200)
     with running(tiny_bundle_path, tmp_path / "library", decode="process") as server:
-        assert embed(server, bytes(damaged)) == 200
+        assert embed(server, decoder_corpus.damaged_mp3()) == 200
         for pid in descendants(server.process.pid):  # the server that forks too
             os.kill(pid, signal.SIGKILL)
         assert embed(server, synth.encode(synth.noise(1))) == 200

@@ -24,13 +24,6 @@ glibc = pytest.mark.skipif(
 )
 
 
-def damaged_mp3() -> bytes:
-    """Make an MP3 whose decoder reports damage and goes on."""
-    data = bytearray(decoder_corpus.make("MP3-MPEG_LAYER_III", 1.0))
-    data[len(data) // 2 : len(data) // 2 + 200] = bytes(200)
-    return bytes(data)
-
-
 def print_by_c(text: str) -> None:
     """Write to the standard error of the C library."""
     library = ctypes.CDLL(None)
@@ -46,7 +39,7 @@ def test_damage_that_libmpg123_reports_is_one_log_line_and_not_printed(
     caplog.set_level("INFO")
     assert divert_standard_error()
 
-    decode(io.BytesIO(damaged_mp3()), sample_rate=16_000)
+    decode(io.BytesIO(decoder_corpus.damaged_mp3()), sample_rate=16_000)
 
     (record,) = [each for each in caplog.records if hasattr(each, "decoder_messages")]
     assert record.levelno == logging.INFO
@@ -107,6 +100,9 @@ def test_a_shell_command_prints_no_messages_of_libraries() -> None:
         "decode(io.BytesIO(sys.stdin.buffer.read()), sample_rate=16_000)\n"
     )
     run = subprocess.run(
-        [sys.executable, "-c", script], input=damaged_mp3(), capture_output=True, check=True
+        [sys.executable, "-c", script],
+        input=decoder_corpus.damaged_mp3(),
+        capture_output=True,
+        check=True,
     )
     assert run.stderr == b""
