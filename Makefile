@@ -11,6 +11,7 @@ ONCE ?=
 DATA ?=
 SCENES ?=
 PEERS ?=
+N ?= 1000000
 # What docs/ shows is of the shipped bundle; what is measured of another one stays with its runs.
 RESULTS := $(if $(filter $(SHIPPED),$(BUNDLE)),docs/results,$(RUNS)/results)
 
@@ -19,7 +20,7 @@ DEV := .venv/dev
 TRAIN := $(DEV)/bin/minuend-train
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: setup text-encoder demo run test browser-test container-test lint format docs reference figures bench bench-engine bundle towers changes separation image clean
+.PHONY: setup text-encoder demo run test browser-test container-test lint format docs reference figures bench bench-engine fuzz bundle towers changes separation image clean
 
 setup: $(SERVICE)/.ready $(DEV)/.ready  ## both environments: the service's, and the one for training and tests
 
@@ -97,6 +98,9 @@ bench-engine: $(DEV)/.ready $(SERVICE)/.ready  ## measure the engine; SCENES=fol
 	$(SERVICE)/bin/python benchmarks/library.py $(SCENES)
 	$(SERVICE)/bin/python benchmarks/modifier.py
 	$(DEV)/bin/python benchmarks/engine_report.py
+
+fuzz: $(DEV)/.ready  ## decode N mutated files in child processes; writes docs/results/fuzz.json
+	$(DEV)/bin/python benchmarks/fuzz.py $(N)
 
 bundle: $(DEV)/.ready $(SERVICE)/.ready  ## rebuild all that depends on the encoder of CHECKPOINT; DATA=manifest for towers and calibration
 	$(TRAIN) export $(CHECKPOINT) --out $(BUNDLE)

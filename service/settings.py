@@ -68,6 +68,11 @@ class Settings(BaseSettings):
     )
     arena: bool = Field(True, description="Whether the encoder keeps its memory from run to run.")
     decoders: int = Field(2, ge=1, le=256, description="Files that are decoded at once.")
+    decode: Literal["auto", "process", "thread"] = Field(
+        "auto",
+        description="Where the service decodes; process fails where confined child processes are"
+        " not possible, auto falls back to threads.",
+    )
     cache_bytes: int = Field(
         64 * MEBIBYTE,
         ge=0,

@@ -140,6 +140,10 @@ class Metrics:
 
     def _add_inputs(self) -> None:
         """Add the metrics of decoded files; see `service.audio.levels`."""
+        self.decoder_deaths = self._counter(
+            "minuend_decoder_deaths",
+            "Child processes that ended while they decoded a file; the file was refused.",
+        )
         self._audio_s = self._counter("minuend_audio_seconds", "Audio that was decoded.")
         self._input_files = self._counter(
             "minuend_input_files",
