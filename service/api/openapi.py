@@ -126,7 +126,12 @@ def _request(form: type[Form]) -> dict[str, Any]:
     fields = {name: schema for name, schema in properties.items() if name not in form.files}
     described: dict[str, Any] = {
         "parameters": [
-            {"name": name, "in": "query", "required": False, **_as_parameter(schema)}
+            {
+                "name": name,
+                "in": "query",
+                "required": False,
+                **_as_parameter(_as_text(form, name, schema)),
+            }
             for name, schema in fields.items()
         ]
     }
@@ -137,14 +142,33 @@ def _request(form: type[Form]) -> dict[str, Any]:
 
 
 def _body(form: type[Form], fields: dict[str, Any], media_type: str) -> dict[str, Any]:
-    if media_type in ("application/json", "application/x-www-form-urlencoded"):
-        return {"type": "object", "properties": fields, "additionalProperties": False}
+    described: dict[str, Any] = {"type": "object", "additionalProperties": False}
+    if media_type == "application/json":
+        return {**described, "properties": fields}
+    fields = {name: _as_text(form, name, schema) for name, schema in fields.items()}
+    if media_type == "application/x-www-form-urlencoded":
+        return {**described, "properties": fields}
     if media_type != "multipart/form-data":
         return BINARY
-    many = {"type": "array", "items": BINARY}
+    many = {"type": "array", "items": BINARY} | ({} if form.fields_alone else {"minItems": 1})
     files = {name: many if name in form.repeatable else BINARY for name in form.files}
     required = {} if form.fields_alone else {"required": list(form.files)}
-    return {"type": "object", "properties": {**files, **fields}, **required}
+    return {**described, "properties": {**files, **fields}, **required}
+
+
+def _as_text(form: type[Form], name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a field where values are text: without null, and a list if repeatable.
+
+    Instead of null, the field is left out.
+    """
+    unsaid = {"null"} if name in form.repeatable else {"null", "array"}
+    word = "oneOf" if "oneOf" in schema else "anyOf"
+    kinds: list[dict[str, Any]] = schema.get(word, [])
+    left = [kind for kind in kinds if kind.get("type") not in unsaid]
+    if len(left) == len(kinds):
+        return schema
+    rest = {key: value for key, value in schema.items() if key not in (word, "default")}
+    return {**rest, word: left} if len(left) > 1 else _as_text(form, name, {**rest, **left[0]})
 
 
 def _as_parameter(schema: dict[str, Any]) -> dict[str, Any]:

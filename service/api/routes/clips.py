@@ -11,7 +11,7 @@ from service.api.openapi import AUDIO, describe
 from service.api.request_models import ClipForm, ListQuery
 from service.api.response_models import ClipAnswer, ListAnswer, clip_body
 from service.api.responses import respond
-from service.api.routes.dependencies import ServicesDep, TimingsDep
+from service.api.routes.dependencies import ClipIdPath, ServicesDep, TimingsDep
 from service.clips import check_id
 from service.errors import (
     ClipAudioMissingError,
@@ -55,7 +55,7 @@ async def post_clip(request: Request, services: ServicesDep, timings: TimingsDep
 
 
 async def put_clip(
-    clip_id: str, request: Request, services: ServicesDep, timings: TimingsDep
+    clip_id: ClipIdPath, request: Request, services: ServicesDep, timings: TimingsDep
 ) -> Response:
     """Store an audio file under an id of one's own; 200 instead of 201 if it replaces a clip.
 
@@ -90,19 +90,19 @@ async def list_clips(request: Request, services: ServicesDep) -> Response:
     return respond(services, ListAnswer, clips=clips, next_cursor=cursor)
 
 
-async def get_clip(clip_id: str, services: ServicesDep) -> Response:
+async def get_clip(clip_id: ClipIdPath, services: ServicesDep) -> Response:
     """Tell about one clip."""
     record = await services.run_lookup(services.library.catalog.get, clip_id)
     return respond(services, ClipAnswer, clip=clip_body(record))
 
 
-async def delete_clip(clip_id: str, services: ServicesDep) -> Response:
+async def delete_clip(clip_id: ClipIdPath, services: ServicesDep) -> Response:
     """Remove a clip, and its stored audio unless another clip has the same; durable."""
     await services.run_lookup(services.library.writer.delete, clip_id)
     return Response(status_code=204)
 
 
-async def get_audio(clip_id: str, request: Request, services: ServicesDep) -> Response:
+async def get_audio(clip_id: ClipIdPath, request: Request, services: ServicesDep) -> Response:
     """Play a clip: its original file, or the part that a Range header asks for.
 
     All of a response is of one version of the clip. The entity tag is the SHA-256 of the file.

@@ -17,7 +17,7 @@ from service.api.openapi import AUDIO, describe, error_classes
 from service.api.request_models import PictureForm, PictureQuery
 from service.api.response_models import PeaksAnswer, PictureAnswer
 from service.api.responses import respond
-from service.api.routes.dependencies import ServicesDep, TimingsDep
+from service.api.routes.dependencies import ClipIdPath, ServicesDep, TimingsDep
 from service.concurrency.timings import RequestTimings
 from service.errors import (
     AudioError,
@@ -64,7 +64,7 @@ async def post_picture(request: Request, services: ServicesDep, timings: Timings
 
 
 async def get_peaks(
-    clip_id: str, request: Request, services: ServicesDep, timings: TimingsDep
+    clip_id: ClipIdPath, request: Request, services: ServicesDep, timings: TimingsDep
 ) -> Response:
     """Give the outline of a clip: the lowest and the highest sample of every column."""
     return await _of_clip(
@@ -77,7 +77,7 @@ async def get_peaks(
 
 
 async def get_spectrogram(
-    clip_id: str, request: Request, services: ServicesDep, timings: TimingsDep
+    clip_id: ClipIdPath, request: Request, services: ServicesDep, timings: TimingsDep
 ) -> Response:
     """Give the spectrogram of a clip as a greyscale PNG, 96 rows high.
 
