@@ -17,7 +17,7 @@ CLIP_ID_PATTERN = (
 
 BASE64: dict[str, Any] = {
     "type": "string",
-    "description": "Base64 of little-endian float32.",
+    "contentEncoding": "base64",
     "pattern": "^([A-Za-z0-9+/]{16})*([A-Za-z0-9+/]{6}==|[A-Za-z0-9+/]{11}=)?$",
     "minLength": 8,
 }

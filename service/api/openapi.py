@@ -150,6 +150,11 @@ def _body(form: type[Form], fields: dict[str, Any], media_type: str) -> dict[str
         return {**described, "properties": fields}
     if media_type != "multipart/form-data":
         return BINARY
+    # A part with a `contentEncoding` would be a file.
+    fields = {
+        name: {key: value for key, value in schema.items() if key != "contentEncoding"}
+        for name, schema in fields.items()
+    }
     many = {"type": "array", "items": BINARY} | ({} if form.fields_alone else {"minItems": 1})
     files = {name: many if name in form.repeatable else BINARY for name in form.files}
     required = {} if form.fields_alone else {"required": list(form.files)}
@@ -168,7 +173,7 @@ def _as_text(form: type[Form], name: str, schema: dict[str, Any]) -> dict[str, A
     if len(left) == len(kinds):
         return schema
     rest = {key: value for key, value in schema.items() if key not in (word, "default")}
-    return {**rest, word: left} if len(left) > 1 else _as_text(form, name, {**rest, **left[0]})
+    return {**rest, word: left} if len(left) > 1 else _as_text(form, name, {**left[0], **rest})
 
 
 def _as_parameter(schema: dict[str, Any]) -> dict[str, Any]:

@@ -61,8 +61,12 @@ ClipId = Annotated[
     str, AfterValidator(check_id), Field(json_schema_extra={"pattern": CLIP_ID_PATTERN})
 ]
 _NUMBERS = {"type": "array", "items": {"type": "number"}, "minItems": 1}
-Vector = Annotated[
-    Any, PlainValidator(_or_none(parse_vector)), WithJsonSchema({"oneOf": [_NUMBERS, BASE64]})
+_VECTOR = {"oneOf": [_NUMBERS, BASE64]}
+Vector = Annotated[Any, PlainValidator(parse_vector), WithJsonSchema(_VECTOR)]
+OptionalVector = Annotated[
+    Any,
+    PlainValidator(_or_none(parse_vector)),
+    WithJsonSchema({"anyOf": [_VECTOR, {"type": "null"}]}),
 ]
 FilterField = Annotated[Filter, PlainValidator(_or_none(parse_filter)), WithJsonSchema(FILTER)]
 MetadataField = Annotated[dict[str, Any], PlainValidator(_metadata), WithJsonSchema(METADATA)]
@@ -140,7 +144,10 @@ class SearchForm(Form):
     audio: Upload | None = None
     reference: Upload | None = None
     clip_id: ClipId | None = Field(None, description="A stored clip to search like.")
-    embedding: Vector | None = Field(None, description="A raw embedding to search like.")
+    embedding: OptionalVector = Field(
+        None,
+        description="A raw embedding to search like: base64 of float32, or in JSON also a list.",
+    )
     reference_id: ClipId | None = Field(None, description="A stored clip to subtract.")
     reference_weight: Weight | None = None
     modifier: str | None = Field(
