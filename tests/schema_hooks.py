@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 
 import orjson
@@ -47,13 +48,19 @@ _BEYOND_SCHEMA = {cls.code for cls in error_classes(AudioError)} | {
 }
 """Codes of the refusals of requests that follow the schema."""
 _BETWEEN_FIELDS = re.compile(
-    "not both|only one of|given without|references are allowed|nothing was stored|has no lines"
+    "given more than once|not both|only one of|given without|references are allowed"
+    "|nothing was stored|has no lines"
 )
 """Refusals of fields that do not go together, and of lines, all with the code `request_invalid`."""
 
 
 def _lines(body: object) -> bytes:
     return b"".join(orjson.dumps(line) + b"\n" for line in body) if isinstance(body, list) else b""
+
+
+def _as_json(value: object) -> object:
+    """Return the JSON of an object, which the schema has as the encoding of such fields."""
+    return json.dumps(value) if isinstance(value, dict) else value
 
 
 audio = st.sampled_from(_SOUNDS) | st.binary(min_size=1)
@@ -69,10 +76,12 @@ schemathesis.openapi.media_type(
 
 @schemathesis.hook
 def map_case(context: HookContext, case: Case) -> Case:
-    """Give a field once, in the body; and no cursor but those that a listing gave."""
+    """Give a field once, in the body, and objects as JSON; give no invented cursor."""
     if case.query and case.meta is not None and case.meta.generation.mode.is_positive:
         given = set(case.body) if isinstance(case.body, dict) else set()
         case.query = {k: v for k, v in case.query.items() if k not in given | {"cursor"}}
+    if isinstance(case.body, dict) and case.media_type == "application/x-www-form-urlencoded":
+        case.body = {name: _as_json(value) for name, value in case.body.items()}
     return case
 
 

@@ -136,7 +136,7 @@ def _request(form: type[Form]) -> dict[str, Any]:
         ]
     }
     if form.files:
-        content = {kind: {"schema": _body(form, fields, kind)} for kind in form.media_types()}
+        content = {kind: _body(form, fields, kind) for kind in form.media_types()}
         described["requestBody"] = {"content": content, "required": not form.fields_alone}
     return described
 
@@ -144,12 +144,14 @@ def _request(form: type[Form]) -> dict[str, Any]:
 def _body(form: type[Form], fields: dict[str, Any], media_type: str) -> dict[str, Any]:
     described: dict[str, Any] = {"type": "object", "additionalProperties": False}
     if media_type == "application/json":
-        return {**described, "properties": fields}
+        return {"schema": {**described, "properties": fields}}
+    if media_type not in ("multipart/form-data", "application/x-www-form-urlencoded"):
+        return {"schema": BINARY}
     fields = {name: _as_text(form, name, schema) for name, schema in fields.items()}
+    as_json = {name: {"contentType": "application/json"} for name in _objects(fields)}
+    encoding = {"encoding": as_json} if as_json else {}
     if media_type == "application/x-www-form-urlencoded":
-        return {**described, "properties": fields}
-    if media_type != "multipart/form-data":
-        return BINARY
+        return {"schema": {**described, "properties": fields}, **encoding}
     # A part with a `contentEncoding` would be a file.
     fields = {
         name: {key: value for key, value in schema.items() if key != "contentEncoding"}
@@ -158,7 +160,11 @@ def _body(form: type[Form], fields: dict[str, Any], media_type: str) -> dict[str
     many = {"type": "array", "items": BINARY} | ({} if form.fields_alone else {"minItems": 1})
     files = {name: many if name in form.repeatable else BINARY for name in form.files}
     required = {} if form.fields_alone else {"required": list(form.files)}
-    return {**described, "properties": {**files, **fields}, **required}
+    return {"schema": {**described, "properties": {**files, **fields}, **required}, **encoding}
+
+
+def _objects(fields: dict[str, Any]) -> list[str]:
+    return [name for name, schema in fields.items() if schema.get("type") == "object"]
 
 
 def _as_text(form: type[Form], name: str, schema: dict[str, Any]) -> dict[str, Any]:
