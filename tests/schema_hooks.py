@@ -39,6 +39,7 @@ _BEYOND_SCHEMA = {cls.code for cls in error_classes(AudioError)} | {
     "cursor_invalid",  # made by a listing
     "embedding_invalid",  # as long as the encoder makes them
     "filter_invalid",  # bounds of one type, whole numbers of 64 bits
+    "head_too_large",  # by a field in the query
     "k_out_of_range",  # a setting
     "metadata_invalid",  # whole numbers of 64 bits
     "modifier_unavailable",  # depends on the bundle
