@@ -22,6 +22,7 @@ from service.api.middleware.telemetry import Telemetry
 from service.api.openapi import install_schema
 from service.api.problems import METHODS, install_handlers
 from service.api.routes import make_routes
+from service.catalog.sqlite_version import warn_of_defects
 from service.errors import SettingsError
 from service.observability.metrics import Metrics
 from service.services import Services
@@ -86,6 +87,7 @@ def create_app(settings: Settings) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     start = time.perf_counter()
+    warn_of_defects()
     services = await anyio.to_thread.run_sync(Services.open, app.state.settings, app.state.metrics)
     app.state.services = services
     services.ready = True

@@ -29,11 +29,14 @@ class StoredAudio:
         file: The bytes: a path, or a file open for reading, which is read from its start.
         sha256: Digest of the bytes, 64 hexadecimal digits. The copy is checked against it.
         extension: End of the name of the stored file, with its dot: ".flac". May be empty.
+        linked: Whether a file on the same file system gets a second name where that is possible,
+            instead of being copied. Nothing may write to it afterwards.
     """
 
     file: BinaryIO | Path
     sha256: str
     extension: str
+    linked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ listed in `docs/reference/errors.md`.
 
 A `ServiceError` becomes a response: a `ClientError` is the client's fault, after an
 `UnavailableError` the request may be repeated later, and the text of an `InternalError` is not
-sent. A `StartupError` ends the process with exit code 1.
+sent; a `DamagedError` says what is damaged. A `StartupError` ends the process with exit code 1.
 """
 
 from __future__ import annotations
@@ -256,6 +256,18 @@ class InternalError(ServiceError):
     status, code, title = 500, "internal", "Internal error"
 
 
+class DamagedError(ServiceError):
+    """Stored data is damaged; it is not served, and the rest of the library keeps working."""
+
+    status = 500
+
+
+class ClipDamagedError(DamagedError):
+    """The record, an embedding or the audio of a clip differs from its checksum."""
+
+    code, title = "clip_damaged", "The clip is damaged"
+
+
 class StartupError(Exception):
     """The process cannot start."""
 
@@ -283,4 +295,10 @@ class BackupError(StartupError):
 
 
 class LibraryError(StartupError):
-    """The library cannot be opened, or belongs to another encoder."""
+    """The library cannot be opened: it is missing, damaged, or belongs to another encoder."""
+
+
+class LibraryDamagedError(DamagedError, LibraryError):
+    """The catalogue cannot be read, or an index of it is wrong: at the start, or while serving."""
+
+    code, title = "library_damaged", "The library is damaged"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from service.inference.file_embedder import FileEmbedder
     from service.inference.towers import Towers
     from service.library.library import Library
+    from service.library.opening import Creation
     from service.library.upload import ClipUploader
     from service.observability.metrics import Metrics
     from service.pictures.gallery import Gallery
@@ -127,6 +128,14 @@ def open_models(bundle: Bundle, settings: Settings, *, batched: bool = False) ->
     return Models(bundle, encoder, towers, detector, space)
 
 
+def library_creation(settings: Settings) -> Creation:
+    """Return where a library may be made."""
+    from service.library.opening import Creation
+
+    besides = [] if settings.keys is None else [settings.keys]
+    return Creation(if_empty=settings.create, besides=besides)
+
+
 def audio_limits(settings: Settings) -> AudioLimits:
     """Return the limits of one audio file."""
     from service.audio.decoding import AudioLimits
@@ -214,9 +223,15 @@ class Services:
         encoder, space, towers = models.encoder, models.space, models.towers
         if towers is not None:
             towers.check(bundle)
-        library = Library.open(settings.library, space=space, precision=encoder.precision)
+        library = Library.open(
+            settings.library,
+            space=space,
+            precision=encoder.precision,
+            create=library_creation(settings),
+        )
         library.index.recall_monitor.on_recall = metrics.observe_recall
         library.index.refresh()
+        library.scrub.start(settings.scrub_days)
         metrics.bundle.labels(bundle.manifest.id, encoder.fingerprint, encoder.provider).set(1)
         batcher, embedder = _open_batched_embedder(encoder, settings, metrics)
         return cls(

@@ -28,7 +28,10 @@ class Settings(BaseSettings):
     )
 
     bundle: Path = Field(Path("models/default"), description="Folder of the bundle to serve.")
-    library: Path = Field(Path("library"), description="Folder of the clip library; made if new.")
+    library: Path = Field(Path("library"), description="Folder of the clip library.")
+    create: bool = Field(
+        True, description="Whether a library is made where the folder is missing or empty."
+    )
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(
         8000, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one."
@@ -95,6 +98,12 @@ class Settings(BaseSettings):
         10_000, ge=1, le=1_000_000, description="Most lines of one bulk upload."
     )
     max_k: int = Field(1000, ge=1, le=1000, description="Most hits of one search.")
+    scrub_days: float = Field(
+        7.0,
+        ge=0,
+        le=3650,
+        description="Days in which the whole library is checked for damage once; 0 never [days].",
+    )
     traces: bool = Field(
         default_factory=lambda: any(map(os.environ.get, TRACES_ENDPOINTS)),
         description="Whether traces are sent by OTLP; on where OTEL_EXPORTER_OTLP_ENDPOINT is set.",

@@ -33,6 +33,7 @@ def error_classes(root: ErrorClass = errors.ServiceError) -> list[ErrorClass]:
 
 ALWAYS: ErrorClasses = (
     errors.InternalError,
+    errors.LibraryDamagedError,
     errors.RequestInvalidError,
     errors.UnauthorizedError,
     errors.ForbiddenError,

@@ -1,12 +1,13 @@
 """Reading, verifying and writing bundles on disk.
 
 Training writes the manifest with `write_manifest`. The service opens bundles with `load_bundle`,
-which verifies the hash of every file before any of them is used.
+which verifies the hash of every file, that of the manifest included, before any of them is used.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from jaxtyping import Float32
 from pydantic import ValidationError
 
 from service.bundle.manifest import (
+    HASHED_SINCE,
     SCHEMA_VERSION,
     BundleManifest,
     EncoderVariant,
@@ -26,6 +28,8 @@ from service.concurrency.durable import atomic_write
 from service.errors import BundleError
 
 MANIFEST_FILE = "bundle.json"
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +75,13 @@ def load_bundle(path: Path) -> Bundle:
     """Read a bundle and verify all of its files.
 
     Raises:
-        BundleError: The manifest is missing or invalid, or a file differs from its entry in the
-            manifest; the message names the file.
+        BundleError: The manifest is missing, invalid or damaged, or a file differs from its entry
+            in the manifest; the message names the file.
     """
     manifest_path = path / MANIFEST_FILE
     try:
-        manifest = BundleManifest.model_validate_json(manifest_path.read_bytes())
+        content = manifest_path.read_bytes()
+        manifest = BundleManifest.model_validate_json(content)
     except OSError as error:
         raise BundleError(f"{path} is no bundle: {MANIFEST_FILE}: {error.strerror}") from error
     except ValidationError as error:
@@ -85,6 +90,7 @@ def load_bundle(path: Path) -> Bundle:
             for fault in error.errors()
         ]
         raise BundleError(f"{manifest_path}: {'; '.join(faults)}") from error
+    _verify_manifest(manifest_path, content, manifest)
     for name, entry in manifest.files.items():
         _verify(path / name, entry)
     return Bundle(path, manifest)
@@ -95,9 +101,12 @@ def write_manifest(path: Path, manifest: BundleManifest) -> None:
 
     A manifest of an older version is written in the present one: it has the defaults of its fields.
     """
-    present = manifest.model_copy(update={"schema_version": SCHEMA_VERSION})
+    update = {"schema_version": SCHEMA_VERSION, "manifest_sha256": ""}
+    content = (manifest.model_copy(update=update).model_dump_json(indent=2) + "\n").encode()
+    digest = hashlib.sha256(content).hexdigest()
+    field = b'"manifest_sha256": "'
     with atomic_write(path / MANIFEST_FILE) as file:
-        file.write((present.model_dump_json(indent=2) + "\n").encode())
+        file.write(content.replace(field, field + digest.encode(), 1))
 
 
 def hash_file(path: Path) -> FileEntry:
@@ -105,6 +114,27 @@ def hash_file(path: Path) -> FileEntry:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return FileEntry(sha256=digest, size_bytes=file.tell())
+
+
+def _verify_manifest(path: Path, content: bytes, manifest: BundleManifest) -> None:
+    """Compare the bytes of a manifest, without their digest, with the digest in them."""
+    stated = manifest.manifest_sha256
+    if stated is None:
+        if manifest.schema_version >= HASHED_SINCE:
+            raise BundleError(f"{path} is damaged or was changed: it has no manifest_sha256")
+        _LOGGER.warning(
+            "%s has format %d, in which damage to this file itself is not noticed;"
+            " `minuend-train renew` writes the present format",
+            path,
+            manifest.schema_version,
+        )
+        return
+    found = hashlib.sha256(content.replace(stated.encode(), b"", 1)).hexdigest()
+    if found != stated:
+        raise BundleError(
+            f"{path} is damaged or was changed: without its manifest_sha256, its sha256 is {found},"
+            f" and manifest_sha256 says {stated}"
+        )
 
 
 def _verify(path: Path, entry: FileEntry) -> None:

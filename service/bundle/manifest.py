@@ -16,8 +16,10 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
 PositiveInt = Annotated[int, Field(gt=0)]
 Precision = Literal["float32", "int8", "float16"]
 
-SCHEMA_VERSION = 2
-"""The version that is written; version 1 can still be read."""
+SCHEMA_VERSION = 3
+"""The version that is written; versions 1 and 2 can still be read."""
+HASHED_SINCE = 3
+"""The first version with a hash of the manifest itself."""
 GEOMETRY = frozenset({"frame_stride", "floor_samples", "pooling"})
 """Fields of the encoder that were added in version 2."""
 
@@ -258,10 +260,13 @@ class ChangeInfo(_Record):
 class BundleManifest(_Record):
     """The content of `bundle.json`; `files` lists all files of the bundle except the manifest.
 
-    Version 1 has no fields for the geometry of the encoder (`GEOMETRY`), which was fixed.
+    `manifest_sha256` is the SHA-256 of `bundle.json` itself, without these 64 digits. Version 2 has
+    no such field. Version 1 has no fields for the geometry of the encoder (`GEOMETRY`) either,
+    which was fixed.
     """
 
-    schema_version: Literal[1, 2]
+    manifest_sha256: Sha256 | None = None
+    schema_version: Literal[1, 2, 3]
     id: Annotated[str, Field(pattern=ID_PATTERN)]
     created: str
     files: dict[FileName, FileEntry]

@@ -4,13 +4,18 @@
     tmp/<random>/                        one folder for each open store, locked while it is open
 
 A file is written and synchronised in the store's own folder under `tmp`, then renamed to its final
-name. The lock shows whether the process of a folder is still running: the clean-up at start
-removes the files left by a crash, but not the uploads of another process.
+name. The lock shows whether the process of a folder is still running.
+
+When a library is opened, its files are compared with its clips. Audio files that no clip names are
+moved into the quarantine; no audio file is deleted. Unfinished copies below `tmp` are deleted if
+their process is gone: the upload was never acknowledged, or the audio file has another name.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -21,13 +26,16 @@ from pathlib import Path
 from typing import IO, BinaryIO
 from uuid import uuid4
 
+from service.catalog.quarantine import Quarantine
+from service.catalog.stored_names import digest_of, stored_name
 from service.clips import StoredAudio
 from service.concurrency.durable import sync_directory
 from service.concurrency.locks import claim_directory, claimed_folder
 
+_LOGGER = logging.getLogger(__name__)
 _CHUNK_BYTES = 1 << 20
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-_EXTENSION = re.compile(r"(\.[A-Za-z0-9]{1,16})?")
+_NO_LINKS = (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
+_OWN_FOLDER = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,31 @@ class StagedAudio:
     temporary: Path
     name: str
     size_bytes: int
+
+
+@dataclass(slots=True)
+class Swept:
+    """Audio files that were moved when a library was opened.
+
+    Attributes:
+        n_quarantined: Files that no clip names, now in the quarantine.
+        quarantine: Their folder there.
+        n_returned: Files of clips that were moved back from the quarantine.
+    """
+
+    n_quarantined: int = 0
+    quarantine: Path | None = None
+    n_returned: int = 0
+
+
+def is_in_use(library: Path) -> bool:
+    """Tell whether a running process has the library open."""
+    tmp = library / "tmp"
+    return tmp.is_dir() and any(
+        _is_claimed(folder)
+        for folder in tmp.iterdir()
+        if folder.is_dir() and _OWN_FOLDER.fullmatch(folder.name)
+    )
 
 
 class AudioStore:
@@ -69,21 +102,18 @@ class AudioStore:
             OSError: The source cannot be read, its bytes do not have the digest (it was changed
                 meanwhile), or the disk is full. No copy is left.
         """
-        if not _DIGEST.fullmatch(audio.sha256) or not _EXTENSION.fullmatch(audio.extension):
-            raise ValueError(f"no file can be named {audio.sha256!r} + {audio.extension!r}")
+        name = stored_name(audio.sha256, audio.extension)
         temporary = self._own / uuid4().hex
         try:
-            with temporary.open("xb") as target:
-                digest = _copy(audio.file, target)
-                size_bytes = target.tell()
-                target.flush()
-                os.fsync(target.fileno())
+            if audio.linked and isinstance(audio.file, Path) and _link(audio.file, temporary):
+                digest, size_bytes = _synchronise(temporary)
+            else:
+                digest, size_bytes = _copy(audio.file, temporary)
             if digest != audio.sha256:
                 raise OSError(f"the audio has digest {digest}, not {audio.sha256} as announced")
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        name = f"audio/{digest[:2]}/{digest}{audio.extension}"
         return StagedAudio(temporary, name, size_bytes)
 
     def publish(self, staged: Iterable[StagedAudio]) -> None:
@@ -109,24 +139,35 @@ class AudioStore:
         for name in names:
             (self._library / name).unlink(missing_ok=True)
 
-    def remove_orphans(self, keep: Collection[str]) -> int:
-        """Remove the files that a crash left: those that no clip names, and unfinished copies.
+    def sweep(self, named: Collection[str]) -> Swept:
+        """Compare the stored files with the clips, and move files into or out of the quarantine.
+
+        A file that no clip names is moved into the quarantine. A file that a clip names, and that
+        is only in the quarantine, is moved back: the catalogue before was an older one. Files
+        that no library makes are left alone.
 
         Args:
-            keep: Names of the files that clips name, relative to the library.
-
-        Returns:
-            Number of removed files.
+            named: Names of the files that clips name, relative to the library.
         """
-        orphans = [
-            path
-            for path in self._audio.glob("*/*")
-            if path.is_file() and path.relative_to(self._library).as_posix() not in keep
-        ]
-        for path in orphans:
-            path.unlink()
-        folders = [path for path in self._tmp.iterdir() if path.is_dir()]
-        return len(orphans) + sum(_remove_abandoned(folder) for folder in folders)
+        quarantine = Quarantine(self._library)
+        swept = Swept()
+        try:
+            swept.n_returned = quarantine.give_back(named)
+            if orphans := [name for name in self._stored_files() if name not in named]:
+                swept.quarantine = quarantine.take(orphans)
+                swept.n_quarantined = len(orphans)
+        except OSError as error:
+            _LOGGER.warning("%s: audio files could not be moved: %s", quarantine.path, error)
+        for folder in self._tmp.iterdir():
+            if folder.is_dir() and _OWN_FOLDER.fullmatch(folder.name):
+                _remove_abandoned(folder)
+        return swept
+
+    def _stored_files(self) -> Iterable[str]:
+        for path in self._audio.glob("*/*"):
+            name = path.relative_to(self._library).as_posix()
+            if digest_of(name) is not None and path.is_file():
+                yield name
 
     def close(self) -> None:
         """Remove the store's own folder; the store is not used after this."""
@@ -142,20 +183,49 @@ def copy_hashed(source: IO[bytes], target: IO[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _copy(source: BinaryIO | Path, target: BinaryIO) -> str:
-    if isinstance(source, Path):
-        with source.open("rb") as file:
-            return copy_hashed(file, target)
-    source.seek(0)
-    return copy_hashed(source, target)
+def _copy(source: BinaryIO | Path, path: Path) -> tuple[str, int]:
+    """Copy audio into a new file, durably; return its digest and size [bytes]."""
+    with ExitStack() as opened:
+        target = opened.enter_context(path.open("xb"))
+        if isinstance(source, Path):
+            source = opened.enter_context(source.open("rb"))
+        else:
+            source.seek(0)
+        digest = copy_hashed(source, target)
+        target.flush()
+        os.fsync(target.fileno())
+        return digest, target.tell()
 
 
-def _remove_abandoned(folder: Path) -> int:
-    """Remove a folder of copies unless its process lives; return how many files it held."""
+def _link(source: Path, path: Path) -> bool:
+    """Give a file a second name; False if the file system cannot do that."""
+    try:
+        path.hardlink_to(source)
+    except OSError as error:
+        if error.errno in _NO_LINKS:
+            return False
+        raise
+    return True
+
+
+def _synchronise(path: Path) -> tuple[str, int]:
+    """Put a file on the disk; return its digest and size [bytes]."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        os.fsync(file.fileno())
+        return digest, file.tell()
+
+
+def _is_claimed(folder: Path) -> bool:
     claim = claim_directory(folder)
-    if claim is None:
-        return 0
-    n_copies = len(list(folder.iterdir()))
-    shutil.rmtree(folder)
-    os.close(claim)
-    return n_copies
+    if claim is not None:
+        os.close(claim)
+    return claim is None
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove a folder of unfinished copies unless its process lives."""
+    claim = claim_directory(folder)
+    if claim is not None:
+        shutil.rmtree(folder)
+        os.close(claim)

@@ -12,35 +12,44 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
-from uuid import uuid4
+from typing import Any
 
 import numpy as np
 import orjson
 from jaxtyping import Float32, Int64
 
-from service.catalog.changes import Changes, next_revision, read_changes, record_deletion
+from service.catalog.changes import (
+    Changes,
+    Version,
+    is_known,
+    next_revision,
+    read_changes,
+    record_deletion,
+)
+from service.catalog.damage import Damage, Part, clip_names
 from service.catalog.database import Connection, Database
 from service.catalog.filters import Filter
+from service.catalog.integrity import damaged_audio
 from service.catalog.records import (
+    BY_ID,
     COLUMNS,
     COLUMNS_AND_WINDOWS,
     Written,
+    check_found,
     read_record,
     write_record,
 )
+from service.catalog.schema import bring_up_to_date, creation_script
 from service.catalog.vectors import (
     Embeddings,
-    decode_embedding,
     read_spans,
+    read_vector,
     read_windows,
     write_vectors,
 )
 from service.clips import ClipRecord, Windows
-from service.errors import ClipUnknownError, FingerprintMismatchError, LibraryError
-
-SCHEMA_VERSION = 1
+from service.errors import ClipDamagedError, ClipUnknownError, FingerprintMismatchError
 
 _ALL = Filter("TRUE", ())
 
@@ -57,26 +66,34 @@ class Catalog:
     """An open catalogue, for use by any number of threads.
 
     Args:
-        path: The database file; made if there is none. Two processes must not make it at the same
-            time.
+        path: The database file; upgraded if an older version made it. Two processes must not do
+            that at the same time.
         fingerprint: The encoder whose vectors are written and read.
         precision: Variant of that encoder that makes the vectors written here.
+        create: Make the catalogue if there is none, in one transaction. Two processes must not do
+            that at the same time.
 
     Attributes:
         library: Identity of the library, made with the catalogue.
         database: The database that holds it.
+        damage: The damaged parts that were found.
 
     Raises:
         LibraryError: The file is not a catalogue, or was made by a newer version.
     """
 
-    def __init__(self, path: Path, *, fingerprint: str, precision: str) -> None:
+    def __init__(
+        self, path: Path, *, fingerprint: str, precision: str, create: bool = True
+    ) -> None:
         self._fingerprint = fingerprint
         self._precision = precision
-        schema = resources.files("service.catalog").joinpath("schema.sql").read_text("utf-8")
-        identity = f"INSERT INTO meta VALUES ({SCHEMA_VERSION}, '{uuid4().hex}', 0);"
-        self.database = Database(path, schema=schema + identity)
-        self.library = self._check(path)
+        self.damage = Damage()
+        self.database = Database(path, schema=creation_script() if create else "")
+        try:
+            self.library = bring_up_to_date(self.database, path)
+        except BaseException:
+            self.database.close()
+            raise
 
     def close(self) -> None:
         """Close the database; no call may be running or follow."""
@@ -86,30 +103,48 @@ class Catalog:
         """Add clips or replace those of the same id, all or none, durably."""
         with self.database.transaction("write") as db:
             revision = next_revision(db)
-            return [self._put(db, revision, entry) for entry in entries]
+            written = [self._put(db, revision, entry) for entry in entries]
+        self.damage.forget(entry.record.id for entry in entries)
+        return written
 
-    def delete(self, clip_id: str) -> ClipRecord:
-        """Remove a clip, durably, and return its record.
+    def delete(self, clip_id: str) -> ClipRecord | None:
+        """Remove a clip, durably, and return its record; None if that is damaged.
 
         Raises:
             ClipUnknownError: There is no clip of this id.
         """
         with self.database.transaction("write") as db:
-            row = db.execute(
-                f"DELETE FROM clips WHERE id = ? RETURNING seq, {COLUMNS}", (clip_id,)
-            ).fetchone()
+            found = f"SELECT seq, {COLUMNS} FROM clips WHERE {BY_ID}"
+            row = db.execute(found, (clip_id,)).fetchone()
             if row is None:
                 raise _unknown(clip_id)
+            record = read_record(row[1:])
+            check_found(record, clip_id)
+            db.execute("DELETE FROM clips WHERE seq = ?", row[:1])
             record_deletion(db, next_revision(db), row[0])
-            return read_record(row[1:])
+        self.damage.forget([clip_id])
+        return record
 
     def revision(self) -> int:
         """Return the number of writes so far."""
-        return int(self.database.query("SELECT revision FROM meta")[0][0])
+        return self.version().revision
+
+    def version(self) -> Version:
+        """Return the present version: revision, and token of the last write."""
+        return Version(*self.database.query("SELECT revision, token FROM meta")[0])
+
+    def knows(self, version: Version) -> bool:
+        """Tell whether this catalogue had a version, see `service.catalog.changes`."""
+        with self.database.transaction("read") as db:
+            return is_known(db, version)
 
     def count(self) -> int:
         """Count the clips."""
         return int(self.database.query("SELECT count(*) FROM clips")[0][0])
+
+    def count_damaged(self) -> dict[Part, int]:
+        """Count the damaged parts that this process has found, and the audio marked by any."""
+        return {**self.damage.counts(), "audio": len(damaged_audio(self.database))}
 
     def n_vectors(self) -> int:
         """Count the vectors of our encoder: those of clips and of windows."""
@@ -124,47 +159,48 @@ class Catalog:
 
         Raises:
             ClipUnknownError: There is no clip of this id.
+            ClipDamagedError: Its record is damaged.
         """
         rows = self.database.query(
-            f"SELECT {COLUMNS_AND_WINDOWS} FROM clips WHERE id = ?", self._fingerprint, clip_id
+            f"SELECT {COLUMNS_AND_WINDOWS} FROM clips WHERE {BY_ID}", self._fingerprint, clip_id
         )
         if not rows:
             raise _unknown(clip_id)
-        return read_record(rows[0])
+        record = read_record(rows[0])
+        check_found(record, clip_id)
+        if record is None:
+            self.damage.note("record", [clip_id])
+            raise ClipDamagedError(f"the record of clip {clip_id!r} is damaged; put the clip again")
+        return record
 
     def embedding(self, clip_id: str) -> Float32[np.ndarray, " dim"]:
         """Return the raw embedding of a clip, in the half precision in which it is kept.
 
         Raises:
             ClipUnknownError: There is no clip of this id.
+            ClipDamagedError: The embedding is damaged.
             FingerprintMismatchError: Only other encoders have embedded it.
         """
-        rows = self.database.query(
-            "SELECT embedding FROM clips LEFT JOIN vectors"
-            " ON vectors.seq = clips.seq AND fingerprint = ? WHERE id = ?",
-            self._fingerprint,
-            clip_id,
-        )
-        if not rows:
-            raise _unknown(clip_id)
-        if rows[0][0] is None:
+        embedding = read_vector(self.database, clip_id, self._fingerprint)
+        if embedding is None:
             raise FingerprintMismatchError(
                 f"clip {clip_id!r} was not embedded by encoder {self._fingerprint}"
             )
-        return decode_embedding(rows[0][0])
+        return embedding
 
     def windows(self, clip_id: str) -> Windows | None:
         """Return the raw embeddings of a clip over time; None if it has no windows.
 
         Raises:
             ClipUnknownError: There is no clip of this id.
+            ClipDamagedError: One of the embeddings is damaged.
             FingerprintMismatchError: Only other encoders have embedded it.
         """
         whole = self.embedding(clip_id)
         return read_windows(self.database, clip_id, whole, self._fingerprint)
 
     def spans(self, rows: Sequence[int]) -> dict[int, tuple[float, float]]:
-        """Return start and end of windows [s], by row; missing windows are left out."""
+        """Return start and end of windows [s], by row; missing and damaged ones are left out."""
         return read_spans(self.database, rows, self._fingerprint)
 
     def seqs(self, ids: Iterable[str]) -> Int64[np.ndarray, " clips"]:
@@ -174,29 +210,35 @@ class Catalog:
         )
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
-    def page(self, after: int, limit: int, where: Filter | None) -> list[tuple[int, ClipRecord]]:
-        """Return clips with a number above `after`, in order, with their numbers."""
+    def page(
+        self, after: int, limit: int, where: Filter | None
+    ) -> list[tuple[int, ClipRecord | None]]:
+        """Return clips with a number above `after`, in order, with their numbers.
+
+        The record of a damaged one is None.
+        """
         where = where or _ALL
         rows = self.database.query(
-            f"SELECT seq, {COLUMNS_AND_WINDOWS} FROM clips WHERE seq > ? AND {where.where}"
+            f"SELECT seq, {COLUMNS_AND_WINDOWS} FROM clips WHERE seq > ? AND {_tested(where)}"
             " ORDER BY seq LIMIT ?",
             *(self._fingerprint, after, *where.parameters, limit),
         )
-        return [(row[0], read_record(row[1:])) for row in rows]
+        return list(self._checked(rows).items())
 
     def matching(self, where: Filter) -> Int64[np.ndarray, " clips"]:
         """Return the numbers of the clips that pass a filter."""
-        rows = self.database.query(f"SELECT seq FROM clips WHERE {where.where}", *where.parameters)
+        query = f"SELECT seq FROM clips WHERE {_tested(where)}"
+        rows = self.database.query(query, *where.parameters)
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
     def records(self, seqs: Iterable[int]) -> dict[int, ClipRecord]:
-        """Return the records of clips by number; deleted clips are left out."""
+        """Return the records of clips by number; deleted and damaged ones are left out."""
         rows = self.database.query(
             f"SELECT seq, {COLUMNS_AND_WINDOWS} FROM clips"
             " WHERE seq IN (SELECT value FROM json_each(?))",
             *(self._fingerprint, _json(seqs)),
         )
-        return {row[0]: read_record(row[1:]) for row in rows}
+        return {seq: record for seq, record in self._checked(rows).items() if record}
 
     def ids_by_content(self, sha256: str) -> tuple[str, ...]:
         """Return the ids of our encoder's clips whose audio has this SHA-256, oldest first."""
@@ -208,48 +250,65 @@ class Catalog:
         return tuple(row[0] for row in rows)
 
     def stored_paths(self) -> set[str]:
-        """Return the paths of all stored audio files, relative to the library."""
+        """Return the paths of all stored audio files, relative to the library.
+
+        They are read from the table and from an index of it: a damaged one of the two must not
+        make a file look unused.
+        """
         return stored_paths(self.database)
 
-    def is_stored(self, path: str) -> bool:
-        """Tell whether any clip names this stored audio file."""
-        return bool(
-            self.database.query(
-                "SELECT EXISTS (SELECT 1 FROM clips WHERE source = 'stored' AND path = ?)", path
-            )[0][0]
+    def is_stored(self, path: str, sha256: str) -> bool:
+        """Tell whether any clip stores this audio, by two indexes as in `stored_paths`.
+
+        Args:
+            path: Path of the file, relative to the library.
+            sha256: Digest of the file.
+        """
+        query = (
+            "SELECT EXISTS (SELECT 1 FROM clips INDEXED BY clips_by_file"
+            " WHERE source = 'stored' AND path = ?) OR EXISTS (SELECT 1 FROM clips"
+            " INDEXED BY clips_by_content WHERE sha256 = ? AND source = 'stored')"
         )
+        return bool(self.database.query(query, path, sha256)[0][0])
 
     @contextmanager
-    def changes(self, since: int) -> Iterator[Changes]:
-        """Context manager: yields the changes since a revision, in one read transaction."""
+    def changes(self, since: Version) -> Iterator[Changes]:
+        """Context manager: yields the changes since a version, in one read transaction."""
         with self.database.transaction("read") as db:
-            yield read_changes(db, since, self._fingerprint)
-
-    def _check(self, path: Path) -> str:
-        """Return the identity of the library if this version can read its schema."""
-        if not self.database.query("SELECT 1 FROM sqlite_schema WHERE name = 'meta'"):
-            self.database.close()
-            raise LibraryError(f"{path} is a database but no catalogue of this service")
-        version, library = self.database.query("SELECT schema_version, library FROM meta")[0]
-        if version > SCHEMA_VERSION:
-            self.database.close()
-            raise LibraryError(
-                f"{path} has schema {version}, made by a newer version; this one reads up to "
-                f"schema {SCHEMA_VERSION}"
-            )
-        return str(library)
+            changes = read_changes(db, since, self._fingerprint)
+            yield changes
+        self.damage.note_rows(self.database, changes.damaged)
 
     def _put(self, db: Connection, revision: int, entry: Entry) -> Written:
         seq, written = write_record(db, revision, entry.record)
         db.execute("DELETE FROM vectors WHERE seq = ?", (seq,))
+        db.execute("DELETE FROM damaged_audio WHERE path = ?", (entry.record.path,))
         encoder = {"fingerprint": self._fingerprint, "precision": self._precision}
         write_vectors(db, seq, entry.embeddings, **encoder)
         return written
 
+    def _checked(self, rows: Iterable[Sequence[Any]]) -> dict[int, ClipRecord | None]:
+        """Return records by number, of rows of both; damaged ones are noted, and None."""
+        found = {row[0]: read_record(row[1:]) for row in rows}
+        if damaged := [seq for seq, record in found.items() if record is None]:
+            self.damage.note("record", clip_names(self.database, damaged))
+        return found
+
 
 def stored_paths(database: Database) -> set[str]:
     """Return the paths of all audio files that a catalogue stores, relative to the library."""
-    return {row[0] for row in database.query("SELECT path FROM clips WHERE source = 'stored'")}
+    with database.transaction("read") as db:
+        return {
+            path
+            for source in ("clips NOT INDEXED", "clips INDEXED BY clips_by_file")
+            for (path,) in db.execute(f"SELECT path FROM {source} WHERE source = 'stored'")
+            if path is not None
+        }
+
+
+def _tested(where: Filter) -> str:
+    """Return the condition of a filter, which no clip with damaged metadata passes."""
+    return f"CASE WHEN json_valid(clips.metadata) THEN {where.where} ELSE FALSE END"
 
 
 def _json(values: Iterable[object]) -> str:

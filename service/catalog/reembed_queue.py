@@ -11,8 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
+
 from service.catalog.catalog import Catalog
 from service.catalog.changes import next_revision
+from service.catalog.integrity import find_damaged_clips
 from service.catalog.vectors import Embeddings, write_vectors
 from service.errors import LibraryError
 
@@ -105,8 +108,18 @@ class ReembedQueue:
         )
         return [QueuedClip(*row) for row in rows]
 
+    def damaged(self) -> list[QueuedClip]:
+        """Read all embeddings by the encoder; return the clips of which one is damaged."""
+        seqs = orjson.dumps(find_damaged_clips(self._db, self._fingerprint)).decode()
+        rows = self._db.query(
+            "SELECT seq, revision, id, sha256 FROM clips"
+            " WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq",
+            seqs,
+        )
+        return [QueuedClip(*row) for row in rows]
+
     def add(self, vectors: Sequence[tuple[QueuedClip, Embeddings]]) -> list[QueuedClip]:
-        """Add vectors, durably, beside those of other encoders.
+        """Add vectors, durably, beside those of other encoders; they replace damaged ones.
 
         Returns:
             The clips whose vectors were added: all but those that were changed or deleted since
@@ -122,7 +135,8 @@ class ReembedQueue:
                 if db.execute(update, (revision, clip.seq, clip.revision)).rowcount:
                     write_vectors(db, clip.seq, embeddings, **encoder)
                     added.append(clip)
-            return added
+        self._catalog.damage.forget(clip.id for clip in added)
+        return added
 
     def mark_unembeddable(self, clips: Sequence[QueuedClip]) -> None:
         """Note, durably, that the encoder cannot embed these clips as they are."""

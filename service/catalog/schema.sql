@@ -1,9 +1,15 @@
--- Schema 1 of a library's catalogue.
+-- Schema 2 of a library's catalogue. Checksums: see service/catalog/checksums.py.
 
 CREATE TABLE meta (
     schema_version INTEGER NOT NULL,
     library TEXT NOT NULL,       -- identity of this library; the index snapshot names it
-    revision INTEGER NOT NULL    -- number of write transactions so far
+    revision INTEGER NOT NULL,   -- number of write transactions so far
+    token INTEGER NOT NULL       -- random number of the last of them
+) STRICT;
+
+CREATE TABLE writes (
+    revision INTEGER PRIMARY KEY,
+    token INTEGER NOT NULL       -- tells a write from one with the same number in another copy
 ) STRICT;
 
 CREATE TABLE clips (
@@ -20,7 +26,8 @@ CREATE TABLE clips (
     channels INTEGER,
     metadata TEXT NOT NULL,
     created_at TEXT NOT NULL,
-    updated_at TEXT NOT NULL
+    updated_at TEXT NOT NULL,
+    checksum INTEGER NOT NULL DEFAULT -1      -- of the columns from id to updated_at
 ) STRICT;
 CREATE INDEX clips_by_revision ON clips (revision);
 CREATE INDEX clips_by_content ON clips (sha256);
@@ -31,6 +38,7 @@ CREATE TABLE vectors (
     fingerprint TEXT NOT NULL,    -- the encoder
     precision TEXT NOT NULL,      -- the variant of it that made this vector
     embedding BLOB NOT NULL,      -- raw embedding, little-endian float16 [dim]
+    checksum INTEGER NOT NULL DEFAULT -1,    -- of all columns before
     PRIMARY KEY (seq, fingerprint)
 ) STRICT;
 
@@ -41,6 +49,7 @@ CREATE TABLE windows (
     start_s REAL NOT NULL,
     end_s REAL NOT NULL,
     embedding BLOB NOT NULL,      -- raw embedding, little-endian float16 [dim]
+    checksum INTEGER NOT NULL DEFAULT -1,    -- of all columns before
     PRIMARY KEY (seq, fingerprint, number),
     FOREIGN KEY (seq, fingerprint) REFERENCES vectors (seq, fingerprint) ON DELETE CASCADE
 ) STRICT;
@@ -56,4 +65,9 @@ CREATE TABLE deletions (
     revision INTEGER NOT NULL,    -- the write that deleted the clip
     seq INTEGER NOT NULL,         -- 0 is no clip: all rows up to this revision were removed
     PRIMARY KEY (revision, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE damaged_audio (
+    path TEXT PRIMARY KEY,    -- a file that differs from the digest of its clips; it is not served
+    fault TEXT NOT NULL       -- what was found
 ) STRICT, WITHOUT ROWID;

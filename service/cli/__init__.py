@@ -12,7 +12,20 @@ from typing import Any
 import click
 
 from service import __version__
-from service.cli import backup, check, diff, embed, index, key, search, serve, tune
+from service.cli import (
+    adopt,
+    backup,
+    check,
+    clean,
+    diff,
+    embed,
+    index,
+    key,
+    search,
+    serve,
+    tune,
+    verify,
+)
 from service.cli.demo import command as demo
 from service.errors import ServiceError, StartupError
 
@@ -25,7 +38,7 @@ class Commands(click.Group):
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; our errors and those of the system end with a message and exit code 1."""
+        """Run a command; our errors and those of system and database end with a message, code 1."""
         try:
             return super().invoke(ctx)
         except (ServiceError, StartupError) as error:
@@ -34,6 +47,13 @@ class Commands(click.Group):
             if error.errno == errno.EPIPE:  # click handles a closed pipe itself
                 raise
             raise click.ClickException(_one_line(error)) from error
+        except Exception as error:
+            from service.catalog.inspection import is_fault
+
+            if not is_fault(error):
+                raise
+            message = f"the catalogue of the library cannot be used: {_one_line(error)}"
+            raise click.ClickException(message) from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -52,7 +72,7 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-for module in (serve, index, embed, search, diff, demo, check, key, tune):
+for module in (serve, index, embed, search, diff, demo, check, verify, key, tune):
     main.add_command(module.command)
-for command in (backup.backup, backup.restore):
+for command in (backup.backup, backup.restore, adopt.command, clean.command):
     main.add_command(command)

@@ -41,14 +41,16 @@ def backup(*, file: Path, as_json: bool, settings: Settings) -> None:
 def restore(*, file: Path, as_json: bool, settings: Settings) -> None:
     """Restore a library from FILE, a backup, and verify every byte.
 
-    The folder of the library must be empty or must not exist.
+    The folder of the library must be empty, or must not exist, or be that of a library that has
+    lost its catalogue. No service starts there until a restore has ended. Run an interrupted one
+    again.
     """
     from tqdm import tqdm
 
-    from service.library.backup import restore as restore_library
+    from service.library.restore import restore as restore_library
 
     with tqdm(unit="B", unit_scale=True, disable=None) as bar:
-        summary = restore_library(file, settings.library, on_bytes=bar.update)
+        summary = restore_library(file, settings.library, on_bytes=bar.update, keys=settings.keys)
     _print_summary(summary, file, f"{file} is restored to {settings.library}", as_json=as_json)
 
 

@@ -30,6 +30,7 @@ def command(*, bundle: Path | None, as_json: bool, settings: Settings) -> None:
     Without an argument, the bundle of the settings (MINUEND_BUNDLE; models/default) is verified.
     Exit code 1 means that the bundle must not be used; the reason is on standard error.
     """
+    from service.bundle.files import MANIFEST_FILE
     from service.retrieval.change_detector import ChangeDetector
     from service.services import open_bundle, open_towers
 
@@ -40,6 +41,8 @@ def command(*, bundle: Path | None, as_json: bool, settings: Settings) -> None:
     manifest = opened.manifest
     info = manifest.encoder
     say(f"bundle {manifest.id} of {manifest.created} in {opened.path}")
+    if manifest.manifest_sha256 is not None:
+        say(f"ok  {MANIFEST_FILE}: its own sha256 {manifest.manifest_sha256}")
     for name, entry in manifest.files.items():
         say(f"ok  {name}: {entry.size_bytes} bytes, sha256 {entry.sha256}")
     encoders = _check_encoders(opened, settings, say)

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     help="With --reembed: then remove embeddings of other encoders if a clip has a new one.",
 )
 @json_option
-@settings_options("library", "bundle", "device")
+@settings_options("library", "create", "bundle", "device")
 def command(  # noqa: PLR0913 - one parameter an option
     *,
     folder: Path | None,
@@ -143,7 +143,12 @@ def index_folder(
     from service.library.folder_import import FolderImporter
     from service.library.library import Library
     from service.library.upload import library_windowing
-    from service.services import audio_limits, open_bundle, open_encoder, open_space
+    from service.services import (
+        audio_limits,
+        open_bundle,
+        open_encoder,
+        open_space,
+    )
 
     rows = {} if table is None else read_metadata(table)
     bundle = open_bundle(settings)
@@ -153,7 +158,9 @@ def index_folder(
     space, precision = open_space(bundle, settings), encoder.precision
     limits, windowing = audio_limits(settings), library_windowing(settings.window_s)
     with (
-        closing(Library.open(settings.library, space=space, precision=precision)) as library,
+        closing(
+            Library.open(settings.library, space=space, precision=precision, create=settings.create)
+        ) as library,
         FileReader(encoder, limits=limits, windowing=windowing) as reader,
         tqdm(total=len(files), unit="file", disable=None) as bar,
     ):

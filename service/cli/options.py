@@ -29,6 +29,11 @@ _SETTINGS = {
     "library": click.option(
         "--library", type=ANY_PATH, help="Folder of the library  [MINUEND_LIBRARY; library]"
     ),
+    "create": click.option(
+        "--create/--no-create",
+        default=None,
+        help="Make the library if the folder is missing or empty  [MINUEND_CREATE; create]",
+    ),
     "device": click.option(
         "--device",
         type=click.Choice(["auto", "cpu", "cuda", "tensorrt"]),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command("serve", epilog="Example: minuend serve --library sounds --port 8000")
 @json_option
-@settings_options("host", "port", "bundle", "library", "device")
+@settings_options("host", "port", "bundle", "library", "create", "device")
 def command(*, as_json: bool, settings: Settings) -> None:
     """Serve embeddings, differences and searches over HTTP.
 

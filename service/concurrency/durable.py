@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -80,6 +80,38 @@ def _swap(temporary: Path, path: Path) -> None:
         raise
     sync_directory(path.parent)
     shutil.rmtree(old)
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory, and its parents where they are missing, durably."""
+    if not path.is_dir():
+        make_directory(path.parent)
+        path.mkdir(exist_ok=True)
+        sync_directory(path.parent)
+
+
+def move_files(moves: Iterable[tuple[Path, Path]]) -> None:
+    """Rename files within one file system, durably; folders are made where they are missing.
+
+    The new names are synchronised before the removal of the old ones, so that a power cut leaves
+    a file under one of the two.
+
+    Args:
+        moves: Old and new path of each file; a file that has the new path is replaced.
+
+    Raises:
+        OSError: A file cannot be renamed. It stays where it is, and so do those after it.
+    """
+    old, new = set[Path](), set[Path]()
+    try:
+        for source, target in moves:
+            make_directory(target.parent)
+            source.replace(target)
+            old.add(source.parent)
+            new.add(target.parent)
+    finally:
+        for directory in [*new, *(old - new)]:
+            sync_directory(directory)
 
 
 def sync_directory(path: Path) -> None:

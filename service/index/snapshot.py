@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from service.concurrency.locks import file_lock
 from service.index.vector_index import EXACT_BELOW, VectorIndex
 
 _LOGGER = logging.getLogger(__name__)
-_FORMAT = 5
+_FORMAT = 6
 """Raised with every change of the files; the index is rebuilt from the catalogue then."""
+
+_HEAD, _LOCK = "snapshot.json", "snapshot.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +54,18 @@ class Snapshots:
     def __init__(self, directory: Path, origin: Origin) -> None:
         directory.mkdir(exist_ok=True)
         self._directory = directory
-        self._head = directory / "snapshot.json"
-        self._lock = directory / "snapshot.lock"
+        self._head = directory / _HEAD
+        self._lock = directory / _LOCK
         self._origin = origin
 
-    def load(self, *, newest: int, exact_below: int = EXACT_BELOW) -> VectorIndex | None:
+    def load(
+        self, *, is_known: Callable[[int, int], bool], exact_below: int = EXACT_BELOW
+    ) -> VectorIndex | None:
         """Read the snapshot; None, and a line in the log, if there is none that can be used.
 
         Args:
-            newest: Revision of the catalogue; a snapshot of a later one is not of this catalogue.
+            is_known: Tells whether the catalogue had a revision with a token; a snapshot of another
+                one is not of this catalogue.
             exact_below: See `VectorIndex`.
         """
         with file_lock(self._lock):
@@ -67,7 +73,7 @@ class Snapshots:
                 _LOGGER.info("no index snapshot in %s: building the index", self._directory)
                 return None
             try:
-                return self._read(newest, exact_below)
+                return self._read(is_known, exact_below)
             except (OSError, ValueError) as err:
                 _LOGGER.warning(
                     "index snapshot in %s is not used, building the index: %s",
@@ -97,34 +103,64 @@ class Snapshots:
     def _write(self, index: VectorIndex, target: Path) -> None:
         with atomic_write(target) as file:
             index.write(file)
-        about = {"format": _FORMAT, "revision": index.revision, **asdict(self._origin)}
+        version = {"revision": index.revision, "token": index.token}
+        about = {"format": _FORMAT, **version, **asdict(self._origin)}
         head = {"about": about, "file": target.name, "sha256": _digest(about, target)}
         with atomic_write(self._head) as file:
             file.write(orjson.dumps(head, option=orjson.OPT_INDENT_2))
 
-    def _read(self, newest: int, exact_below: int) -> VectorIndex:
-        head = orjson.loads(self._head.read_bytes())
-        match head:
-            case {
-                "about": {"revision": int(revision)} as about,
-                "file": str(name),
-                "sha256": digest,
-            }:
-                pass
-            case _:
-                raise ValueError(f"{self._head.name} is not the head of a snapshot")
-        expected = {"format": _FORMAT, "revision": revision, **asdict(self._origin)}
+    def _read(self, is_known: Callable[[int, int], bool], exact_below: int) -> VectorIndex:
+        about, path = _checked_head(self._head)
+        version = {name: about.get(name) for name in ("revision", "token")}
+        expected = {"format": _FORMAT, **version, **asdict(self._origin)}
         if about != expected:
             raise ValueError(f"it belongs to {about}, not to {expected}")
-        if not 0 <= revision <= newest:
-            raise ValueError(f"it is of revision {revision}, the catalogue is of {newest}")
-        path = self._directory / name
-        if _digest(about, path) != digest:
-            raise ValueError(f"{name} is damaged: its digest differs from the recorded one")
+        revision, token = version.values()
+        if not isinstance(revision, int) or not isinstance(token, int):
+            raise ValueError(f"{self._head.name} is not the head of a snapshot")
+        if not is_known(revision, token):
+            raise ValueError(
+                f"it is of revision {revision} of another copy of the catalogue, or of one that is"
+                " no longer known"
+            )
         with path.open("rb") as file:
-            return VectorIndex.read(
+            index = VectorIndex.read(
                 file, dim=self._origin.dim, revision=revision, exact_below=exact_below
             )
+        index.token = token
+        return index
+
+
+def find_fault(directory: Path) -> str | None:
+    """Return what is damaged in the snapshot of a directory; None if it is intact or missing."""
+    if not directory.is_dir():
+        return None
+    with file_lock(directory / _LOCK):
+        if not (directory / _HEAD).exists():
+            return None
+        try:
+            _checked_head(directory / _HEAD)
+        except (OSError, ValueError) as err:
+            return str(err)
+    return None
+
+
+def _checked_head(path: Path) -> tuple[dict[str, Any], Path]:
+    """Return what the head of a snapshot says, and the file of the vectors.
+
+    Raises:
+        ValueError: It is not the head of a snapshot, or the digest differs.
+        OSError: A file cannot be read.
+    """
+    match orjson.loads(path.read_bytes()):
+        case {"about": dict(about), "file": str(name), "sha256": digest}:
+            pass
+        case _:
+            raise ValueError(f"{path.name} is not the head of a snapshot")
+    vectors = path.with_name(name)
+    if about.get("format") == _FORMAT and _digest(about, vectors) != digest:
+        raise ValueError(f"{name} is damaged: its digest differs from the recorded one")
+    return about, vectors
 
 
 def _digest(about: dict[str, Any], path: Path) -> str:

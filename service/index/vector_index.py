@@ -78,10 +78,12 @@ class VectorIndex:
 
     Attributes:
         revision: Revision of the catalogue that the vectors belong to.
+        token: Random number of that revision, which tells it from one of another catalogue.
     """
 
     def __init__(self, dim: int, *, exact_below: int = EXACT_BELOW) -> None:
         self.revision = 0
+        self.token = 0
         self._dim = dim
         self._exact_below = exact_below
         self._recent = FlatIndex(dim)

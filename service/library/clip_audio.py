@@ -8,6 +8,7 @@ record.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -20,12 +21,16 @@ from typing import Self
 
 from service.catalog.catalog import Catalog
 from service.clips import ClipRecord
-from service.errors import ClipAudioMissingError
+from service.errors import ClipAudioMissingError, ClipDamagedError
+from service.library.audio_check import refuse_damaged_audio
+from service.library.audio_files import audio_path
 
 TRIES = 8
 """Times that a clip is opened which others keep replacing."""
 MAX_DIGESTS = 4096
 """Files read in place whose digests are remembered."""
+
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ELOOP, errno.ENXIO, errno.EISDIR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +85,6 @@ class ClipAudioFiles:
         self._digests: OrderedDict[tuple[int, ...], str] = OrderedDict()
         self._lock = Lock()
 
-    def path(self, clip_id: str) -> Path:
-        """Return the path of the audio file of a clip.
-
-        Raises:
-            ClipUnknownError: There is no clip of this id.
-            ClipAudioMissingError: It has no audio, or the file is gone.
-        """
-        record = self._catalog.get(clip_id)
-        if not (path := self._path(record)).is_file():
-            raise ClipAudioMissingError(f"the {record.source} audio of clip {clip_id!r} is missing")
-        return path
-
     def open(self, clip_id: str) -> ClipAudio:
         """Open the audio of a clip, as the clip was at one moment during the call.
 
@@ -99,12 +92,13 @@ class ClipAudioFiles:
             ClipUnknownError: There is no clip of this id.
             ClipAudioMissingError: It has no audio, or the file is gone, is not readable or is not
                 the one that was added.
+            ClipDamagedError: The record or the stored file is damaged.
         """
         record = self._catalog.get(clip_id)
         for tries_left in reversed(range(TRIES)):
             try:
                 return self._open(record)
-            except ClipAudioMissingError:
+            except (ClipAudioMissingError, ClipDamagedError):
                 # Was the file removed because the clip was replaced or deleted meanwhile?
                 newest = self._catalog.get(clip_id)
                 if newest == record or not tries_left:
@@ -112,36 +106,30 @@ class ClipAudioFiles:
                 record = newest
         raise AssertionError("unreachable")
 
-    def _path(self, record: ClipRecord) -> Path:
-        if record.path is None:
-            raise ClipAudioMissingError(f"clip {record.id!r} was added as a vector, without audio")
-        return self._library / record.path
-
     def _open(self, record: ClipRecord) -> ClipAudio:
-        path = self._path(record)
+        path = audio_path(self._library, record)
         audio = f"the {record.source} audio of clip {record.id!r}"
+        # Without O_NONBLOCK, opening a pipe waits for another process that writes to it.
+        flags = os.O_RDONLY | os.O_NONBLOCK
+        if record.source == "stored":
+            flags |= os.O_NOFOLLOW  # a stored file is no link; one that is read in place may be
         try:
-            # Without O_NONBLOCK, opening a pipe waits for another process that writes to it.
-            file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
-        except (FileNotFoundError, NotADirectoryError, PermissionError, IsADirectoryError) as error:
+            file = os.fdopen(os.open(path, flags), "rb")
+        except (OSError, ValueError) as error:  # a path with a null character
+            if isinstance(error, OSError) and error.errno not in _NOT_THERE:
+                raise
             raise ClipAudioMissingError(f"{audio} is missing or not readable") from error
         try:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise ClipAudioMissingError(f"{audio} is not a regular file")
-            if not self._is_as_added(record, file, status):
-                raise ClipAudioMissingError(f"{audio} is not the file that was added")
+                raise ClipAudioMissingError(f"{audio} is missing: it is not a regular file")
+            refuse_damaged_audio(self._catalog, record, file)
+            if record.source == "referenced" and self._digest(file, status) != record.sha256:
+                raise ClipAudioMissingError(f"{audio} was changed since it was added")
         except BaseException:
             file.close()
             raise
         return ClipAudio(record, file, status)
-
-    def _is_as_added(
-        self, record: ClipRecord, file: BufferedReader, status: os.stat_result
-    ) -> bool:
-        if record.size_bytes is not None and record.size_bytes != status.st_size:
-            return False
-        return record.source == "stored" or self._digest(file, status) == record.sha256
 
     def _digest(self, file: BufferedReader, status: os.stat_result) -> str:
         """Return the SHA-256 of a file; it is computed once while the file is not changed."""

@@ -1,7 +1,8 @@
 """Import of a folder into a library: each content once, in small commits.
 
 Content that the library already has is recognised by the SHA-256 of the file and is not decoded
-again. A run that was stopped, in whatever way, therefore continues when it is run again.
+again, unless its clip is found to be damaged. A run that was stopped, in whatever way, therefore
+continues when it is run again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from service.clips import AudioInfo, ClipRecord, Metadata, NewClip, ReferencedAudio, StoredAudio
-from service.errors import ClientError, ClipUnknownError
+from service.errors import ClientError, ClipDamagedError, ClipUnknownError
 from service.library.file_reader import EmbeddedFile, FileReader, Hashed, Unreadable
 from service.library.library import Library
 from service.library.upload import EXTENSIONS, ID_DIGITS
@@ -99,11 +100,10 @@ class FolderImporter:
             match file:
                 case Hashed(sha256=sha256) if sha256 not in self._seen:
                     self._seen.add(sha256)
-                    if not (ids := self._library.catalog.ids_by_content(sha256)):
+                    if not self._is_updated(file, self._library.catalog.ids_by_content(sha256)):
                         self._pending[file.path] = file
                         yield file.path
                         continue
-                    self._update(file, ids)
                 case Hashed():
                     self._duplicates.append(file)
                 case Unreadable():
@@ -136,8 +136,17 @@ class FolderImporter:
         """Return the metadata of a clip that was embedded by another encoder only."""
         try:
             return self._library.catalog.get(clip_id).metadata
-        except ClipUnknownError:
+        except (ClipDamagedError, ClipUnknownError):
             return {}
+
+    def _is_updated(self, file: Hashed, ids: Sequence[str]) -> bool:
+        """Update the clip of a file; tell whether the library has one that is not damaged."""
+        try:
+            if ids:
+                self._update(file, ids)
+        except ClipDamagedError:
+            return False
+        return bool(ids)
 
     def _update(self, file: Hashed, ids: Sequence[str]) -> None:
         """Update the metadata, and the path of the audio, of a clip that the library has."""

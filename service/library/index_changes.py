@@ -12,10 +12,10 @@ from service.row_ids import clips_of
 
 
 def apply_changes(index: VectorIndex, changes: Changes, space: Space) -> None:
-    """Apply the changes of a catalogue to an index, and set its revision.
+    """Apply the changes of a catalogue to an index, and set its version.
 
     Args:
-        index: An index of the revision that the changes start from.
+        index: An index of the version that the changes start from.
         changes: The changes.
         space: Space of the vectors of the index.
     """
@@ -28,7 +28,7 @@ def apply_changes(index: VectorIndex, changes: Changes, space: Space) -> None:
             is_new = _remove_changed(index, rows, vectors)
             rows, vectors = rows[is_new], vectors[is_new]
         index.add(rows, vectors)
-    index.revision = changes.revision
+    index.revision, index.token = changes.version
 
 
 def _outdated_rows(index: VectorIndex, changes: Changes) -> Int64[np.ndarray, " rows"]:

@@ -2,7 +2,10 @@
 
 catalog.sqlite    the source of truth: clips and embeddings
 audio/  tmp/      stored audio files, and unfinished copies of audio files
+quarantine/       audio files that no clip named when the library was opened
 index/            snapshot of the search index, a cache
+restore.partial/  an unfinished restore; the library is not opened then
+scrub.json  verify.json    progress of checks for damage
 library.lock      held while the set of audio files is changed
 """
 
@@ -16,18 +19,29 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
+from service.catalog.audio_store import Swept
 from service.catalog.catalog import Catalog
 from service.catalog.filters import Filter
+from service.catalog.inspection import faults_reported
 from service.catalog.pagination import decode_cursor, encode_cursor
 from service.catalog.reembed_queue import ReembedQueue
 from service.clips import ClipRecord
-from service.concurrency.durable import sync_directory
+from service.concurrency.durable import make_directory
 from service.concurrency.locks import file_lock
-from service.errors import LibraryError
+from service.errors import LibraryDamagedError, LibraryError
 from service.index.search import SearchRequest
 from service.inference.embedding_space import Space
+from service.library.audio_files import audio_file
 from service.library.clip_audio import ClipAudio, ClipAudioFiles
 from service.library.hits import Hit, read_hits
+from service.library.opening import (
+    CATALOG,
+    LOCK,
+    Creation,
+    check_after_crash,
+    prepare_folder,
+)
+from service.library.scrub import Scrub
 from service.library.synced_index import SyncedIndex
 from service.library.writer import ClipWriter
 
@@ -44,6 +58,7 @@ class Library:
         writer: Adds and removes clips.
         index: Search index of the clips, kept up to date with the catalogue.
         reembed_queue: Clips that the encoder still has to embed.
+        scrub: Checks the library for damage in the background, once it is started.
         space: Space in which clips are searched.
     """
 
@@ -56,11 +71,13 @@ class Library:
         space: Space,
         queue: ReembedQueue,
     ) -> None:
+        self._path = path
         self.catalog = catalog
         self._audio = ClipAudioFiles(path, catalog)
         self.writer = writer
         self.index = SyncedIndex(catalog, path / "index", space=space)
         self.reembed_queue = queue
+        self.scrub = Scrub(path, catalog)
         self.space = space
 
     @classmethod
@@ -70,35 +87,36 @@ class Library:
         *,
         space: Space,
         precision: str = "float32",
-        create: bool = True,
+        create: Creation | bool = True,
         reembedding: bool = False,
     ) -> Library:
-        """Open a library, and remove the files that a crash may have left in it.
+        """Open a library, and move audio files that no clip names into its quarantine.
 
         Args:
             path: Folder of the library.
             space: Space in which clips are searched; it names the encoder of their embeddings.
             precision: Variant of the encoder that makes the embeddings put here.
-            create: Make the library if there is none.
+            create: Make the library if the folder is missing or empty; or where a `Creation` says.
             reembedding: Open it even if clips wait for this encoder.
 
         Raises:
-            LibraryError: There is no library and `create` is false; it cannot be read or written;
-                or it holds clips that this encoder could embed and only another one has. Clips
-                that this encoder cannot embed are no error: searches do not find them.
+            LibraryError: There is no library, see `service.library.opening`; it is damaged, or
+                cannot be read or written; or it holds clips that this encoder could embed and
+                only another one has. Clips that this encoder cannot embed are no error: searches
+                do not find them.
         """
         path = path.absolute()
-        file = path / "catalog.sqlite"
-        if not create and not file.exists():
-            raise LibraryError(f"{path} is no library: it has no {file.name}")
+        creation = create if isinstance(create, Creation) else Creation(if_empty=create)
         encoder = {"fingerprint": space.fingerprint, "precision": precision}
         try:
-            if not path.is_dir():
-                path.mkdir(parents=True, exist_ok=True)
-                sync_directory(path.parent)
-            with ExitStack() as opened:
-                with file_lock(path / "library.lock"):
-                    catalog = Catalog(file, **encoder)
+            prepare_folder(path, creation)
+            make_directory(path)
+            with faults_reported(path / CATALOG), ExitStack() as opened:
+                with file_lock(path / LOCK):
+                    # Again, as another process may have changed the folder before the lock.
+                    is_new = prepare_folder(path, creation)
+                    check_after_crash(path)
+                    catalog = Catalog(path / CATALOG, **encoder, create=is_new)
                 opened.callback(catalog.close)
                 queue = ReembedQueue(catalog, **encoder)
                 if not reembedding:
@@ -107,14 +125,14 @@ class Library:
                 opened.callback(writer.close)
                 library = cls(path, catalog=catalog, writer=writer, space=space, queue=queue)
                 opened.pop_all()  # from here on, `close` closes them
-        except OSError as err:
+        except (OSError, LibraryDamagedError) as err:
             raise LibraryError(f"{path} cannot be used as a library: {err}") from err
-        if writer.n_orphans:
-            _LOGGER.info("removed %d unfinished audio files from %s", writer.n_orphans, path)
+        _log_swept(path, writer.swept)
         return library
 
     def close(self) -> None:
         """Close the library; no call may be running or follow."""
+        self.scrub.close()
         self.index.close()
         self.writer.close()
         self.catalog.close()
@@ -127,7 +145,9 @@ class Library:
 
         Raises:
             ClipUnknownError: There is no clip of this id.
-            ClipAudioMissingError: It has no audio, or the file is gone or another one.
+            ClipAudioMissingError: It has no audio, or none that may be opened, see
+                `service.library.audio_files`; or the file is read in place and was changed.
+            ClipDamagedError: The record or the file is damaged, see `service.library.audio_check`.
         """
         return self._audio.open(clip_id)
 
@@ -136,9 +156,10 @@ class Library:
 
         Raises:
             ClipUnknownError: There is no clip of this id.
-            ClipAudioMissingError: It has no audio, or the file is gone.
+            ClipAudioMissingError: It has no audio, none that may be opened, or the file is gone.
+            ClipDamagedError: The record is damaged.
         """
-        return self._audio.path(clip_id)
+        return audio_file(self._path, self.catalog.get(clip_id))
 
     def page(
         self, cursor: str | None = None, limit: int = 100, filter: Filter | None = None
@@ -146,7 +167,7 @@ class Library:
         """Return clips in the order in which they were first put.
 
         A clip that exists during the whole listing comes exactly once, whatever is written between
-        the pages.
+        the pages. Clips whose record is damaged are left out.
 
         Args:
             cursor: End of the page before; None starts at the oldest clip.
@@ -161,7 +182,7 @@ class Library:
         """
         after = 0 if cursor is None else decode_cursor(cursor, self.catalog.library)
         rows = self.catalog.page(after, limit + 1, filter)
-        records = [record for _, record in rows[:limit]]
+        records = [record for _, record in rows[:limit] if record]
         if len(rows) <= limit:
             return records, None
         return records, encode_cursor(rows[limit - 1][0], self.catalog.library)
@@ -202,3 +223,20 @@ class Library:
             is_modified=bool(terms),
         )
         return read_hits(self.catalog, self.index.search(request, terms))
+
+
+def _log_swept(path: Path, swept: Swept) -> None:
+    if swept.n_returned:
+        _LOGGER.warning(
+            "%d audio files of clips were in the quarantine of %s and are back in audio/",
+            swept.n_returned,
+            path,
+        )
+    if swept.n_quarantined:
+        _LOGGER.warning(
+            "no clip of %s named %d of its audio files; they are in %s: make clips of them with"
+            " `minuend adopt`, or delete them with `minuend clean`",
+            path,
+            swept.n_quarantined,
+            swept.quarantine,
+        )

@@ -1,6 +1,7 @@
 """Embedding of a library by another encoder, while services with the old encoder keep running.
 
-Clips that are long enough for windows and have none are embedded again as well.
+Clips that are long enough for windows and have none, and clips with a damaged embedding, are
+embedded again as well.
 
 The new vectors are added beside the old ones in small commits. A run that was stopped, in whatever
 way, continues when it is run again.
@@ -17,7 +18,7 @@ import numpy as np
 from service.catalog.reembed_queue import QueuedClip
 from service.catalog.vectors import Embeddings
 from service.difference import fits
-from service.errors import ClipAudioMissingError, ClipUnknownError
+from service.errors import ClipAudioMissingError, ClipDamagedError, ClipUnknownError
 from service.library.file_reader import EmbeddedFile, FileReader, Hashed, Unreadable
 from service.library.library import Library
 
@@ -46,7 +47,7 @@ class ReembedReport:
 
     Attributes:
         embedded: Clips that were embedded.
-        unchanged: Clips that had all vectors of this encoder before.
+        unchanged: Clips that had all vectors of this encoder before, intact.
         failed: Clips that could not be embedded.
     """
 
@@ -56,7 +57,7 @@ class ReembedReport:
 
 
 class Reembedder:
-    """Embeds the clips that an encoder has not embedded yet.
+    """Embeds the clips that an encoder has not embedded yet, or of which embeddings are damaged.
 
     Args:
         library: The library, opened for that encoder with `reembedding`.
@@ -69,12 +70,13 @@ class Reembedder:
         self._reader = reader
         self._failed: dict[QueuedClip, FailedClip] = {}
         self._n_embedded = 0
+        self._damaged = self._queue.damaged()
         # Without windowing, no clip is long enough for windows.
         self._beyond_s = reader.windowing.beyond_s if reader.windowing else math.inf
 
     def n_due(self) -> int:
-        """Count the clips that lack a vector or windows."""
-        return self._queue.n_due(self._beyond_s)
+        """Count the clips that lack a vector or windows, or of which an embedding is damaged."""
+        return self._queue.n_due(self._beyond_s) + len(self._damaged)
 
     def run(self, *, on_clip: Callable[[], object] = lambda: None) -> ReembedReport:
         """Embed clips until only those are left that cannot be embedded.
@@ -88,9 +90,11 @@ class Reembedder:
             OSError: The library cannot be written.
         """
         n_unchanged = self._library.catalog.count() - self.n_due()
+        for first in range(0, len(self._damaged), PAGE_CLIPS):
+            self._embed(self._damaged[first : first + PAGE_CLIPS], on_clip)
         while self._embed_all(on_clip):
             pass
-        lacking = set(self._queue.page(0, self.n_due(), self._beyond_s))
+        lacking = {*self._queue.page(0, self.n_due(), self._beyond_s), *self._damaged}
         failed = [failure for clip, failure in self._failed.items() if clip in lacking]
         return ReembedReport(self._n_embedded, n_unchanged, failed)
 
@@ -127,7 +131,7 @@ class Reembedder:
         for clip in clips:
             try:
                 paths[clip] = self._library.audio_path(clip.id)
-            except (ClipAudioMissingError, ClipUnknownError) as error:
+            except (ClipAudioMissingError, ClipDamagedError, ClipUnknownError) as error:
                 self._fail(clip, error.code, error.detail)
         files = {}
         for clip, file in zip(paths, self._reader.hash(paths.values()), strict=True):

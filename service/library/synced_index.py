@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from service.catalog.catalog import Catalog
+from service.catalog.changes import Version
 from service.concurrency.background_task import BackgroundTask
 from service.concurrency.locks import SharedLock
 from service.index.ivf_builder import build_ivf, release_freed_memory
@@ -54,8 +55,8 @@ class SyncedIndex:
     """Searches the clips of a catalogue, and their windows, by their vectors in a space.
 
     The index is a cache of the catalogue. It is read from a snapshot if there is a good one,
-    brought to the revision of the catalogue before every search, and built again if an update
-    fails.
+    brought to the version of the catalogue before every search, and built again if an update fails
+    or if the catalogue does not know its version, for example after a restore of an older copy.
 
     Args:
         catalog: The source of truth.
@@ -82,8 +83,8 @@ class SyncedIndex:
             directory, Origin(catalog.library, space.fingerprint, space.identity, space.dim)
         )
         self._index: VectorIndex | None = None
-        self._size = (0, 0)  # revision and number of vectors after the last update
-        self._saved_revision: int | None = None
+        self._size = (Version(-1, 0), 0)  # version and number of vectors after the last update
+        self._saved: Version | None = None
         self._lock = SharedLock()
         self._updating = BackgroundTask()
         self._building = BackgroundTask()
@@ -114,16 +115,16 @@ class SyncedIndex:
 
     def n_vectors(self) -> int:
         """Count the vectors that a search compares, without waiting for any search or update."""
-        revision, n_vectors = self._size
-        return n_vectors if revision == self._catalog.revision() else self._catalog.n_vectors()
+        version, n_vectors = self._size
+        return n_vectors if version == self._catalog.version() else self._catalog.n_vectors()
 
     def sample(
         self, n: int
-    ) -> tuple[int, Int64[np.ndarray, " clips"], Float32[np.ndarray, "clips dim"]]:
-        """Return the revision, and numbers and vectors of clips, see `VectorIndex.sample`."""
+    ) -> tuple[Version, Int64[np.ndarray, " clips"], Float32[np.ndarray, "clips dim"]]:
+        """Return the version, and numbers and vectors of clips, see `VectorIndex.sample`."""
         with self._up_to_date() as index:
             rows, vectors = index.sample(n)
-            return index.revision, clips_of(rows), vectors
+            return _version(index), clips_of(rows), vectors
 
     def refresh(self) -> None:
         """Bring the index to the revision of the catalogue."""
@@ -131,7 +132,7 @@ class SyncedIndex:
             # Kept apart while it changes: after a failure, a half-changed index is not searched.
             index, self._index = self._index, None
             self._index = self._update(self._load() if index is None else index)
-            self._size = self._index.revision, len(self._index)
+            self._size = _version(self._index), len(self._index)
             if self._index.needs_rebuild:
                 self._building.start(self._build_ivf)
 
@@ -144,13 +145,13 @@ class SyncedIndex:
         self._updating.start(self._refresh_until_current)
 
     def save(self) -> None:
-        """Write a snapshot of the index as of now, unless the saved one has the same revision."""
+        """Write a snapshot of the index as of now, unless the saved one has the same version."""
         self.refresh()
         with self._lock.shared():
             index = self._index
-            if index is not None and index.revision != self._saved_revision:
+            if index is not None and _version(index) != self._saved:
                 self._snapshots.save(index)
-                self._saved_revision = index.revision
+                self._saved = _version(index)
 
     def wait(self) -> None:
         """Wait until no background work is running."""
@@ -165,39 +166,54 @@ class SyncedIndex:
 
     @contextmanager
     def _up_to_date(self) -> Iterator[VectorIndex]:
-        """Context manager: yields the index, at least at the revision of the catalogue."""
-        revision = self._catalog.revision()
+        """Context manager: yields the index, at least at the version of the catalogue."""
+        wanted = self._catalog.version()
         while True:
             with self._lock.shared():
-                if self._index is not None and self._index.revision >= revision:
+                if self._index is not None and self._has(wanted, self._index):
                     yield self._index
                     return
             self.refresh()
 
+    def _has(self, wanted: Version, index: VectorIndex) -> bool:
+        """Tell whether an index is at a version of the catalogue, or at a later one."""
+        version = _version(index)
+        if version == wanted:
+            return True
+        # Either an update came between, or the file of the catalogue was replaced by an older one.
+        return version.revision > wanted.revision and self._catalog.knows(version)
+
     def _load(self) -> VectorIndex:
         """Return the index of the snapshot, or an empty one."""
-        index = self._snapshots.load(newest=self._catalog.revision(), exact_below=self._exact_below)
+        index = self._snapshots.load(
+            is_known=lambda revision, token: self._catalog.knows(Version(revision, token)),
+            exact_below=self._exact_below,
+        )
         if index is None:
             return self._empty()
-        self._saved_revision = index.revision
+        self._saved = _version(index)
         return index
 
     def _empty(self) -> VectorIndex:
         return VectorIndex(self._space.dim, exact_below=self._exact_below)
 
     def _update(self, index: VectorIndex) -> VectorIndex:
-        """Return the index with the changes of the catalogue since its revision."""
-        with self._catalog.changes(index.revision) as changes:
+        """Return the index with the changes of the catalogue since its version."""
+        with self._catalog.changes(_version(index)) as changes:
             if changes.since != index.revision:
-                _LOGGER.info("index of revision %d is too old: building the index", index.revision)
+                _LOGGER.info(
+                    "index of revision %d is too old or of another copy of the catalogue: building"
+                    " the index",
+                    index.revision,
+                )
                 index = self._empty()
             apply_changes(index, changes, self._space)
         return index
 
     def _refresh_until_current(self, is_stopped: Callable[[], bool]) -> None:
         """Refresh until no write was committed during the last refresh."""
-        seen = -1
-        while not is_stopped() and seen < (newest := self._catalog.revision()):
+        seen: Version | None = None
+        while not is_stopped() and seen != (newest := self._catalog.version()):
             self.refresh()
             seen = newest
 
@@ -216,7 +232,7 @@ class SyncedIndex:
         with self._lock.exclusive():
             if self._index is index:
                 index.replace_ivf(ivf)
-                self._saved_revision = None
+                self._saved = None
         return True
 
     def _search_exactly(self, request: SearchRequest) -> Int64[np.ndarray, " hits"]:
@@ -239,6 +255,10 @@ class SyncedIndex:
         scores, hits = (np.concatenate(parts) for parts in zip(*found, strict=True))
         best: np.ndarray = hits[np.lexsort((hits, -scores))[: request.k]]
         return best
+
+
+def _version(index: VectorIndex) -> Version:
+    return Version(index.revision, index.token)
 
 
 def _slices(rows: Int64[np.ndarray, " rows"]) -> Iterator[Int64[np.ndarray, " clips"]]:

@@ -2,12 +2,13 @@
 
 An audio file is complete under its final name before the clip that names it is committed, and is
 removed after the last clip that named it was removed. A crash in between leaves a file that no clip
-names; such files are removed when a library is opened. The lock keeps one writer from removing a
-file that another writer is about to name.
+names; such files are moved into the quarantine when a library is opened. The lock keeps one writer
+from removing a file that another writer is about to name.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -18,12 +19,15 @@ import numpy as np
 from service.catalog.audio_store import AudioStore, StagedAudio
 from service.catalog.catalog import Catalog, Entry
 from service.catalog.filters import check_metadata
+from service.catalog.stored_names import is_name_of
 from service.catalog.vectors import Embeddings
 from service.clips import ClipRecord, NewClip, ReferencedAudio, Source, StoredAudio, check_id
 from service.concurrency.durable import sync_directory
 from service.concurrency.locks import file_lock
 from service.difference import LARGEST, check_dim, fits
 from service.errors import EmbeddingInvalidError
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class ClipWriter:
@@ -35,7 +39,7 @@ class ClipWriter:
         dim: Length of an embedding.
 
     Attributes:
-        n_orphans: Files left by a crash that were removed at the start.
+        swept: Audio files that were moved into or out of the quarantine at the start.
     """
 
     def __init__(self, library: Path, catalog: Catalog, *, dim: int) -> None:
@@ -44,7 +48,7 @@ class ClipWriter:
         self._dim = dim
         with self._lock():
             self._store = AudioStore(library)
-            self.n_orphans = self._store.remove_orphans(catalog.stored_paths())
+            self.swept = self._store.sweep(catalog.stored_paths())
             sync_directory(library)
 
     def put(self, clip: NewClip) -> tuple[ClipRecord, bool]:
@@ -85,7 +89,8 @@ class ClipWriter:
             ClipUnknownError: There is no clip of this id.
         """
         with self._lock():
-            self._remove_unused([self._catalog.delete(clip_id)])
+            record = self._catalog.delete(clip_id)
+            self._remove_unused([record] if record else [])
 
     def close(self) -> None:
         """Close the store of audio files."""
@@ -107,11 +112,20 @@ class ClipWriter:
             finally:
                 # Audio that was replaced; or, if the commit failed, the audio that it would name.
                 self._remove_unused(touched)
-        return [(item.record, item.previous is None) for item in written]
+        return [(item.record, item.is_new) for item in written]
 
     def _remove_unused(self, records: Iterable[ClipRecord]) -> None:
-        names = {record.path for record in records if record.source == "stored" and record.path}
-        self._store.remove(name for name in names if not self._catalog.is_stored(name))
+        for record in records:
+            if record.source != "stored" or record.path is None or record.sha256 is None:
+                continue
+            if not is_name_of(record.path, record.sha256):
+                _LOGGER.warning(
+                    "clip %s named %r, which is no stored file; nothing is removed",
+                    record.id,
+                    record.path,
+                )
+            elif not self._catalog.is_stored(record.path, record.sha256):
+                self._store.remove([record.path])
 
     def _check(self, clip: NewClip) -> None:
         check_id(clip.id)

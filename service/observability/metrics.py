@@ -63,6 +63,20 @@ class Metrics:
             "minuend_library_vectors",
             "Vectors that searches compare: of clips, and of windows of the long ones.",
         )
+        self.damaged = self._gauge(
+            "minuend_damaged_parts",
+            "Damaged parts of the library that were found and are not served, by their kind.",
+            ["part"],
+        )
+        self.scrubbed = self._gauge(
+            "minuend_scrub_checked_parts",
+            "Parts of the library that the present check for damage has checked, by their kind.",
+            ["part"],
+        )
+        self.scrub_completed = self._gauge(
+            "minuend_scrub_completed_timestamp_seconds",
+            "Time when a check for damage was complete for the last time; 0: never.",
+        )
         self._recall = self._histogram(
             "minuend_index_recall",
             "Share of the truly nearest that a sampled live search found, by kind of query.",

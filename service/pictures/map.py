@@ -8,6 +8,7 @@ from threading import Lock
 import numpy as np
 from jaxtyping import Float32
 
+from service.catalog.changes import Version
 from service.clips import ClipRecord
 from service.library.library import Library
 
@@ -20,18 +21,23 @@ class Map:
     """Positions of the clips of a library on a plane.
 
     Attributes:
-        revision: Revision of the library that was drawn.
+        version: Version of the library that was drawn.
         n_clips: Clips in the library, on the map or not.
         records: The clips on the map, oldest first.
         positions: Their positions [clips, 2], scaled so that the largest coordinate is 1 or -1.
         shown: Share of the variance of their vectors along the two axes, 0..1.
     """
 
-    revision: int
+    version: Version
     n_clips: int
     records: list[ClipRecord]
     positions: Float32[np.ndarray, "clips 2"]
     shown: float
+
+    @property
+    def revision(self) -> int:
+        """Revision of the library that was drawn."""
+        return self.version.revision
 
 
 class LibraryMap:
@@ -49,12 +55,12 @@ class LibraryMap:
     def map(self) -> Map:
         """Return the map of the current revision of the library."""
         with self._lock:
-            if self._cached is None or self._cached.revision != self._library.catalog.revision():
+            if self._cached is None or self._cached.version != self._library.catalog.version():
                 self._cached = self._draw()
             return self._cached
 
     def _draw(self) -> Map:
-        revision, seqs, vectors = self._library.index.sample(MAX_POINTS)
+        version, seqs, vectors = self._library.index.sample(MAX_POINTS)
         found = self._library.catalog.records(seqs.tolist())
         # A clip may be deleted between the two reads.
         exists = np.array([seq in found for seq in seqs.tolist()], bool)
@@ -63,7 +69,7 @@ class LibraryMap:
         largest = np.abs(positions).max(initial=0)
         if largest > 0:
             positions = positions / largest
-        return Map(revision, self._library.catalog.count(), records, positions, shown)
+        return Map(version, self._library.catalog.count(), records, positions, shown)
 
 
 def pca_2d(

@@ -38,6 +38,8 @@ def families() -> dict[str, Metric]:
     metrics.observe_recall(1.0, is_modified=True)
     metrics.observe_lookup(True)
     metrics.observe_input(InputReading(44_100, 1.0, -20.0, 0.0, 0.0))
+    metrics.damaged.labels("audio").set(0)
+    metrics.scrubbed.labels("audio").set(0)
     metrics.bundle.labels("default", "ab", "CPUExecutionProvider").set(1)
     text = metrics.render().decode()
     return {family.name: family for family in text_string_to_metric_families(text)}

@@ -15,6 +15,7 @@ from service.api.routes.dependencies import ClipIdPath, ServicesDep, TimingsDep
 from service.clips import check_id
 from service.errors import (
     ClipAudioMissingError,
+    ClipDamagedError,
     ClipIdInvalidError,
     ClipUnknownError,
     CursorInvalidError,
@@ -34,10 +35,11 @@ def make_router() -> APIRouter:
     router.get("/clips", **listed)(list_clips)
     put = describe(ClipAnswer, *given, ClipIdInvalidError, form=ClipForm, status=201)
     router.put("/clips/{clip_id}", **put)(put_clip)
-    router.get("/clips/{clip_id}", **describe(ClipAnswer, ClipUnknownError))(get_clip)
+    damaged = (ClipUnknownError, ClipDamagedError)
+    router.get("/clips/{clip_id}", **describe(ClipAnswer, *damaged))(get_clip)
     router.delete("/clips/{clip_id}", **describe(None, ClipUnknownError, status=204))(delete_clip)
     played = describe(
-        None, ClipUnknownError, ClipAudioMissingError, RangeInvalidError, media_types=("audio/*",)
+        None, *damaged, ClipAudioMissingError, RangeInvalidError, media_types=("audio/*",)
     )
     part = {"description": "Part", "content": played["responses"][200]["content"]}
     played["responses"] |= {206: part, 304: {"description": "Not modified"}}

@@ -15,6 +15,7 @@ from service.api.routes.inputs import named_inputs, ranking_options
 from service.api.vector_encoding import to_json
 from service.errors import (
     ClipAudioMissingError,
+    ClipDamagedError,
     ClipIdInvalidError,
     ClipUnknownError,
     FilterInvalidError,
@@ -31,6 +32,7 @@ ERRORS = (
     *AUDIO,
     ClipAudioMissingError,
     ClipIdInvalidError,
+    ClipDamagedError,
     ClipUnknownError,
     FilterInvalidError,
     FingerprintMismatchError,

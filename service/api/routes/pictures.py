@@ -22,6 +22,7 @@ from service.concurrency.timings import RequestTimings
 from service.errors import (
     AudioError,
     ClipAudioMissingError,
+    ClipDamagedError,
     ClipUnknownError,
     OverloadError,
     PartMissingError,
@@ -34,6 +35,7 @@ CLIP_ERRORS = (
     *error_classes(AudioError),
     ClipUnknownError,
     ClipAudioMissingError,
+    ClipDamagedError,
     OverloadError,
 )
 DECIMALS = 4

@@ -13,6 +13,7 @@ from service.api.responses import respond
 from service.api.routes.dependencies import ServicesDep, TimingsDep
 from service.api.routes.inputs import named_inputs, ranking_options
 from service.errors import (
+    ClipDamagedError,
     ClipIdInvalidError,
     ClipUnknownError,
     EmbeddingInvalidError,
@@ -31,6 +32,7 @@ from service.services import Services
 ERRORS = (
     *AUDIO,
     ClipIdInvalidError,
+    ClipDamagedError,
     ClipUnknownError,
     EmbeddingInvalidError,
     FilterInvalidError,

@@ -84,4 +84,10 @@ async def get_metrics(services: ServicesDep, counted: MetricsDep) -> Response:
     """Give numbers for Prometheus."""
     counted.clips.set(await services.run_lookup(services.library.catalog.count))
     counted.vectors.set(await services.run_lookup(services.library.index.n_vectors))
+    library = services.library
+    for part, n_damaged in (await services.run_lookup(library.catalog.count_damaged)).items():
+        counted.damaged.labels(part).set(n_damaged)
+    for part, n_checked in library.scrub.progress.checked.items():
+        counted.scrubbed.labels(part).set(n_checked)
+    counted.scrub_completed.set(library.scrub.completed_s)
     return Response(counted.render(), media_type=metrics.CONTENT_TYPE)

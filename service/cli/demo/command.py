@@ -45,12 +45,15 @@ def command(*, once: bool, as_json: bool, settings: Settings) -> None:
         tempfile.TemporaryDirectory(prefix="minuend-demo-") as scratch,
     ):
         if not given(["library"]):
-            settings = settings.model_copy(update={"library": Path(scratch) / "library"})
+            settings = settings.model_copy(
+                update={"library": Path(scratch) / "library", "create": True}
+            )
         is_fixed = "port" in settings.model_fields_set and settings.port != 0
         with Server(
             port=settings.port if is_fixed else choose_port(settings.port),
             bundle=settings.bundle,
             library=settings.library,
+            create=settings.create,
             device=settings.device,
             log=Path(scratch) / "service.log",
         ) as server:

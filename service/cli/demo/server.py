@@ -29,18 +29,21 @@ class Server:
         port: TCP port on the loopback address.
         bundle: Folder of the bundle.
         library: Folder of the library.
+        create: Whether it may be made.
         device: Device of the encoder.
         log: File for its output.
     """
 
-    def __init__(self, *, port: int, bundle: Path, library: Path, device: str, log: Path) -> None:
+    def __init__(
+        self, *, port: int, bundle: Path, library: Path, create: bool, device: str, log: Path
+    ) -> None:
         self.port = port
         self.url = f"http://{HOST}:{port}"
         self._log = log
         # -P: do not import a folder `service` of the working directory.
         self._command = [sys.executable, "-P", "-m", "service.cli", "serve", "--host", HOST]
         self._command += ["--port", str(port), "--bundle", str(bundle), "--library", str(library)]
-        self._command += ["--device", device]
+        self._command += ["--device", device, "--create" if create else "--no-create"]
 
     def __enter__(self) -> Self:
         with self._log.open("wb") as log:

@@ -64,7 +64,7 @@ def test_the_manifest_describes_the_training_and_lists_every_file(
     assert manifest.encoder.context_frames <= manifest.encoder.partial_frames == 5
     (data,) = manifest.training.data
     assert data.clips + int(manifest.scores["held_out_clips"]) == FILES
-    assert json.loads((exported.path / "bundle.json").read_text())["schema_version"] == 2
+    assert json.loads((exported.path / "bundle.json").read_text())["schema_version"] == 3
 
 
 def test_the_mean_is_that_of_the_training_clips(exported: Bundle, encoder: Encoder) -> None:

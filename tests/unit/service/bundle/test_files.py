@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -36,6 +39,15 @@ def _edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     (path / MANIFEST_FILE).write_text(json.dumps(manifest))
 
 
+def _make_version(version: int, manifest: dict[str, Any]) -> None:
+    """Change a manifest of the present version to an older one."""
+    manifest["schema_version"] = version
+    del manifest["manifest_sha256"]
+    if version == 1:
+        for name in GEOMETRY:
+            del manifest["encoder"][name]
+
+
 def test_a_complete_bundle_loads(tiny_bundle_path: Path) -> None:
     bundle = load_bundle(tiny_bundle_path)
     assert bundle.manifest.id == "tiny-0"
@@ -61,19 +73,57 @@ def test_writing_a_manifest_again_changes_nothing(copy: Path) -> None:
     assert not list(copy.glob("*.tmp"))
 
 
-def test_a_bundle_of_version_1_has_the_geometry_of_that_version(copy: Path) -> None:
-    def make_version_1(manifest: dict[str, Any]) -> None:
-        manifest["schema_version"] = 1
-        for name in GEOMETRY:
-            del manifest["encoder"][name]
-
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_bundle_of_an_older_version_is_read_with_a_warning(
+    copy: Path, version: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Version 1 has a fixed geometry of the encoder; neither has a hash of the manifest."""
     present = load_bundle(copy).manifest
-    _edit(copy, make_version_1)
+    assert caplog.records == []
+    _edit(copy, partial(_make_version, version))
 
     old = load_bundle(copy).manifest
     assert old.encoder == present.encoder
+    assert f"has format {version}, in which damage" in caplog.text
     write_manifest(copy, old)
     assert load_bundle(copy).manifest == present
+
+
+def test_no_flipped_bit_of_the_manifest_is_accepted(copy: Path) -> None:
+    """Also where it still is a valid manifest, but of other values or of an older version."""
+    path = copy / MANIFEST_FILE
+    whole = path.read_bytes()
+    random = Random(10)
+    version = whole.index(b'"schema_version": 3') + len(b'"schema_version": ')
+    places = [random.randrange(8 * len(whole)) for _ in range(400)]
+    places += [8 * version + bit for bit in range(8)]
+    for place in places:
+        damaged = bytearray(whole)
+        damaged[place // 8] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        with pytest.raises(BundleError, match=MANIFEST_FILE):
+            load_bundle(copy)
+    path.write_bytes(whole)
+    load_bundle(copy)
+
+
+def test_other_values_are_refused_even_if_they_are_allowed(copy: Path) -> None:
+    _edit(copy, lambda m: m["difference"].update(reference_weight=0.75))
+    with pytest.raises(BundleError, match=r"bundle\.json is damaged or was changed: without its"):
+        load_bundle(copy)
+
+
+def test_a_manifest_that_lost_its_hash_is_refused(copy: Path) -> None:
+    _edit(copy, lambda m: m.pop("manifest_sha256"))
+    with pytest.raises(BundleError, match="it has no manifest_sha256"):
+        load_bundle(copy)
+
+
+def test_the_hash_of_a_manifest_is_of_its_bytes_without_the_hash(copy: Path) -> None:
+    """As `sed '2s/[0-9a-f]{64}//' bundle.json | sha256sum` computes it."""
+    first, line, *others = (copy / MANIFEST_FILE).read_bytes().splitlines(keepends=True)
+    digest = hashlib.sha256(b"".join([first, re.sub(b"[0-9a-f]{64}", b"", line), *others]))
+    assert json.loads(b"{" + line.strip(b" ,\n") + b"}") == {"manifest_sha256": digest.hexdigest()}
 
 
 @pytest.mark.parametrize("name", [tiny_bundle.ENCODER_FILE, tiny_bundle.KNOWN_ANSWER_FILE])
@@ -115,7 +165,7 @@ def test_an_invalid_manifest_is_refused(copy: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m: m.update(schema_version=3), "schema_version: Input should be 1 or 2"),
+        (lambda m: m.update(schema_version=4), "schema_version: Input should be 1, 2 or 3"),
         (lambda m: m["encoder"].pop("pooling"), "encoder must have pooling"),
         (lambda m: m["encoder"].update(frame_stride=7), "multiple of frame_stride"),
         (lambda m: m.update(colour="red"), "colour: Extra inputs are not permitted"),

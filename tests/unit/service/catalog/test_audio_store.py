@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -90,12 +92,73 @@ def test_removing_a_file_that_is_gone_is_no_error(tmp_path: Path, store: AudioSt
     assert stored_files(tmp_path) == set()
 
 
-def test_files_that_no_clip_names_are_removed(tmp_path: Path, store: AudioStore) -> None:
+def test_files_that_no_clip_names_are_moved_into_the_quarantine(
+    tmp_path: Path, store: AudioStore
+) -> None:
     kept, orphan = store.stage(make_stored(CONTENT, ".flac")), store.stage(make_stored(b"orphan"))
     store.publish([kept, orphan])
-    assert store.remove_orphans({kept.name}) == 1
-    assert store.remove_orphans({kept.name}) == 0
+    swept = store.sweep({kept.name})
+    assert swept.n_quarantined == 1
+    assert swept.quarantine is not None
+    assert (swept.quarantine / orphan.name).read_bytes() == b"orphan"
+    assert store.sweep({kept.name}).n_quarantined == 0
     assert stored_files(tmp_path) == {NAME}
+
+
+def test_files_of_clips_come_back_from_the_quarantine(tmp_path: Path, store: AudioStore) -> None:
+    """An older catalogue was put back, and then the right one again."""
+    both = [store.stage(make_stored(content)) for content in (b"a", b"b")]
+    store.publish(both)
+    names = {item.name for item in both}
+    assert store.sweep(()).n_quarantined == 2
+    assert stored_files(tmp_path) == set()
+    assert store.sweep({both[0].name}).n_returned == 1
+    swept = store.sweep(names)
+    assert (swept.n_returned, swept.n_quarantined) == (1, 0)
+    assert stored_files(tmp_path) == names
+    assert list((tmp_path / "quarantine").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["../../outside.wav", "/etc/passwd", "audio/ab/../../outside.wav"])
+def test_a_named_path_outside_the_library_moves_nothing(tmp_path: Path, name: str) -> None:
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "quarantine" / "2026-01-01T00-00-00Z").mkdir(parents=True)
+    (library / "outside.wav").write_bytes(b"a file of the user")
+    assert AudioStore(library).sweep({name}).n_returned == 0
+    assert (library / "outside.wav").exists()
+
+
+def test_files_that_cannot_be_moved_stay(tmp_path: Path, store: AudioStore) -> None:
+    store.publish([store.stage(make_stored(CONTENT, ".flac"))])
+    (tmp_path / "quarantine").write_text("in the way")
+    assert store.sweep(()).n_quarantined == 0
+    assert stored_files(tmp_path) == {NAME}
+
+
+def test_a_linked_file_is_not_copied_and_keeps_its_name(tmp_path: Path, store: AudioStore) -> None:
+    source = tmp_path / "source.flac"
+    source.write_bytes(CONTENT)
+    staged = store.stage(StoredAudio(source, DIGEST, ".flac", linked=True))
+    assert staged.temporary.samefile(source)
+    assert staged.size_bytes == len(CONTENT)
+    store.publish([staged])
+    store.remove([NAME])
+    assert source.read_bytes() == CONTENT
+
+
+def test_a_file_is_copied_where_links_are_not_possible(
+    tmp_path: Path, store: AudioStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*names: object, **options: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    source = tmp_path / "source.flac"
+    source.write_bytes(CONTENT)
+    staged = store.stage(StoredAudio(source, DIGEST, ".flac", linked=True))
+    assert staged.temporary.read_bytes() == CONTENT
+    assert not staged.temporary.samefile(source)
 
 
 def test_copies_of_a_dead_process_are_removed_and_those_of_a_living_one_stay(
@@ -107,7 +170,7 @@ def test_copies_of_a_dead_process_are_removed_and_those_of_a_living_one_stay(
     dead.close()  # gives up the claim, as the end of a process does ...
     left.temporary.parent.mkdir()
     left.temporary.write_bytes(CONTENT)  # ... but a process that dies leaves its copy
-    assert AudioStore(tmp_path).remove_orphans(()) == 1
+    AudioStore(tmp_path).sweep(())
     assert in_use.temporary.exists()
     assert not left.temporary.parent.exists()
 
@@ -121,4 +184,8 @@ def test_closing_leaves_no_directory_behind(tmp_path: Path, store: AudioStore) -
 def test_foreign_files_in_the_directories_do_no_harm(tmp_path: Path, store: AudioStore) -> None:
     (tmp_path / "tmp" / "note.txt").write_text("hello")
     (tmp_path / "audio" / "ab" / "folder").mkdir(parents=True)
-    assert store.remove_orphans(()) == 0
+    (tmp_path / "audio" / "ab" / "note.txt").write_text("hello")
+    (tmp_path / "tmp" / "mine").mkdir()
+    assert store.sweep(()).n_quarantined == 0
+    assert (tmp_path / "tmp" / "mine").exists()
+    assert (tmp_path / "audio" / "ab" / "note.txt").exists()

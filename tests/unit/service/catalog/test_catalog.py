@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 from tiny_library import FINGERPRINT, execute, make_embedding
 
-from service.catalog.catalog import SCHEMA_VERSION, Catalog, Entry
+from service.catalog.catalog import Catalog, Entry
+from service.catalog.schema import SCHEMA_VERSION
 from service.catalog.vectors import Embeddings
 from service.clips import ClipRecord
 from service.errors import ClipUnknownError, FingerprintMismatchError, LibraryError
@@ -61,7 +63,7 @@ def test_a_replaced_clip_keeps_its_number_and_its_time_of_creation(catalog: Cata
     (written,) = catalog.put([entry("rain", 5, created_at="later", updated_at="later")])
     assert written.previous == RECORD
     assert written.record == replace(RECORD, updated_at="later") == catalog.get("rain")
-    assert [record.id for _, record in catalog.page(0, 9, None)] == ["rain", "wind"]
+    assert [record and record.id for _, record in catalog.page(0, 9, None)] == ["rain", "wind"]
     np.testing.assert_array_equal(catalog.embedding("rain"), make_embedding(5))
 
 
@@ -105,8 +107,60 @@ def test_clips_are_found_by_the_digest_of_their_audio(catalog: Catalog) -> None:
 def test_stored_paths_are_those_of_stored_clips_only(catalog: Catalog) -> None:
     catalog.put([entry("a"), entry("b", source="referenced", path="/sounds/x.wav")])
     assert catalog.stored_paths() == {"audio/00/x.wav"}
-    assert catalog.is_stored("audio/00/x.wav")
-    assert not catalog.is_stored("/sounds/x.wav")
+    assert catalog.is_stored("audio/00/x.wav", "1" * 64)
+    assert not catalog.is_stored("/sounds/x.wav", "1" * 64)
+
+
+@pytest.mark.parametrize("index", ["clips_by_file", "clips_by_content"])
+def test_a_stored_file_is_known_although_an_index_has_lost_it(tmp_path: Path, index: str) -> None:
+    catalog = open_catalog(tmp_path)
+    catalog.put([entry("a"), entry("b", source="referenced", path="/sounds/x.wav")])
+    catalog.close()
+    empty_index(tmp_path, index)
+    catalog = open_catalog(tmp_path)
+    assert catalog.stored_paths() == {"audio/00/x.wav"}
+    assert catalog.is_stored("audio/00/x.wav", "0" * 64)
+    catalog.close()
+
+
+def test_a_stored_file_is_known_although_the_table_names_another(tmp_path: Path) -> None:
+    catalog = open_catalog(tmp_path)
+    catalog.put([entry("a")])
+    catalog.close()
+    file = tmp_path / "catalog.sqlite"
+    content = file.read_bytes()
+    # The row of the table holds more than the path; the index has the path and a number.
+    row = content.index(b"audio/00/x.wavaudio/wav")
+    file.write_bytes(content[:row] + b"audio/00/y.wav" + content[row + 14 :])
+    catalog = open_catalog(tmp_path)
+    assert catalog.stored_paths() == {"audio/00/x.wav", "audio/00/y.wav"}
+    assert catalog.is_stored("audio/00/x.wav", "1" * 64)
+    catalog.close()
+
+
+def empty_index(path: Path, name: str) -> None:
+    """Remove all entries of an index, as damage of its pages could."""
+    change = "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = '{}' WHERE name = '{}'"
+    ((sql,),) = execute(path, f"SELECT sql FROM sqlite_schema WHERE name = '{name}'")
+    empty = f"{sql.partition(' WHERE ')[0]} WHERE source IS NULL"
+    for text in (empty, sql):
+        with closing(sqlite3.connect(path / "catalog.sqlite")) as db:
+            db.executescript(change.format(text.replace("'", "''"), name))
+        if text == empty:
+            execute(path, f"REINDEX {name}")
+
+
+def test_no_catalogue_is_made_without_create(tmp_path: Path) -> None:
+    (tmp_path / "catalog.sqlite").touch()
+    with pytest.raises(LibraryError, match="no catalogue"):
+        Catalog(tmp_path / "catalog.sqlite", fingerprint="f", precision="float32", create=False)
+
+
+def test_a_catalogue_without_identity_is_refused(tmp_path: Path) -> None:
+    open_catalog(tmp_path).close()
+    execute(tmp_path, "DELETE FROM meta")
+    with pytest.raises(LibraryError, match="no catalogue"):
+        open_catalog(tmp_path)
 
 
 def test_the_error_names_an_unknown_clip(catalog: Catalog) -> None:
@@ -150,16 +204,18 @@ def test_a_database_without_a_catalogue_is_refused(tmp_path: Path) -> None:
         open_catalog(tmp_path)
 
 
-def test_the_tables_of_schema_1_do_not_change(catalog: Catalog) -> None:
+def test_the_tables_of_schema_2_do_not_change(catalog: Catalog) -> None:
     """Existing libraries are opened as they are; other tables need another schema version."""
     clip = {field.name for field in fields(ClipRecord)} - {"windows"}
     expected = {
-        "meta": {"schema_version", "library", "revision"},
-        "clips": {"seq", "revision"} | clip,
-        "vectors": {"seq", "fingerprint", "precision", "embedding"},
-        "windows": {"seq", "fingerprint", "number", "start_s", "end_s", "embedding"},
+        "meta": {"schema_version", "library", "revision", "token"},
+        "writes": {"revision", "token"},
+        "clips": {"seq", "revision", "checksum"} | clip,
+        "vectors": {"seq", "fingerprint", "precision", "embedding", "checksum"},
+        "windows": {"seq", "fingerprint", "number", "start_s", "end_s", "embedding", "checksum"},
         "unembedded": {"seq", "fingerprint", "revision"},
         "deletions": {"revision", "seq"},
+        "damaged_audio": {"path", "fault"},
     }
     columns = catalog.database.query(
         "SELECT tables.name, columns.name FROM sqlite_schema AS tables"
@@ -169,4 +225,4 @@ def test_the_tables_of_schema_1_do_not_change(catalog: Catalog) -> None:
     found: dict[str, set[str]] = {}
     for table, column in columns:
         found.setdefault(table, set()).add(column)
-    assert (SCHEMA_VERSION, found) == (1, expected)
+    assert (SCHEMA_VERSION, found) == (2, expected)

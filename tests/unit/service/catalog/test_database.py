@@ -78,7 +78,7 @@ def test_writers_of_many_threads_and_two_connections_lose_nothing(
 
 def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "db").write_bytes(b"not a database at all" * 100)
-    with pytest.raises(LibraryError, match="cannot be used"):
+    with pytest.raises(LibraryError, match="file is not a database"):
         Database(tmp_path / "db", schema=SCHEMA)
     with pytest.raises(LibraryError, match="cannot be used"):
         Database(tmp_path / "nowhere" / "db", schema=SCHEMA)

@@ -23,6 +23,28 @@ def test_options_override_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
     assert (settings.bundle, settings.library, settings.device) == (Path("b"), Path("l"), "cpu")
 
 
+@pytest.mark.parametrize(
+    ("variable", "option", "create"),
+    [
+        (None, None, True),
+        ("false", None, False),
+        ("false", "--create", True),
+        (None, "--no-create", False),
+    ],
+)
+def test_the_option_overrides_whether_a_library_is_made(
+    monkeypatch: pytest.MonkeyPatch, variable: str | None, option: str | None, create: bool
+) -> None:
+    served: list[Settings] = []
+    monkeypatch.setattr("service.server.serve", lambda settings, **_: served.append(settings) or 0)
+    if variable is not None:
+        monkeypatch.setenv("MINUEND_CREATE", variable)
+
+    run("serve", *filter(None, [option]))
+
+    assert [settings.create for settings in served] == [create]
+
+
 def test_the_exit_code_is_that_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.server.serve", lambda settings, **_: 1)
 

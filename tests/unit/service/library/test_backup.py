@@ -10,8 +10,9 @@ from tiny_library import MEAN, make_clip, make_embedding, open_library, stored_f
 
 from service.difference import centre
 from service.errors import BackupError
-from service.library.backup import back_up, restore
+from service.library.backup import back_up
 from service.library.library import Library
+from service.library.restore import restore
 
 N_CLIPS = 8
 

@@ -4,8 +4,10 @@ import errno
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from shell import write_tones
+from tiny_library import execute
 
 from service.audio.decoding import AudioLimits
 from service.clips import NewClip, ReferencedAudio
@@ -116,3 +118,27 @@ def test_a_full_disk_stops_the_run(
 
     with pytest.raises(OSError, match="No space left"):
         FolderImporter(tmp_path, library, reader).run(write_tones(tmp_path, 2))
+
+
+@pytest.mark.parametrize(
+    ("change", "table"),
+    [("clips SET channels = 7", {}), ("vectors SET embedding = x'00'", {"000.wav": {"a": 2}})],
+)
+def test_a_damaged_clip_is_made_again_from_its_file(
+    reader: FileReader,
+    library: Library,
+    tmp_path: Path,
+    change: str,
+    table: dict[str, dict[str, int]],
+) -> None:
+    (tmp_path / "sounds").mkdir()
+    files = write_tones(tmp_path / "sounds", 3)
+    importer = (tmp_path / "sounds", library, reader)
+    FolderImporter(*importer).run(files)
+    (first, *_), _ = library.page()
+    expected = library.catalog.embedding(first.id)
+    execute(tmp_path / "library", f"UPDATE {change} WHERE seq = 1")
+
+    assert counts(FolderImporter(*importer, table=table).run(files)) == (1, 2, 0)
+    assert library.catalog.get(first.id).channels == first.channels
+    np.testing.assert_allclose(library.catalog.embedding(first.id), expected, atol=1e-3)

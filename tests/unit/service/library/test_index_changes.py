@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from tiny_library import DIM, MEAN, make_clip, make_embedding
 
+from service.catalog.changes import Version
 from service.difference import centre
 from service.index.vector_index import VectorIndex
 from service.library.index_changes import apply_changes
@@ -21,7 +22,7 @@ def library(library: Library) -> Library:
 
 
 def update(index: VectorIndex, library: Library) -> VectorIndex:
-    with library.catalog.changes(index.revision) as changes:
+    with library.catalog.changes(Version(index.revision, index.token)) as changes:
         apply_changes(index, changes, library.space)
     return index
 

@@ -320,3 +320,47 @@ def test_a_new_encoder_makes_windows_and_those_of_the_old_one_can_be_dropped(set
         assert library.index.n_vectors() == N_CLIPS + 5
     kept = execute(setup.library, "SELECT fingerprint, count(*) FROM windows GROUP BY 1")
     assert kept == [(setup.new.manifest.encoder.fingerprint, 4)]
+
+
+def test_damaged_embeddings_are_computed_again_from_intact_audio(setup: Setup) -> None:
+    with setup.open(setup.old) as library:
+        names = [record.id for record in library.page(limit=3)[0]]
+        library.writer.put(setup.new_clip("changed", synth.noise(3, 0.2)))
+        library.writer.put(NewClip(id="vector", embedding=np.ones(8, np.float32)))
+        expected = [library.catalog.embedding(name) for name in names]
+    (setup.sounds / "changed.wav").write_bytes(b"words, not waves")
+    ids = ", ".join(f"'{name}'" for name in (*names, "changed", "vector"))
+    where = f"seq IN (SELECT seq FROM clips WHERE id IN ({ids}))"
+    execute(setup.library, f"UPDATE vectors SET embedding = x'00' WHERE {where}")
+
+    with setup.open(setup.old) as library, reader(setup.old) as files:
+        before = everything(library, setup.old)
+        assert library.catalog.count_damaged()["vector"] == 5
+        reembedder = Reembedder(library, files)
+        assert reembedder.n_due() == 5
+        report = reembedder.run()
+        assert (report.embedded, report.unchanged) == (3, N_CLIPS - 3)
+        failed = {(clip.clip_id, clip.code) for clip in report.failed}
+        assert failed == {("changed", "file_changed"), ("vector", "clip_audio_missing")}
+        for name, embedding in zip(names, expected, strict=True):
+            np.testing.assert_allclose(library.catalog.embedding(name), embedding, atol=ROUNDING)
+        after = everything(library, setup.old)
+        assert {name for name, _ in after} - {name for name, _ in before} == set(names)
+        assert library.catalog.count_damaged()["vector"] == 2
+    (setup.sounds / "changed.wav").unlink()
+
+
+def test_damaged_windows_are_computed_again(setup: Setup) -> None:
+    windowing = Windowing(1.0, 0.5, beyond_s=1.0)
+    with setup.open(setup.old) as library, reader(setup.old, windowing) as files:
+        clip = setup.new_clip("long", synth.noise(5, 3.0))
+        library.writer.put(replace(clip, info=AudioInfo(duration_s=3.0)))
+        assert Reembedder(library, files).run().embedded == 1
+        windows = library.catalog.windows("long")
+        assert windows is not None
+        execute(setup.library, "UPDATE windows SET embedding = x'00' WHERE number = 2")
+        assert Reembedder(library, files).run().embedded == 1
+        again = library.catalog.windows("long")
+        assert again is not None
+        np.testing.assert_allclose(again.embeddings, windows.embeddings, atol=ROUNDING)
+    (setup.sounds / "long.wav").unlink()

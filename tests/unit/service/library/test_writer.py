@@ -154,15 +154,17 @@ def test_bad_clips_are_refused_before_anything_is_written(
     assert stored_files(tmp_path) == set()
 
 
-def test_opening_removes_files_that_no_clip_names(tmp_path: Path, catalog: Catalog) -> None:
+def test_opening_moves_files_that_no_clip_names(tmp_path: Path, catalog: Catalog) -> None:
     first = ClipWriter(tmp_path, catalog, dim=DIM)
     first.put_many([make_clip("a", 1)])
-    orphan = tmp_path / "audio" / "ff" / "orphan.wav"
+    orphan = tmp_path / "audio" / "ff" / f"{'f' * 64}.wav"
     orphan.parent.mkdir(exist_ok=True)
     orphan.write_bytes(b"left by a crash")
     second = ClipWriter(tmp_path, catalog, dim=DIM)
-    assert second.n_orphans == 1
+    assert second.swept.n_quarantined == 1
     assert is_consistent(tmp_path, catalog)
+    (moved,) = (tmp_path / "quarantine").rglob("*.wav")
+    assert moved.read_bytes() == b"left by a crash"
     for writer in (first, second):
         writer.close()
 

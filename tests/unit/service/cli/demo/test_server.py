@@ -14,6 +14,7 @@ def make(tmp_path: Path, bundle: Path) -> Server:
         port=choose_port(0),
         bundle=bundle,
         library=tmp_path / "library",
+        create=True,
         device="cpu",
         log=tmp_path / "service.log",
     )
