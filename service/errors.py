@@ -11,6 +11,7 @@ sent; a `DamagedError` says what is damaged. A `StartupError` ends the process w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -239,9 +240,25 @@ class OverloadError(UnavailableError):
 
 
 class NotReadyError(UnavailableError):
-    """The service is starting or stopping."""
+    """The service is starting or stopping, or a part of it does not work; `parts` says why."""
 
     code, title = "not_ready", "The service is not ready"
+
+    def __init__(self, detail: str, *, parts: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.parts = dict(parts or {})
+
+
+class StorageFullError(UnavailableError):
+    """A disk has no room for what is to be written; nothing was stored."""
+
+    status, code, title = 507, "storage_full", "The storage is full"
+
+
+class StorageUnavailableError(UnavailableError):
+    """A disk cannot be read or written now, such as one that is mounted read-only."""
+
+    code, title = "storage_unavailable", "The storage is unavailable"
 
 
 class DeadlineError(UnavailableError):

@@ -38,11 +38,29 @@ ALWAYS: ErrorClasses = (
     errors.UnauthorizedError,
     errors.ForbiddenError,
 )
+READ: ErrorClasses = (
+    errors.DeadlineError,
+    errors.StorageUnavailableError,
+    errors.LibraryDamagedError,
+)
+"""Of the library."""
+SCAN: ErrorClasses = (*READ, errors.OverloadError)
+"""Reads whose time grows with the library."""
+WRITE: ErrorClasses = (
+    errors.LibraryDamagedError,
+    errors.OverloadError,
+    errors.StorageFullError,
+    errors.StorageUnavailableError,
+    errors.DeadlineError,
+)
 BODY: ErrorClasses = (
     errors.BodyTooLargeError,
     errors.BodyTimeoutError,
     errors.OverloadError,
     errors.DeadlineError,
+    errors.StorageFullError,
+    errors.StorageUnavailableError,
+    errors.LibraryDamagedError,
 )
 AUDIO: ErrorClasses = (*error_classes(errors.AudioError), errors.TooManyFilesError, *BODY)
 

@@ -18,12 +18,14 @@ from service.api.json_schemas import BASE64, CLIP_ID_PATTERN, FILTER, METADATA
 from service.api.vector_encoding import Encoding, parse_vector
 from service.catalog.filters import Filter, check_metadata, parse_filter
 from service.clips import Metadata, check_id
+from service.difference import LARGEST
 from service.errors import MetadataInvalidError
 from service.retrieval.options import (
     DEFAULT_HOP_S,
     DEFAULT_K,
     DEFAULT_PHRASES,
     DEFAULT_STRENGTH,
+    MAX_K,
     MAX_PHRASES,
     MAX_REFERENCES,
     MAX_STRENGTH,
@@ -60,7 +62,12 @@ def _one_or_many(schema: dict[str, Any]) -> None:
 ClipId = Annotated[
     str, AfterValidator(check_id), Field(json_schema_extra={"pattern": CLIP_ID_PATTERN})
 ]
-_NUMBERS = {"type": "array", "items": {"type": "number"}, "minItems": 1}
+MAX_SECONDS = 86_400.0
+_NUMBERS = {
+    "type": "array",
+    "items": {"type": "number", "minimum": -LARGEST, "maximum": LARGEST},
+    "minItems": 1,
+}
 _VECTOR = {"oneOf": [_NUMBERS, BASE64]}
 Vector = Annotated[Any, PlainValidator(parse_vector), WithJsonSchema(_VECTOR)]
 OptionalVector = Annotated[
@@ -71,8 +78,8 @@ OptionalVector = Annotated[
 FilterField = Annotated[Filter, PlainValidator(_or_none(parse_filter)), WithJsonSchema(FILTER)]
 MetadataField = Annotated[dict[str, Any], PlainValidator(_metadata), WithJsonSchema(METADATA)]
 Upload = Annotated[InstanceOf[UploadFile], WithJsonSchema({"type": "string", "format": "binary"})]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-K = Annotated[int, Field(ge=1, description="Hits to return; at most MINUEND_MAX_K.")]
+Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
+K = Annotated[int, Field(ge=1, le=MAX_K, description="Hits to return; at most MINUEND_MAX_K.")]
 EveryWindow = Annotated[
     bool,
     Field(description="Let every window of a long clip be a hit of its own, not its best alone."),

@@ -75,8 +75,15 @@ def has_tables(path: Path) -> bool:
     """
     # A process that was killed while it made the catalogue leaves a journal to be rolled back.
     journal = path.with_name(f"{path.name}-journal")
-    mode = "rw" if journal.exists() else "ro"
-    return bool(_read(path, "SELECT 1 FROM sqlite_schema LIMIT 1", f"mode={mode}"))
+    query, mode = "SELECT 1 FROM sqlite_schema LIMIT 1", "rw" if journal.exists() else "ro"
+    try:
+        return bool(_read(path, query, f"mode={mode}"))
+    except LibraryError:
+        # On a full disk, SQLite cannot make the file that readers share.
+        log = path.with_name(f"{path.name}-wal")
+        if mode == "rw" or (log.exists() and log.stat().st_size):
+            raise
+        return bool(read_only(path, query, is_alone=True))
 
 
 def read_only(path: Path, query: str, *, is_alone: bool = False) -> list[Any]:

@@ -6,6 +6,7 @@ quarantine/       audio files that no clip named when the library was opened
 index/            snapshot of the search index, a cache
 restore.partial/  an unfinished restore; the library is not opened then
 scrub.json  verify.json    progress of checks for damage
+reserve           room for deletions on a full disk
 library.lock      held while the set of audio files is changed
 """
 
@@ -28,11 +29,13 @@ from service.catalog.reembed_queue import ReembedQueue
 from service.clips import ClipRecord
 from service.concurrency.durable import make_directory
 from service.concurrency.locks import file_lock
+from service.concurrency.storage import free_bytes
 from service.errors import LibraryDamagedError, LibraryError
 from service.index.search import SearchRequest
 from service.inference.embedding_space import Space
 from service.library.audio_files import audio_file
 from service.library.clip_audio import ClipAudio, ClipAudioFiles
+from service.library.health import LibraryHealth
 from service.library.hits import Hit, read_hits
 from service.library.opening import (
     CATALOG,
@@ -41,6 +44,7 @@ from service.library.opening import (
     check_after_crash,
     prepare_folder,
 )
+from service.library.reserve import NEEDED_BYTES, Reserve
 from service.library.scrub import Scrub
 from service.library.synced_index import SyncedIndex
 from service.library.writer import ClipWriter
@@ -57,6 +61,7 @@ class Library:
         catalog: Records and embeddings of the clips.
         writer: Adds and removes clips.
         index: Search index of the clips, kept up to date with the catalogue.
+        health: Tells which parts of the library work.
         reembed_queue: Clips that the encoder still has to embed.
         scrub: Checks the library for damage in the background, once it is started.
         space: Space in which clips are searched.
@@ -76,6 +81,7 @@ class Library:
         self._audio = ClipAudioFiles(path, catalog)
         self.writer = writer
         self.index = SyncedIndex(catalog, path / "index", space=space)
+        self.health = LibraryHealth(path, catalog, self.index)
         self.reembed_queue = queue
         self.scrub = Scrub(path, catalog)
         self.space = space
@@ -89,6 +95,7 @@ class Library:
         precision: str = "float32",
         create: Creation | bool = True,
         reembedding: bool = False,
+        reserve_bytes: int = 0,
     ) -> Library:
         """Open a library, and move audio files that no clip names into its quarantine.
 
@@ -98,6 +105,7 @@ class Library:
             precision: Variant of the encoder that makes the embeddings put here.
             create: Make the library if the folder is missing or empty; or where a `Creation` says.
             reembedding: Open it even if clips wait for this encoder.
+            reserve_bytes: Room that is kept for deletions on a full disk; 0 for none [bytes].
 
         Raises:
             LibraryError: There is no library, see `service.library.opening`; it is damaged, or
@@ -115,13 +123,17 @@ class Library:
                 with file_lock(path / LOCK):
                     # Again, as another process may have changed the folder before the lock.
                     is_new = prepare_folder(path, creation)
+                    if free_bytes(path) < NEEDED_BYTES:
+                        Reserve(path, reserve_bytes).release()
                     check_after_crash(path)
                     catalog = Catalog(path / CATALOG, **encoder, create=is_new)
                 opened.callback(catalog.close)
                 queue = ReembedQueue(catalog, **encoder)
                 if not reembedding:
                     queue.check_complete(path)
-                writer = ClipWriter(path, catalog, dim=space.embedding_dim)
+                writer = ClipWriter(
+                    path, catalog, dim=space.embedding_dim, reserve_bytes=reserve_bytes
+                )
                 opened.callback(writer.close)
                 library = cls(path, catalog=catalog, writer=writer, space=space, queue=queue)
                 opened.pop_all()  # from here on, `close` closes them

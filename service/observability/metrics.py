@@ -77,6 +77,16 @@ class Metrics:
             "minuend_scrub_completed_timestamp_seconds",
             "Time when a check for damage was complete for the last time; 0: never.",
         )
+        self.free = self._gauge(
+            "minuend_free_bytes",
+            "Free room on the disk of the library, and on that of the temporary folder.",
+            ["place"],
+        )
+        self.part_works = self._gauge(
+            "minuend_part_works",
+            "1 if a part of the service works, 0 if not; the parts of the readiness answer.",
+            ["part"],
+        )
         self._recall = self._histogram(
             "minuend_index_recall",
             "Share of the truly nearest that a sampled live search found, by kind of query.",

@@ -41,6 +41,8 @@ def families() -> dict[str, Metric]:
     metrics.damaged.labels("audio").set(0)
     metrics.scrubbed.labels("audio").set(0)
     metrics.bundle.labels("default", "ab", "CPUExecutionProvider").set(1)
+    metrics.free.labels("library").set(1e9)
+    metrics.part_works.labels("storage").set(1)
     text = metrics.render().decode()
     return {family.name: family for family in text_string_to_metric_families(text)}
 

@@ -15,7 +15,8 @@ import pytest
 import server_process
 import synth
 
-from service.library.backup import back_up, restore
+from service.library.backup import back_up
+from service.library.restore import restore
 
 pytestmark = pytest.mark.e2e
 

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from service.api.audio_response import audio_response
 from service.api.forms import read_form, validate
-from service.api.openapi import AUDIO, describe
+from service.api.openapi import AUDIO, READ, SCAN, WRITE, ErrorClasses, describe
 from service.api.request_models import ClipForm, ListQuery
 from service.api.response_models import ClipAnswer, ListAnswer, clip_body
 from service.api.responses import respond
@@ -31,13 +31,14 @@ def make_router() -> APIRouter:
     router = APIRouter(tags=["library"])
     given = (*AUDIO, MetadataInvalidError, PartMissingError)
     router.post("/clips", **describe(ClipAnswer, *given, form=ClipForm, status=201))(post_clip)
-    listed = describe(ListAnswer, CursorInvalidError, FilterInvalidError, form=ListQuery)
+    listed = describe(ListAnswer, CursorInvalidError, FilterInvalidError, *SCAN, form=ListQuery)
     router.get("/clips", **listed)(list_clips)
     put = describe(ClipAnswer, *given, ClipIdInvalidError, form=ClipForm, status=201)
     router.put("/clips/{clip_id}", **put)(put_clip)
-    damaged = (ClipUnknownError, ClipDamagedError)
+    damaged: ErrorClasses = (ClipUnknownError, ClipDamagedError, *READ)
     router.get("/clips/{clip_id}", **describe(ClipAnswer, *damaged))(get_clip)
-    router.delete("/clips/{clip_id}", **describe(None, ClipUnknownError, status=204))(delete_clip)
+    deleted = describe(None, ClipUnknownError, *WRITE, status=204)
+    router.delete("/clips/{clip_id}", **deleted)(delete_clip)
     played = describe(
         None, *damaged, ClipAudioMissingError, RangeInvalidError, media_types=("audio/*",)
     )
@@ -85,7 +86,8 @@ async def _store(
 async def list_clips(request: Request, services: ServicesDep) -> Response:
     """List clips, oldest first, page by page; a clip that stays is listed exactly once."""
     fields = validate(ListQuery, request.query_params.multi_items())
-    records, cursor = await services.run_lookup(
+    lane = services.lanes.lookups if fields.filter is None else services.lanes.scans
+    records, cursor = await lane.run(
         services.library.page, fields.cursor, fields.limit, fields.filter
     )
     clips = [clip_body(record) for record in records]
@@ -100,7 +102,7 @@ async def get_clip(clip_id: ClipIdPath, services: ServicesDep) -> Response:
 
 async def delete_clip(clip_id: ClipIdPath, services: ServicesDep) -> Response:
     """Remove a clip, and its stored audio unless another clip has the same; durable."""
-    await services.run_lookup(services.library.writer.delete, clip_id)
+    await services.lanes.deletes.run(services.library.writer.delete, clip_id)
     return Response(status_code=204)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from tiny_library import execute, make_bytes, make_clip, open_library, stored_files
+from tiny_library import execute, make_bytes, make_clip, open_library, reseal, stored_files
 
 from service.errors import BackupError, ClipAudioMissingError, LibraryError
 from service.library import restore as restore_module
@@ -222,6 +222,7 @@ def test_a_backup_whose_catalogue_names_other_files_is_refused(
     tmp_path: Path, library: Path, source: str, path: str
 ) -> None:
     execute(library, f"UPDATE clips SET source = '{source}', path = {path} WHERE id = 'c1'")
+    reseal(library)
     with pytest.raises(BackupError, match="is refused"):
         restore(archived(library, tmp_path / "hostile.tar"), tmp_path / "new")
     assert not (tmp_path / "new" / "catalog.sqlite").exists()
@@ -239,6 +240,7 @@ def test_a_file_that_a_catalogue_must_not_name_is_neither_opened_nor_removed(
 ) -> None:
     (tmp_path / "outside.wav").write_bytes(b"a file of the user")
     execute(library, f"UPDATE clips SET source = '{source}', path = {path} WHERE id = 'c1'")
+    reseal(library)
     ((named,),) = execute(library, "SELECT path FROM clips WHERE id = 'c1'")
     existed = (library / named).exists()
     opened = open_library(library)
