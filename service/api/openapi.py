@@ -175,25 +175,60 @@ def _request(form: type[Form]) -> dict[str, Any]:
     fields = {name: schema for name, schema in properties.items() if name not in form.files}
     described: dict[str, Any] = {
         "parameters": [
-            {"name": name, "in": "query", "required": False, **_as_parameter(schema)}
+            {
+                "name": name,
+                "in": "query",
+                "required": False,
+                **_as_parameter(_as_text(form, name, schema)),
+            }
             for name, schema in fields.items()
         ]
     }
     if form.files:
-        content = {kind: {"schema": _body(form, fields, kind)} for kind in form.media_types()}
+        content = {kind: _body(form, fields, kind) for kind in form.media_types()}
         described["requestBody"] = {"content": content, "required": not form.fields_alone}
     return described
 
 
 def _body(form: type[Form], fields: dict[str, Any], media_type: str) -> dict[str, Any]:
-    if media_type in ("application/json", "application/x-www-form-urlencoded"):
-        return {"type": "object", "properties": fields, "additionalProperties": False}
-    if media_type != "multipart/form-data":
-        return BINARY
-    many = {"type": "array", "items": BINARY}
+    described: dict[str, Any] = {"type": "object", "additionalProperties": False}
+    if media_type == "application/json":
+        return {"schema": {**described, "properties": fields}}
+    if media_type not in ("multipart/form-data", "application/x-www-form-urlencoded"):
+        return {"schema": BINARY}
+    fields = {name: _as_text(form, name, schema) for name, schema in fields.items()}
+    as_json = {name: {"contentType": "application/json"} for name in _objects(fields)}
+    encoding = {"encoding": as_json} if as_json else {}
+    if media_type == "application/x-www-form-urlencoded":
+        return {"schema": {**described, "properties": fields}, **encoding}
+    # A part with a `contentEncoding` would be a file.
+    fields = {
+        name: {key: value for key, value in schema.items() if key != "contentEncoding"}
+        for name, schema in fields.items()
+    }
+    many = {"type": "array", "items": BINARY} | ({} if form.fields_alone else {"minItems": 1})
     files = {name: many if name in form.repeatable else BINARY for name in form.files}
     required = {} if form.fields_alone else {"required": list(form.files)}
-    return {"type": "object", "properties": {**files, **fields}, **required}
+    return {"schema": {**described, "properties": {**files, **fields}, **required}, **encoding}
+
+
+def _objects(fields: dict[str, Any]) -> list[str]:
+    return [name for name, schema in fields.items() if schema.get("type") == "object"]
+
+
+def _as_text(form: type[Form], name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a field where values are text: without null, and a list if repeatable.
+
+    Instead of null, the field is left out.
+    """
+    unsaid = {"null"} if name in form.repeatable else {"null", "array"}
+    word = "oneOf" if "oneOf" in schema else "anyOf"
+    kinds: list[dict[str, Any]] = schema.get(word, [])
+    left = [kind for kind in kinds if kind.get("type") not in unsaid]
+    if len(left) == len(kinds):
+        return schema
+    rest = {key: value for key, value in schema.items() if key not in (word, "default")}
+    return {**rest, word: left} if len(left) > 1 else _as_text(form, name, {**left[0], **rest})
 
 
 def _as_parameter(schema: dict[str, Any]) -> dict[str, Any]:

@@ -33,8 +33,8 @@ from service.concurrency.storage import free_bytes
 from service.errors import LibraryDamagedError, LibraryError
 from service.index.search import SearchRequest
 from service.inference.embedding_space import Space
-from service.library.audio_check import refuse_damaged_audio
 from service.library.audio_files import audio_file
+from service.library.clip_audio import ClipAudio, ClipAudioFiles
 from service.library.health import LibraryHealth
 from service.library.hits import Hit, read_hits
 from service.library.opening import (
@@ -78,6 +78,7 @@ class Library:
     ) -> None:
         self._path = path
         self.catalog = catalog
+        self._audio = ClipAudioFiles(path, catalog)
         self.writer = writer
         self.index = SyncedIndex(catalog, path / "index", space=space)
         self.health = LibraryHealth(path, catalog, self.index)
@@ -148,26 +149,26 @@ class Library:
         self.writer.close()
         self.catalog.close()
 
-    def open_audio(self, clip_id: str) -> Path:
-        """Return the path of the audio file of a clip, which is as it was uploaded or imported.
+    def open_audio(self, clip_id: str) -> ClipAudio:
+        """Open the audio of a clip, as it was uploaded or imported, with the record of the clip.
+
+        Both are of one moment during the call. The open file keeps its bytes when the clip is
+        replaced or deleted afterwards.
 
         Raises:
             ClipUnknownError: There is no clip of this id.
             ClipAudioMissingError: It has no audio, or none that may be opened, see
-                `service.library.audio_files`.
+                `service.library.audio_files`; or the file is read in place and was changed.
             ClipDamagedError: The record or the file is damaged, see `service.library.audio_check`.
         """
-        path = self.audio_path(clip_id)
-        with path.open("rb") as file:
-            refuse_damaged_audio(self.catalog, self.catalog.get(clip_id), file)
-        return path
+        return self._audio.open(clip_id)
 
     def audio_path(self, clip_id: str) -> Path:
         """Return the path of the audio file of a clip; to read it, use `open_audio`.
 
         Raises:
             ClipUnknownError: There is no clip of this id.
-            ClipAudioMissingError: As `open_audio`.
+            ClipAudioMissingError: It has no audio, none that may be opened, or the file is gone.
             ClipDamagedError: The record is damaged.
         """
         return audio_file(self._path, self.catalog.get(clip_id))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from service.api.keys import Scope as KeyScope
 from service.api.keys import make_key, write_keys
 from service.api.openapi import error_classes
 from service.api.problems import Problem, problem_response
+from service.clips import check_id
 
 ERRORS = error_classes()
 # No endpoint gives these: they are about paths and methods that are not in the schema.
@@ -195,6 +197,30 @@ def test_fields_are_documented_in_body_and_query(schema: dict[str, Any]) -> None
     assert (strength["minimum"], strength["maximum"]) == (0, 4)
     parts = set(content["multipart/form-data"]["schema"]["properties"])
     assert parts == fields | {"audio", "reference"}
+
+
+def test_text_has_no_null_and_no_list_of_numbers(schema: dict[str, Any]) -> None:
+    operation = schema["paths"]["/search"]["post"]
+    content = operation["requestBody"]["content"]
+    of_json = content["application/json"]["schema"]["properties"]
+    of_parts = content["multipart/form-data"]["schema"]["properties"]
+
+    assert {"type": "null"} in of_json["clip_id"]["anyOf"]
+    assert of_parts["embedding"]["type"] == "string"
+    of_query = [it.get("schema", it.get("content")) for it in operation["parameters"]]
+    for field in (*of_parts.values(), *of_query):
+        assert {"type": "null"} not in field.get("anyOf", [])
+
+
+def test_paths_have_the_pattern_of_ids(schema: dict[str, Any]) -> None:
+    for path, methods in schema["paths"].items():
+        for operation in methods.values() if "{clip_id}" in path else ():
+            (parameter,) = (it for it in operation["parameters"] if it["in"] == "path")
+            pattern = re.compile(parameter["schema"]["pattern"])
+            for clip_id in ("a", "..a", "a.", ".a", "...", "a" * 128):
+                assert pattern.search(clip_id), check_id(clip_id)
+            for clip_id in ("", ".", "..", "a/b", "a b", "ä", "a" * 129):
+                assert not pattern.search(clip_id)
 
 
 def bulk_line(client: Client) -> bytes:

@@ -77,7 +77,7 @@ def all_files(path: Path) -> dict[str, bytes]:
 
 
 def are_found(library: Library, n_clips: int = N_CLIPS) -> bool:
-    return all(library.open_audio(f"c{n}").read_bytes() == make_bytes(n) for n in range(n_clips))
+    return all(library.audio_path(f"c{n}").read_bytes() == make_bytes(n) for n in range(n_clips))
 
 
 @pytest.mark.parametrize("create", [True, False])
@@ -208,7 +208,7 @@ def test_deletion_keeps_audio_that_an_index_does_not_name_any_more(tmp_path: Pat
     (tmp_path / "catalog.sqlite").write_bytes(content)
     library = open_library(tmp_path)
     library.writer.delete("a")
-    assert library.open_audio("b").read_bytes() == make_bytes(1)
+    assert library.audio_path("b").read_bytes() == make_bytes(1)
     library.close()
 
 

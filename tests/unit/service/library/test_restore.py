@@ -60,7 +60,7 @@ def backup(tmp_path: Path, library: Path) -> Path:
 def is_complete(library: Library) -> bool:
     found = {record.id for record in library.page(limit=1000)[0]}
     return found == {f"c{n}" for n in range(N_CLIPS)} and all(
-        library.open_audio(f"c{n}").read_bytes() == make_bytes(n) for n in range(N_CLIPS)
+        library.audio_path(f"c{n}").read_bytes() == make_bytes(n) for n in range(N_CLIPS)
     )
 
 
