@@ -137,14 +137,7 @@ class Actor:
             NoAnswerError: See `Connection.send`.
         """
         self.shared.count("requests")
-        connection, used = self._connections.get(server.number, (None, 0.0))
-        if connection is None or now() - used > IDLE_S:
-            connection = Connection(server.port)
-        self._connections = {server.number: (connection, now())} | {
-            number: kept
-            for number, kept in self._connections.items()
-            if number >= server.number - 2 and number != server.number
-        }
+        connection = self._connect(server)
         start = now()
         try:
             answer = connection.send(request, cut)
@@ -159,6 +152,11 @@ class Actor:
             self._report(request, text)
         return answer
 
+    def close(self) -> None:
+        """Close all connections."""
+        for connection, _ in self._connections.values():
+            connection.close()
+
     def check_windows(self, key: str, record: Mapping[str, Any]) -> None:
         """Check that a sound always has as many windows, and short ones have none."""
         sha256, n_windows = record["sha256"], record["windows"]
@@ -169,6 +167,18 @@ class Actor:
             is_right &= self.shared.windows.setdefault(sha256, n_windows) == n_windows
         if not is_right:
             self.model.report("wrong", key, f"has {n_windows} windows: {json.dumps(record)}")
+
+    def _connect(self, server: Server) -> Connection:
+        """Return the connection to a server, and close those of servers before it."""
+        connection, used = self._connections.pop(server.number, (None, 0.0))
+        if connection is None or now() - used > IDLE_S:
+            if connection is not None:
+                connection.close()
+            connection = Connection(server.port)
+        for number in [number for number in self._connections if number < server.number - 2]:
+            self._connections.pop(number)[0].close()
+        self._connections[server.number] = (connection, now())
+        return connection
 
     def _note(self, request: Request, server: Server, start: float, **outcome: Any) -> None:
         began = round(start, 6)

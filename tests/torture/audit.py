@@ -107,9 +107,7 @@ def _read_audio(
     return seen
 
 
-def _check_bulk(
-    model: Model, bulk: Mapping[str, Candidate], seen: Mapping[str, Seen]
-) -> None:
+def _check_bulk(model: Model, bulk: Mapping[str, Candidate], seen: Mapping[str, Seen]) -> None:
     """Check that all lines of an upload are there, or none."""
     are_there = {
         key: key in seen and seen[key].is_of(candidate.value) for key, candidate in bulk.items()

@@ -94,6 +94,7 @@ class Client(threading.Thread):
             share = actor.rng.random()
             while not self._attempt(name, share) and not shared.over.is_set():
                 time.sleep(WAIT_S)
+        actor.close()
 
     def _attempt(self, name: str, share: float) -> bool:
         """Run an operation on one of the servers; return false if there is none."""

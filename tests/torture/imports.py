@@ -23,10 +23,13 @@ class Folder:
         actor: Owns the sounds, and sends the deletions.
         path: The folder, which is made.
         copy: Whether the library keeps copies of the files.
+
+    Attributes:
+        actor: The same.
     """
 
     def __init__(self, actor: Actor, path: Path, *, copy: bool) -> None:
-        self._actor = actor
+        self.actor = actor
         self._path = path
         self._copy = copy
         self._rows: dict[str, dict[str, str]] = {}
@@ -38,28 +41,28 @@ class Folder:
     @property
     def name(self) -> str:
         """The writer in the metadata of its clips."""
-        return self._actor.name
+        return self.actor.name
 
     @property
     def keys(self) -> list[str]:
         """The ids of the sounds."""
-        return [sound.derived_id for sound in self._actor.sounds]
+        return [sound.derived_id for sound in self.actor.sounds]
 
     def delete_some(self, server: Server) -> None:
         """Remove some of the clips through the API."""
         for key in self.keys:
-            if self._actor.rng.random() < 0.2:
+            if self.actor.rng.random() < 0.2:
                 request = Request("DELETE", f"/clips/{key}")
-                writes.write(self._actor, server, {key: ABSENT}, request)
+                writes.write(self.actor, server, {key: ABSENT}, request)
 
     def run(self, server: Server, kill_after_s: float | None) -> None:
         """Import the folder, with new metadata for some of its files; maybe kill the import."""
-        model, start = self._actor.model, now()
+        model, start = self.actor.model, now()
         new = {}
-        for number, sound in enumerate(self._actor.sounds):
+        for number, sound in enumerate(self.actor.sounds):
             value = model.certain(sound.derived_id, start, start + 1e-9)
             is_settled = value is not None and is_present(value)
-            if not is_settled or self._actor.rng.random() < 0.3:
+            if not is_settled or self.actor.rng.random() < 0.3:
                 new[sound.derived_id] = self._new_value(number, sound)
         table = self._write_table()
         words: list[str | Path] = ["index", self._path, "--metadata", table, "--json"]
@@ -68,7 +71,7 @@ class Folder:
         written = model.begin(new, number, now())
         command = Command(*words, *(["--copy"] if self._copy else []))
         outcome = command.wait(kill_after_s)
-        self._actor.shared.note(self._actor.name, str(command), code=outcome.code)
+        self.actor.shared.note(self.actor.name, str(command), code=outcome.code)
         model.server_ended(number, now())
         if outcome.code is None:
             model.leave_open(written, now(), is_over=True)
@@ -77,12 +80,12 @@ class Folder:
         self._check(outcome, len(new), str(command))
 
     def _check(self, outcome: Outcome, n_new: int, command: str) -> None:
-        model = self._actor.model
+        model = self.actor.model
         if outcome.code != 0:
             model.report("wrong", "", f"{command} ended with {outcome.code}: {outcome.error}")
             return
         body: dict[str, Any] = json.loads(outcome.out)
-        n_files = len(self._actor.sounds)
+        n_files = len(self.actor.sounds)
         counted = body["added"] + body["updated"], body["unchanged"]
         if counted != (n_new, n_files - n_new):
             model.report("wrong", "", f"{command} counts {body} for {n_new} of {n_files} files")
@@ -90,8 +93,8 @@ class Folder:
     def _new_value(self, number: int, sound: Content) -> Value:
         self._n_versions += 1
         name = f"{number}{SUFFIXES[sound.media_type]}"
-        row = {"v": f"{self._actor.name}.{self._n_versions}", "writer": self._actor.name}
-        row["kind"] = self._actor.rng.choice(KINDS)
+        row = {"v": f"{self.actor.name}.{self._n_versions}", "writer": self.actor.name}
+        row["kind"] = self.actor.rng.choice(KINDS)
         self._rows[name] = row
         metadata = {"name": name, "folder": ".", **row}
         return Value(row["v"], metadata, "stored" if self._copy else "referenced", sound)

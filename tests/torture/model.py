@@ -78,9 +78,7 @@ class Model:
     def begin(self, values: Mapping[str, Value], server: int, now: float) -> dict[str, Candidate]:
         """Add a write of one or several ids whose request is about to be sent."""
         with self._lock:
-            written = {
-                key: Candidate(value, now, server=server) for key, value in values.items()
-            }
+            written = {key: Candidate(value, now, server=server) for key, value in values.items()}
             for key, candidate in written.items():
                 self._of(key).append(candidate)
             return written
@@ -96,7 +94,7 @@ class Model:
         """Note that a write has not happened and never will."""
         with self._lock:
             for key, candidate in written.items():
-                self._of(key).remove(candidate)
+                self._candidates[key] = [each for each in self._of(key) if each is not candidate]
 
     def leave_open(
         self, written: Mapping[str, Candidate], now: float, *, is_over: bool = False
@@ -132,8 +130,8 @@ class Model:
     def certain(self, key: str, start: float, end: float) -> Value | None:
         """Return the only value that a read of this time may give; None if there are several."""
         with self._lock:
-            possible = self.possible(key, start, end)
-            return possible[0] if all(value is possible[0] for value in possible) else None
+            values = {id(value): value for value in self.possible(key, start, end)}
+            return next(iter(values.values())) if len(values) == 1 else None
 
     def read(self, key: str, start: float, end: float, matches: Matches, what: str) -> bool:
         """Note what a read gave; it is a finding if it could not be.
@@ -228,7 +226,8 @@ class Model:
         self.report(kind, key, f"{what}{age}; it must be {_described(values)}")
         if old or matches(ABSENT):
             value = old[0].value if old else ABSENT
-            self._candidates[key] = [Candidate(value, start, start)]
+            in_progress = [each for each in possible if each.end == math.inf]
+            self._candidates[key] = [Candidate(value, start, start), *in_progress]
 
 
 def _pairs(bulk: _Bulk) -> tuple[Iterable[str], Iterable[Candidate]]:

@@ -1,4 +1,4 @@
-"""A run of the model test: clients and an operator on a real server, until enough is done."""
+"""A run of the model test: clients and an administrator on a real server, until enough is done."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import tiny_bundle
 from torture.actor import KEPT_EVENTS, Actor, Shared
 from torture.client import OPERATIONS, Client
 from torture.model import Finding, Model
-from torture.operator import EVENTS, Operator
+from torture.administrator import EVENTS, Administrator
 from torture.server import Bundle, ServerStartError, Servers
 from torture.values import DIM, make_content
 
@@ -40,7 +40,7 @@ class Plan:
         interval: Operations from one event to the next, on average.
         findings: Findings after which the run ends.
         command: Program and arguments of a server.
-        events: Whether servers are killed, libraries backed up, and so on.
+        events: Names of the events that happen; all of them if None.
     """
 
     seed: int
@@ -50,7 +50,7 @@ class Plan:
     interval: int = 300
     findings: int = 1
     command: Sequence[str] = SERVICE
-    events: bool = True
+    events: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,7 @@ class Report:
             "wrong": sum(finding.kind == "wrong" for finding in self.findings),
             "by_kind": {name: self.counts.get(name, 0) for name in OPERATIONS},
             "events": {name: self.counts.get(name, 0) for name in EVENTS},
-            "outcomes": {
-                name: n for name, n in sorted(self.counts.items()) if name not in kinds
-            },
+            "outcomes": {name: n for name, n in sorted(self.counts.items()) if name not in kinds},
         }
 
     def save(self, file: Path) -> None:
@@ -123,7 +121,7 @@ def make_bundles(root: Path) -> list[Bundle]:
 
 
 def run(plan: Plan, root: Path) -> Report:
-    """Run clients and an operator in an empty folder, until the plan is done or has failed.
+    """Run clients and an administrator in an empty folder, until the plan is done or has failed.
 
     Args:
         plan: What to do.
@@ -133,43 +131,43 @@ def run(plan: Plan, root: Path) -> Report:
     sounds = [make_content(rng) for _ in range(N_SHARED_SOUNDS)]
     shared = Shared(Model(), Servers(plan.command), sounds)
     actors = [Actor(f"client{number}", plan.seed, shared) for number in range(plan.clients)]
-    operator = Operator(root, make_bundles(root), plan.seed, shared, actors)
+    administrator = Administrator(root, make_bundles(root), plan.seed, shared, actors)
     begin = time.monotonic()
     budget = _Budget(plan)
+    administrator.start()
     clients = [Client(actor, budget.take) for actor in actors]
+    for client in clients:
+        client.start()
     try:
-        operator.start()
-        for client in clients:
-            client.start()
-        _operate(plan, budget, operator, shared)
+        _operate(plan, budget, administrator, shared)
         shared.over.set()
-        for client in clients:
-            client.join()
         if len(shared.model.findings) < plan.findings:
-            operator.finish()
+            administrator.finish()
     except ServerStartError:
         pass  # it is among the findings
     finally:
         shared.over.set()
-        shared.servers.kill_all()
         for client in clients:
             client.join()
+        administrator.close()
+        shared.servers.kill_all()
     elapsed_s = time.monotonic() - begin
     findings, events = list(shared.model.findings), list(shared.events)[-KEPT_EVENTS:]
     return Report(budget.taken, elapsed_s, dict(shared.counts), findings, events)
 
 
-def _operate(plan: Plan, budget: _Budget, operator: Operator, shared: Shared) -> None:
-    """Let the operator do something every so many operations."""
+def _operate(plan: Plan, budget: _Budget, administrator: Administrator, shared: Shared) -> None:
+    """Let the administrator do something every so many operations."""
     rng = random.Random(f"{plan.seed} intervals")
+    names = EVENTS if plan.events is None else plan.events
     due = 0
     while not budget.is_over() and len(shared.model.findings) < plan.findings:
-        if not plan.events or budget.taken < due:
+        if not names or budget.taken < due:
             time.sleep(0.01)
             continue
         due = max(due, budget.taken) + rng.randint(plan.interval // 3, 2 * plan.interval)
         if budget.taken:
-            operator.do_something()
+            administrator.do_one_of(names)
 
 
 def temporary_run(plan: Plan) -> Report:

@@ -1,4 +1,4 @@
-"""Sounds and the values that ids may have: metadata with a version that is used once, and content."""
+"""Sounds, and the values that ids may have: content, and metadata with a version of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import synth
 DIM = 16
 KINDS = ("rain", "wind", "fire")
 LONGEST_S = 1.0
-"""Most sounds are shorter; the service is told to cut longer ones into windows of this length [s]."""
+"""Longer sounds have windows of this length; most sounds are shorter [s]."""
 _LONG_SHARE = 0.15
 
 

@@ -175,9 +175,7 @@ def _check_record(actor: Actor, key: str, value: Value, answer: Answer | None) -
     actor.check_windows(key, record)
 
 
-def _check_counts(
-    actor: Actor, values: Mapping[str, Value], answer: Answer, begin: float
-) -> None:
+def _check_counts(actor: Actor, values: Mapping[str, Value], answer: Answer, begin: float) -> None:
     """Check the numbers of new and of replaced clips."""
     least = most = 0
     for key, value in values.items():

@@ -7,7 +7,7 @@ import math
 import random
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 
@@ -24,7 +24,7 @@ INCOMPLETE = 3
 """Exit code of a run of `minuend index` that left out clips, here those without audio."""
 
 
-class Operator:
+class Administrator:
     """Does one thing after another to the servers of a run.
 
     Args:
@@ -48,8 +48,8 @@ class Operator:
         self._shared = shared
         self._model = shared.model
         self._servers = shared.servers
-        self._rng = random.Random(f"{seed} operator")
-        self._actor = Actor("operator", seed, shared)
+        self._rng = random.Random(f"{seed} administrator")
+        self._actor = Actor("administrator", seed, shared)
         self._folders = [
             Folder(Actor("in-place", seed, shared), root / "in-place", copy=False),
             Folder(Actor("copied", seed, shared), root / "copied", copy=True),
@@ -66,12 +66,21 @@ class Operator:
         """Start the first server, with an empty library."""
         self._servers.start(self._library, self._bundle)
 
-    def do_something(self) -> None:
-        """Do one of the things that an operator or an accident does."""
-        names = list(EVENTS)
-        (name,) = self._rng.choices(names, [weight for _, weight in EVENTS.values()])
+    def close(self) -> None:
+        """Close the connections."""
+        for actor in (self._actor, *(folder.actor for folder in self._folders)):
+            actor.close()
+
+    def do_one_of(self, names: Collection[str]) -> None:
+        """Do one of the things that an administrator or an accident does.
+
+        Args:
+            names: Some of the names of `EVENTS`.
+        """
+        weights = [EVENTS[name][1] for name in names]
+        (name,) = self._rng.choices(list(names), weights)
         self._shared.count(name)
-        self._shared.note("operator", name)
+        self._shared.note("administrator", name)
         self._note_crashes()
         try:
             EVENTS[name][0](self)
@@ -180,7 +189,7 @@ class Operator:
             time.sleep(self._rng.random() * LONGEST_COMMAND_S)
             maybe()
         outcome = command.wait(kill_after_s)
-        self._shared.note("operator", str(command), code=outcome.code)
+        self._shared.note("administrator", str(command), code=outcome.code)
         return outcome
 
     def _check_reembedding(self, outcome: Outcome) -> None:
@@ -248,15 +257,13 @@ class Operator:
         return self._root / f"library-{self._n_libraries}"
 
 
-EVENTS: Mapping[str, tuple[Callable[[Operator], None], int]] = {
-    "kill": (Operator.kill, 10),
-    "stop": (Operator.stop, 3),
-    "second server": (Operator.second_server, 3),
-    "backup": (Operator.back_up, 4),
-    "index": (Operator.index, 3),
-    "re-embedding": (Operator.reembed, 2),
-    "audit": (Operator.audit, 2),
+EVENTS: Mapping[str, tuple[Callable[[Administrator], None], int]] = {
+    "kill": (Administrator.kill, 10),
+    "stop": (Administrator.stop, 3),
+    "second server": (Administrator.second_server, 3),
+    "backup": (Administrator.back_up, 4),
+    "index": (Administrator.index, 3),
+    "re-embedding": (Administrator.reembed, 2),
+    "audit": (Administrator.audit, 2),
 }
 """Events and how often each is chosen, of 27."""
-
-
