@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
-
 from torture.actor import SHARED, SHARED_IDS, Actor, Shared
 from torture.audit import audit, check_moment, read_all
 from torture.imports import Folder
@@ -131,8 +130,8 @@ class Administrator:
     def reembed(self) -> None:
         """Change the encoder: embed while clients write, stop, embed the rest, start anew."""
         (other,) = (each for each in self._bundles if each is not self._bundle)
-        words = ("index", "--reembed", "--json", "--library", self._library)
-        words += ("--bundle", other.path)
+        options = ("--library", self._library, "--bundle", other.path)
+        words: tuple[str | Path, ...] = ("index", "--reembed", "--json", *options)
         outcome = self._run(Command(*words), maybe=self.kill)
         self._check_reembedding(outcome)
         with self._shared.gate.closed():

@@ -145,7 +145,7 @@ def check_moment(
             kind = "wrong" if found or any(each.value is ABSENT for each in possible) else "lost"
             text = " or ".join(str(each.value) for each in possible)
             model.report(kind, key, f"a backup has {found or 'no clip'}; it must have {text}")
-    moments = {begin} | {max(begin, each.start) for each in sum(spans.values(), [])}
+    moments = {begin} | {max(begin, c.start) for span in spans.values() for c in span}
     if all(spans.values()) and not any(
         all(any(c.start <= t <= c.gone for c in candidates) for candidates in spans.values())
         for t in moments

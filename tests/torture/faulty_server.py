@@ -9,6 +9,7 @@ import json
 import shutil
 import sys
 import tempfile
+import unittest.mock
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 from fastapi import FastAPI
 
 import service.server
+from service.app import create_app
 from service.settings import Settings, load_settings
 
 EVERY = 12
@@ -40,9 +42,11 @@ class Fault:
         return path.startswith("/clips/") and path.count("/") == 2
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
-        if scope["type"] != "http" or scope["method"] != self.method:
-            await self._app(scope, receive, send)
-        elif not self.concerns(scope["path"]):
+        if (
+            scope["type"] != "http"
+            or scope["method"] != self.method
+            or not self.concerns(scope["path"])
+        ):
             await self._app(scope, receive, send)
         else:
             self._n += 1
@@ -60,8 +64,7 @@ class Fault:
         async def keep(message: MutableMapping[str, Any]) -> None:
             messages.append(message)
 
-        fresh = {name: value for name, value in scope.items() if name != "state"}
-        await self._app(fresh | {"state": dict(scope.get("state", {}))} | changed, receive, keep)
+        await self._app({**scope, "state": {**scope.get("state", {})}, **changed}, receive, keep)
         return messages
 
 
@@ -135,7 +138,7 @@ class HitMissing(Fault):
         body = json.dumps(answer).encode()
         length = (b"content-length", str(len(body)).encode())
         kept = [each for each in messages[0]["headers"] if each[0] != length[0]]
-        return [messages[0] | {"headers": [*kept, length]}, messages[1] | {"body": body}]
+        return [{**messages[0], "headers": [*kept, length]}, {**messages[1], "body": body}]
 
 
 class PageSkips(Fault):
@@ -171,15 +174,14 @@ def main(fault: str) -> int:
     settings = load_settings()
     if fault == LOST_AT_A_KILL:
         return _serve_copy(settings)
-    create = service.server.create_app
 
     def create_faulty(settings: Settings) -> FastAPI:
-        app = create(settings)
+        app = create_app(settings)
         app.add_middleware(FAULTS[fault])
         return app
 
-    service.server.create_app = create_faulty  # type: ignore[attr-defined]
-    return service.server.serve(settings)
+    with unittest.mock.patch("service.server.create_app", create_faulty):
+        return service.server.serve(settings)
 
 
 def _serve_copy(settings: Settings) -> int:

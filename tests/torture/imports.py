@@ -11,7 +11,7 @@ from torture import writes
 from torture.actor import Actor
 from torture.connection import Request
 from torture.server import Command, Outcome, Server, now
-from torture.values import ABSENT, KINDS, Content, Value, is_present
+from torture.values import ABSENT, KINDS, Content, Value
 
 SUFFIXES = {"audio/wav": ".wav", "audio/flac": ".flac"}
 
@@ -36,7 +36,7 @@ class Folder:
         self._n_versions = 0
         path.mkdir()
         for number, sound in enumerate(actor.sounds):
-            (path / f"{number}{SUFFIXES[sound.media_type]}").write_bytes(sound.data)
+            (path / _file_name(number, sound)).write_bytes(sound.data)
 
     @property
     def name(self) -> str:
@@ -61,8 +61,7 @@ class Folder:
         new = {}
         for number, sound in enumerate(self.actor.sounds):
             value = model.certain(sound.derived_id, start, start + 1e-9)
-            is_settled = value is not None and is_present(value)
-            if not is_settled or self.actor.rng.random() < 0.3:
+            if not self._is_in_table(number, sound, value) or self.actor.rng.random() < 0.3:
                 new[sound.derived_id] = self._new_value(number, sound)
         table = self._write_table()
         words: list[str | Path] = ["index", self._path, "--metadata", table, "--json"]
@@ -92,12 +91,17 @@ class Folder:
 
     def _new_value(self, number: int, sound: Content) -> Value:
         self._n_versions += 1
-        name = f"{number}{SUFFIXES[sound.media_type]}"
+        name = _file_name(number, sound)
         row = {"v": f"{self.actor.name}.{self._n_versions}", "writer": self.actor.name}
         row["kind"] = self.actor.rng.choice(KINDS)
         self._rows[name] = row
         metadata = {"name": name, "folder": ".", **row}
         return Value(row["v"], metadata, "stored" if self._copy else "referenced", sound)
+
+    def _is_in_table(self, number: int, sound: Content, value: Value | None) -> bool:
+        """Return whether an import leaves a clip as it is; after a restore, it does not."""
+        row = self._rows.get(_file_name(number, sound))
+        return value is not None and row is not None and value.version == row["v"]
 
     def _write_table(self) -> Path:
         table = self._path / "table.csv"
@@ -106,3 +110,7 @@ class Folder:
             writer.writeheader()
             writer.writerows({"file": name, **row} for name, row in self._rows.items())
         return table
+
+
+def _file_name(number: int, sound: Content) -> str:
+    return f"{number}{SUFFIXES[sound.media_type]}"

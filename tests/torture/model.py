@@ -1,4 +1,4 @@
-"""What a library may hold: the possible values of each id, from the history of its writes and reads.
+"""What a library may hold: the possible values of each id, by the writes and reads so far.
 
 A write is a candidate for the value of its id from the moment at which its request was sent. It is
 over when it was answered or, if no answer came, when its server has ended. Evidence against a

@@ -7,7 +7,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -15,14 +15,13 @@ from typing import Any
 
 import tiny_bundle
 
+from service.bundle.files import load_bundle
 from torture.actor import KEPT_EVENTS, Actor, Shared
+from torture.administrator import EVENTS, Administrator
 from torture.client import OPERATIONS, Client
 from torture.model import Finding, Model
-from torture.administrator import EVENTS, Administrator
-from torture.server import Bundle, ServerStartError, Servers
+from torture.server import Bundle, Servers, ServerStartError
 from torture.values import DIM, make_content
-
-from service.bundle.files import load_bundle
 
 N_SHARED_SOUNDS = 10
 SERVICE = (sys.executable, "-m", "service")
@@ -96,8 +95,9 @@ class Report:
 class _Budget:
     """Counts operations, and says when the run is over."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, on_operation: Callable[[], object]) -> None:
         self._plan = plan
+        self._on_operation = on_operation
         self._end = time.monotonic() + (plan.seconds or float("inf"))
         self._lock = Lock()
         self.taken = 0
@@ -107,6 +107,7 @@ class _Budget:
             if self.is_over():
                 return False
             self.taken += 1
+            self._on_operation()
             return True
 
     def is_over(self) -> bool:
@@ -120,12 +121,13 @@ def make_bundles(root: Path) -> list[Bundle]:
     return [Bundle(path, load_bundle(path).manifest.encoder.fingerprint) for path in paths]
 
 
-def run(plan: Plan, root: Path) -> Report:
+def run(plan: Plan, root: Path, *, on_operation: Callable[[], object] = lambda: None) -> Report:
     """Run clients and an administrator in an empty folder, until the plan is done or has failed.
 
     Args:
         plan: What to do.
         root: Folder for bundles, libraries and backups.
+        on_operation: Called for every operation.
     """
     rng = random.Random(f"{plan.seed} sounds")
     sounds = [make_content(rng) for _ in range(N_SHARED_SOUNDS)]
@@ -133,7 +135,7 @@ def run(plan: Plan, root: Path) -> Report:
     actors = [Actor(f"client{number}", plan.seed, shared) for number in range(plan.clients)]
     administrator = Administrator(root, make_bundles(root), plan.seed, shared, actors)
     begin = time.monotonic()
-    budget = _Budget(plan)
+    budget = _Budget(plan, on_operation)
     administrator.start()
     clients = [Client(actor, budget.take) for actor in actors]
     for client in clients:
@@ -170,7 +172,7 @@ def _operate(plan: Plan, budget: _Budget, administrator: Administrator, shared: 
             administrator.do_one_of(names)
 
 
-def temporary_run(plan: Plan) -> Report:
+def temporary_run(plan: Plan, *, on_operation: Callable[[], object] = lambda: None) -> Report:
     """Run in a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="minuend-torture-") as folder:
-        return run(plan, Path(folder))
+        return run(plan, Path(folder), on_operation=on_operation)
