@@ -101,7 +101,7 @@ bench-engine: $(DEV)/.ready $(SERVICE)/.ready  ## measure the engine; SCENES=fol
 	$(DEV)/bin/python benchmarks/engine_report.py
 
 torture: $(DEV)/.ready  ## clients on the real server while it is killed, backed up and restored; OPS=200000 SEED=1
-	PYTHONPATH=tests $(DEV)/bin/python benchmarks/torture.py $(OPS) $(SEED)
+	PYTHONPATH=tests $(DEV)/bin/python benchmarks/model_test.py $(OPS) $(SEED)
 
 soak: $(DEV)/.ready  ## N requests of mixed lengths; memory must not grow
 	$(DEV)/bin/python benchmarks/soak.py $(N)

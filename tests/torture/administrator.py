@@ -7,6 +7,7 @@ import math
 import random
 import shutil
 import time
+import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from torture.values import Value
 KILL_WAIT_S = 0.05
 LONGEST_COMMAND_S = 1.5
 """A command that is to be killed is killed within this time [s]; most take about as long."""
+START_KILLED = 0.2
 INCOMPLETE = 3
 """Exit code of a run of `minuend index` that left out clips, here those without audio."""
 
@@ -62,7 +64,8 @@ class Administrator:
         self._library = self._new_library()
 
     def start(self) -> None:
-        """Start the first server, with an empty library."""
+        """Start the first server, with a new library, after one that is killed while it makes it."""
+        self._servers.kill_start(self._library, self._bundle, self._draw_moment_s())
         self._servers.start(self._library, self._bundle)
 
     def close(self) -> None:
@@ -86,6 +89,8 @@ class Administrator:
         except ServerStartError as error:
             self._model.report("wrong", name, f"a server did not start: {error}")
             raise
+        except Exception:
+            self._model.report("wrong", name, traceback.format_exc())
 
     def finish(self) -> None:
         """Kill all servers, and check a last time what is there."""
@@ -125,7 +130,7 @@ class Administrator:
         server = self._rng.choice(self._servers.alive())
         folder = self._rng.choice(self._folders)
         folder.delete_some(server)
-        folder.run(server, self._draw_kill_s())
+        folder.run(server, lambda command: self._run(command, maybe=self.kill))
 
     def reembed(self) -> None:
         """Change the encoder: embed while clients write, stop, embed the rest, start anew."""
@@ -152,7 +157,7 @@ class Administrator:
         restored = self._new_library()
         words = ("restore", file, "--library", restored)
         if self._rng.random() < 0.3:
-            Command(*words).wait(self._rng.random() * LONGEST_COMMAND_S)
+            Command(*words).wait(self._draw_moment_s())
             self._shared.count("restores killed")
         again = Command(*words).wait()
         if again.code != 0 and not (restored / "catalog.sqlite").exists():
@@ -185,7 +190,7 @@ class Administrator:
         """Run a command; sometimes kill it, and sometimes let something else happen meanwhile."""
         kill_after_s = self._draw_kill_s()
         if kill_after_s is None and self._rng.random() < 0.3:
-            time.sleep(self._rng.random() * LONGEST_COMMAND_S)
+            time.sleep(self._draw_moment_s())
             maybe()
         outcome = command.wait(kill_after_s)
         self._shared.note("administrator", str(command), code=outcome.code)
@@ -207,6 +212,9 @@ class Administrator:
         end()
         with self._shared.gate.closed():
             if not self._servers.alive():
+                if self._rng.random() < START_KILLED:
+                    self._servers.kill_start(self._library, self._bundle, self._draw_moment_s())
+                    self._shared.count("servers killed while they started")
                 self._servers.start(self._library, self._bundle)
             self.audit()
 
@@ -249,7 +257,10 @@ class Administrator:
             self._servers.start(self._library, self._bundle)
 
     def _draw_kill_s(self) -> float | None:
-        return self._rng.random() * LONGEST_COMMAND_S if self._rng.random() < 0.3 else None
+        return self._draw_moment_s() if self._rng.random() < 0.3 else None
+
+    def _draw_moment_s(self) -> float:
+        return self._rng.random() * LONGEST_COMMAND_S
 
     def _new_library(self) -> Path:
         self._n_libraries += 1

@@ -7,9 +7,9 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 
-from torture import reads, writes
+from torture import reads, searches, writes
 from torture.actor import Actor
-from torture.connection import Cut, NoAnswerError, NotSentError
+from torture.connection import Cut, NoAnswerError, NotSentError, Request
 from torture.server import Server
 
 Operation = Callable[[Actor, Server], None]
@@ -33,6 +33,12 @@ def cut_bulk(actor: Actor, server: Server) -> None:
 
 def cut_delete(actor: Actor, server: Server) -> None:
     writes.delete(actor, server, Cut(1.0, actor.rng.random() * LONGEST_WAIT_S))
+
+
+def cut_read(actor: Actor, server: Server) -> None:
+    """Leave before the audio or the listing has come."""
+    path = actor.rng.choice((f"/clips/{actor.draw_id()}/audio", "/clips"))
+    actor.send(server, Request("GET", path), Cut(1.0, actor.rng.random() * LONGEST_WAIT_S))
 
 
 def hasty_put(actor: Actor, server: Server) -> None:
@@ -63,12 +69,13 @@ OPERATIONS: Mapping[str, tuple[Operation, int]] = {
     "part of audio": (reads.part, 4),
     "list own": (reads.list_own, 3),
     "list all": (reads.list_all, 1),
-    "search own": (reads.search_own, 5),
-    "search by itself": (reads.search_by_itself, 8),
-    "search by clip": (reads.search_stored, 3),
-    "search": (reads.search_any, 3),
+    "search own": (searches.search_own, 5),
+    "search by itself": (searches.search_by_itself, 8),
+    "search by clip": (searches.search_stored, 3),
+    "search": (searches.search_any, 3),
+    "read cut": (cut_read, 2),
 }
-"""Operations and how often each is chosen, of 109."""
+"""Operations and how often each is chosen, of 111."""
 
 
 class Client(threading.Thread):

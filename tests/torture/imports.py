@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,13 @@ class Folder:
                 request = Request("DELETE", f"/clips/{key}")
                 writes.write(self.actor, server, {key: ABSENT}, request)
 
-    def run(self, server: Server, kill_after_s: float | None) -> None:
-        """Import the folder, with new metadata for some of its files; maybe kill the import."""
+    def run(self, server: Server, wait: Callable[[Command], Outcome]) -> None:
+        """Import the folder, with new metadata for some of its files.
+
+        Args:
+            server: Serves the library, with the encoder to use.
+            wait: Waits for the import, or kills it.
+        """
         model, start = self.actor.model, now()
         new = {}
         for number, sound in enumerate(self.actor.sounds):
@@ -69,8 +75,7 @@ class Folder:
         number = -(server.number * 1000 + self._n_versions)
         written = model.begin(new, number, now())
         command = Command(*words, *(["--copy"] if self._copy else []))
-        outcome = command.wait(kill_after_s)
-        self.actor.shared.note(self.actor.name, str(command), code=outcome.code)
+        outcome = wait(command)
         model.server_ended(number, now())
         if outcome.code is None:
             model.leave_open(written, now(), is_over=True)

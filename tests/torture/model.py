@@ -189,6 +189,11 @@ class Model:
             self._bulks = [bulk for bulk in self._bulks if bulk not in over]
             return [bulk.candidates for bulk in over if all(map(self._is_last, *_pairs(bulk)))]
 
+    def is_quiet(self) -> bool:
+        """Return whether nothing may be written now."""
+        with self._lock:
+            return all(each.end < math.inf for all_ in self._candidates.values() for each in all_)
+
     def forget(self, before: float) -> None:
         """Remove candidates that no read from `before` on may give."""
         with self._lock:

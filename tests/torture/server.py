@@ -185,6 +185,12 @@ class Servers:
         server.wait_ready()
         return server
 
+    def kill_start(self, library: Path, bundle: Bundle, after_s: float) -> None:
+        """Start a server and kill it after a time, which it may need to start [s]."""
+        server = Server(library, bundle, self._command)
+        time.sleep(after_s)
+        server.kill()
+
     def remove(self, server: Server) -> None:
         """Let no client choose this server from now on."""
         with self._lock:

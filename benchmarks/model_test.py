@@ -1,6 +1,6 @@
 """The model test over the real server, for many operations: `make torture OPS=200000 SEED=1`.
 
-    PYTHONPATH=tests .venv/dev/bin/python benchmarks/torture.py [OPERATIONS] [SEED]
+    PYTHONPATH=tests .venv/dev/bin/python benchmarks/model_test.py [OPERATIONS] [SEED]
 
 Clients write, read, search and break off their requests while servers are killed and stopped, and
 libraries are backed up, restored, re-embedded and imported (`tests/torture`). A finding ends the
