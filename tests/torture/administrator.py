@@ -8,7 +8,7 @@ import random
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from torture.actor import SHARED, SHARED_IDS, Actor, Shared
@@ -63,9 +63,10 @@ class Administrator:
         self._kept_from = math.inf  # a backup that still has to be checked began then
         self._library = self._new_library()
 
-    def start(self) -> None:
-        """Start the first server, with a new library, after one that is killed while it makes it."""
-        self._servers.kill_start(self._library, self._bundle, self._draw_moment_s())
+    def start(self, *, is_killed_first: bool) -> None:
+        """Start the first server, with a new library, maybe after one that was killed."""
+        if is_killed_first:
+            self._servers.kill_start(self._library, self._bundle, self._draw_moment_s())
         self._servers.start(self._library, self._bundle)
 
     def close(self) -> None:
@@ -73,21 +74,18 @@ class Administrator:
         for actor in (self._actor, *(folder.actor for folder in self._folders)):
             actor.close()
 
-    def do_one_of(self, names: Collection[str]) -> None:
-        """Do one of the things that an administrator or an accident does.
+    def do(self, name: str) -> None:
+        """Do one of the things of `EVENTS`.
 
-        Args:
-            names: Some of the names of `EVENTS`.
+        Raises:
+            ServerStartError: A server does not start.
         """
-        weights = [EVENTS[name][1] for name in names]
-        (name,) = self._rng.choices(list(names), weights)
         self._shared.count(name)
         self._shared.note("administrator", name)
         self._note_crashes()
         try:
             EVENTS[name][0](self)
-        except ServerStartError as error:
-            self._model.report("wrong", name, f"a server did not start: {error}")
+        except ServerStartError:
             raise
         except Exception:
             self._model.report("wrong", name, traceback.format_exc())

@@ -136,7 +136,7 @@ def run(plan: Plan, root: Path, *, on_operation: Callable[[], object] = lambda: 
     administrator = Administrator(root, make_bundles(root), plan.seed, shared, actors)
     begin = time.monotonic()
     budget = _Budget(plan, on_operation)
-    administrator.start()
+    administrator.start(is_killed_first=plan.events is None)
     clients = [Client(actor, budget.take) for actor in actors]
     for client in clients:
         client.start()
@@ -145,8 +145,8 @@ def run(plan: Plan, root: Path, *, on_operation: Callable[[], object] = lambda: 
         shared.over.set()
         if len(shared.model.findings) < plan.findings:
             administrator.finish()
-    except ServerStartError:
-        pass  # it is among the findings
+    except ServerStartError as error:
+        shared.model.report("wrong", "", f"a server did not start: {error}")
     finally:
         shared.over.set()
         for client in clients:
@@ -159,17 +159,18 @@ def run(plan: Plan, root: Path, *, on_operation: Callable[[], object] = lambda: 
 
 
 def _operate(plan: Plan, budget: _Budget, administrator: Administrator, shared: Shared) -> None:
-    """Let the administrator do something every so many operations."""
-    rng = random.Random(f"{plan.seed} intervals")
-    names = EVENTS if plan.events is None else plan.events
-    due = 0
+    """Let the administrator do something every so many operations: each event once, then any."""
+    rng = random.Random(f"{plan.seed} events")
+    names = list(EVENTS if plan.events is None else plan.events)
+    weights = [EVENTS[name][1] for name in names]
+    first = rng.sample(names, len(names))
+    due = rng.randint(1, plan.interval)
     while not budget.is_over() and len(shared.model.findings) < plan.findings:
         if not names or budget.taken < due:
             time.sleep(0.01)
             continue
         due = max(due, budget.taken) + rng.randint(plan.interval // 3, 2 * plan.interval)
-        if budget.taken:
-            administrator.do_one_of(names)
+        administrator.do(first.pop() if first else rng.choices(names, weights)[0])
 
 
 def temporary_run(plan: Plan, *, on_operation: Callable[[], object] = lambda: None) -> Report:
