@@ -67,6 +67,10 @@ class Memory:
         half = len(self.done) // 2
         return float(np.polyfit(self.done[half:], self.resident[half:], 1)[0])
 
+    def by_tenth_mb(self) -> list[float]:
+        """Return the means of ten parts of the run [MB]."""
+        return [float(np.mean(part)) / 1e6 for part in np.array_split(self.resident, 10)]
+
 
 def main() -> int:
     """Measure and write ``docs/results/soak.json``; return 1 if the memory grows."""
@@ -88,6 +92,7 @@ def main() -> int:
             "half": round(memory.resident[half] / 1e6, 1),
             "last": round(memory.resident[-1] / 1e6, 1),
             "most": round(max(memory.resident) / 1e6, 1),
+            "by_tenth": [round(mb, 1) for mb in memory.by_tenth_mb()],
         },
         "growth_bytes_per_request_in_the_second_half": round(growth, 1),
     }
