@@ -23,9 +23,10 @@ from service.catalog.reembed_queue import ReembedQueue
 from service.clips import ClipRecord
 from service.concurrency.durable import sync_directory
 from service.concurrency.locks import file_lock
-from service.errors import ClipAudioMissingError, LibraryError
+from service.errors import LibraryError
 from service.index.search import SearchRequest
 from service.inference.embedding_space import Space
+from service.library.clip_audio import ClipAudio, ClipAudioFiles
 from service.library.hits import Hit, read_hits
 from service.library.synced_index import SyncedIndex
 from service.library.writer import ClipWriter
@@ -55,8 +56,8 @@ class Library:
         space: Space,
         queue: ReembedQueue,
     ) -> None:
-        self._path = path
         self.catalog = catalog
+        self._audio = ClipAudioFiles(path, catalog)
         self.writer = writer
         self.index = SyncedIndex(catalog, path / "index", space=space)
         self.reembed_queue = queue
@@ -118,20 +119,26 @@ class Library:
         self.writer.close()
         self.catalog.close()
 
-    def open_audio(self, clip_id: str) -> Path:
-        """Return the path of the audio file of a clip, which is as it was uploaded or imported.
+    def open_audio(self, clip_id: str) -> ClipAudio:
+        """Open the audio of a clip, as it was uploaded or imported, with the record of the clip.
+
+        Both are of one moment during the call. The open file keeps its bytes when the clip is
+        replaced or deleted afterwards.
+
+        Raises:
+            ClipUnknownError: There is no clip of this id.
+            ClipAudioMissingError: It has no audio, or the file is gone or another one.
+        """
+        return self._audio.open(clip_id)
+
+    def audio_path(self, clip_id: str) -> Path:
+        """Return the path of the audio file of a clip; to read it, use `open_audio`.
 
         Raises:
             ClipUnknownError: There is no clip of this id.
             ClipAudioMissingError: It has no audio, or the file is gone.
         """
-        record = self.catalog.get(clip_id)
-        if record.path is None:
-            raise ClipAudioMissingError(f"clip {clip_id!r} was added as a vector, without audio")
-        path = self._path / record.path
-        if not path.is_file():
-            raise ClipAudioMissingError(f"the {record.source} audio of clip {clip_id!r} is missing")
-        return path
+        return self._audio.path(clip_id)
 
     def page(
         self, cursor: str | None = None, limit: int = 100, filter: Filter | None = None

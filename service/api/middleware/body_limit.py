@@ -132,7 +132,11 @@ class _Body:
 
 
 class HeadAsGet:
-    """ASGI layer that handles HEAD as GET and sends no body."""
+    """ASGI layer that handles HEAD as GET and sends no body.
+
+    The Range header has a meaning for GET only (RFC 9110, 14.2). The key `minuend.head` of the
+    scope tells a route that its body is not sent.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -148,6 +152,7 @@ class HeadAsGet:
                 message = {**message, "body": b""}
             await send(message)
 
-        as_get = {**scope, "method": "GET"}
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+        as_get = {**scope, "method": "GET", "headers": headers, "minuend.head": True}
         await self._app(as_get, receive, send_headers)
         scope.update((key, as_get[key]) for key in ("route",) if key in as_get)

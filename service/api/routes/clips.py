@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
-from starlette.responses import FileResponse, Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.responses import Response
 
+from service.api.audio_response import audio_response
 from service.api.forms import read_form, validate
 from service.api.openapi import AUDIO, describe
 from service.api.request_models import ClipForm, ListQuery
@@ -39,7 +39,8 @@ def make_router() -> APIRouter:
     played = describe(
         None, ClipUnknownError, ClipAudioMissingError, RangeInvalidError, media_types=("audio/*",)
     )
-    played["responses"] |= {206: {"description": "Part"}}
+    part = {"description": "Part", "content": played["responses"][200]["content"]}
+    played["responses"] |= {206: part, 304: {"description": "Not modified"}}
     router.get("/clips/{clip_id}/audio", **played)(get_audio)
     return router
 
@@ -101,20 +102,9 @@ async def delete_clip(clip_id: str, services: ServicesDep) -> Response:
     return Response(status_code=204)
 
 
-async def get_audio(clip_id: str, services: ServicesDep) -> Response:
-    """Play a clip: its original file, in ranges if asked for."""
-    record = await services.run_lookup(services.library.catalog.get, clip_id)
-    path = await services.run_lookup(services.library.open_audio, clip_id)
-    return _AudioResponse(path, media_type=record.media_type or "application/octet-stream")
+async def get_audio(clip_id: str, request: Request, services: ServicesDep) -> Response:
+    """Play a clip: its original file, or the part that a Range header asks for.
 
-
-class _AudioResponse(FileResponse):
-    """A file response whose range errors are problem details, like all other errors."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_unless_refused(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] in (400, 416):
-                raise RangeInvalidError("the Range header asks for no part of this file")
-            await send(message)
-
-        await super().__call__(scope, receive, send_unless_refused)
+    All of a response is of one version of the clip. The entity tag is the SHA-256 of the file.
+    """
+    return audio_response(request, await services.run_lookup(services.library.open_audio, clip_id))

@@ -103,12 +103,12 @@ async def _of_clip(
     fields = validate(PictureQuery, request.query_params.multi_items())
     record = await services.run_lookup(services.library.catalog.get, clip_id)
     tag = name_of(record, fields.columns)
-    headers = etag_headers(tag)
     if record.sha256 is not None and matches_etag(request, tag):
-        return not_modified(headers)
-    picture = await services.gallery.work(services.gallery.of_clip, record, fields.columns, timings)
+        return not_modified(etag_headers(tag))
+    gallery = services.gallery
+    tag, picture = await gallery.work(gallery.of_clip, record, fields.columns, timings)
     response = make_response(picture)
-    response.headers.update(headers)
+    response.headers.update(etag_headers(tag))
     return response
 
 

@@ -54,8 +54,8 @@ def test_a_restored_library_has_the_clips_and_hits_of_the_original(tmp_path: Pat
     assert answers(restored) == answers(library)
     for record in library.page()[0]:
         if record.source == "stored":
-            whole = library.open_audio(record.id).read_bytes()
-            assert restored.open_audio(record.id).read_bytes() == whole
+            whole = library.audio_path(record.id).read_bytes()
+            assert restored.audio_path(record.id).read_bytes() == whole
     assert summary.files == N_CLIPS - 1
 
 
@@ -92,7 +92,7 @@ def test_a_backup_during_writes_is_of_one_moment(tmp_path: Path) -> None:
         assert {i[1:] for i in ids if i[0] == "l"} - {"eft"} == {
             i[1:] for i in ids if i[0] == "r"
         } - {"ight"}
-        assert all(restored.open_audio(i).is_file() for i in ids)
+        assert all(restored.audio_path(i).is_file() for i in ids)
         restored.close()
 
 
