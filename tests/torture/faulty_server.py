@@ -6,12 +6,11 @@ Run as `python faulty_server.py FAULT`, with the settings of the server in the e
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
-import tempfile
 import unittest.mock
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -185,14 +184,13 @@ def main(fault: str) -> int:
 
 
 def _serve_copy(settings: Settings) -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "library"
-        if settings.library.exists():
-            shutil.copytree(settings.library, copy)
-        code = service.server.serve(settings.model_copy(update={"library": copy}))
-        shutil.rmtree(settings.library, ignore_errors=True)
-        shutil.copytree(copy, settings.library)
-        return code
+    copy = settings.library.with_name(f"copy-{os.getpid()}")
+    if settings.library.exists():
+        shutil.copytree(settings.library, copy)
+    code = service.server.serve(settings.model_copy(update={"library": copy}))
+    shutil.rmtree(settings.library, ignore_errors=True)
+    shutil.copytree(copy, settings.library)
+    return code
 
 
 async def _empty() -> Mapping[str, Any]:
