@@ -42,6 +42,8 @@ from service.errors import ClipUnknownError, FingerprintMismatchError, LibraryEr
 
 SCHEMA_VERSION = 1
 
+MAX_REVISION = (1 << 63) - 1
+
 _ALL = Filter("TRUE", ())
 
 
@@ -189,12 +191,17 @@ class Catalog:
         rows = self.database.query(f"SELECT seq FROM clips WHERE {where.where}", *where.parameters)
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
-    def records(self, seqs: Iterable[int]) -> dict[int, ClipRecord]:
-        """Return the records of clips by number; deleted clips are left out."""
+    def records(self, seqs: Iterable[int], *, until: int = MAX_REVISION) -> dict[int, ClipRecord]:
+        """Return the records of clips by number; deleted clips are left out.
+
+        Args:
+            seqs: The numbers.
+            until: Clips that were changed by a write after this revision are left out, too.
+        """
         rows = self.database.query(
             f"SELECT seq, {COLUMNS_AND_WINDOWS} FROM clips"
-            " WHERE seq IN (SELECT value FROM json_each(?))",
-            *(self._fingerprint, _json(seqs)),
+            " WHERE seq IN (SELECT value FROM json_each(?)) AND revision <= ?",
+            *(self._fingerprint, _json(seqs), until),
         )
         return {row[0]: read_record(row[1:]) for row in rows}
 
