@@ -11,9 +11,6 @@ ONCE ?=
 DATA ?=
 SCENES ?=
 PEERS ?=
-OPS ?= 200000
-SEED ?= 1
-N ?= 50000
 # What docs/ shows is of the shipped bundle; what is measured of another one stays with its runs.
 RESULTS := $(if $(filter $(SHIPPED),$(BUNDLE)),docs/results,$(RUNS)/results)
 
@@ -22,7 +19,7 @@ DEV := .venv/dev
 TRAIN := $(DEV)/bin/minuend-train
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: setup text-encoder demo run test browser-test container-test lint format docs reference figures bench bench-engine torture soak bundle towers changes separation image clean
+.PHONY: setup text-encoder demo run test browser-test container-test lint format docs reference figures bench bench-engine bundle towers changes separation image clean
 
 setup: $(SERVICE)/.ready $(DEV)/.ready  ## both environments: the service's, and the one for training and tests
 
@@ -59,6 +56,13 @@ browser-test: $(DEV)/.browser  ## the page in headless Chromium
 
 container-test: $(DEV)/.ready  ## the image and the compose file, by the docker and the compose on the PATH
 	$(DEV)/bin/python -m pytest -m container tests/deploy
+
+.PHONY: torture soak
+torture: $(DEV)/.ready  ## clients on the real server while it is killed, backed up and restored; OPS=200000 SEED=1
+	PYTHONPATH=tests $(DEV)/bin/python benchmarks/model_test.py $(or $(OPS),200000) $(or $(SEED),1)
+
+soak: $(DEV)/.ready  ## N requests of mixed lengths; memory must not grow
+	$(DEV)/bin/python benchmarks/soak.py $(or $(N),50000)
 
 lint: $(DEV)/.ready
 	$(DEV)/bin/ruff format --check .
@@ -99,12 +103,6 @@ bench-engine: $(DEV)/.ready $(SERVICE)/.ready  ## measure the engine; SCENES=fol
 	$(SERVICE)/bin/python benchmarks/library.py $(SCENES)
 	$(SERVICE)/bin/python benchmarks/modifier.py
 	$(DEV)/bin/python benchmarks/engine_report.py
-
-torture: $(DEV)/.ready  ## clients on the real server while it is killed, backed up and restored; OPS=200000 SEED=1
-	PYTHONPATH=tests $(DEV)/bin/python benchmarks/model_test.py $(OPS) $(SEED)
-
-soak: $(DEV)/.ready  ## N requests of mixed lengths; memory must not grow
-	$(DEV)/bin/python benchmarks/soak.py $(N)
 
 bundle: $(DEV)/.ready $(SERVICE)/.ready  ## rebuild all that depends on the encoder of CHECKPOINT; DATA=manifest for towers and calibration
 	$(TRAIN) export $(CHECKPOINT) --out $(BUNDLE)

@@ -50,7 +50,7 @@ def test_a_clip_of_unknown_length_has_no_span(library: Library) -> None:
 
 
 def change_during(library: Library, monkeypatch: pytest.MonkeyPatch, seeds: list[int]) -> None:
-    """Replace the clip `short` after it was found, once for each seed, in one search after another."""
+    """Replace the clip `short` after it was found, once for each seed, in search after search."""
     search = library.index.search
 
     def search_and_change(*arguments: Any) -> IndexHits:
