@@ -16,14 +16,13 @@ from torture.run import Plan, temporary_run
 from tqdm import tqdm
 
 HISTORY = results.ROOT / "build" / "torture.jsonl"
-INTERVAL = 400
 
 
 def main() -> int:
     """Run the test and write ``docs/results/torture.json`` if nothing was lost or wrong."""
     given = [int(word) for word in sys.argv[1:]]
     operations, seed = (*given, *(200_000, 1)[len(given) :])
-    plan = Plan(seed, operations, interval=INTERVAL)
+    plan = Plan(seed, operations)
     with tqdm(total=operations, unit="op", disable=None) as bar:
         report = temporary_run(plan, on_operation=bar.update)
     if not report.findings:

@@ -266,7 +266,7 @@ class Administrator:
 
 
 EVENTS: Mapping[str, tuple[Callable[[Administrator], None], int]] = {
-    "kill": (Administrator.kill, 10),
+    "kill": (Administrator.kill, 16),
     "stop": (Administrator.stop, 3),
     "second server": (Administrator.second_server, 3),
     "backup": (Administrator.back_up, 4),
@@ -274,4 +274,4 @@ EVENTS: Mapping[str, tuple[Callable[[Administrator], None], int]] = {
     "re-embedding": (Administrator.reembed, 2),
     "audit": (Administrator.audit, 2),
 }
-"""Events and how often each is chosen, of 27."""
+"""Events and how often each is chosen, of 33."""
