@@ -67,6 +67,13 @@ container-test: $(DEV)/.ready  ## the image and the compose file, by the docker 
 schemathesis: $(DEV)/.ready  ## the service against its schema, for ten minutes
 	SCHEMATHESIS_S=300 $(DEV)/bin/python -m pytest tests/contract/test_schemathesis.py
 
+.PHONY: torture soak
+torture: $(DEV)/.ready  ## clients on the real server while it is killed, backed up and restored; OPS=200000 SEED=1
+	PYTHONPATH=tests $(DEV)/bin/python benchmarks/model_test.py $(or $(OPS),200000) $(or $(SEED),1)
+
+soak: $(DEV)/.ready  ## N requests of mixed lengths; memory must not grow
+	$(DEV)/bin/python benchmarks/soak.py $(or $(N),50000)
+
 lint: $(DEV)/.ready
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/ruff check .
