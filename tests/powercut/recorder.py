@@ -1,0 +1,229 @@
+"""Recording of what a process does to the files of one folder, from its system calls.
+
+The recorder keeps the names of the folder as the process sees them. What is written is read back
+from the file while the process is stopped. A call that it does not know how to record is an error,
+never left out. Files that end in -shm are left out: SQLite makes them anew.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+
+from powercut.operations import (
+    ROOT,
+    Binding,
+    Log,
+    Mark,
+    Names,
+    Operation,
+    Resize,
+    Sync,
+    Write,
+    read_tree,
+)
+from powercut.tracing import LOOK, PASS, Call
+
+MARKS = 1
+"""The descriptor to which the process says what it has done."""
+
+_HERE = 0xFFFFFF9C  # AT_FDCWD, as an unsigned 32-bit number
+_REMOVE_FOLDER = 0x200
+_EXCHANGE = 2
+_WRITES = {
+    "write": 0,
+    "writev": 0,
+    "pwrite64": 0,
+    "pwritev": 0,
+    "pwritev2": 0,
+    "sendfile": 0,
+    "copy_file_range": 2,
+}
+"""Calls that write, and which of their arguments is the file."""
+_SYNCS = ("fsync", "fdatasync")
+
+
+class Recorder:
+    """Records one process.
+
+    Args:
+        folder: The folder; what is in it now counts as being on the disk.
+
+    Attributes:
+        log: What was recorded so far.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._root = folder.resolve()
+        self.log = Log(read_tree(self._root))
+        self._folders: dict[int, dict[str, int]] = {ROOT: {}}
+        self._by_inode: dict[tuple[int, int], int] = {}
+        self._n_nodes = 0
+        self._remember(self._root.stat(), ROOT)
+        for name, content in self.log.initial.items():
+            parent, last = self._resolve(self._root / name)
+            node = self._new_node((self._root / name).stat(), is_folder=content is None)
+            self._folders[parent][last] = node
+
+    def on_entry(self, call: Call) -> int:
+        """Decide whether the result of a call matters."""
+        if call.name in _WRITES and call.arguments[_WRITES[call.name]] == MARKS:
+            text = call.memory(call.arguments[1], call.arguments[2]).decode()
+            self.log.operations.extend(Mark(line) for line in text.splitlines())
+            return PASS
+        return LOOK
+
+    def on_exit(self, call: Call, result: int) -> None:
+        """Record a call that succeeded and concerns the folder."""
+        if result < 0:
+            return
+        if call.name in _WRITES:
+            self._written(call, result)
+        elif call.name in _SYNCS:
+            if (node := self._node(call, call.arguments[0])) is not None:
+                self._add(Sync(node, self._path(node)))
+        elif call.name == "ftruncate":
+            if (node := self._node(call, call.arguments[0])) is not None:
+                self._add(Resize(node, call.arguments[1]))
+        elif call.name in ("open", "openat", "creat"):
+            self._opened(call, result)
+        else:
+            self._renamed(call)
+
+    def _written(self, call: Call, n_bytes: int) -> None:
+        descriptor = call.arguments[_WRITES[call.name]]
+        node = self._node(call, descriptor)
+        if node is None or n_bytes == 0:
+            return
+        if call.name.startswith("pwrite"):
+            offset = call.arguments[3]
+        elif call.name == "copy_file_range" and call.arguments[3]:
+            (end,) = struct.unpack("<Q", call.memory(call.arguments[3], 8))
+            offset = end - n_bytes
+        else:
+            about = Path(f"/proc/{call.pid}/fdinfo/{descriptor}").read_text()
+            offset = int(about.split()[1]) - n_bytes
+        with open(f"/proc/{call.pid}/fd/{descriptor}", "rb") as file:  # noqa: PTH123
+            file.seek(offset)
+            self._add(Write(node, offset, file.read(n_bytes)))
+
+    def _opened(self, call: Call, descriptor: int) -> None:
+        at, text, flags = {
+            "open": (None, 0, call.arguments[1]),
+            "creat": (None, 0, os.O_CREAT | os.O_TRUNC | os.O_WRONLY),
+            "openat": (call.arguments[0], 1, call.arguments[2]),
+        }[call.name]
+        place = self._place(call, at, text)
+        if place is None:
+            return
+        folder, name = place
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            self._refuse(call)
+        known = self._folders[folder].get(name)
+        if known is None and flags & os.O_CREAT:
+            node = self._new_node(Path(f"/proc/{call.pid}/fd/{descriptor}").stat())
+            self._bind(Names((Binding(folder, name, node),), made=node))
+        elif known is not None and flags & os.O_TRUNC:
+            self._add(Resize(known, 0))
+
+    def _renamed(self, call: Call) -> None:
+        """Record the calls that change names."""
+        arguments = call.arguments
+        match call.name:
+            case "mkdir" | "mkdirat":
+                at = arguments[0] if call.name == "mkdirat" else None
+                if place := self._place(call, at, 1 if call.name == "mkdirat" else 0):
+                    status = (self._root / self._path(place[0]) / place[1]).stat()
+                    node = self._new_node(status, is_folder=True)
+                    self._bind(Names((Binding(*place, node),), made=node, is_folder=True))
+            case "unlink" | "rmdir":
+                if place := self._place(call, None, 0):
+                    self._bind(Names((Binding(*place, None),)))
+            case "unlinkat":
+                if place := self._place(call, arguments[0], 1):
+                    self._bind(Names((Binding(*place, None),)))
+            case "rename" | "link":
+                self._moved(call, self._place(call, None, 0), self._place(call, None, 1))
+            case "renameat" | "renameat2" | "linkat":
+                if call.name == "renameat2" and arguments[4] & _EXCHANGE:
+                    self._refuse(call)
+                source = self._place(call, arguments[0], 1)
+                self._moved(call, source, self._place(call, arguments[2], 3))
+            case "fallocate" | "splice":
+                if self._node(call, arguments[0 if call.name == "fallocate" else 2]) is not None:
+                    self._refuse(call)
+            case _:
+                self._refuse(call)
+
+    def _moved(
+        self, call: Call, source: tuple[int, str] | None, target: tuple[int, str] | None
+    ) -> None:
+        if source is None and target is None:
+            return
+        if source is None or target is None:
+            raise RuntimeError(f"{call.name} between the folder and another cannot be recorded")
+        bindings = (Binding(*target, self._folders[source[0]][source[1]]),)
+        if call.name.startswith("rename"):
+            bindings = (Binding(*source, None), *bindings)
+        self._bind(Names(bindings))
+
+    def _bind(self, names: Names) -> None:
+        for binding in names.bindings:
+            if binding.node is None:
+                self._folders[binding.folder].pop(binding.name, None)
+            else:
+                self._folders[binding.folder][binding.name] = binding.node
+        self._add(names)
+
+    def _add(self, operation: Operation) -> None:
+        self.log.operations.append(operation)
+
+    def _node(self, call: Call, descriptor: int) -> int | None:
+        """Return the number of an open file; None if it is not of the folder."""
+        try:
+            status = Path(f"/proc/{call.pid}/fd/{descriptor}").stat()
+        except FileNotFoundError:
+            return None
+        return self._by_inode.get((status.st_dev, status.st_ino))
+
+    def _place(self, call: Call, at: int | None, argument: int) -> tuple[int, str] | None:
+        """Return the folder and the name that a path leads to; None if it leads elsewhere."""
+        is_here = at is None or at & 0xFFFFFFFF == _HERE
+        base = Path(f"/proc/{call.pid}/{'cwd' if is_here else f'fd/{at}'}").readlink()
+        path = Path(os.path.normpath(base / call.text(argument)))
+        if self._root not in path.parents or path.name.endswith("-shm"):
+            return None
+        return self._resolve(path)
+
+    def _resolve(self, path: Path) -> tuple[int, str]:
+        *folders, last = path.relative_to(self._root).parts
+        node = ROOT
+        for name in folders:
+            node = self._folders[node][name]
+        return node, last
+
+    def _path(self, node: int) -> str:
+        """Return a path of a file or folder, relative to the root."""
+        found: dict[int, str] = {ROOT: ""}
+        waiting = [ROOT]
+        for folder in waiting:
+            for name, child in self._folders[folder].items():
+                found[child] = f"{found[folder]}/{name}".lstrip("/")
+                if child in self._folders:
+                    waiting.append(child)
+        return found.get(node, "")
+
+    def _new_node(self, status: os.stat_result, *, is_folder: bool = False) -> int:
+        self._n_nodes += 1
+        self._remember(status, self._n_nodes)
+        if is_folder:
+            self._folders[self._n_nodes] = {}
+        return self._n_nodes
+
+    def _remember(self, status: os.stat_result, node: int) -> None:
+        self._by_inode[status.st_dev, status.st_ino] = node
+
+    @staticmethod
+    def _refuse(call: Call) -> None:
+        raise RuntimeError(f"the recorder does not know how to record {call.name}")
