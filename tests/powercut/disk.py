@@ -96,8 +96,9 @@ class Disk:
                 self._last_sync = len(self._played)
                 self._sync(node)
 
-    def left(self, model: Model, rng: np.random.Generator) -> Tree:
-        """Return what a power cut now would leave."""
+    def left(self, model: Model, rng: np.random.Generator | None = None) -> Tree:
+        """Return what a power cut now would leave; `rng` draws where the model leaves a choice."""
+        rng = rng or np.random.default_rng()
         match model:
             case "kill":
                 return self._tree(self._names([True] * len(self._pending)), _File.content)
@@ -130,7 +131,7 @@ class Disk:
         disk = Disk(self._initial)
         for operation in self._played[:n_operations]:
             disk.play(operation)
-        return disk.left("kill", np.random.default_rng())
+        return disk.left("kill")
 
     def _names(self, chosen: Sequence[bool]) -> dict[int, dict[str, int]]:
         """Return the names of all folders with the chosen changes of those not synchronised."""

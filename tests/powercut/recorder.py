@@ -26,10 +26,9 @@ from powercut.operations import (
 from powercut.tracing import LOOK, PASS, Call
 
 MARKS = 1
-"""The descriptor to which the process says what it has done."""
+"""The descriptor to which the process says, in single calls, what it has done."""
 
 _HERE = 0xFFFFFF9C  # AT_FDCWD, as an unsigned 32-bit number
-_REMOVE_FOLDER = 0x200
 _EXCHANGE = 2
 _WRITES = {
     "write": 0,
@@ -41,6 +40,27 @@ _WRITES = {
     "copy_file_range": 2,
 }
 """Calls that write, and which of their arguments is the file."""
+_PATHS: dict[str, tuple[tuple[int | None, int], ...]] = {
+    "open": ((None, 0),),
+    "creat": ((None, 0),),
+    "openat": ((0, 1),),
+    "openat2": ((0, 1),),
+    "truncate": ((None, 0),),
+    "mkdir": ((None, 0),),
+    "mkdirat": ((0, 1),),
+    "rmdir": ((None, 0),),
+    "unlink": ((None, 0),),
+    "unlinkat": ((0, 1),),
+    "rename": ((None, 0), (None, 1)),
+    "renameat": ((0, 1), (2, 3)),
+    "renameat2": ((0, 1), (2, 3)),
+    "link": ((None, 0), (None, 1)),
+    "linkat": ((0, 1), (2, 3)),
+    "symlink": ((None, 1),),
+    "symlinkat": ((1, 2),),
+}
+"""Calls with paths: for each path the argument with its folder, if any, and that with its text."""
+_OF_FILES = {"fallocate": 0, "splice": 2}
 _SYNCS = ("fsync", "fdatasync")
 
 
@@ -68,7 +88,8 @@ class Recorder:
 
     def on_entry(self, call: Call) -> int:
         """Decide whether the result of a call matters."""
-        if call.name in _WRITES and call.arguments[_WRITES[call.name]] == MARKS:
+        if call.name == "write" and call.arguments[0] == MARKS:
+            self._check_mapped(call)
             text = call.memory(call.arguments[1], call.arguments[2]).decode()
             self.log.operations.extend(Mark(line) for line in text.splitlines())
             return PASS
@@ -109,13 +130,17 @@ class Recorder:
             self._add(Write(node, offset, file.read(n_bytes)))
 
     def _opened(self, call: Call, descriptor: int) -> None:
-        at, text, flags = {
-            "open": (None, 0, call.arguments[1]),
-            "creat": (None, 0, os.O_CREAT | os.O_TRUNC | os.O_WRONLY),
-            "openat": (call.arguments[0], 1, call.arguments[2]),
+        flags = {
+            "open": call.arguments[1],
+            "creat": os.O_CREAT | os.O_TRUNC | os.O_WRONLY,
+            "openat": call.arguments[2],
         }[call.name]
-        place = self._place(call, at, text)
+        place = self._place(call, *_PATHS[call.name][0])
         if place is None:
+            # A file elsewhere, perhaps with the number of a removed one.
+            key = self._key(call, descriptor)
+            if key is not None and self._by_inode.get(key) != ROOT:
+                self._by_inode.pop(key, None)
             return
         folder, name = place
         if flags & os.O_TMPFILE == os.O_TMPFILE:
@@ -128,45 +153,29 @@ class Recorder:
             self._add(Resize(known, 0))
 
     def _renamed(self, call: Call) -> None:
-        """Record the calls that change names."""
-        arguments = call.arguments
-        match call.name:
-            case "mkdir" | "mkdirat":
-                at = arguments[0] if call.name == "mkdirat" else None
-                if place := self._place(call, at, 1 if call.name == "mkdirat" else 0):
-                    status = (self._root / self._path(place[0]) / place[1]).stat()
-                    node = self._new_node(status, is_folder=True)
-                    self._bind(Names((Binding(*place, node),), made=node, is_folder=True))
-            case "unlink" | "rmdir":
-                if place := self._place(call, None, 0):
-                    self._bind(Names((Binding(*place, None),)))
-            case "unlinkat":
-                if place := self._place(call, arguments[0], 1):
-                    self._bind(Names((Binding(*place, None),)))
-            case "rename" | "link":
-                self._moved(call, self._place(call, None, 0), self._place(call, None, 1))
-            case "renameat" | "renameat2" | "linkat":
-                if call.name == "renameat2" and arguments[4] & _EXCHANGE:
-                    self._refuse(call)
-                source = self._place(call, arguments[0], 1)
-                self._moved(call, source, self._place(call, arguments[2], 3))
-            case "fallocate" | "splice":
-                if self._node(call, arguments[0 if call.name == "fallocate" else 2]) is not None:
-                    self._refuse(call)
-            case _:
+        """Record a call that changes names, and refuse what is left."""
+        if call.name in _OF_FILES:
+            if self._node(call, call.arguments[_OF_FILES[call.name]]) is not None:
                 self._refuse(call)
-
-    def _moved(
-        self, call: Call, source: tuple[int, str] | None, target: tuple[int, str] | None
-    ) -> None:
-        if source is None and target is None:
             return
-        if source is None or target is None:
-            raise RuntimeError(f"{call.name} between the folder and another cannot be recorded")
-        bindings = (Binding(*target, self._folders[source[0]][source[1]]),)
-        if call.name.startswith("rename"):
-            bindings = (Binding(*source, None), *bindings)
-        self._bind(Names(bindings))
+        places = [place for path in _PATHS[call.name] if (place := self._place(call, *path))]
+        if not places:
+            return
+        is_exchange = call.name == "renameat2" and call.arguments[4] & _EXCHANGE
+        if len(places) < len(_PATHS[call.name]) or is_exchange:
+            self._refuse(call)
+        if call.name in ("mkdir", "mkdirat"):
+            status = (self._root / self._path(places[0][0]) / places[0][1]).stat()
+            node = self._new_node(status, is_folder=True)
+            self._bind(Names((Binding(*places[0], node),), made=node, is_folder=True))
+        elif call.name in ("unlink", "unlinkat", "rmdir"):
+            self._bind(Names((Binding(*places[0], None),)))
+        elif call.name.startswith(("rename", "link")):
+            (folder, name), target = places
+            removed = (Binding(folder, name, None),) if call.name.startswith("rename") else ()
+            self._bind(Names((*removed, Binding(*target, self._folders[folder][name]))))
+        else:
+            self._refuse(call)
 
     def _bind(self, names: Names) -> None:
         for binding in names.bindings:
@@ -181,15 +190,21 @@ class Recorder:
 
     def _node(self, call: Call, descriptor: int) -> int | None:
         """Return the number of an open file; None if it is not of the folder."""
+        key = self._key(call, descriptor)
+        return None if key is None else self._by_inode.get(key)
+
+    @staticmethod
+    def _key(call: Call, descriptor: int) -> tuple[int, int] | None:
         try:
             status = Path(f"/proc/{call.pid}/fd/{descriptor}").stat()
         except FileNotFoundError:
             return None
-        return self._by_inode.get((status.st_dev, status.st_ino))
+        return status.st_dev, status.st_ino
 
-    def _place(self, call: Call, at: int | None, argument: int) -> tuple[int, str] | None:
+    def _place(self, call: Call, folder: int | None, argument: int) -> tuple[int, str] | None:
         """Return the folder and the name that a path leads to; None if it leads elsewhere."""
-        is_here = at is None or at & 0xFFFFFFFF == _HERE
+        at = _HERE if folder is None else call.arguments[folder]
+        is_here = at & 0xFFFFFFFF == _HERE
         base = Path(f"/proc/{call.pid}/{'cwd' if is_here else f'fd/{at}'}").readlink()
         path = Path(os.path.normpath(base / call.text(argument)))
         if self._root not in path.parents or path.name.endswith("-shm"):
@@ -223,6 +238,14 @@ class Recorder:
 
     def _remember(self, status: os.stat_result, node: int) -> None:
         self._by_inode[status.st_dev, status.st_ino] = node
+
+    def _check_mapped(self, call: Call) -> None:
+        """Refuse a process that writes to a file through its memory, which is not recorded."""
+        for line in Path(f"/proc/{call.pid}/maps").read_text().splitlines():
+            access, path = line.split(maxsplit=1)[1][:4], line.partition("/")[2]
+            is_written = access.startswith("rws") and self._root in Path(f"/{path}").parents
+            if is_written and not path.endswith("-shm"):
+                raise RuntimeError(f"writes to /{path} through memory cannot be recorded")
 
     @staticmethod
     def _refuse(call: Call) -> None:

@@ -71,11 +71,7 @@ _REGISTERS = (
 
 
 class _Registers(ctypes.Structure):
-    _fields_ = [
-        (name, ctypes.c_ulonglong)
-        for name in _REGISTERS.split()
-    ]
-    ]
+    _fields_ = [(name, ctypes.c_ulonglong) for name in _REGISTERS.split()]
 
 
 class _Program(ctypes.Structure):

@@ -1,0 +1,102 @@
+"""Power cuts at many points of real writes: what was acknowledged is there, the rest wholly or not.
+
+The system calls of the real code are recorded once. Four models say what a disk may have left after
+each of them; the real code opens it. Recordings without one kind of sync show that a loss is seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from powercut import tracing
+from powercut.disk import Disk, without_syncs
+from powercut.operations import Log, read_tree
+from powercut.power_cuts import Finding, cut, points
+from powercut.recording import Task, Worker, record, running
+from powercut.workloads import WORKLOADS
+
+# On demand, `make powercut` tries many more.
+N_POINTS = 40
+N_POINTS_OF_OTHERS = 12
+
+AUDIO = r"library/tmp/\w+/\w+"
+NEEDED = [
+    ("writes", ""),
+    ("writes", "library"),
+    ("writes", "library/catalog.sqlite"),
+    ("writes", "library/catalog.sqlite-wal"),
+    ("writes", AUDIO),
+    ("writes", "library/audio"),
+    ("writes", "library/audio/.."),
+    ("backup", r"\.backup\.tar\..*"),
+    ("backup", ""),
+    ("keys", r"\.keys\.txt\..*"),
+    ("keys", ""),
+    ("folder", r"\.target\.\w+\.tmp/.*"),
+    ("folder", ""),
+]
+"""Syncs, by workload and path, of which none may be left out."""
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    if reason := tracing.why_not():
+        pytest.skip(reason)
+    with running() as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def logs(worker: Worker, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Task, Log]]:
+    """A recording of every workload."""
+    root = tmp_path_factory.mktemp("recorded")
+    tasks = [Task(name, root / name) for name in WORKLOADS]
+    return {task.workload: (task, record(worker, task)) for task in tasks}
+
+
+def first_finding(task: Task, log: Log, n_points: int = N_POINTS) -> Finding | None:
+    return next(filter(None, cut(log, task, points(log, n_points))), None)
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_the_recording_accounts_for_every_byte(
+    logs: dict[str, tuple[Task, Log]], name: str
+) -> None:
+    task, log = logs[name]
+    disk = Disk(log.initial)
+    for operation in log.operations:
+        disk.play(operation)
+    written = read_tree(task.folder)
+    assert disk.left("kill") == {
+        path: content for path, content in written.items() if not path.endswith("-shm")
+    }
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_a_power_cut_loses_nothing_that_was_acknowledged(
+    logs: dict[str, tuple[Task, Log]], name: str
+) -> None:
+    task, log = logs[name]
+    n_points = N_POINTS if name == "writes" else N_POINTS_OF_OTHERS
+    assert first_finding(task, log, n_points) is None
+
+
+@pytest.mark.parametrize(("name", "path"), NEEDED)
+def test_a_write_without_one_of_its_syncs_loses_something(
+    logs: dict[str, tuple[Task, Log]], name: str, path: str
+) -> None:
+    task, log = logs[name]
+    mutant = without_syncs(log, lambda synced: re.fullmatch(path, synced) is not None)
+    assert len(mutant.operations) < len(log.operations), "there is no such sync"
+    assert first_finding(task, mutant)
+
+
+@pytest.mark.parametrize("mutant", ["fsync", "NORMAL", "OFF"])
+def test_code_that_does_not_synchronise_loses_something(
+    worker: Worker, tmp_path: Path, mutant: str
+) -> None:
+    task = Task("writes", tmp_path / "mutant", mutant=mutant)
+    assert first_finding(task, record(worker, task))
