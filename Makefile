@@ -19,7 +19,7 @@ DEV := .venv/dev
 TRAIN := $(DEV)/bin/minuend-train
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: setup text-encoder demo run test browser-test container-test lint format docs reference figures bench bench-engine bundle towers changes separation image clean
+.PHONY: setup text-encoder demo run test browser-test container-test lint format docs reference figures bench bench-engine powercut faults corruption bundle towers changes separation image clean
 
 setup: $(SERVICE)/.ready $(DEV)/.ready  ## both environments: the service's, and the one for training and tests
 
@@ -96,6 +96,15 @@ bench-engine: $(DEV)/.ready $(SERVICE)/.ready  ## measure the engine; SCENES=fol
 	$(SERVICE)/bin/python benchmarks/library.py $(SCENES)
 	$(SERVICE)/bin/python benchmarks/modifier.py
 	$(DEV)/bin/python benchmarks/engine_report.py
+
+powercut: $(DEV)/.ready  ## power cuts at STATES points of real writes; writes docs/results/powercut.json
+	PYTHONPATH=tests $(DEV)/bin/python benchmarks/power_cuts.py --states $(or $(STATES),1000)
+
+faults: $(DEV)/.ready  ## each of the first CALLS system calls of each kind fails; writes docs/results/faults.json
+	PYTHONPATH=tests $(DEV)/bin/python benchmarks/faults.py --calls $(or $(CALLS),60)
+
+corruption: $(DEV)/.ready  ## N damaged libraries, backups and bundles; writes docs/results/corruption.json
+	PYTHONPATH=tests $(DEV)/bin/python benchmarks/corruption.py --states $(or $(N),2000)
 
 bundle: $(DEV)/.ready $(SERVICE)/.ready  ## rebuild all that depends on the encoder of CHECKPOINT; DATA=manifest for towers and calibration
 	$(TRAIN) export $(CHECKPOINT) --out $(BUNDLE)

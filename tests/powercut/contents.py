@@ -85,11 +85,22 @@ def take(library: Library, step: Step, number: int) -> None:
 
 
 def possible_states(
-    plan: Sequence[Step], outcomes: Iterable[Outcome], before: State | None = None
+    plan: Sequence[Step],
+    outcomes: Iterable[Outcome],
+    before: Sequence[State] = ({},),
+    *,
+    first: int = 0,
 ) -> list[State]:
-    """Return the states in which a library may be after the first steps of a plan."""
-    states = [before or {}]
-    for number, (step, outcome) in enumerate(zip(plan, outcomes, strict=False)):
+    """Return the states in which a library may be after the first steps of a plan.
+
+    Args:
+        plan: The steps.
+        outcomes: What is known of those that were begun.
+        before: The states in which it may have been before.
+        first: Number of the first step.
+    """
+    states = list(before)
+    for number, (step, outcome) in enumerate(zip(plan, outcomes, strict=False), start=first):
         after = [_applied(state, step, number) for state in states]
         together = after if outcome == "done" else states + after
         states = [state for n, state in enumerate(together) if state not in together[:n]]

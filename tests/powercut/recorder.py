@@ -11,6 +11,7 @@ import os
 import struct
 from pathlib import Path
 
+from powercut.calls import FILES, SYNCS, WRITES, file_of, paths_of
 from powercut.operations import (
     ROOT,
     Binding,
@@ -28,40 +29,7 @@ from powercut.tracing import LOOK, PASS, Call
 MARKS = 1
 """The descriptor to which the process says, in single calls, what it has done."""
 
-_HERE = 0xFFFFFF9C  # AT_FDCWD, as an unsigned 32-bit number
 _EXCHANGE = 2
-_WRITES = {
-    "write": 0,
-    "writev": 0,
-    "pwrite64": 0,
-    "pwritev": 0,
-    "pwritev2": 0,
-    "sendfile": 0,
-    "copy_file_range": 2,
-}
-"""Calls that write, and which of their arguments is the file."""
-_PATHS: dict[str, tuple[tuple[int | None, int], ...]] = {
-    "open": ((None, 0),),
-    "creat": ((None, 0),),
-    "openat": ((0, 1),),
-    "openat2": ((0, 1),),
-    "truncate": ((None, 0),),
-    "mkdir": ((None, 0),),
-    "mkdirat": ((0, 1),),
-    "rmdir": ((None, 0),),
-    "unlink": ((None, 0),),
-    "unlinkat": ((0, 1),),
-    "rename": ((None, 0), (None, 1)),
-    "renameat": ((0, 1), (2, 3)),
-    "renameat2": ((0, 1), (2, 3)),
-    "link": ((None, 0), (None, 1)),
-    "linkat": ((0, 1), (2, 3)),
-    "symlink": ((None, 1),),
-    "symlinkat": ((1, 2),),
-}
-"""Calls with paths: for each path the argument with its folder, if any, and that with its text."""
-_OF_FILES = {"fallocate": 0, "splice": 2}
-_SYNCS = ("fsync", "fdatasync")
 
 
 class Recorder:
@@ -99,13 +67,13 @@ class Recorder:
         """Record a call that succeeded and concerns the folder."""
         if result < 0:
             return
-        if call.name in _WRITES:
+        if call.name in WRITES:
             self._written(call, result)
-        elif call.name in _SYNCS:
-            if (node := self._node(call, call.arguments[0])) is not None:
+        elif call.name in SYNCS:
+            if (node := self._node(call, file_of(call))) is not None:
                 self._add(Sync(node, self._path(node)))
         elif call.name == "ftruncate":
-            if (node := self._node(call, call.arguments[0])) is not None:
+            if (node := self._node(call, file_of(call))) is not None:
                 self._add(Resize(node, call.arguments[1]))
         elif call.name in ("open", "openat", "creat"):
             self._opened(call, result)
@@ -113,7 +81,7 @@ class Recorder:
             self._renamed(call)
 
     def _written(self, call: Call, n_bytes: int) -> None:
-        descriptor = call.arguments[_WRITES[call.name]]
+        descriptor = file_of(call)
         node = self._node(call, descriptor)
         if node is None or n_bytes == 0:
             return
@@ -135,7 +103,7 @@ class Recorder:
             "creat": os.O_CREAT | os.O_TRUNC | os.O_WRONLY,
             "openat": call.arguments[2],
         }[call.name]
-        place = self._place(call, *_PATHS[call.name][0])
+        place = self._place(paths_of(call)[0])
         if place is None:
             # A file elsewhere, perhaps with the number of a removed one.
             key = self._key(call, descriptor)
@@ -154,15 +122,16 @@ class Recorder:
 
     def _renamed(self, call: Call) -> None:
         """Record a call that changes names, and refuse what is left."""
-        if call.name in _OF_FILES:
-            if self._node(call, call.arguments[_OF_FILES[call.name]]) is not None:
+        if call.name in FILES:
+            if self._node(call, file_of(call)) is not None:
                 self._refuse(call)
             return
-        places = [place for path in _PATHS[call.name] if (place := self._place(call, *path))]
+        paths = paths_of(call)
+        places = [place for path in paths if (place := self._place(path))]
         if not places:
             return
         is_exchange = call.name == "renameat2" and call.arguments[4] & _EXCHANGE
-        if len(places) < len(_PATHS[call.name]) or is_exchange:
+        if len(places) < len(paths) or is_exchange:
             self._refuse(call)
         if call.name in ("mkdir", "mkdirat"):
             status = (self._root / self._path(places[0][0]) / places[0][1]).stat()
@@ -201,12 +170,8 @@ class Recorder:
             return None
         return status.st_dev, status.st_ino
 
-    def _place(self, call: Call, folder: int | None, argument: int) -> tuple[int, str] | None:
+    def _place(self, path: Path) -> tuple[int, str] | None:
         """Return the folder and the name that a path leads to; None if it leads elsewhere."""
-        at = _HERE if folder is None else call.arguments[folder]
-        is_here = at & 0xFFFFFFFF == _HERE
-        base = Path(f"/proc/{call.pid}/{'cwd' if is_here else f'fd/{at}'}").readlink()
-        path = Path(os.path.normpath(base / call.text(argument)))
         if self._root not in path.parents or path.name.endswith("-shm"):
             return None
         return self._resolve(path)

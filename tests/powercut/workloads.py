@@ -115,7 +115,7 @@ def _backup_steps(folder: Path, seed: int, n_steps: int) -> Iterator[Action]:
 
 
 def _check_backup(folder: Path, seed: int, n_steps: int, outcomes: Sequence[Outcome]) -> list[str]:
-    before = _state_before(seed)
+    before = [_state_before(seed)]
     states = possible_states(_BACKUP_PLAN, outcomes, before)
     # What the file may hold: the library of the last step that wrote it, or of one under way.
     held: list[State | None] = [None]
