@@ -2,8 +2,9 @@
 
     make powercut STATES=1000
 
-The states are shared out over the workloads of `tests/powercut`: writes, snapshots, backup, restore,
-embedding by another encoder, API keys, manifests and folders. The exit code is 1 if one is wrong.
+The states, about as many as wanted, are shared out over the workloads of `tests/powercut`: writes,
+snapshots, backup, restore, embedding by another encoder, API keys, manifests and folders. The exit
+code is 1 if one is wrong.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import logging
 import sys
 from collections import Counter
 from dataclasses import asdict
-from itertools import islice
 from typing import Any
 
 import results
@@ -57,7 +57,7 @@ def main() -> None:
 def run(
     worker: Worker, name: str, n_states: int, bar: tqdm[None]
 ) -> tuple[dict[str, int], list[Finding]]:
-    """Check a number of states of one workload; return counts and what is wrong."""
+    """Check about a number of states of one workload; return counts and what is wrong."""
     counts: Counter[str] = Counter(states=0)
     findings = []
     n_recordings = max(1, n_states // STATES_A_RECORDING)
@@ -66,11 +66,11 @@ def run(
         with scratch_folder() as folder:
             task = Task(name, folder / "task", seed=seed)
             log = record(worker, task)
-        after = points(log, max(2, -(-n_wanted // len(MODELS))))
-        n_draws = -(-n_wanted // (len(after) * len(MODELS)))
-        counts.update(recordings=1, operations=len(log.operations))
+        after = points(log, max(2, n_wanted // len(MODELS)))
         # A short recording has fewer points than wanted; the models that draw then draw more often.
-        for found in islice(cut(log, task, after, n_draws=2 * n_draws - 1), n_wanted):
+        n_draws = max(1, -(-(n_wanted // len(after) - 2) // 2))
+        counts.update(recordings=1, operations=len(log.operations))
+        for found in cut(log, task, after, n_draws=n_draws):
             counts.update(states=1)
             bar.update()
             if found:

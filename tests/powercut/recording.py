@@ -17,8 +17,6 @@ from powercut.recorder import Recorder
 from powercut.workload import Outcome
 from powercut.workloads import WORKLOADS
 
-PACKAGES = Path(__file__).parents[2]
-
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -74,7 +72,7 @@ def running() -> Iterator[Worker]:
     """Context manager: a worker."""
     # A process that forks must not have threads of its own.
     threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    path = os.pathsep.join([str(PACKAGES / "tests"), str(PACKAGES), *sys.path])
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
     with subprocess.Popen(
         [sys.executable, "-m", "powercut.worker"],
         stdin=subprocess.PIPE,
