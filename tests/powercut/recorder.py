@@ -67,24 +67,27 @@ class Recorder:
         """Record a call that succeeded and concerns the folder."""
         if result < 0:
             return
-        if call.name in WRITES:
-            self._written(call, result)
-        elif call.name in SYNCS:
-            if (node := self._node(call, file_of(call))) is not None:
-                self._add(Sync(node, self._path(node)))
-        elif call.name == "ftruncate":
-            if (node := self._node(call, file_of(call))) is not None:
-                self._add(Resize(node, call.arguments[1]))
-        elif call.name in ("open", "openat", "creat"):
+        if call.name in ("open", "openat", "creat"):
             self._opened(call, result)
-        else:
+        elif call.name not in FILES:
             self._renamed(call)
+        elif (node := self._node(call, file_of(call))) is not None:
+            self._changed(call, node, result)
 
-    def _written(self, call: Call, n_bytes: int) -> None:
+    def _changed(self, call: Call, node: int, result: int) -> None:
+        """Record a call that changes or synchronises a file."""
+        if call.name in WRITES:
+            self._written(call, node, result)
+        elif call.name in SYNCS:
+            self._add(Sync(node, self._path(node)))
+        elif call.name == "ftruncate" or (call.name == "fallocate" and call.arguments[1] == 0):
+            size = Path(f"/proc/{call.pid}/fd/{file_of(call)}").stat().st_size
+            self._add(Resize(node, size))
+        else:
+            self._refuse(call)
+
+    def _written(self, call: Call, node: int, n_bytes: int) -> None:
         descriptor = file_of(call)
-        node = self._node(call, descriptor)
-        if node is None or n_bytes == 0:
-            return
         if call.name.startswith("pwrite"):
             offset = call.arguments[3]
         elif call.name == "copy_file_range" and call.arguments[3]:
@@ -122,10 +125,6 @@ class Recorder:
 
     def _renamed(self, call: Call) -> None:
         """Record a call that changes names, and refuse what is left."""
-        if call.name in FILES:
-            if self._node(call, file_of(call)) is not None:
-                self._refuse(call)
-            return
         paths = paths_of(call)
         places = [place for path in paths if (place := self._place(path))]
         if not places:
