@@ -18,6 +18,7 @@ from jaxtyping import Float32
 
 from service.catalog.catalog import Catalog
 from service.catalog.filters import Filter
+from service.catalog.log_check import recover_log
 from service.catalog.pagination import decode_cursor, encode_cursor
 from service.catalog.reembed_queue import ReembedQueue
 from service.clips import ClipRecord
@@ -97,6 +98,7 @@ class Library:
                 sync_directory(path.parent)
             with ExitStack() as opened:
                 with file_lock(path / "library.lock"):
+                    recover_log(file)
                     catalog = Catalog(file, **encoder)
                 opened.callback(catalog.close)
                 queue = ReembedQueue(catalog, **encoder)

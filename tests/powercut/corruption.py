@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,8 @@ NOT_TRIED: dict[Target, tuple[Kind, ...]] = {
     "log": ("cut", "remove", "exchange"),
     "backup": ("remove", "exchange"),
 }
+MOST_STEPS = 10_000
+"""Steps after which a check of so few clips counts as endless."""
 N_LAST = 2
 """Writes at the end of a log that may look like such a one if they are damaged."""
 
@@ -95,6 +97,7 @@ class Matrix:
         restore(folder / "backup.tar", older)
         with closing(open_library(older)) as other:
             other.writer.delete("clip2")
+            self._older_state = listed(other)
         self._older = (older / "catalog.sqlite").read_bytes()
         tiny_bundle.write(folder / "bundle", towers=0)
         self._bundle = load_bundle(folder / "bundle").manifest
@@ -115,7 +118,7 @@ class Matrix:
 
     def intact(self, target: Target) -> list[tuple[Verdict, list[str]]]:
         """Return the verdicts about the files without any damage."""
-        return [self._judge(target, tree) for tree in self._trees[target]]
+        return [self._judge(target, tree, self._states[:1]) for tree in self._trees[target]]
 
     def draw(self, target: Target, seed: int) -> Damaged | None:
         """Damage a file of a target and return what becomes of it; None if nothing changed."""
@@ -131,7 +134,10 @@ class Matrix:
         damaged = damage(tree, name, kind, rng, others=others)
         if damaged is None:
             return None
-        verdict, problems = self._judge(target, damaged)
+        # An older catalogue is a library of its own; the audio of later clips stays in the folder.
+        is_older = damaged[name] == self._older if name in damaged else False
+        states = self._states[: len(self._states) if target == "log" else 1]
+        verdict, problems = self._judge(target, damaged, [*states, *[self._older_state][:is_older]])
         return Damaged(target, name, kind, seed, verdict, tuple(problems))
 
     @staticmethod
@@ -148,17 +154,18 @@ class Matrix:
             case _:
                 return True
 
-    def _judge(self, target: Target, tree: Tree) -> tuple[Verdict, list[str]]:
-        judges: dict[str, Callable[[Path], tuple[Verdict, list[str]]]] = {
-            "backup": self._judge_backup,
-            "bundle": self._judge_bundle,
-        }
-        n_states = len(self._states) if target == "log" else 1
+    def _judge(
+        self, target: Target, tree: Tree, states: Sequence[State]
+    ) -> tuple[Verdict, list[str]]:
         with scratch_folder() as folder:
             write_tree(tree, folder)
             try:
-                judge = judges.get(target, lambda path: self._judge_library(path, n_states))
-                return judge(folder)
+                if target == "bundle":
+                    return self._judge_bundle(folder)
+                if target == "backup":
+                    restore(folder / "backup.tar", folder / "library")
+                    return self._judge_library(folder / "library", states)
+                return self._judge_library(folder, states)
             except StartupError as error:
                 is_line = "\n" not in str(error)
                 return ("refused" if is_line else "wrong"), [str(error)]
@@ -169,15 +176,11 @@ class Matrix:
         found = load_bundle(folder).manifest
         return ("right", []) if found == self._bundle else ("wrong", [f"another manifest: {found}"])
 
-    def _judge_backup(self, folder: Path) -> tuple[Verdict, list[str]]:
-        restore(folder / "backup.tar", folder / "library")
-        return self._judge_library(folder / "library", 1)
-
-    def _judge_library(self, path: Path, n_states: int) -> tuple[Verdict, list[str]]:
+    def _judge_library(self, path: Path, states: Sequence[State]) -> tuple[Verdict, list[str]]:
         audio = _contents(path / "audio")
         try:
             with closing(open_library(path, create=False)) as library:
-                faults = list(self._faults(library, self._states[:n_states]))
+                faults = list(self._faults(library, states))
         finally:
             if lost := audio - _contents(path):
                 raise AssertionError(f"{lost.total()} audio files were deleted")
@@ -219,8 +222,9 @@ def _verify_reports(path: Path) -> bool:
 
     try:
         with closing(open_verifier(path)) as verifier:
-            for _ in verifier.run():
-                pass
+            for n_steps, _ in enumerate(verifier.run()):
+                if n_steps > MOST_STEPS:
+                    raise AssertionError("the check for damage does not end")
             return verifier.progress.n_damaged > 0
     except StartupError:
         return True
