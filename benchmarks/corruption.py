@@ -2,9 +2,9 @@
 
     make corruption N=2000
 
-Single bits, sectors and whole files of the catalogue, its log, the snapshot of the index, the audio,
-a backup and a bundle are damaged in turn. The exit code is 1 if something wrong is served, or is
-lost without a word.
+Single bits, sectors and whole files of the catalogue, its log, the snapshot of the index, the
+audio, a backup and a bundle are damaged in turn. The exit code is 1 if something wrong is served,
+or is lost without a word.
 """
 
 from __future__ import annotations

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 import synth
 from powercut.contents import State, Step, listed, problems, take, wrong_clips
+from powercut.workloads import restore
 from server_process import Server, running
 from small_disk import fill, small_disk
 from tiny_library import open_library
 
 from service.errors import ServiceError, StartupError, StorageFullError
-from service.library.backup import back_up, restore
+from service.library.backup import back_up
 from service.library.library import Library
 
 PAGE_BYTES = 4096

@@ -25,11 +25,12 @@ from powercut.contents import State, Step, listed, possible_states, take, wrong_
 from powercut.damage import KINDS, Kind, damage
 from powercut.operations import Tree, read_tree, write_tree
 from powercut.power_cuts import scratch_folder
+from powercut.workloads import restore
 from tiny_library import open_library
 
 from service.bundle.files import load_bundle
 from service.errors import ServiceError, StartupError
-from service.library.backup import back_up, restore
+from service.library.backup import back_up
 from service.library.library import Library
 
 Verdict = Literal["right", "refused", "reported", "wrong"]
