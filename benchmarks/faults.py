@@ -18,7 +18,7 @@ from typing import Any
 
 import results
 from powercut import tracing
-from powercut.faults import ERRORS, LASTING, Fault, sweep
+from powercut.faults import ERRORS, LASTING, OTHERS, Fault, sweep
 from powercut.recording import running
 from tqdm import tqdm
 
@@ -37,14 +37,18 @@ def main() -> None:
     kinds: dict[str, dict[str, int]] = {}
     findings: list[dict[str, Any]] = []
     with running() as worker:
-        for tried in sweep(worker, tqdm(list(faults(n_calls)), unit="fault", disable=None)):
-            fault = tried.fault
-            name = f"{fault.kind} {errno.errorcode[fault.error]}"
-            row = kinds.setdefault(name, {"once": 0, "lasting": 0, "wrong": 0})
-            row["lasting" if fault.n_steps else "once"] += tried.has_struck
-            row["wrong"] += bool(tried.problems)
-            if tried.problems:
-                findings.append({"fault": str(fault), "problems": tried.problems})
+        for workload in ("writes", *OTHERS):
+            bar = tqdm(list(faults(n_calls)), desc=workload, unit="fault", disable=None)
+            for tried in sweep(worker, bar, workload=workload):
+                fault = tried.fault
+                name = f"{workload}: {fault.kind} {errno.errorcode[fault.error]}"
+                row = kinds.setdefault(name, {"once": 0, "lasting": 0, "wrong": 0})
+                row["lasting" if fault.n_steps else "once"] += tried.has_struck
+                row["wrong"] += bool(tried.problems)
+                if tried.problems:
+                    findings.append(
+                        {"workload": workload, "fault": str(fault), "problems": tried.problems}
+                    )
     total = {
         "faults": sum(row["once"] + row["lasting"] for row in kinds.values()),
         "wrong": len(findings),

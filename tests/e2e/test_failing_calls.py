@@ -10,12 +10,14 @@ from collections.abc import Iterator
 
 import pytest
 from powercut import tracing
-from powercut.faults import ERRORS, KINDS, LASTING, Fault, Tried, sweep
+from powercut.faults import ERRORS, KINDS, LASTING, OTHERS, Fault, Tried, sweep
 from powercut.recording import Worker, running
 
 N_CALLS = 60
 STRIDES = {"fsync": 3, "write": 4, "unlink": 2}
-"""Every so manieth call of a kind fails; of the others each. `make faults` takes every one."""
+STRIDE_OF_OTHERS = 15
+"""Every so manieth call of a kind fails; of kinds that are not named, each. `make faults` takes
+every one."""
 
 
 @pytest.fixture(scope="module")
@@ -49,5 +51,19 @@ def test_after_a_while_of_a_failing_disk_every_write_succeeds_and_nothing_is_los
 ) -> None:
     faults = [Fault(kind, error, number, n_steps=2) for number in range(1, N_CALLS + 1, 12)]
     tried = list(sweep(worker, faults))
+    assert any(one.has_struck for one in tried)
+    assert broken(tried) == {}
+
+
+@pytest.mark.parametrize("workload", OTHERS)
+def test_after_a_failed_call_backups_keys_and_bundles_are_whole(
+    worker: Worker, workload: str
+) -> None:
+    faults = [
+        Fault(kind, ERRORS[kind][0], number)
+        for kind in KINDS
+        for number in range(1, N_CALLS + 1, STRIDE_OF_OTHERS)
+    ]
+    tried = list(sweep(worker, faults, workload=workload))
     assert any(one.has_struck for one in tried)
     assert broken(tried) == {}

@@ -10,10 +10,20 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from powercut import tracing
 from powercut.disk import Disk, without_syncs
-from powercut.operations import Log, read_tree
+from powercut.operations import (
+    Binding,
+    Log,
+    Names,
+    Operation,
+    Resize,
+    Sync,
+    Write,
+    read_tree,
+)
 from powercut.power_cuts import Finding, cut, points
 from powercut.recording import Task, Worker, record, running
 from powercut.workloads import WORKLOADS
@@ -59,6 +69,62 @@ def logs(worker: Worker, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 
 def first_finding(task: Task, log: Log, n_points: int = N_POINTS) -> Finding | None:
     return next(filter(None, cut(log, task, points(log, n_points))), None)
+
+
+def played(*operations: Operation) -> Disk:
+    """Return a disk that held "folder/old" and on which these were done."""
+    disk = Disk({"folder": None, "folder/old": b"old"})
+    for operation in operations:
+        disk.play(operation)
+    return disk
+
+
+MADE = Names((Binding(1, "new", 3),), made=3)
+RENAMED = Names((Binding(1, "new", None), Binding(1, "old", 3)))
+WRITTEN = Write(3, 0, b"new")
+
+
+def test_a_killed_process_leaves_all_it_did() -> None:
+    assert played(MADE, WRITTEN, RENAMED).left("kill") == {"folder": None, "folder/old": b"new"}
+
+
+@pytest.mark.parametrize(
+    ("operations", "left"),
+    [
+        ([MADE, WRITTEN], {"folder/old": b"old"}),
+        ([MADE, WRITTEN, Sync(1, "folder")], {"folder/old": b"old", "folder/new": b""}),
+        ([MADE, WRITTEN, RENAMED, Sync(1, "folder")], {"folder/old": b""}),
+        ([MADE, WRITTEN, Sync(3, "folder/new"), RENAMED], {"folder/old": b"old"}),
+        ([MADE, WRITTEN, Sync(3, "n"), RENAMED, Sync(1, "folder")], {"folder/old": b"new"}),
+        ([Write(2, 0, b"x"), Resize(2, 5)], {"folder/old": b"old"}),
+        ([Write(2, 0, b"x"), Resize(2, 5), Sync(2, "folder/old")], {"folder/old": b"xld\0\0"}),
+    ],
+)
+def test_a_strict_disk_keeps_what_was_synchronised(
+    operations: list[Operation], left: dict[str, bytes]
+) -> None:
+    assert played(*operations).left("strict") == {"folder": None, **left}
+
+
+def test_an_ordered_disk_keeps_a_beginning_with_the_last_sync() -> None:
+    disk = played(MADE, Sync(1, "folder"), WRITTEN, RENAMED)
+    found = {str(disk.left("ordered", np.random.default_rng(seed))) for seed in range(30)}
+    content = [
+        {"folder/old": b"old", "folder/new": b""},
+        {"folder/old": b"old", "folder/new": b"new"},
+        {"folder/old": b"new"},
+    ]
+    assert found == {str({"folder": None, **left}) for left in content}
+
+
+def test_a_reordered_disk_keeps_any_sectors_and_names_that_were_not_synchronised() -> None:
+    disk = played(MADE, Write(3, 0, bytes([1]) * 1024), RENAMED)
+    left = [disk.left("reordered", np.random.default_rng(seed)) for seed in range(300)]
+    found = {(tree.get("folder/old"), tree.get("folder/new")) for tree in left}
+    one, none = bytes([1]) * 512, bytes(512)
+    torn = {b"", one + one, one + none, none + one, none + none}
+    assert {old for old, _ in found} == {b"old", *torn}
+    assert {new for _, new in found} == {None, *torn}
 
 
 @pytest.mark.parametrize("name", WORKLOADS)

@@ -48,10 +48,13 @@ def _prepare_bundle(folder: Path, seed: int) -> None:
 
 
 def _write_manifests(folder: Path, seed: int, n_steps: int) -> Iterator[Action]:
-    manifest = load_bundle(folder / "bundle").manifest
-    for number in range(n_steps):
+    def write(number: int) -> None:
+        manifest = load_bundle(folder / "bundle").manifest
         scored = manifest.model_copy(update={"scores": {"r_at_1": _score(number)}})
-        yield lambda scored=scored: write_manifest(folder / "bundle", scored)
+        write_manifest(folder / "bundle", scored)
+
+    for number in range(n_steps):
+        yield lambda number=number: write(number)
 
 
 def _check_manifest(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from powercut.contents import Step, make_plan, possible_states, problems
 from powercut.power_cuts import scratch_folder
 from powercut.recording import Task, Worker, outcomes_of
 from powercut.tracing import PASS, Call
+from powercut.workloads import WORKLOADS
 
 KINDS: dict[str, tuple[str, ...]] = {
     "fsync": SYNCS,
@@ -40,6 +41,8 @@ ERRORS: dict[str, tuple[int, ...]] = {
 }
 LASTING = (errno.EROFS, errno.ENOSPC)
 """Errors of a disk that is read-only or full for a while."""
+OTHERS = ("backup", "restore", "keys", "manifest", "folder")
+"""Further workloads whose steps are tried while calls fail."""
 N_WRITES = 12
 _WRITTEN = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _GROWING = ("write", "open", "rename", "truncate", "mkdir")
@@ -147,7 +150,7 @@ class Injector:
 
 
 def inject(worker: Worker, task: Task, fault: Fault) -> tuple[bool, list[str]]:
-    """Run a task of the workload "writes" with a fault.
+    """Run a task with a fault.
 
     Returns:
         Whether any call failed, and what is wrong: a write failed or was lost that should not.
@@ -159,24 +162,32 @@ def inject(worker: Worker, task: Task, fault: Fault) -> tuple[bool, list[str]]:
         worker.line()
     wrong = [] if code == 0 else [f"the process ended with code {code}: {injector.marks[-3:]}"]
     wrong += [mark for mark in injector.marks if mark.startswith("wrong")]
-    plan = make_plan(task.seed, task.n_steps)
-    wrong += _needless(plan, injector)
-    wrong += _lost(task, plan, injector.marks)
+    if task.workload == "writes":
+        plan = make_plan(task.seed, task.n_steps)
+        wrong += [*_needless(injector, plan), *_lost(task, plan, injector.marks)]
+    else:
+        outcomes = outcomes_of(injector.marks)
+        check = WORKLOADS[task.workload].check
+        wrong += [*_needless(injector), *check(task.folder, task.seed, task.n_steps, outcomes)]
     return bool(injector.struck), wrong
 
 
-def _needless(plan: list[Step], injector: Injector) -> Iterator[str]:
-    """Yield the steps that failed although no call did."""
+def _needless(injector: Injector, plan: Sequence[Step] = ()) -> Iterator[str]:
+    """Yield the steps that failed although no call did.
+
+    A deletion is excused if the clip is unknown because a write of the plan failed before.
+    """
     unknown: set[str] = set()
     for mark in injector.marks:
         word, _, rest = mark.partition(" ")
         if word != "failed":
             continue
         number = int(rest.split()[0])
-        is_excused = "ClipUnknownError" in rest and unknown >= set(plan[number].clips)
-        unknown |= set(plan[number].clips)
+        names = set(plan[number].clips) if plan else set()
+        is_excused = "ClipUnknownError" in rest and unknown >= names
+        unknown |= names
         if number not in injector.struck and not is_excused:
-            yield f"step {number}, {plan[number].kind}, after the fault: {rest}"
+            yield f"step {number} after the fault: {rest}"
 
 
 def _lost(task: Task, plan: list[Step], marks: list[str]) -> list[str]:
@@ -199,20 +210,23 @@ def _lost(task: Task, plan: list[Step], marks: list[str]) -> list[str]:
     return wrong + problems(task.folder / "library", possible)
 
 
-def sweep(worker: Worker, faults: Iterable[Fault], *, seed: int = 0) -> Iterator[Tried]:
-    """Run the workload "writes" with one fault after the other.
+def sweep(
+    worker: Worker, faults: Iterable[Fault], *, workload: str = "writes", seed: int = 0
+) -> Iterator[Tried]:
+    """Run a workload with one fault after the other.
 
     Args:
         worker: The worker.
         faults: The faults. One that strikes nothing ends those of its kind and error.
-        seed: Seed of the workload.
+        workload: The workload; one of `WORKLOADS`.
+        seed: Its seed.
     """
     beyond: set[tuple[str, int, int]] = set()
     for fault in faults:
         if (fault.kind, fault.error, fault.n_steps) in beyond:
             continue
         with scratch_folder() as folder:
-            task = Task("writes", folder / "task", seed=seed, n_steps=N_WRITES)
+            task = Task(workload, folder / "task", seed=seed, n_steps=N_WRITES)
             has_struck, wrong = inject(worker, task, fault)
         if not has_struck:
             beyond.add((fault.kind, fault.error, fault.n_steps))
