@@ -60,7 +60,10 @@ class Worker:
     def line(self) -> str:
         """Return the next line that the processes say."""
         assert self._process.stdout is not None
-        return self._process.stdout.readline().decode().rstrip("\n")
+        line = self._process.stdout.readline().decode()
+        if not line:
+            raise RuntimeError("the worker has ended; its standard error says why")
+        return line.rstrip("\n")
 
     def _send(self, line: str) -> None:
         assert self._process.stdin is not None

@@ -21,6 +21,7 @@ from powercut.contents import (
     wrong_clips,
 )
 from powercut.durable_files import FOLDER, KEYS, MANIFEST
+from powercut.log_writes import LOG
 from powercut.workload import Action, Workload, nothing
 from tiny_library import make_embedding, open_library
 
@@ -214,4 +215,5 @@ WORKLOADS = {
     "keys": KEYS,
     "manifest": MANIFEST,
     "folder": FOLDER,
+    "log": LOG,
 }
