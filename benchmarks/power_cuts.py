@@ -3,8 +3,8 @@
     make powercut STATES=1000
 
 The states, about as many as wanted, are shared out over the workloads of `tests/powercut`: writes,
-snapshots, backup, restore, embedding by another encoder, API keys, manifests and folders. The exit
-code is 1 if one is wrong.
+snapshots, backup, restore, embedding by another encoder, API keys, manifests and folders, SQLite's log,
+and a second power cut while the library is opened after one. The exit code is 1 if one is wrong.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import results
 from powercut import tracing
 from powercut.disk import MODELS
-from powercut.power_cuts import Finding, cut, points, scratch_folder
+from powercut.power_cuts import Finding, cut, cut_again, points, scratch_folder
 from powercut.recording import Task, Worker, record, running
 from powercut.workloads import WORKLOADS
 from tqdm import tqdm
@@ -39,10 +39,12 @@ def main() -> None:
     findings: list[Finding] = []
     figures: dict[str, Any] = {}
     with running() as worker, tqdm(total=n_states, unit="state", disable=None) as bar:
-        for index, name in enumerate(WORKLOADS):
-            share = n_states // len(WORKLOADS) + (index < n_states % len(WORKLOADS))
+        share = -(-n_states // (len(WORKLOADS) + 1))
+        for name in WORKLOADS:
             figures[name], wrong = run(worker, name, share, bar)
             findings += wrong
+        figures["recovery"], wrong = run_recovery(worker, share, bar)
+        findings += wrong
     total = {
         "states": sum(row["states"] for row in figures.values()),
         "wrong": len(findings),
@@ -76,6 +78,24 @@ def run(
             if found:
                 findings.append(found)
     return {**counts, "wrong": len(findings)}, findings
+
+
+def run_recovery(
+    worker: Worker, n_states: int, bar: tqdm[None]
+) -> tuple[dict[str, int], list[Finding]]:
+    """Cut the power again during the start after a power cut; return as `run` does."""
+    n_points = max(2, round((n_states / len(MODELS)) ** 0.5))
+    with scratch_folder() as folder:
+        task = Task("writes", folder / "task", seed=1)
+        log = record(worker, task)
+    n_checked, findings = 0, []
+    for found in cut_again(worker, log, task, points(log, n_points), n_points=n_points):
+        n_checked += 1
+        bar.update()
+        if found:
+            findings.append(found)
+    counts = {"recordings": n_points, "states": n_checked, "wrong": len(findings)}
+    return counts, findings
 
 
 if __name__ == "__main__":

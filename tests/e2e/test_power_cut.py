@@ -24,7 +24,7 @@ from powercut.operations import (
     Write,
     read_tree,
 )
-from powercut.power_cuts import Finding, cut, points
+from powercut.power_cuts import Finding, cut, cut_again, points
 from powercut.recording import Task, Worker, record, running
 from powercut.workloads import WORKLOADS
 
@@ -119,10 +119,10 @@ def test_an_ordered_disk_keeps_a_beginning_with_the_last_sync() -> None:
 
 def test_a_reordered_disk_keeps_any_sectors_and_names_that_were_not_synchronised() -> None:
     disk = played(MADE, Write(3, 0, bytes([1]) * 1024), RENAMED)
-    left = [disk.left("reordered", np.random.default_rng(seed)) for seed in range(300)]
+    left = [disk.left("reordered", np.random.default_rng(seed)) for seed in range(2000)]
     found = {(tree.get("folder/old"), tree.get("folder/new")) for tree in left}
     one, none = bytes([1]) * 512, bytes(512)
-    torn = {b"", one + one, one + none, none + one, none + none}
+    torn = {b"", one, one + one, one + none, none + one, none + none}
     assert {old for old, _ in found} == {b"old", *torn}
     assert {new for _, new in found} == {None, *torn}
 
@@ -148,6 +148,14 @@ def test_a_power_cut_loses_nothing_that_was_acknowledged(
     task, log = logs[name]
     n_points = N_POINTS if name == "writes" else N_POINTS_OF_OTHERS
     assert first_finding(task, log, n_points) is None
+
+
+def test_a_power_cut_during_the_start_after_a_power_cut_loses_nothing(
+    worker: Worker, logs: dict[str, tuple[Task, Log]]
+) -> None:
+    task, log = logs["writes"]
+    found = cut_again(worker, log, task, points(log, 5), n_points=6)
+    assert next(filter(None, found), None) is None
 
 
 @pytest.mark.parametrize(("name", "path"), NEEDED)

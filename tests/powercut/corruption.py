@@ -41,6 +41,9 @@ NOT_TRIED: dict[Target, tuple[Kind, ...]] = {
     "log": ("cut", "remove", "exchange"),
     "backup": ("remove", "exchange"),
 }
+BACKED_UP: tuple[Target, ...] = ("catalogue", "log", "audio")
+BACKUP_EVERY = 5
+"""One in so many damaged libraries is backed up instead of started."""
 MOST_STEPS = 10_000
 """Steps after which a check of so few clips counts as endless."""
 N_LAST = 2
@@ -64,6 +67,8 @@ class Damaged:
         file: The file.
         kind: The kind of damage.
         seed: Draws its place.
+        is_backed_up: Whether the damaged library was backed up, and what the backup holds was
+            judged, instead of a start.
         verdict: What became of it.
         problems: What is wrong, or the line of the refusal.
     """
@@ -72,6 +77,7 @@ class Damaged:
     file: str
     kind: Kind
     seed: int
+    is_backed_up: bool
     verdict: Verdict
     problems: tuple[str, ...]
 
@@ -138,8 +144,11 @@ class Matrix:
         # An older catalogue is a library of its own; the audio of later clips stays in the folder.
         is_older = damaged[name] == self._older if name in damaged else False
         states = self._states[: len(self._states) if target == "log" else 1]
-        verdict, problems = self._judge(target, damaged, [*states, *[self._older_state][:is_older]])
-        return Damaged(target, name, kind, seed, verdict, tuple(problems))
+        states = [*states, *([self._older_state] if is_older else [])]
+        is_backed_up = target in BACKED_UP and seed % BACKUP_EVERY == 0
+        judge = self._judge_backed_up if is_backed_up else self._judge
+        verdict, problems = judge(target, damaged, states)
+        return Damaged(target, name, kind, seed, is_backed_up, verdict, tuple(problems))
 
     @staticmethod
     def _is_of(target: Target, name: str) -> bool:
@@ -167,11 +176,20 @@ class Matrix:
                     restore(folder / "backup.tar", folder / "library")
                     return self._judge_library(folder / "library", states)
                 return self._judge_library(folder, states)
-            except StartupError as error:
-                is_line = "\n" not in str(error)
-                return ("refused" if is_line else "wrong"), [str(error)]
             except Exception as error:
-                return "wrong", [f"crashed: {type(error).__name__}: {error}"]
+                return _verdict_on(error)
+
+    def _judge_backed_up(
+        self, target: Target, tree: Tree, states: Sequence[State]
+    ) -> tuple[Verdict, list[str]]:
+        """Back a damaged library up, and judge the backup."""
+        with scratch_folder() as folder, scratch_folder() as other:
+            write_tree(tree, folder)
+            try:
+                back_up(folder, other / "backup.tar")
+            except Exception as error:
+                return _verdict_on(error)
+            return self._judge("backup", read_tree(other), states)
 
     def _judge_bundle(self, folder: Path) -> tuple[Verdict, list[str]]:
         found = load_bundle(folder).manifest
@@ -209,6 +227,12 @@ class Matrix:
                     yield f"wrong: the record of {name}"
             except ServiceError as error:
                 yield f"refused: {name}: {error}"
+
+
+def _verdict_on(error: Exception) -> tuple[Verdict, list[str]]:
+    if isinstance(error, StartupError) and "\n" not in str(error):
+        return "refused", [str(error)]
+    return "wrong", [f"crashed: {type(error).__name__}: {error}"]
 
 
 def _contents(folder: Path) -> Counter[str]:

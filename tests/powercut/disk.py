@@ -32,15 +32,6 @@ class _File:
     synced: bytes = b""
     changes: list[Write | Resize] = field(default_factory=list)
 
-    def versions(self) -> list[bytes]:
-        """Return the synchronised content and the content after each change."""
-        content = bytearray(self.synced)
-        versions = [self.synced]
-        for change in self.changes:
-            _apply(content, change)
-            versions.append(bytes(content))
-        return versions
-
     def content(self) -> bytes:
         content = bytearray(self.synced)
         for change in self.changes:
@@ -48,15 +39,19 @@ class _File:
         return bytes(content)
 
     def torn(self, rng: np.random.Generator) -> bytes:
-        """Return a content whose size and sectors each come from some version."""
-        versions = self.versions()
-        size = len(versions[rng.integers(len(versions))])
-        sector = int(rng.choice(SECTORS_BYTES))
-        parts = []
-        for start in range(0, size, sector):
-            version = versions[rng.integers(len(versions))]
-            parts.append(version[start : start + sector].ljust(sector, b"\0"))
-        return b"".join(parts)[:size]
+        """Return the content with any of the changes: sectors, ends and new sizes in or out."""
+        content = bytearray(self.synced)
+        sector, share = int(rng.choice(SECTORS_BYTES)), rng.random()
+        for change in self.changes:
+            parts = [change] if isinstance(change, Resize) else _sectors(change, sector)
+            for part in parts:
+                if rng.random() < share:
+                    _apply(content, part)
+            # The size may be that of the whole write although not all of its bytes are there.
+            if isinstance(change, Write) and rng.random() < share:
+                end = change.offset + len(change.content)
+                content.extend(bytes(max(0, end - len(content))))
+        return bytes(content)
 
 
 class Disk:
@@ -176,6 +171,19 @@ def _bind(names: dict[int, dict[str, int]], binding: Binding) -> None:
         names[binding.folder].pop(binding.name, None)
     else:
         names[binding.folder][binding.name] = binding.node
+
+
+def _sectors(write: Write, size_bytes: int) -> list[Write]:
+    """Return the parts of a write that lie in one sector each."""
+    end = write.offset + len(write.content)
+    edges = [
+        write.offset,
+        *range(-(-(write.offset + 1) // size_bytes) * size_bytes, end, size_bytes),
+    ]
+    return [
+        Write(write.node, start, write.content[start - write.offset : stop - write.offset])
+        for start, stop in zip(edges, [*edges[1:], end], strict=True)
+    ]
 
 
 def _apply(content: bytearray, change: Write | Resize) -> None:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from powercut.contents import State, make_plan, possible_states, problems
 from powercut.disk import MODELS, Disk, Model
 from powercut.operations import Log, Mark, write_tree
-from powercut.recording import Task, outcomes_of
-from powercut.workloads import WORKLOADS
+from powercut.recording import Task, Worker, outcomes_of, record
+from powercut.workloads import RECOVERY, WORKLOADS
 
 MEMORY = Path("/dev/shm")
 
@@ -65,7 +66,7 @@ def cut(
         for operation in log.operations[n_played:point]:
             disk.play(operation)
         n_played = point
-        marks = [entry.text for entry in log.operations[:point] if isinstance(entry, Mark)]
+        outcomes = outcomes_of(_marks(log, point))
         for model in models:
             for draw in range(n_draws if model in ("ordered", "reordered") else 1):
                 rng = np.random.default_rng([task.seed, point, MODELS.index(model), draw])
@@ -73,9 +74,62 @@ def cut(
                 with scratch_folder() as folder:
                     write_tree(tree, folder)
                     check = WORKLOADS[task.workload].check
-                    wrong = check(folder, task.seed, task.n_steps, outcomes_of(marks))
+                    wrong = check(folder, task.seed, task.n_steps, outcomes)
                 found = Finding(task.workload, task.seed, point, model, draw, tuple(wrong))
                 yield found if wrong else None
+
+
+def cut_again(
+    worker: Worker, log: Log, task: Task, after: Iterable[int], *, n_points: int
+) -> Iterator[Finding | None]:
+    """Cut the power at points of a recording, and again while a library is opened after that.
+
+    Args:
+        worker: The worker.
+        log: The recording of a task of the workload "writes".
+        task: The task.
+        after: Numbers of operations after which the power is cut first, in their order.
+        n_points: Points of the second power cut, for each of them.
+    """
+    plan = make_plan(task.seed, task.n_steps)
+    disk, n_played = Disk(log.initial), 0
+    for point in after:
+        for operation in log.operations[n_played:point]:
+            disk.play(operation)
+        n_played = point
+        left = disk.left("reordered", np.random.default_rng([task.seed, point]))
+        before = possible_states(plan, outcomes_of(_marks(log, point)))
+        with scratch_folder() as folder:
+            then = Task("recovery", folder / "task", seed=task.seed)
+            (folder / "task" / "library").mkdir(parents=True)
+            recovery = record(worker, then, initial=left)
+        for found in _cut_recovery(recovery, before, points(recovery, n_points), task.seed):
+            yield Finding("recovery", task.seed, point, *found) if found else None
+
+
+def _cut_recovery(
+    log: Log, before: Sequence[State], after: Iterable[int], seed: int
+) -> Iterator[tuple[Model, int, tuple[str, ...]] | None]:
+    """Yield model, point and problems of each state that is wrong, None of the others."""
+    disk, n_played = Disk(log.initial), 0
+    for point in after:
+        for operation in log.operations[n_played:point]:
+            disk.play(operation)
+        n_played = point
+        outcomes = outcomes_of(_marks(log, point))
+        possible = possible_states(RECOVERY, outcomes, before)
+        for model in MODELS:
+            tree = disk.left(model, np.random.default_rng([seed, point, MODELS.index(model)]))
+            with scratch_folder() as folder:
+                (folder / "library").mkdir()
+                write_tree(tree, folder)
+                is_made = outcomes[:1] == ["done"] or before != [{}]
+                wrong = problems(folder / "library", possible, exists=is_made)
+            yield (model, point, tuple(wrong)) if wrong else None
+
+
+def _marks(log: Log, n_operations: int) -> list[str]:
+    return [entry.text for entry in log.operations[:n_operations] if isinstance(entry, Mark)]
 
 
 @contextmanager

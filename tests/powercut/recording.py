@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from powercut import tracing
-from powercut.operations import Log, Mark
+from powercut.operations import Log, Mark, Tree, write_tree
 from powercut.recorder import Recorder
 from powercut.workload import Outcome
 from powercut.workloads import WORKLOADS
@@ -89,13 +89,21 @@ def running() -> Iterator[Worker]:
             process.kill()
 
 
-def record(worker: Worker, task: Task) -> Log:
+def record(worker: Worker, task: Task, *, initial: Tree | None = None) -> Log:
     """Prepare a task, run it and return what it did.
+
+    Args:
+        worker: The worker.
+        task: The task.
+        initial: What is in the folder before, if it is not to be prepared.
 
     Raises:
         RuntimeError: It did something that cannot be recorded, or a step failed.
     """
-    task.prepare()
+    if initial is None:
+        task.prepare()
+    else:
+        write_tree(initial, task.folder)
     recorder = Recorder(task.folder)
     code = tracing.follow(worker.start(task), recorder.on_entry, recorder.on_exit)
     marks = [entry.text for entry in recorder.log.operations if isinstance(entry, Mark)]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from powercut import tracing
-from powercut.workloads import WORKLOADS
+from powercut.workloads import STEPS
 
 from service.errors import ServiceError, StartupError
 
@@ -33,8 +33,7 @@ def say(line: str) -> None:
 
 def work(name: str, folder: Path, seed: int, n_steps: int) -> None:
     """Do the steps of a workload, in the order of its plan, whether they fail or not."""
-    workload = WORKLOADS[name]
-    for number, step in enumerate(workload.steps(folder, seed, n_steps)):
+    for number, step in enumerate(STEPS[name](folder, seed, n_steps)):
         say(f"begin {number}")
         try:
             step()

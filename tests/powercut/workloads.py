@@ -32,6 +32,8 @@ from service.library.library import Library
 
 OTHER = "cd" * 32
 """Fingerprint of the encoder that embeds a library anew."""
+RECOVERY = (Step("open", {}), Step("put", {"recovered": 2}), Step("report", {}), Step("close", {}))
+"""What follows a power cut."""
 N_BEFORE = 10
 """Writes to a library before a backup or an embedding is recorded."""
 
@@ -202,6 +204,12 @@ def _check_reembed(folder: Path, seed: int, n_steps: int, outcomes: Sequence[Out
     return wrong
 
 
+def _recover(folder: Path, seed: int, n_steps: int) -> Iterator[Action]:
+    session = Session(folder / "library")
+    for number, step in enumerate(RECOVERY):
+        yield lambda step=step, number=number: session.take(step, number)
+
+
 def _drop(result: object) -> None:
     """Accept the result of a call that is used for its effect."""
 
@@ -217,3 +225,6 @@ WORKLOADS = {
     "folder": FOLDER,
     "log": LOG,
 }
+"""The workloads, by name."""
+STEPS = {name: workload.steps for name, workload in WORKLOADS.items()} | {"recovery": _recover}
+"""What the recorded process can do: besides them, what follows a power cut."""
