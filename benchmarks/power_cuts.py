@@ -3,8 +3,9 @@
     make powercut STATES=1000
 
 The states, about as many as wanted, are shared out over the workloads of `tests/powercut`: writes,
-snapshots, backup, restore, embedding by another encoder, API keys, manifests and folders, SQLite's log,
-and a second power cut while the library is opened after one. The exit code is 1 if one is wrong.
+snapshots, backup, restore, embedding by another encoder, API keys, manifests and folders, SQLite's
+log, and a second power cut while the library is opened after one. The exit code is 1 if one is
+wrong.
 """
 
 from __future__ import annotations
