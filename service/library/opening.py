@@ -17,6 +17,7 @@ from pathlib import Path
 
 from service.catalog.audio_store import is_in_use
 from service.catalog.inspection import has_tables, quick_check
+from service.catalog.log_check import recover_log
 from service.concurrency.locks import file_lock
 from service.errors import LibraryError
 
@@ -117,6 +118,7 @@ def check_after_crash(path: Path) -> None:
     log = path / _WAL
     if log.exists() and log.stat().st_size and not is_in_use(path):
         _LOGGER.info("checking %s, which was not closed", path / CATALOG)
+        recover_log(path / CATALOG)
         quick_check(path / CATALOG)
     if (path / RESTORE).exists() and _is_restored(path):
         shutil.rmtree(path / RESTORE)
