@@ -29,6 +29,9 @@ def test_a_problem_has_every_member_of_rfc_9457_and_ours() -> None:
 
 def test_an_unavailable_service_says_when_to_try_again() -> None:
     assert problem_response(SCOPE, NotReadyError("starting")).headers["retry-after"] == "1"
+    full = problem_response(SCOPE, StorageFullError("no room"))
+    assert full.status_code == 507
+    assert "retry-after" not in full.headers  # a second later, the disk is still full
 
 
 @pytest.mark.parametrize(
