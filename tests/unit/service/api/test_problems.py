@@ -6,7 +6,7 @@ from service_client import Client
 from starlette.types import Scope
 
 from service.api.problems import problem_response
-from service.errors import KOutOfRangeError, NotReadyError
+from service.errors import KOutOfRangeError, NotReadyError, StorageFullError
 
 SCOPE: Scope = {"type": "http", "path": "/search", "state": {"request_id": "abc"}}
 
