@@ -24,6 +24,7 @@ from service.errors import (
     OverloadError,
     RequestInvalidError,
     ServiceError,
+    StorageFullError,
     UnavailableError,
 )
 
@@ -58,7 +59,7 @@ def problem_response(scope: Scope, error: ServiceError, **headers: str) -> Respo
     detail = error.detail
     if isinstance(error, InternalError):
         detail = "the fault is on this side; the log has more under this request_id"
-    if isinstance(error, UnavailableError):
+    if isinstance(error, UnavailableError) and not isinstance(error, StorageFullError):
         headers["retry-after"] = str(RETRY_AFTER_S)
     body: dict[str, Any] = {
         "type": f"urn:minuend:problem:{error.code}",

@@ -7,7 +7,7 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from service.api.problems import problem_response
-from service.errors import KOutOfRangeError, NotReadyError
+from service.errors import KOutOfRangeError, NotReadyError, StorageFullError
 
 SCOPE: Scope = {"type": "http", "path": "/search", "state": {"request_id": "abc"}}
 
@@ -30,6 +30,9 @@ def test_a_problem_has_every_member_of_rfc_9457_and_ours() -> None:
 
 def test_an_unavailable_service_says_when_to_try_again() -> None:
     assert problem_response(SCOPE, NotReadyError("starting")).headers["retry-after"] == "1"
+    full = problem_response(SCOPE, StorageFullError("no room"))
+    assert full.status_code == 507
+    assert "retry-after" not in full.headers  # a second later, the disk is still full
 
 
 @pytest.mark.parametrize(
