@@ -1,19 +1,30 @@
 # The service, without torch. CPU by default; --build-arg RUNTIME=gpu for the GPU builds of
 # ONNX Runtime and FAISS (then choose a base with the CUDA libraries: --build-arg BASE=...).
 # --build-arg EXTRAS=otel,aac for one that reads m4a too, larger by FFmpeg's libraries.
+# A tag can be moved: --build-arg BASE=python:3.11-slim-bookworm@sha256:... pins the base image.
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
 ARG RUNTIME=cpu
 ARG EXTRAS=otel
 WORKDIR /source
-COPY constraints.txt pyproject.toml README.md LICENSE ./
+COPY deploy/requirements deploy/requirements
+# Wheels alone, each with the version and hash of deploy/requirements, which `make lock` writes.
+RUN python3 -m venv /build \
+    && /build/bin/python -m pip install --no-cache-dir --require-hashes --only-binary :all: \
+        --requirement deploy/requirements/build.txt \
+    && python3 -m venv --without-pip /opt/minuend \
+    && pip --python /opt/minuend/bin/python install --no-cache-dir --require-hashes \
+        --only-binary :all: \
+        $(for extra in ${RUNTIME} $(echo "${EXTRAS}" | tr , ' '); do \
+            echo "--requirement deploy/requirements/${extra}.txt"; done)
+COPY pyproject.toml README.md LICENSE ./
 COPY service service
 COPY training training
-RUN python3 -m venv --without-pip /opt/minuend \
-    && pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
-    && pip --python /opt/minuend/bin/python install --no-cache-dir --constraint constraints.txt \
-        "$(echo /wheels/minuend-*.whl)[${RUNTIME},${EXTRAS}]"
+RUN /build/bin/python -m pip wheel --no-cache-dir --no-deps --no-build-isolation \
+        --wheel-dir /wheels . \
+    && pip --python /opt/minuend/bin/python install --no-index --no-deps --find-links /wheels minuend \
+    && pip --python /opt/minuend/bin/python check
 # What is never loaded: the client of a hub, which only fetches; tests and build tools of numpy and
 # ONNX Runtime; the library of the latter for C programs.
 RUN pip --python /opt/minuend/bin/python uninstall --yes --quiet \
@@ -23,9 +34,13 @@ RUN pip --python /opt/minuend/bin/python uninstall --yes --quiet \
     && rm -rf numpy/distutils numpy/f2py numpy/_core/include numpy/_core/lib \
         onnxruntime/backend onnxruntime/datasets onnxruntime/quantization onnxruntime/tools \
         onnxruntime/transformers \
-    && if [ "${RUNTIME}" = cpu ]; then rm onnxruntime/capi/libonnxruntime.so.*; fi
+    && if [ "${RUNTIME}" = cpu ]; then rm onnxruntime/capi/libonnxruntime.so.*; fi \
+    && /build/bin/cyclonedx-py environment --output-reproducible \
+        --output-file /opt/minuend/sbom.cdx.json /opt/minuend/bin/python
 
 FROM ${BASE}
+ARG BASE
+LABEL org.opencontainers.image.base.name=${BASE}
 RUN groupadd --system --gid 10001 minuend \
     && useradd --system --uid 10001 --gid minuend --home-dir /nonexistent minuend \
     && install --directory --owner minuend --group minuend /library /backups

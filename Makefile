@@ -9,6 +9,7 @@ CACHE ?= cache
 CHECKPOINT ?= $(RUNS)/default/checkpoint.pt
 ONCE ?=
 DATA ?=
+BASE ?=
 SCENES ?=
 PEERS ?=
 N ?= 1000000
@@ -17,10 +18,15 @@ RESULTS := $(if $(filter $(SHIPPED),$(BUNDLE)),docs/results,$(RUNS)/results)
 
 SERVICE := .venv/service
 DEV := .venv/dev
+LOCK := .venv/lock
+AUDIT := .venv/audit
+LOCKED := deploy/requirements
 TRAIN := $(DEV)/bin/minuend-train
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: setup text-encoder demo run test browser-test container-test lint format docs reference figures bench bench-engine fuzz bundle towers changes separation image clean
+UV_COMPILE := pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --constraint constraints.txt
+
+.PHONY: setup text-encoder demo run test browser-test container-test lint format docs reference figures bench bench-engine fuzz bundle towers changes separation image lock audit sbom schemathesis clean
 
 setup: $(SERVICE)/.ready $(DEV)/.ready  ## both environments: the service's, and the one for training and tests
 
@@ -58,6 +64,16 @@ browser-test: $(DEV)/.browser  ## the page in headless Chromium
 container-test: $(DEV)/.ready  ## the image and the compose file, by the docker and the compose on the PATH
 	$(DEV)/bin/python -m pytest -m container tests/deploy
 
+schemathesis: $(DEV)/.ready  ## the service against its schema, for ten minutes
+	SCHEMATHESIS_S=300 $(DEV)/bin/python -m pytest tests/contract/test_schemathesis.py
+
+.PHONY: torture soak
+torture: $(DEV)/.ready  ## clients on the real server while it is killed, backed up and restored; OPS=200000 SEED=1
+	PYTHONPATH=tests $(DEV)/bin/python benchmarks/model_test.py $(or $(OPS),200000) $(or $(SEED),1)
+
+soak: $(DEV)/.ready  ## N requests of mixed lengths; memory must not grow
+	$(DEV)/bin/python benchmarks/soak.py $(or $(N),50000)
+
 lint: $(DEV)/.ready
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/ruff check .
@@ -90,6 +106,7 @@ bench-engine: $(DEV)/.ready $(SERVICE)/.ready  ## measure the engine; SCENES=fol
 	$(SERVICE)/bin/python benchmarks/peers.py $(PEERS)
 	$(SERVICE)/bin/python benchmarks/long_file.py
 	$(SERVICE)/bin/python benchmarks/burst.py
+	$(SERVICE)/bin/python benchmarks/hostile_clients.py
 	$(SERVICE)/bin/python benchmarks/precision.py
 	$(DEV)/bin/python benchmarks/front_end.py
 	$(DEV)/bin/python benchmarks/index.py $(SCENES)
@@ -130,8 +147,28 @@ separation: $(DEV)/.ready  ## measure whether BUNDLE finds what was added; DATA=
 	$(TRAIN) evaluate separation $(DATA) --encoder $(BUNDLE) --cache $(CACHE) --results $(RESULTS)
 	$(TRAIN) evaluate report --results $(RESULTS)
 
-image:
-	docker build --network host --tag minuend:latest .
+image:  ## the image; BASE=python:3.11-slim-bookworm@sha256:... pins the base image
+	docker build --network host $(if $(BASE),--build-arg BASE=$(BASE)) --tag minuend:latest .
+
+lock:  ## the requirements of the image with their hashes, by pyproject.toml and constraints.txt
+	$(PYTHON) -m venv $(LOCK)
+	$(LOCK)/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	for extra in cpu gpu otel aac; do \
+		$(LOCK)/bin/uv $(UV_COMPILE) --extra $$extra pyproject.toml --output-file $(LOCKED)/$$extra.txt || exit 1; done
+	for name in build audit; do \
+		$(LOCK)/bin/uv $(UV_COMPILE) $(LOCKED)/$$name.in --output-file $(LOCKED)/$$name.txt || exit 1; done
+
+$(AUDIT)/.ready: $(LOCKED)/audit.txt
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --requirement $<
+	touch $@
+
+audit: $(AUDIT)/.ready  ## known vulnerabilities of what the image installs; asks a server on the internet
+	$(AUDIT)/bin/pip-audit --disable-pip --require-hashes $(foreach name,cpu gpu otel aac build,--requirement $(LOCKED)/$(name).txt)
+
+sbom: $(AUDIT)/.ready $(SERVICE)/.ready  ## build/sbom.cdx.json: what the environment of the service has
+	mkdir -p build
+	$(AUDIT)/bin/cyclonedx-py environment --output-reproducible --output-file build/sbom.cdx.json $(SERVICE)/bin/python
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -11,6 +11,7 @@ sent; a `DamagedError` says what is damaged. A `StartupError` ends the process w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -101,9 +102,39 @@ class BodyTooLargeError(ClientError):
 
 
 class BodyTimeoutError(ClientError):
-    """No bytes of the request body arrived for longer than the limit."""
+    """The request body paused for longer than the limit, or arrived too slowly."""
 
     status, code, title = 408, "body_timeout", "The request body stalled"
+
+
+class RequestMalformedError(ClientError):
+    """The request is not HTTP/1.1, or its message framing is ambiguous."""
+
+    status, code, title = 400, "request_malformed", "The request is not valid HTTP"
+
+
+class HeadTooLargeError(ClientError):
+    """The request line and headers have more bytes, or there are more headers, than allowed."""
+
+    status, code, title = 431, "head_too_large", "The request headers are too large"
+
+
+class HeadTimeoutError(ClientError):
+    """The request line and headers did not arrive in time."""
+
+    status, code, title = 408, "head_timeout", "The request headers took too long"
+
+
+class HostForbiddenError(ClientError):
+    """The Host header names a host that this service does not answer for."""
+
+    status, code, title = 403, "host_forbidden", "This host name is not served"
+
+
+class CrossSiteError(ClientError):
+    """A web page of another site sent the request."""
+
+    status, code, title = 403, "cross_site", "Pages of other sites may not do that"
 
 
 class TooManyFilesError(ClientError):
@@ -239,9 +270,25 @@ class OverloadError(UnavailableError):
 
 
 class NotReadyError(UnavailableError):
-    """The service is starting or stopping."""
+    """The service is starting or stopping, or a part of it does not work; `parts` says why."""
 
     code, title = "not_ready", "The service is not ready"
+
+    def __init__(self, detail: str, *, parts: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.parts = dict(parts or {})
+
+
+class StorageFullError(UnavailableError):
+    """A disk has no room for what is to be written; nothing was stored."""
+
+    status, code, title = 507, "storage_full", "The storage is full"
+
+
+class StorageUnavailableError(UnavailableError):
+    """A disk cannot be read or written now, such as one that is mounted read-only."""
+
+    code, title = "storage_unavailable", "The storage is unavailable"
 
 
 class DeadlineError(UnavailableError):

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-import anyio
-
+from service.concurrency.lanes import Lanes
 from service.errors import BundleError, NotReadyError
 
 if TYPE_CHECKING:
@@ -40,8 +39,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 MAX_DEFAULT_RUNS = 4
-MAX_LOOKUPS = 16
-"""Reads of the catalogue at the same time; they do not queue behind requests with audio."""
+PARTS = ("encoder", "catalogue", "index", "storage")  # of `Services.faults`
 
 
 def check_bundle(settings: Settings) -> None:
@@ -138,6 +136,19 @@ def library_creation(settings: Settings) -> Creation:
     return Creation(if_empty=settings.create, besides=besides)
 
 
+def open_library(models: Models, settings: Settings, *, create: Creation | bool = False) -> Library:
+    """Open the library of the settings for the space of the models; see `Library.open`."""
+    from service.library.library import Library
+
+    return Library.open(
+        settings.library,
+        space=models.space,
+        precision=models.encoder.precision,
+        create=create,
+        reserve_bytes=settings.reserve_bytes,
+    )
+
+
 def audio_limits(settings: Settings) -> AudioLimits:
     """Return the limits of one audio file."""
     from service.audio.decoding import AudioLimits
@@ -174,16 +185,13 @@ def make_searcher(
 @contextmanager
 def open_searcher(settings: Settings, *, with_library: bool = True) -> Iterator[Searcher]:
     """Open bundle, models and library to search without a server; see `make_searcher`."""
-    from service.library.library import Library
-
     models = open_models(open_bundle(settings), settings)
-    path, precision = settings.library, models.encoder.precision
-    with ExitStack() as opened:
-        library = None
-        if with_library:
-            library = Library.open(path, space=models.space, precision=precision, create=False)
-            opened.enter_context(closing(library))
-        yield make_searcher(models, open_embedder(models.encoder, settings), library, settings)
+    embedder = open_embedder(models.encoder, settings)
+    if not with_library:
+        yield make_searcher(models, embedder, None, settings)
+        return
+    with closing(open_library(models, settings, create=False)) as library:
+        yield make_searcher(models, embedder, library, settings)
 
 
 @dataclass(slots=True)
@@ -191,6 +199,7 @@ class Services:
     """The parts of one running service.
 
     Attributes:
+        lanes: Threads for each kind of blocking work.
         ready: Whether new requests are accepted.
     """
 
@@ -203,14 +212,9 @@ class Services:
     uploader: ClipUploader
     gallery: Gallery
     library_map: LibraryMap
+    lanes: Lanes
     decoding: DecoderChoice
     ready: bool = False
-    _workers: anyio.CapacityLimiter = field(init=False)
-    _lookups: anyio.CapacityLimiter = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._workers = anyio.CapacityLimiter(self.settings.max_requests)
-        self._lookups = anyio.CapacityLimiter(MAX_LOOKUPS)
 
     @classmethod
     def open(cls, settings: Settings, metrics: Metrics) -> Services:
@@ -232,23 +236,17 @@ class Services:
     @classmethod
     def _open(cls, settings: Settings, metrics: Metrics, decoding: DecoderChoice) -> Services:
         from service.bundle.files import load_bundle
-        from service.library.library import Library
         from service.library.upload import ClipUploader, library_windowing
         from service.pictures.gallery import Gallery
         from service.pictures.map import LibraryMap
 
         bundle = load_bundle(settings.bundle)
         models = open_models(bundle, settings, batched=True)
-        encoder, space, towers = models.encoder, models.space, models.towers
+        encoder, towers = models.encoder, models.towers
         if towers is not None:
             towers.check(bundle)
+        library = open_library(models, settings, create=library_creation(settings))
         decoder = decoding.choose()
-        library = Library.open(
-            settings.library,
-            space=space,
-            precision=encoder.precision,
-            create=library_creation(settings),
-        )
         library.index.recall_monitor.on_recall = metrics.observe_recall
         library.index.refresh()
         library.scrub.start(settings.scrub_days)
@@ -270,6 +268,7 @@ class Services:
                 decoder=decoder,
             ),
             library_map=LibraryMap(library),
+            lanes=Lanes(settings.max_requests),
             decoding=decoding,
         )
 
@@ -286,30 +285,31 @@ class Services:
     @property
     def identity(self) -> dict[str, str]:
         """Id of the bundle and fingerprint of its encoder."""
-        return {
-            "id": self.models.bundle.manifest.id,
-            "fingerprint": self.models.encoder.fingerprint,
-        }
+        bundle, encoder = self.models.bundle, self.models.encoder
+        return {"id": bundle.manifest.id, "fingerprint": encoder.fingerprint}
 
     def check_ready(self) -> None:
         """Raise a `NotReadyError` unless new requests are accepted."""
         if not self.ready:
-            raise NotReadyError("the service is starting or stopping")
+            stopped = "the service is starting or stopping"
+            raise NotReadyError(stopped, parts={"service": stopped})
+
+    def faults(self) -> dict[str, str]:
+        """Return the parts of the service that do not work now, with the reasons."""
+        ended = "a thread that encodes has ended; restart the service"
+        encoder = {} if self.batcher.is_working else {"encoder": ended}
+        return {**self.library.health.faults(), **encoder}
 
     async def run_request(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run blocking work in a thread; there are as many threads as requests are admitted.
 
         Most of these threads wait most of the time, to decode or for the encoder.
         """
-        return await anyio.to_thread.run_sync(
-            partial(function, *args, **kwargs), limiter=self._workers
-        )
+        return await self.lanes.requests.run(function, *args, **kwargs)
 
     async def run_lookup(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a short blocking call of the library in a thread."""
-        return await anyio.to_thread.run_sync(
-            partial(function, *args, **kwargs), limiter=self._lookups
-        )
+        return await self.lanes.lookups.run(function, *args, **kwargs)
 
 
 def _open_batched_embedder(

@@ -18,6 +18,7 @@ TRACES_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_EN
 
 KIBIBYTE = 1024
 MEBIBYTE = 1024 * KIBIBYTE
+TEBIBYTE = 1024 * 1024 * MEBIBYTE
 
 
 class Settings(BaseSettings):
@@ -41,6 +42,11 @@ class Settings(BaseSettings):
     )
     cors_origins: str = Field(
         "", description="Other sites whose pages may call the service, with commas; none if empty."
+    )
+    allowed_hosts: str = Field(
+        "",
+        description="Host names that it answers for, with commas; * for all. Loopback names, IP"
+        " addresses and `host` always are, and all names are if there are keys.",
     )
     device: Literal["auto", "cpu", "cuda", "tensorrt"] = Field(
         "auto",
@@ -68,7 +74,10 @@ class Settings(BaseSettings):
         " not possible, auto falls back to threads.",
     )
     cache_bytes: int = Field(
-        64 * MEBIBYTE, ge=0, description="Embeddings kept by content; 0 keeps none [bytes]."
+        64 * MEBIBYTE,
+        ge=0,
+        le=TEBIBYTE,
+        description="Embeddings kept by content; 0 keeps none [bytes].",
     )
     deadline_s: float = Field(
         60.0, gt=0, le=86_400, description="Longest wait for an answer; then it is a 504 [s]."
@@ -77,17 +86,26 @@ class Settings(BaseSettings):
         64, ge=1, le=10_000, description="Requests with a body at once; more get a 503."
     )
     max_pending_bytes: int = Field(
-        512 * MEBIBYTE, ge=1, description="Bytes of all their bodies; more get a 503."
+        512 * MEBIBYTE, ge=1, le=TEBIBYTE, description="Bytes of all their bodies; more get a 503."
     )
     max_body_bytes: int = Field(
-        256 * MEBIBYTE, ge=KIBIBYTE, description="Largest request body [bytes]."
+        256 * MEBIBYTE, ge=KIBIBYTE, le=TEBIBYTE, description="Largest request body [bytes]."
     )
     body_timeout_s: float = Field(
-        30.0, gt=0, le=3600, description="Longest pause of a client while it sends its body [s]."
+        30.0, gt=0, le=3600, description="Longest pause of a client in its body or an answer [s]."
+    )
+    min_body_bytes_per_s: float = Field(
+        1024.0, ge=0, description="Least mean rate of a body after the longest pause [bytes/s]."
+    )
+    head_timeout_s: float = Field(
+        10.0, gt=0, le=3600, description="Longest time for a request line and headers [s]."
+    )
+    max_connections: int = Field(
+        4096, ge=1, le=1_000_000, description="Most open connections; idle ones make room."
     )
     max_seconds: float = Field(1800.0, gt=0, le=86_400, description="Longest clip [s].")
     max_samples: int = Field(
-        57_600_000, ge=1, description="Most samples of one request, after resampling."
+        57_600_000, ge=1, le=10**12, description="Most samples of one request, after resampling."
     )
     max_files: int = Field(32, ge=1, le=1000, description="Most audio files in one request.")
     window_s: float = Field(
@@ -115,6 +133,12 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level that is logged."
+    )
+    reserve_bytes: int = Field(
+        16 * MEBIBYTE,
+        ge=0,
+        le=TEBIBYTE,
+        description="Room kept in the library for deletions on a full disk; 0: none [bytes].",
     )
     shutdown_grace_s: int = Field(
         30, ge=0, le=3600, description="Longest wait for running requests at shutdown [s]."

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import anyio
 import httpx
 import orjson
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -29,7 +31,7 @@ class Client:
         self._portal = portal
         self._disconnected: list[asyncio.Task[None]] = []
         self._client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://service"
+            transport=httpx.ASGITransport(app), base_url="http://localhost"
         )
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -71,6 +73,25 @@ class Client:
     def disconnect(self, path: str, content: bytes) -> None:
         """Post a body, and disconnect without waiting for the response."""
         self._portal.call(self._disconnect, path, content)
+
+    def leave(self, path: str, query: bytes, *, after: threading.Event) -> None:
+        """Get something, disconnect after an event, and wait until the request has ended."""
+        self._portal.call(self._leave, path, query, after)
+
+    async def _leave(self, path: str, query: bytes, after: threading.Event) -> None:
+        messages: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
+
+        async def receive() -> Message:
+            if messages:
+                return messages.pop()
+            await anyio.to_thread.run_sync(after.wait)
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            raise AssertionError(f"sent to a disconnected client: {message}")
+
+        scope = {"type": "http", "method": "GET", "path": path, "query_string": query}
+        await self.app({**scope, "headers": []}, receive, send)
 
     async def _disconnect(self, path: str, content: bytes) -> None:
         messages: list[Message] = [

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
+from service.catalog.checksums import add_functions
+from service.catalog.records import NAMES
 from service.clips import AudioInfo, Metadata, NewClip, StoredAudio, Windows
 from service.inference.embedding_space import CentredSpace
 from service.library.library import Library
@@ -73,6 +75,13 @@ def execute(path: Path, sql: str) -> list[tuple[Any, ...]]:
     """Execute a statement on the database of a library and return its rows."""
     with closing(sqlite3.connect(path / "catalog.sqlite")) as connection, connection:
         return connection.execute(sql).fetchall()
+
+
+def reseal(path: Path) -> None:
+    """Give every record the checksum of what it says now, as whoever makes a backup could."""
+    with closing(sqlite3.connect(path / "catalog.sqlite")) as connection, connection:
+        add_functions(connection)
+        connection.execute(f"UPDATE clips SET checksum = record_checksum({', '.join(NAMES)})")
 
 
 def stored_files(path: Path) -> set[str]:

@@ -10,6 +10,7 @@ import orjson
 from service.api.forms import validate
 from service.api.request_models import BulkLine
 from service.clips import NewClip
+from service.concurrency.deadline import check_deadline
 from service.difference import check_dim
 from service.errors import FingerprintMismatchError, RequestInvalidError
 
@@ -24,25 +25,27 @@ class BulkReader:
     Args:
         dim: Values of an embedding.
         fingerprint: Fingerprint of the encoder that must have made them.
-        max_clips: Most lines.
+        max_lines: Most lines, with or without a clip.
     """
 
-    def __init__(self, *, dim: int, fingerprint: str, max_clips: int) -> None:
+    def __init__(self, *, dim: int, fingerprint: str, max_lines: int) -> None:
         self._dim = dim
         self._fingerprint = fingerprint
-        self._max_clips = max_clips
+        self._max_lines = max_lines
 
     def read(self, file: BinaryIO) -> list[NewClip]:
-        """Return the clips of all lines; blank lines are ignored.
+        """Return the clips of all lines; blank lines count as lines and hold no clip.
 
         Raises:
+            ClientDisconnectedError: The client of the request has disconnected.
+            DeadlineError: The deadline of the request has passed.
             FingerprintMismatchError: A line's embedding was made by another encoder.
             RequestInvalidError: Lines are faulty, and the error has their numbers; or there are no
                 lines, or too many.
         """
         clips: dict[str, NewClip] = {}
         faults: list[str] = []
-        for number, line in _numbered_lines(file):
+        for number, line in self._lines(file):
             try:
                 clip = self._clip(line, number)
                 if clip.id in clips:
@@ -52,13 +55,22 @@ class BulkReader:
                 faults.append(f"line {number}: {error.detail}")
             if len(faults) == MAX_FAULTS:
                 break
-            if len(clips) > self._max_clips:
-                raise RequestInvalidError(f"an upload has at most {self._max_clips} lines")
         if faults:
             raise RequestInvalidError("; ".join(["nothing was stored", *faults]))
         if not clips:
-            raise RequestInvalidError("the upload has no lines")
+            raise RequestInvalidError("the upload has no clips")
         return list(clips.values())
+
+    def _lines(self, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+        """Yield the lines that are not blank, with their numbers, until the deadline passes."""
+        for number, line in _numbered_lines(file):
+            check_deadline()
+            if number > self._max_lines:
+                raise RequestInvalidError(
+                    f"an upload has at most {self._max_lines} lines, blank ones included"
+                )
+            if line.strip():
+                yield number, line
 
     def _clip(self, line: bytes, number: int) -> NewClip:
         if len(line) > MAX_LINE_BYTES:
@@ -80,12 +92,11 @@ class BulkReader:
 
 
 def _numbered_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Yield the non-blank lines with their numbers, from 1; lines that are too long are cut."""
+    """Yield the lines with their numbers, from 1; lines that are too long are cut."""
     number = 0
     while line := file.readline(MAX_LINE_BYTES + 1):
         number += 1
-        if line.strip():
-            yield number, line
+        yield number, line
         while len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
             line = file.readline(MAX_LINE_BYTES + 1)
             if not line:

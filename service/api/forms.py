@@ -9,17 +9,19 @@ from __future__ import annotations
 import io
 import math
 import tempfile
-from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, TypeVar, cast
 
 import anyio
 import orjson
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, ValidationError
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 
+from service.concurrency.storage import storage_error
 from service.errors import (
     BodyTooLargeError,
     ClipIdInvalidError,
@@ -99,6 +101,8 @@ async def read_form(
         MediaUnsupportedError: The endpoint does not accept this content type.
         TooManyFilesError: There are more files than `max_files`.
         BodyTooLargeError: A JSON body is too large.
+        StorageFullError: The temporary folder has no room for its files.
+        StorageUnavailableError: The temporary folder cannot be written.
         RequestInvalidError: The body is malformed, or see `validate`.
     """
     async with AsyncExitStack() as opened:
@@ -110,7 +114,16 @@ async def buffer_body(request: Request, opened: AsyncExitStack) -> BinaryIO:
     """Buffer a body in a file, open at its start and closed with `opened`.
 
     Threads do the writing to the disk.
+
+    Raises:
+        StorageFullError: The temporary folder has no room for it.
+        StorageUnavailableError: The temporary folder cannot be written.
     """
+    with temporary_storage():
+        return await _buffer_body(request, opened)
+
+
+async def _buffer_body(request: Request, opened: AsyncExitStack) -> BinaryIO:
     chunks: list[bytes] = []
     n_bytes, file = 0, None
     async for chunk in request.stream():
@@ -126,6 +139,23 @@ async def buffer_body(request: Request, opened: AsyncExitStack) -> BinaryIO:
     await anyio.to_thread.run_sync(file.writelines, chunks)
     await anyio.to_thread.run_sync(file.seek, 0)
     return cast(BinaryIO, file)
+
+
+@contextmanager
+def temporary_storage() -> Iterator[None]:
+    """Raise errors of the system about temporary files as errors of the service."""
+    try:
+        yield
+    except OSError as err:
+        raise storage_error(err, "the temporary folder of the service", _folder()) from err
+
+
+def _folder() -> Path:
+    """Return the temporary folder; the root if there is none that can be written."""
+    try:
+        return Path(tempfile.gettempdir())
+    except OSError:
+        return Path("/")
 
 
 def media_type(request: Request) -> str:
@@ -190,9 +220,21 @@ class _TooManyFilesError(MultiPartException):
 
 
 class _Parser(MultiPartParser):
-    """A multipart parser that counts files, so that too many files raise their own error."""
+    """A multipart parser that counts files, so that too many files raise their own error.
+
+    Its files are closed if it does not succeed.
+    """
 
     file_limit = 0
+
+    async def parse(self) -> FormData:
+        try:
+            return await super().parse()
+        except BaseException:
+            for file in self._files_to_close_on_error:
+                with suppress(OSError):
+                    file.close()
+            raise
 
     def on_part_end(self) -> None:
         super().on_part_end()
@@ -211,7 +253,8 @@ async def _read_parts(
     else:
         parser = FormParser(request.headers, request.stream(), **limits)
     try:
-        form = await parser.parse()
+        with temporary_storage():
+            form = await parser.parse()
     except _TooManyFilesError as error:
         raise TooManyFilesError(f"a request has at most {max_files} files") from error
     except MultiPartException as error:

@@ -14,10 +14,17 @@ from starlette.responses import JSONResponse, Response
 
 from service import errors
 from service.api.forms import Form
+from service.api.middleware.auth import is_open, needed_scope
 from service.api.problems import MEDIA_TYPE, Problem
 
 BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
+KEY = "key"
+KEY_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A key of `minuend key`. Its scope is `read` or `write`, which includes `read`.",
+}
 
 ErrorClass = type[errors.ServiceError]
 ErrorClasses = tuple[ErrorClass, ...]
@@ -37,12 +44,36 @@ ALWAYS: ErrorClasses = (
     errors.RequestInvalidError,
     errors.UnauthorizedError,
     errors.ForbiddenError,
+    errors.HostForbiddenError,
+    errors.CrossSiteError,
+    errors.RequestMalformedError,
+    errors.HeadTooLargeError,
+    errors.HeadTimeoutError,
+    errors.OverloadError,
+)
+READ: ErrorClasses = (
+    errors.DeadlineError,
+    errors.StorageUnavailableError,
+    errors.LibraryDamagedError,
+)
+"""Of the library."""
+SCAN: ErrorClasses = (*READ, errors.OverloadError)
+"""Reads whose time grows with the library."""
+WRITE: ErrorClasses = (
+    errors.LibraryDamagedError,
+    errors.OverloadError,
+    errors.StorageFullError,
+    errors.StorageUnavailableError,
+    errors.DeadlineError,
 )
 BODY: ErrorClasses = (
     errors.BodyTooLargeError,
     errors.BodyTimeoutError,
     errors.OverloadError,
     errors.DeadlineError,
+    errors.StorageFullError,
+    errors.StorageUnavailableError,
+    errors.LibraryDamagedError,
 )
 AUDIO: ErrorClasses = (*error_classes(errors.AudioError), errors.TooManyFilesError, *BODY)
 
@@ -89,20 +120,37 @@ def ndjson_body(line: type[BaseModel], media_types: Iterable[str]) -> dict[str, 
     return {"requestBody": {"content": content, "required": True}}
 
 
-def install_schema(app: FastAPI) -> None:
-    """Give `app` an OpenAPI schema that lists the code of every error."""
+def install_schema(app: FastAPI, *, needs_key: bool) -> None:
+    """Give `app` an OpenAPI schema that lists the code of every error and the scope of every call.
+
+    Args:
+        app: The application.
+        needs_key: Whether the service has keys; without, a key is allowed and not needed.
+    """
 
     def schema() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = get_openapi(title=app.title, version=app.version, routes=app.routes)
             problem = Problem.model_json_schema()
             problem["properties"]["code"]["enum"] = [cls.code for cls in error_classes()]
-            components = document.setdefault("components", {}).setdefault("schemas", {})
-            components["Problem"] = problem
+            components = document.setdefault("components", {})
+            components.setdefault("schemas", {})["Problem"] = problem
+            components["securitySchemes"] = {KEY: KEY_SCHEME}
+            for path, operations in document["paths"].items():
+                for method, operation in operations.items():
+                    operation["security"] = _security(method.upper(), path, needs_key=needs_key)
             app.openapi_schema = document
         return app.openapi_schema
 
     app.openapi = schema  # type: ignore[method-assign]  # as FastAPI documents it
+
+
+def _security(method: str, path: str, *, needs_key: bool) -> list[dict[str, list[str]]]:
+    """Return the alternatives of a caller to prove its rights; none stands for no key needed."""
+    if is_open(path):
+        return []
+    key: dict[str, list[str]] = {KEY: [needed_scope({"method": method, "path": path})]}
+    return [key] if needs_key else [{}, key]
 
 
 def _problems(raised: Iterable[ErrorClass]) -> dict[int | str, dict[str, Any]]:
@@ -127,25 +175,60 @@ def _request(form: type[Form]) -> dict[str, Any]:
     fields = {name: schema for name, schema in properties.items() if name not in form.files}
     described: dict[str, Any] = {
         "parameters": [
-            {"name": name, "in": "query", "required": False, **_as_parameter(schema)}
+            {
+                "name": name,
+                "in": "query",
+                "required": False,
+                **_as_parameter(_as_text(form, name, schema)),
+            }
             for name, schema in fields.items()
         ]
     }
     if form.files:
-        content = {kind: {"schema": _body(form, fields, kind)} for kind in form.media_types()}
+        content = {kind: _body(form, fields, kind) for kind in form.media_types()}
         described["requestBody"] = {"content": content, "required": not form.fields_alone}
     return described
 
 
 def _body(form: type[Form], fields: dict[str, Any], media_type: str) -> dict[str, Any]:
-    if media_type in ("application/json", "application/x-www-form-urlencoded"):
-        return {"type": "object", "properties": fields, "additionalProperties": False}
-    if media_type != "multipart/form-data":
-        return BINARY
-    many = {"type": "array", "items": BINARY}
+    described: dict[str, Any] = {"type": "object", "additionalProperties": False}
+    if media_type == "application/json":
+        return {"schema": {**described, "properties": fields}}
+    if media_type not in ("multipart/form-data", "application/x-www-form-urlencoded"):
+        return {"schema": BINARY}
+    fields = {name: _as_text(form, name, schema) for name, schema in fields.items()}
+    as_json = {name: {"contentType": "application/json"} for name in _objects(fields)}
+    encoding = {"encoding": as_json} if as_json else {}
+    if media_type == "application/x-www-form-urlencoded":
+        return {"schema": {**described, "properties": fields}, **encoding}
+    # A part with a `contentEncoding` would be a file.
+    fields = {
+        name: {key: value for key, value in schema.items() if key != "contentEncoding"}
+        for name, schema in fields.items()
+    }
+    many = {"type": "array", "items": BINARY} | ({} if form.fields_alone else {"minItems": 1})
     files = {name: many if name in form.repeatable else BINARY for name in form.files}
     required = {} if form.fields_alone else {"required": list(form.files)}
-    return {"type": "object", "properties": {**files, **fields}, **required}
+    return {"schema": {**described, "properties": {**files, **fields}, **required}, **encoding}
+
+
+def _objects(fields: dict[str, Any]) -> list[str]:
+    return [name for name, schema in fields.items() if schema.get("type") == "object"]
+
+
+def _as_text(form: type[Form], name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a field where values are text: without null, and a list if repeatable.
+
+    Instead of null, the field is left out.
+    """
+    unsaid = {"null"} if name in form.repeatable else {"null", "array"}
+    word = "oneOf" if "oneOf" in schema else "anyOf"
+    kinds: list[dict[str, Any]] = schema.get(word, [])
+    left = [kind for kind in kinds if kind.get("type") not in unsaid]
+    if len(left) == len(kinds):
+        return schema
+    rest = {key: value for key, value in schema.items() if key not in (word, "default")}
+    return {**rest, word: left} if len(left) > 1 else _as_text(form, name, {**left[0], **rest})
 
 
 def _as_parameter(schema: dict[str, Any]) -> dict[str, Any]:

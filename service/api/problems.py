@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -19,11 +20,14 @@ from service.errors import (
     InternalError,
     MethodNotAllowedError,
     NotFoundError,
+    NotReadyError,
     OverloadError,
     RequestInvalidError,
     ServiceError,
     UnavailableError,
 )
+
+logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
@@ -40,6 +44,9 @@ class Problem(BaseModel):
     instance: str
     code: str = Field(description="Stable; branch on this.")
     request_id: str
+    parts: dict[str, str] | None = Field(
+        None, description="With `not_ready`: each part that does not work, and why."
+    )
 
 
 def problem_response(scope: Scope, error: ServiceError, **headers: str) -> Response:
@@ -62,6 +69,8 @@ def problem_response(scope: Scope, error: ServiceError, **headers: str) -> Respo
         "code": error.code,
         "request_id": request_id,
     }
+    if isinstance(error, NotReadyError) and error.parts:
+        body["parts"] = error.parts
     return Response(orjson.dumps(body), error.status, headers, MEDIA_TYPE)
 
 
@@ -87,6 +96,8 @@ def install_handlers(app: FastAPI, *, on_overload: Callable[[], None]) -> None:
     async def on_service_error(request: Request, error: ServiceError) -> Response:
         if isinstance(error, OverloadError):
             on_overload()
+        if isinstance(error, InternalError):
+            logger.error("%s: %s", error.title, error.detail)
         return problem_response(request.scope, error)
 
     @app.exception_handler(HTTPException)
@@ -105,7 +116,7 @@ def _from_http(app: FastAPI, request: Request, error: HTTPException) -> Response
         allow = ", ".join(allowed_methods(app, request.scope))
         if request.method == "OPTIONS":
             return Response(status_code=http.HTTPStatus.NO_CONTENT, headers={"allow": allow})
-        refusal = MethodNotAllowedError(f"{path} takes {allow}, not {request.method}")
+        refusal = MethodNotAllowedError(f"{path} takes {allow}")
         return problem_response(request.scope, refusal, allow=allow)
     if error.status_code == http.HTTPStatus.NOT_FOUND:
         return problem_response(request.scope, NotFoundError(f"there is nothing at {path}"))

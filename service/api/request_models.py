@@ -6,6 +6,7 @@ are checked where the request is carried out.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import orjson
@@ -13,15 +14,18 @@ from pydantic import AfterValidator, Field, InstanceOf, PlainValidator, WithJson
 from starlette.datastructures import UploadFile
 
 from service.api.forms import Form
+from service.api.json_schemas import BASE64, CLIP_ID_PATTERN, FILTER, METADATA
 from service.api.vector_encoding import Encoding, parse_vector
 from service.catalog.filters import Filter, check_metadata, parse_filter
 from service.clips import Metadata, check_id
+from service.difference import LARGEST
 from service.errors import MetadataInvalidError
 from service.retrieval.options import (
     DEFAULT_HOP_S,
     DEFAULT_K,
     DEFAULT_PHRASES,
     DEFAULT_STRENGTH,
+    MAX_K,
     MAX_PHRASES,
     MAX_REFERENCES,
     MAX_STRENGTH,
@@ -42,6 +46,11 @@ def _metadata(value: object) -> Metadata:
     return check_metadata(value)
 
 
+def _or_none(parse: Callable[[Any], object]) -> Callable[[Any], object]:
+    """Return a validator that leaves null, as of a field that is absent."""
+    return lambda value: None if value is None else parse(value)
+
+
 def _one_or_many(schema: dict[str, Any]) -> None:
     """Let the schema of a list also allow a single item."""
     items = schema.pop("items")
@@ -51,22 +60,26 @@ def _one_or_many(schema: dict[str, Any]) -> None:
 
 
 ClipId = Annotated[
-    str, AfterValidator(check_id), Field(json_schema_extra={"pattern": "^[A-Za-z0-9._-]{1,128}$"})
+    str, AfterValidator(check_id), Field(json_schema_extra={"pattern": CLIP_ID_PATTERN})
 ]
-_NUMBERS = {"type": "array", "items": {"type": "number"}, "minItems": 1}
-_BASE64 = {"type": "string", "contentEncoding": "base64"}
-Vector = Annotated[
-    Any, PlainValidator(parse_vector), WithJsonSchema({"oneOf": [_NUMBERS, _BASE64]})
+MAX_SECONDS = 86_400.0
+_NUMBERS = {
+    "type": "array",
+    "items": {"type": "number", "minimum": -LARGEST, "maximum": LARGEST},
+    "minItems": 1,
+}
+_VECTOR = {"oneOf": [_NUMBERS, BASE64]}
+Vector = Annotated[Any, PlainValidator(parse_vector), WithJsonSchema(_VECTOR)]
+OptionalVector = Annotated[
+    Any,
+    PlainValidator(_or_none(parse_vector)),
+    WithJsonSchema({"anyOf": [_VECTOR, {"type": "null"}]}),
 ]
-FilterField = Annotated[
-    Filter, PlainValidator(parse_filter), WithJsonSchema({"type": "object", "title": "Filter"})
-]
-MetadataField = Annotated[
-    dict[str, Any], PlainValidator(_metadata), WithJsonSchema({"type": "object"})
-]
+FilterField = Annotated[Filter, PlainValidator(_or_none(parse_filter)), WithJsonSchema(FILTER)]
+MetadataField = Annotated[dict[str, Any], PlainValidator(_metadata), WithJsonSchema(METADATA)]
 Upload = Annotated[InstanceOf[UploadFile], WithJsonSchema({"type": "string", "format": "binary"})]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-K = Annotated[int, Field(ge=1, description="Hits to return; at most MINUEND_MAX_K.")]
+Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
+K = Annotated[int, Field(ge=1, le=MAX_K, description="Hits to return; at most MINUEND_MAX_K.")]
 EveryWindow = Annotated[
     bool,
     Field(description="Let every window of a long clip be a hit of its own, not its best alone."),
@@ -138,7 +151,10 @@ class SearchForm(Form):
     audio: Upload | None = None
     reference: Upload | None = None
     clip_id: ClipId | None = Field(None, description="A stored clip to search like.")
-    embedding: Vector | None = Field(None, description="A raw embedding to search like.")
+    embedding: OptionalVector = Field(
+        None,
+        description="A raw embedding to search like: base64 of float32, or in JSON also a list.",
+    )
     reference_id: ClipId | None = Field(None, description="A stored clip to subtract.")
     reference_weight: Weight | None = None
     modifier: str | None = Field(

@@ -19,9 +19,10 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Collection, Iterable
-from contextlib import ExitStack
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, BinaryIO
 from uuid import uuid4
@@ -30,7 +31,10 @@ from service.catalog.quarantine import Quarantine
 from service.catalog.stored_names import digest_of, stored_name
 from service.clips import StoredAudio
 from service.concurrency.durable import sync_directory
-from service.concurrency.locks import claim_directory, claimed_folder
+from service.concurrency.locks import claim_directory, claimed_folder, shared_directory
+
+KEPT = "~removed"
+"""End of the name of a file that was removed while a backup may still read it."""
 
 _LOGGER = logging.getLogger(__name__)
 _CHUNK_BYTES = 1 << 20
@@ -135,9 +139,17 @@ class AudioStore:
             item.temporary.unlink(missing_ok=True)
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove files, if they exist."""
-        for name in names:
-            (self._library / name).unlink(missing_ok=True)
+        """Remove files, if they exist.
+
+        While a backup reads the library, a file is only renamed; `remove_kept` removes it later.
+        """
+        claim = claim_directory(self._audio)
+        try:
+            for name in names:
+                _remove(self._library / name, is_kept=claim is None)
+        finally:
+            if claim is not None:
+                os.close(claim)
 
     def sweep(self, named: Collection[str]) -> Swept:
         """Compare the stored files with the clips, and move files into or out of the quarantine.
@@ -149,11 +161,12 @@ class AudioStore:
         Args:
             named: Names of the files that clips name, relative to the library.
         """
+        remove_kept(self._library)
         quarantine = Quarantine(self._library)
         swept = Swept()
         try:
             swept.n_returned = quarantine.give_back(named)
-            if orphans := [name for name in self._stored_files() if name not in named]:
+            if orphans := list(self._orphans(named)):
                 swept.quarantine = quarantine.take(orphans)
                 swept.n_quarantined = len(orphans)
         except OSError as error:
@@ -163,15 +176,55 @@ class AudioStore:
                 _remove_abandoned(folder)
         return swept
 
-    def _stored_files(self) -> Iterable[str]:
+    def _orphans(self, named: Collection[str]) -> Iterator[str]:
         for path in self._audio.glob("*/*"):
             name = path.relative_to(self._library).as_posix()
-            if digest_of(name) is not None and path.is_file():
+            if name not in named and digest_of(name) is not None and path.is_file():
                 yield name
 
     def close(self) -> None:
         """Remove the store's own folder; the store is not used after this."""
         self._opened.close()
+
+
+@contextmanager
+def kept_audio(library: Path) -> Iterator[None]:
+    """Keep all audio files of a library that are removed inside, for `open_kept`.
+
+    They take no further room. Writers do not wait.
+    """
+    audio = library / "audio"
+    audio.mkdir(exist_ok=True)
+    try:
+        with shared_directory(audio):
+            yield
+    finally:
+        remove_kept(library)
+
+
+def open_kept(library: Path, name: str) -> BufferedReader:
+    """Open an audio file that was in the library when `kept_audio` was entered.
+
+    Raises:
+        FileNotFoundError: It was not there.
+    """
+    path = library / name
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        return path.with_name(path.name + KEPT).open("rb")
+
+
+def remove_kept(library: Path) -> None:
+    """Remove the files that were renamed instead of removed, unless a backup is running."""
+    audio = library / "audio"
+    if (claim := claim_directory(audio)) is None:
+        return
+    try:
+        for path in audio.glob(f"*/*{KEPT}"):
+            path.unlink(missing_ok=True)
+    finally:
+        os.close(claim)
 
 
 def copy_hashed(source: IO[bytes], target: IO[bytes]) -> str:
@@ -195,6 +248,18 @@ def _copy(source: BinaryIO | Path, path: Path) -> tuple[str, int]:
         target.flush()
         os.fsync(target.fileno())
         return digest, target.tell()
+
+
+def _remove(path: Path, *, is_kept: bool) -> None:
+    if is_kept:
+        try:
+            path.replace(path.with_name(path.name + KEPT))
+        except FileNotFoundError:
+            return
+        except OSError:  # no room for the longer name: the deletion matters more than the backup
+            path.unlink(missing_ok=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _link(source: Path, path: Path) -> bool:

@@ -10,7 +10,7 @@ replacing a clip keeps its number.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,14 @@ from service.catalog.vectors import (
     write_vectors,
 )
 from service.clips import ClipRecord, Windows
+from service.concurrency.deadline import Deadline, check_deadline, current_deadline
+from service.concurrency.deadline_semaphore import DeadlineSemaphore
 from service.errors import ClipDamagedError, ClipUnknownError, FingerprintMismatchError
+
+MAX_SCANS = 2
+"""Filters that are applied to all clips at the same time; others wait."""
+
+MAX_REVISION = (1 << 63) - 1
 
 _ALL = Filter("TRUE", ())
 
@@ -87,6 +94,7 @@ class Catalog:
     ) -> None:
         self._fingerprint = fingerprint
         self._precision = precision
+        self._scans = DeadlineSemaphore(MAX_SCANS)
         self.damage = Damage()
         self.database = Database(path, schema=creation_script() if create else "")
         try:
@@ -100,10 +108,20 @@ class Catalog:
         self.database.close()
 
     def put(self, entries: Sequence[Entry]) -> list[Written]:
-        """Add clips or replace those of the same id, all or none, durably."""
+        """Add clips or replace those of the same id, all or none, durably.
+
+        Raises:
+            ClientDisconnectedError: The client of the request has disconnected.
+            DeadlineError: The deadline of the request has passed; nothing was written.
+            StorageFullError: There is no room; nothing was written.
+            StorageUnavailableError: The disk cannot be written now; nothing was written.
+        """
         with self.database.transaction("write") as db:
             revision = next_revision(db)
-            written = [self._put(db, revision, entry) for entry in entries]
+            written = []
+            for entry in entries:
+                check_deadline()
+                written.append(self._put(db, revision, entry))
         self.damage.forget(entry.record.id for entry in entries)
         return written
 
@@ -216,27 +234,44 @@ class Catalog:
         """Return clips with a number above `after`, in order, with their numbers.
 
         The record of a damaged one is None.
+
+        Raises:
+            ClientDisconnectedError: The client of the request has disconnected.
+            DeadlineError: The deadline of the request has passed.
         """
-        where = where or _ALL
-        rows = self.database.query(
-            f"SELECT seq, {COLUMNS_AND_WINDOWS} FROM clips WHERE seq > ? AND {_tested(where)}"
-            " ORDER BY seq LIMIT ?",
-            *(self._fingerprint, after, *where.parameters, limit),
-        )
+        condition = where or _ALL
+        with nullcontext() if where is None else self._scan():
+            rows = self.database.query(
+                f"SELECT seq, {COLUMNS_AND_WINDOWS} FROM clips"
+                f" WHERE seq > ? AND {_tested(condition)} ORDER BY seq LIMIT ?",
+                *(self._fingerprint, after, *condition.parameters, limit),
+                passes=condition.passes,
+            )
         return list(self._checked(rows).items())
 
     def matching(self, where: Filter) -> Int64[np.ndarray, " clips"]:
-        """Return the numbers of the clips that pass a filter."""
+        """Return the numbers of the clips that pass a filter.
+
+        Raises:
+            ClientDisconnectedError: The client of the request has disconnected.
+            DeadlineError: The deadline of the request has passed.
+        """
         query = f"SELECT seq FROM clips WHERE {_tested(where)}"
-        rows = self.database.query(query, *where.parameters)
+        with self._scan():
+            rows = self.database.query(query, *where.parameters, passes=where.passes)
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
-    def records(self, seqs: Iterable[int]) -> dict[int, ClipRecord]:
-        """Return the records of clips by number; deleted and damaged ones are left out."""
+    def records(self, seqs: Iterable[int], *, until: int = MAX_REVISION) -> dict[int, ClipRecord]:
+        """Return the records of clips by number; deleted and damaged ones are left out.
+
+        Args:
+            seqs: The numbers.
+            until: Clips that were changed by a write after this revision are left out, too.
+        """
         rows = self.database.query(
             f"SELECT seq, {COLUMNS_AND_WINDOWS} FROM clips"
-            " WHERE seq IN (SELECT value FROM json_each(?))",
-            *(self._fingerprint, _json(seqs)),
+            " WHERE seq IN (SELECT value FROM json_each(?)) AND revision <= ?",
+            *(self._fingerprint, _json(seqs), until),
         )
         return {seq: record for seq, record in self._checked(rows).items() if record}
 
@@ -278,6 +313,15 @@ class Catalog:
             changes = read_changes(db, since, self._fingerprint)
             yield changes
         self.damage.note_rows(self.database, changes.damaged)
+
+    @contextmanager
+    def _scan(self) -> Iterator[None]:
+        """Context manager: wait until a scan of all clips may run, in order of deadlines."""
+        self._scans.acquire(current_deadline() or Deadline())
+        try:
+            yield
+        finally:
+            self._scans.release()
 
     def _put(self, db: Connection, revision: int, entry: Entry) -> Written:
         seq, written = write_record(db, revision, entry.record)

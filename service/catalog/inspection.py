@@ -13,6 +13,9 @@ from typing import Any
 
 from service.errors import LibraryError
 
+Fault = sqlite3.Error
+"""Any error of SQLite."""
+
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 _BUSY_TIMEOUT_S = 60.0
 
@@ -36,11 +39,6 @@ def faults_reported(path: Path) -> Iterator[None]:
         if code & 0xFF in _DAMAGED:
             raise damaged(path, str(err)) from err
         raise LibraryError(f"{path} cannot be used as a catalogue: {err}") from err
-
-
-def is_fault(error: Exception) -> bool:
-    """Tell whether an error is one of SQLite."""
-    return isinstance(error, sqlite3.Error)
 
 
 def damaged(path: Path, reason: str) -> LibraryError:
@@ -75,8 +73,15 @@ def has_tables(path: Path) -> bool:
     """
     # A process that was killed while it made the catalogue leaves a journal to be rolled back.
     journal = path.with_name(f"{path.name}-journal")
-    mode = "rw" if journal.exists() else "ro"
-    return bool(_read(path, "SELECT 1 FROM sqlite_schema LIMIT 1", f"mode={mode}"))
+    query, mode = "SELECT 1 FROM sqlite_schema LIMIT 1", "rw" if journal.exists() else "ro"
+    try:
+        return bool(_read(path, query, f"mode={mode}"))
+    except LibraryError:
+        # On a full disk, SQLite cannot make the file that readers share.
+        log = path.with_name(f"{path.name}-wal")
+        if mode == "rw" or (log.exists() and log.stat().st_size):
+            raise
+        return bool(read_only(path, query, is_alone=True))
 
 
 def read_only(path: Path, query: str, *, is_alone: bool = False) -> list[Any]:

@@ -159,7 +159,13 @@ def index_folder(
     limits, windowing = audio_limits(settings), library_windowing(settings.window_s)
     with (
         closing(
-            Library.open(settings.library, space=space, precision=precision, create=settings.create)
+            Library.open(
+                settings.library,
+                space=space,
+                precision=precision,
+                create=settings.create,
+                reserve_bytes=settings.reserve_bytes,
+            )
         ) as library,
         FileReader(encoder, limits=limits, windowing=windowing) as reader,
         tqdm(total=len(files), unit="file", disable=None) as bar,

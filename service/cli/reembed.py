@@ -45,6 +45,7 @@ def reembed_library(settings: Settings, *, as_json: bool, drop_others: bool) -> 
         precision=encoder.precision,
         create=False,
         reembedding=True,
+        reserve_bytes=settings.reserve_bytes,
     )
     limits, windowing = audio_limits(settings), library_windowing(settings.window_s)
     n_dropped = 0

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from service.errors import DeadlineError
 
@@ -62,3 +65,30 @@ class Deadline:
         """
         if self.is_over:
             raise self.error()
+
+
+_CURRENT: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
+
+
+def current_deadline() -> Deadline | None:
+    """Return the deadline of the request that this code works for; None outside of requests.
+
+    Threads that `anyio` starts for a request have it; threads of background work do not.
+    """
+    return _CURRENT.get()
+
+
+def check_deadline() -> None:
+    """Raise an error if the current deadline has passed; see `Deadline.check`."""
+    if (deadline := _CURRENT.get()) is not None:
+        deadline.check()
+
+
+@contextmanager
+def working_until(deadline: Deadline | None) -> Iterator[None]:
+    """Context manager: makes a deadline the current one; None for work that must not be cut off."""
+    token = _CURRENT.set(deadline)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)

@@ -42,6 +42,17 @@ def claim_directory(path: Path) -> int | None:
 
 
 @contextmanager
+def shared_directory(path: Path) -> Iterator[None]:
+    """Hold a lock on a directory together with others; `claim_directory` returns None meanwhile."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
 def claimed_folder(parent: Path) -> Iterator[Path]:
     """Make a folder with a random name, hold the lock on it, and remove it at the end.
 

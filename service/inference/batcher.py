@@ -186,6 +186,11 @@ class Batcher:
                 request.future.set_exception(NotReadyError("the service is stopping"))
 
     @property
+    def is_working(self) -> bool:
+        """Whether all threads that encode are alive."""
+        return all(thread.is_alive() for thread in self._threads)
+
+    @property
     def waiting_s(self) -> float:
         """Audio that waits for the encoder [s]."""
         return self._n_waiting_samples / self._encoder.sample_rate

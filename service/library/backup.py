@@ -12,26 +12,27 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
 import tarfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO
+from tempfile import TemporaryDirectory
+from typing import IO, BinaryIO, TypeVar
 
 import orjson
 
-from service.bundle.files import hash_file
+from service.catalog.audio_store import kept_audio, open_kept
 from service.catalog.catalog import stored_paths
 from service.catalog.database import Database
 from service.catalog.inspection import faults_reported, quick_check
 from service.catalog.stored_names import digest_of
 from service.concurrency.durable import atomic_write
-from service.concurrency.locks import claimed_folder, file_lock
-from service.errors import BackupError
+from service.concurrency.storage import free_bytes
+from service.errors import BackupError, LibraryError
 from service.library.opening import check_for_backup
+from service.library.reserve import NEEDED_BYTES, Reserve
 
 FORMAT = 1
 CATALOG = "catalog.sqlite"
@@ -39,6 +40,7 @@ CATALOG = "catalog.sqlite"
 MANIFEST = re.compile(r"manifest-([0-9a-f]{64})\.json")
 
 Progress = Callable[[int], object]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ class _Entry:
 def back_up(library: Path, file: Path, *, on_bytes: Progress = lambda n: None) -> Summary:
     """Write a library into one file that appears under its name only when it is complete.
 
-    Writers wait only while the catalogue is copied and the audio files are linked.
+    Writers do not wait. The library needs no room for it: the catalogue is copied beside the file,
+    and audio files that are removed meanwhile are kept until the end.
 
     Args:
         library: Folder of the library; a service may have it open.
@@ -79,11 +82,10 @@ def back_up(library: Path, file: Path, *, on_bytes: Progress = lambda n: None) -
     """
     if not (library / CATALOG).is_file():
         raise BackupError(f"{library} is no library: it has no {CATALOG}")
-    check_for_backup(library)
-    with _frozen(library) as frozen:
-        quick_check(frozen / CATALOG, is_alone=True)
-        paths = sorted(path for path in frozen.rglob("*") if path.is_file())
-        entries = {path.relative_to(frozen).as_posix(): _measure(path) for path in paths}
+    _with_room(library, lambda: check_for_backup(library))
+    with kept_audio(library), TemporaryDirectory(dir=file.parent, prefix=f".{file.name}.") as own:
+        frozen = _freeze(library, Path(own))
+        entries = {name: _measure(frozen, name) for name in frozen.names}
         for name, entry in entries.items():
             if name != CATALOG and entry.sha256 not in name:
                 raise BackupError(f"{library / name} is damaged: its sha256 is {entry.sha256}")
@@ -92,21 +94,48 @@ def back_up(library: Path, file: Path, *, on_bytes: Progress = lambda n: None) -
     return _summary(entries)
 
 
-@contextmanager
-def _frozen(library: Path) -> Iterator[Path]:
-    """Context manager: yields a folder with catalogue and audio files as of one moment."""
-    (library / "tmp").mkdir(exist_ok=True)
-    with ExitStack() as opened:
-        with file_lock(library / "library.lock"):  # no writer changes the set of audio files now
-            frozen = opened.enter_context(claimed_folder(library / "tmp"))
-            file = library / CATALOG
-            with faults_reported(file), closing(Database(file, schema="")) as catalog:
-                catalog.copy_to(frozen / CATALOG)
-                names = stored_paths(catalog)
-            _check_names(names, library)
-            for name in names:
-                _link(library / name, frozen / name)
-        yield frozen
+@dataclass(frozen=True, slots=True)
+class _Frozen:
+    """A library as of one moment.
+
+    Attributes:
+        library: Folder of the library, whose audio files are kept.
+        catalog: Copy of the catalogue.
+        names: Names of all members.
+    """
+
+    library: Path
+    catalog: Path
+    names: list[str]
+
+    def open(self, name: str) -> io.BufferedReader:
+        """Open a member.
+
+        Raises:
+            BackupError: It is missing.
+        """
+        if name == CATALOG:
+            return self.catalog.open("rb")
+        try:
+            return open_kept(self.library, name)
+        except FileNotFoundError as error:
+            path = self.library / name
+            raise BackupError(f"{path} is missing, which the catalogue names") from error
+
+
+def _freeze(library: Path, folder: Path) -> _Frozen:
+    """Copy the catalogue into a folder; the audio files of the library are kept already."""
+    copy = folder / CATALOG
+    with faults_reported(library / CATALOG):
+        with closing(
+            _with_room(library, lambda: Database(library / CATALOG, schema=""))
+        ) as catalog:
+            catalog.copy_to(copy)
+        quick_check(copy, is_alone=True)
+        with closing(Database(copy, schema="")) as catalog:
+            names = sorted(stored_paths(catalog))
+    _check_names(names, library)
+    return _Frozen(library, copy, [CATALOG, *names])
 
 
 def _check_names(names: Iterable[str], library: Path) -> None:
@@ -119,22 +148,29 @@ def _check_names(names: Iterable[str], library: Path) -> None:
             )
 
 
-def _link(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
+def _with_room(library: Path, function: Callable[[], T]) -> T:
+    """Call a function again with the room of the reserve if it fails on a full disk.
+
+    To open a catalogue that no process has open needs a little room.
+    """
     try:
-        os.link(source, target)
-    except FileNotFoundError as error:
-        raise BackupError(f"{source} is missing, which the catalogue names") from error
+        return function()
+    except LibraryError:
+        if free_bytes(library) >= NEEDED_BYTES or not Reserve(library, 0).release():
+            raise
+    return function()
 
 
-def _write(target: BinaryIO, frozen: Path, entries: dict[str, _Entry], on_bytes: Progress) -> None:
+def _write(
+    target: BinaryIO, frozen: _Frozen, entries: dict[str, _Entry], on_bytes: Progress
+) -> None:
     listed = {name: [entry.sha256, entry.size_bytes] for name, entry in entries.items()}
     manifest = orjson.dumps({"format": FORMAT, "files": listed})
     digest = hashlib.sha256(manifest).hexdigest()
     with tarfile.open(fileobj=target, mode="w", format=tarfile.PAX_FORMAT) as archive:
         _add(archive, f"manifest-{digest}.json", io.BytesIO(manifest), len(manifest))
         for name, entry in entries.items():
-            with (frozen / name).open("rb") as source:
+            with frozen.open(name) as source:
                 _add(archive, name, source, entry.size_bytes)
             on_bytes(entry.size_bytes)
 
@@ -146,9 +182,10 @@ def _add(archive: tarfile.TarFile, name: str, source: IO[bytes], size_bytes: int
     archive.addfile(member, source)
 
 
-def _measure(path: Path) -> _Entry:
-    measured = hash_file(path)
-    return _Entry(measured.sha256, measured.size_bytes)
+def _measure(frozen: _Frozen, name: str) -> _Entry:
+    with frozen.open(name) as file:
+        digest = hashlib.file_digest(file, "sha256")
+        return _Entry(digest.hexdigest(), file.tell())
 
 
 def _summary(entries: dict[str, _Entry]) -> Summary:

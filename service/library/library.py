@@ -6,6 +6,7 @@ quarantine/       audio files that no clip named when the library was opened
 index/            snapshot of the search index, a cache
 restore.partial/  an unfinished restore; the library is not opened then
 scrub.json  verify.json    progress of checks for damage
+reserve           room for deletions on a full disk
 library.lock      held while the set of audio files is changed
 """
 
@@ -28,11 +29,13 @@ from service.catalog.reembed_queue import ReembedQueue
 from service.clips import ClipRecord
 from service.concurrency.durable import make_directory
 from service.concurrency.locks import file_lock
+from service.concurrency.storage import free_bytes
 from service.errors import LibraryDamagedError, LibraryError
 from service.index.search import SearchRequest
 from service.inference.embedding_space import Space
-from service.library.audio_check import refuse_damaged_audio
 from service.library.audio_files import audio_file
+from service.library.clip_audio import ClipAudio, ClipAudioFiles
+from service.library.health import LibraryHealth
 from service.library.hits import Hit, read_hits
 from service.library.opening import (
     CATALOG,
@@ -41,9 +44,13 @@ from service.library.opening import (
     check_after_crash,
     prepare_folder,
 )
+from service.library.reserve import NEEDED_BYTES, Reserve
 from service.library.scrub import Scrub
 from service.library.synced_index import SyncedIndex
 from service.library.writer import ClipWriter
+
+SEARCHES = 3
+"""Most searches for one query while its hits are changed."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -57,6 +64,7 @@ class Library:
         catalog: Records and embeddings of the clips.
         writer: Adds and removes clips.
         index: Search index of the clips, kept up to date with the catalogue.
+        health: Tells which parts of the library work.
         reembed_queue: Clips that the encoder still has to embed.
         scrub: Checks the library for damage in the background, once it is started.
         space: Space in which clips are searched.
@@ -73,8 +81,10 @@ class Library:
     ) -> None:
         self._path = path
         self.catalog = catalog
+        self._audio = ClipAudioFiles(path, catalog)
         self.writer = writer
         self.index = SyncedIndex(catalog, path / "index", space=space)
+        self.health = LibraryHealth(path, catalog, self.index)
         self.reembed_queue = queue
         self.scrub = Scrub(path, catalog)
         self.space = space
@@ -88,6 +98,7 @@ class Library:
         precision: str = "float32",
         create: Creation | bool = True,
         reembedding: bool = False,
+        reserve_bytes: int = 0,
     ) -> Library:
         """Open a library, and move audio files that no clip names into its quarantine.
 
@@ -97,6 +108,7 @@ class Library:
             precision: Variant of the encoder that makes the embeddings put here.
             create: Make the library if the folder is missing or empty; or where a `Creation` says.
             reembedding: Open it even if clips wait for this encoder.
+            reserve_bytes: Room that is kept for deletions on a full disk; 0 for none [bytes].
 
         Raises:
             LibraryError: There is no library, see `service.library.opening`; it is damaged, or
@@ -114,13 +126,17 @@ class Library:
                 with file_lock(path / LOCK):
                     # Again, as another process may have changed the folder before the lock.
                     is_new = prepare_folder(path, creation)
+                    if free_bytes(path) < NEEDED_BYTES:
+                        Reserve(path, reserve_bytes).release()
                     check_after_crash(path)
                     catalog = Catalog(path / CATALOG, **encoder, create=is_new)
                 opened.callback(catalog.close)
                 queue = ReembedQueue(catalog, **encoder)
                 if not reembedding:
                     queue.check_complete(path)
-                writer = ClipWriter(path, catalog, dim=space.embedding_dim)
+                writer = ClipWriter(
+                    path, catalog, dim=space.embedding_dim, reserve_bytes=reserve_bytes
+                )
                 opened.callback(writer.close)
                 library = cls(path, catalog=catalog, writer=writer, space=space, queue=queue)
                 opened.pop_all()  # from here on, `close` closes them
@@ -136,26 +152,26 @@ class Library:
         self.writer.close()
         self.catalog.close()
 
-    def open_audio(self, clip_id: str) -> Path:
-        """Return the path of the audio file of a clip, which is as it was uploaded or imported.
+    def open_audio(self, clip_id: str) -> ClipAudio:
+        """Open the audio of a clip, as it was uploaded or imported, with the record of the clip.
+
+        Both are of one moment during the call. The open file keeps its bytes when the clip is
+        replaced or deleted afterwards.
 
         Raises:
             ClipUnknownError: There is no clip of this id.
             ClipAudioMissingError: It has no audio, or none that may be opened, see
-                `service.library.audio_files`.
+                `service.library.audio_files`; or the file is read in place and was changed.
             ClipDamagedError: The record or the file is damaged, see `service.library.audio_check`.
         """
-        path = self.audio_path(clip_id)
-        with path.open("rb") as file:
-            refuse_damaged_audio(self.catalog, self.catalog.get(clip_id), file)
-        return path
+        return self._audio.open(clip_id)
 
     def audio_path(self, clip_id: str) -> Path:
         """Return the path of the audio file of a clip; to read it, use `open_audio`.
 
         Raises:
             ClipUnknownError: There is no clip of this id.
-            ClipAudioMissingError: As `open_audio`.
+            ClipAudioMissingError: It has no audio, none that may be opened, or the file is gone.
             ClipDamagedError: The record is damaged.
         """
         return audio_file(self._path, self.catalog.get(clip_id))
@@ -201,7 +217,8 @@ class Library:
         Each clip comes once, with the span of its nearest window.
 
         Every write that was acknowledged before the call is seen, by whichever process it was made.
-        A clip that is changed or deleted during the search may be missing.
+        If hits are changed or deleted during the search, it is repeated, up to `SEARCHES` times;
+        those that were changed during the last of them are missing.
 
         Args:
             query: Unit vector, compared with those of the clips; the zero vector has no hits.
@@ -213,15 +230,22 @@ class Library:
         """
         if not query.any():
             return []
-        request = SearchRequest(
-            query,
-            k,
-            allowed=None if filter is None else self.catalog.matching(filter),
-            excluded=self.catalog.seqs(exclude),
-            every_window=every_window,
-            is_modified=bool(terms),
-        )
-        return read_hits(self.catalog, self.index.search(request, terms))
+        hits: list[Hit] = []
+        for _ in range(SEARCHES):
+            until = self.catalog.revision()
+            request = SearchRequest(
+                query,
+                k,
+                allowed=None if filter is None else self.catalog.matching(filter),
+                excluded=self.catalog.seqs(exclude),
+                every_window=every_window,
+                is_modified=bool(terms),
+            )
+            found = self.index.search(request, terms)
+            hits = read_hits(self.catalog, found, until=until)
+            if len(hits) == len(found.rows) or self.catalog.revision() == until:
+                break
+        return hits
 
 
 def _log_swept(path: Path, swept: Swept) -> None:

@@ -148,13 +148,23 @@ class Reembedder:
     ) -> EmbeddedFile | None:
         if isinstance(item, Unreadable):
             self._fail(clip, item.code, f"{item.path}: {item.reason}")
-        elif not file.is_unchanged():
+        elif not self._is_unchanged(file):
             self._fail(clip, "file_changed", f"{file.path} was changed while it was read")
         elif not fits(item.embedding) or (item.windows and not fits(item.windows.embeddings)):
             self._fail(clip, "embedding_invalid", f"{file.path}: its embedding is not finite")
         else:
             return item
         return None
+
+    def _is_unchanged(self, file: Hashed) -> bool:
+        """Tell whether a file has the bytes that were hashed.
+
+        Its time alone does not tell: an upload of the same bytes replaces a stored file.
+        """
+        if file.is_unchanged():
+            return True
+        (now,) = self._reader.hash([file.path])
+        return isinstance(now, Hashed) and now.sha256 == file.sha256
 
     def _fail(self, clip: QueuedClip, code: str, reason: str) -> None:
         self._failed[clip] = FailedClip(clip.id, code, reason)

@@ -16,6 +16,7 @@ from service.catalog.catalog import Catalog
 from service.catalog.changes import Version
 from service.concurrency.background_task import BackgroundTask
 from service.concurrency.locks import SharedLock
+from service.errors import NotReadyError
 from service.index.ivf_builder import build_ivf, release_freed_memory
 from service.index.recall_monitor import RecallMonitor
 from service.index.search import SearchRequest, best_windows, nearest
@@ -85,6 +86,7 @@ class SyncedIndex:
         self._index: VectorIndex | None = None
         self._size = (Version(-1, 0), 0)  # version and number of vectors after the last update
         self._saved: Version | None = None
+        self._has_failed = False
         self._lock = SharedLock()
         self._updating = BackgroundTask()
         self._building = BackgroundTask()
@@ -131,7 +133,12 @@ class SyncedIndex:
         with self._lock.exclusive():
             # Kept apart while it changes: after a failure, a half-changed index is not searched.
             index, self._index = self._index, None
-            self._index = self._update(self._load() if index is None else index)
+            self._has_failed = False
+            try:
+                self._index = self._update(self._load() if index is None else index)
+            except BaseException:
+                self._has_failed = True
+                raise
             self._size = _version(self._index), len(self._index)
             if self._index.needs_rebuild:
                 self._building.start(self._build_ivf)
@@ -145,13 +152,30 @@ class SyncedIndex:
         self._updating.start(self._refresh_until_current)
 
     def save(self) -> None:
-        """Write a snapshot of the index as of now, unless the saved one has the same version."""
+        """Write a snapshot of the index as of now, unless the saved one has the same version.
+
+        The snapshot is a cache: if it cannot be written, that is logged and no error.
+        """
         self.refresh()
         with self._lock.shared():
             index = self._index
             if index is not None and _version(index) != self._saved:
-                self._snapshots.save(index)
+                try:
+                    self._snapshots.save(index)
+                except OSError as err:
+                    _LOGGER.warning("the index snapshot is not saved, and is made again: %s", err)
+                    return
                 self._saved = _version(index)
+
+    def check(self) -> None:
+        """Raise an error if the last update failed, and start another in the background.
+
+        Raises:
+            NotReadyError: The index is not up to date; the next search tries to update it, too.
+        """
+        if self._has_failed:
+            self.refresh_in_background()
+            raise NotReadyError("the search index could not be updated; it is built again")
 
     def wait(self) -> None:
         """Wait until no background work is running."""

@@ -22,10 +22,13 @@ from service.catalog.filters import check_metadata
 from service.catalog.stored_names import is_name_of
 from service.catalog.vectors import Embeddings
 from service.clips import ClipRecord, NewClip, ReferencedAudio, Source, StoredAudio, check_id
+from service.concurrency.deadline import check_deadline
 from service.concurrency.durable import sync_directory
 from service.concurrency.locks import file_lock
+from service.concurrency.storage import storage_errors
 from service.difference import LARGEST, check_dim, fits
-from service.errors import EmbeddingInvalidError
+from service.errors import EmbeddingInvalidError, StorageFullError
+from service.library.reserve import Reserve
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -37,19 +40,24 @@ class ClipWriter:
         library: Folder of the library.
         catalog: Catalogue of the library.
         dim: Length of an embedding.
+        reserve_bytes: Room that is kept for deletions; 0 for none [bytes].
 
     Attributes:
         swept: Audio files that were moved into or out of the quarantine at the start.
     """
 
-    def __init__(self, library: Path, catalog: Catalog, *, dim: int) -> None:
+    def __init__(
+        self, library: Path, catalog: Catalog, *, dim: int, reserve_bytes: int = 0
+    ) -> None:
         self._library = library
         self._catalog = catalog
         self._dim = dim
+        self._reserve = Reserve(library, reserve_bytes)
         with self._lock():
             self._store = AudioStore(library)
             self.swept = self._store.sweep(catalog.stored_paths())
             sync_directory(library)
+            self._reserve.keep_if_possible()
 
     def put(self, clip: NewClip) -> tuple[ClipRecord, bool]:
         """Add a clip, or replace the clip of the same id, which keeps its place in the order.
@@ -63,34 +71,56 @@ class ClipWriter:
             ClipIdInvalidError: See `service.clips.check_id`.
             MetadataInvalidError: See `service.catalog.filters.check_metadata`.
             EmbeddingInvalidError: It has the wrong length, or a value is not finite or too large.
-            OSError: The audio cannot be read, has changed since it was hashed, or cannot be
-                written.
+            StorageFullError: There is no room; nothing was stored.
+            StorageUnavailableError: The library cannot be written now; nothing was stored.
+            DeadlineError: The deadline of the request has passed; nothing was stored.
+            ClientDisconnectedError: The client of the request has left; nothing was stored.
+            OSError: The audio cannot be read, or has changed since it was hashed.
         """
         return self.put_many([clip])[0]
 
     def put_many(self, clips: Sequence[NewClip]) -> list[tuple[ClipRecord, bool]]:
         """Put clips in one transaction: all of them or, on an error, none. See `put`."""
         for clip in clips:
+            check_deadline()
             self._check(clip)
         staged: dict[int, StagedAudio] = {}
-        try:
-            for number, clip in enumerate(clips):
-                if isinstance(clip.audio, StoredAudio):
-                    staged[number] = self._store.stage(clip.audio)
-            entries = [_entry(clip, staged.get(number)) for number, clip in enumerate(clips)]
-            return self._commit(entries, staged.values())
-        finally:
-            self._store.discard(staged.values())
+        with self._storage_errors():
+            if not self._reserve.is_whole:  # its room is not for this clip
+                with self._lock():
+                    self._reserve.keep()
+            try:
+                for number, clip in enumerate(clips):
+                    check_deadline()
+                    if isinstance(clip.audio, StoredAudio):
+                        staged[number] = self._store.stage(clip.audio)
+                entries = [_entry(clip, staged.get(number)) for number, clip in enumerate(clips)]
+                return self._commit(entries, staged.values())
+            finally:
+                self._store.discard(staged.values())
 
     def delete(self, clip_id: str) -> None:
         """Remove a clip, durably, and its stored audio unless another clip has the same.
 
+        On a full disk, the reserve of the library gives the room for this.
+
         Raises:
             ClipUnknownError: There is no clip of this id.
+            StorageFullError: There is no room, and no reserve; nothing was removed.
+            StorageUnavailableError: The library cannot be written now; nothing was removed.
+            DeadlineError: The deadline of the request has passed; nothing was removed.
+            ClientDisconnectedError: The client of the request has left; nothing was removed.
         """
-        with self._lock():
-            record = self._catalog.delete(clip_id)
+        with self._storage_errors(), self._lock():
+            check_deadline()
+            try:
+                record = self._catalog.delete(clip_id)
+            except StorageFullError:
+                if not self._reserve.release():
+                    raise
+                record = self._catalog.delete(clip_id)
             self._remove_unused([record] if record else [])
+            self._reserve.keep_if_possible(self._catalog.database.shrink_log)
 
     def close(self) -> None:
         """Close the store of audio files."""
@@ -100,11 +130,16 @@ class ClipWriter:
     def _lock(self) -> AbstractContextManager[None]:
         return file_lock(self._library / "library.lock")
 
+    def _storage_errors(self) -> AbstractContextManager[None]:
+        return storage_errors("the library", self._library)
+
     def _commit(
         self, entries: Sequence[Entry], staged: Iterable[StagedAudio]
     ) -> list[tuple[ClipRecord, bool]]:
         touched = [entry.record for entry in entries]
         with self._lock():
+            self._reserve.keep()
+            check_deadline()
             try:
                 self._store.publish(staged)
                 written = self._catalog.put(entries)

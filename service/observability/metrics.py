@@ -58,6 +58,12 @@ class Metrics:
         self._add_inputs()
         self.in_flight = self._gauge("minuend_requests_in_flight", "Requests being answered.")
         self.refused = self._counter("minuend_overload_refusals", "Requests refused with a 503.")
+        self.connections = self._gauge("minuend_connections", "Open connections.")
+        self.closures = self._counter(
+            "minuend_connection_closures",
+            "Connections closed against the will of their clients.",
+            ["reason"],
+        )
         self.clips = self._gauge("minuend_library_clips", "Clips stored.")
         self.vectors = self._gauge(
             "minuend_library_vectors",
@@ -76,6 +82,16 @@ class Metrics:
         self.scrub_completed = self._gauge(
             "minuend_scrub_completed_timestamp_seconds",
             "Time when a check for damage was complete for the last time; 0: never.",
+        )
+        self.free = self._gauge(
+            "minuend_free_bytes",
+            "Free room on the disk of the library, and on that of the temporary folder.",
+            ["place"],
+        )
+        self.part_works = self._gauge(
+            "minuend_part_works",
+            "1 if a part of the service works, 0 if not; the parts of the readiness answer.",
+            ["part"],
         )
         self._recall = self._histogram(
             "minuend_index_recall",

@@ -94,10 +94,16 @@ class Gallery:
         finally:
             self._admitted -= 1
 
-    def of_clip(self, record: ClipRecord, columns: int, timings: RequestTimings) -> Picture:
-        """Return the picture of a stored clip.
+    def of_clip(
+        self, record: ClipRecord, columns: int, timings: RequestTimings
+    ) -> tuple[str, Picture]:
+        """Return the picture of a stored clip, with its name.
+
+        The name is that of `name_of`. If the clip was replaced since its record was read, the
+        picture and its name are of a newer version.
 
         Raises:
+            ClipUnknownError: The clip was deleted.
             ClipAudioMissingError: The clip has no audio, or its file is missing.
             AudioError: The file has changed and cannot be decoded.
         """
@@ -105,15 +111,15 @@ class Gallery:
         with self._lock:
             if name in self._cache:
                 self._cache.move_to_end(name)
-                return self._cache[name]
-        path = self._library.open_audio(record.id)
-        with path.open("rb") as file:
-            picture = self.of_file(file, columns, timings)
+                return name, self._cache[name]
+        with self._library.open_audio(record.id) as opened:
+            name = name_of(opened.record, columns)
+            picture = self.of_file(opened.file, columns, timings)
         with self._lock:
             self._cache[name] = picture
             if len(self._cache) > CACHE_PICTURES:
                 self._cache.popitem(last=False)
-        return picture
+        return name, picture
 
     def of_file(self, content: BinaryIO, columns: int, timings: RequestTimings) -> Picture:
         """Return the picture of an audio file.

@@ -118,5 +118,5 @@ class InputEmbedder:
                 if self.library is None:
                     raise ClipUnknownError(f"clip {clip_id!r}: no library is open")
                 if is_cut:
-                    return opened.enter_context(self.library.open_audio(clip_id).open("rb"))
+                    return opened.enter_context(self.library.open_audio(clip_id)).file
                 return EmbeddedInput(self.library.catalog.embedding(clip_id))

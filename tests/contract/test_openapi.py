@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,16 @@ from starlette.types import Scope
 
 from service import errors
 from service.api import response_models as models
+from service.api.keys import Scope as KeyScope
+from service.api.keys import make_key, write_keys
 from service.api.openapi import error_classes
 from service.api.problems import Problem, problem_response
+from service.clips import check_id
 
 ERRORS = error_classes()
 # No endpoint gives these: they are about paths and methods that are not in the schema.
 OUTSIDE = {errors.NotFoundError, errors.MethodNotAllowedError}
+SCOPES: tuple[KeyScope, ...] = ("read", "write")
 TONE = synth.encode(synth.tone(440))
 NOISE = synth.encode(synth.noise(0))
 
@@ -68,6 +73,45 @@ def test_the_problem_of_every_error_follows_the_schema(cls: type[errors.ServiceE
     assert problem.code == cls.code
     assert problem.status == response.status_code == cls.status
     assert problem.title == cls.title
+
+
+OPEN = {"GET /healthz", "GET /readyz"}
+CHANGES = {"POST /clips", "POST /clips/bulk", "PUT /clips/{clip_id}", "DELETE /clips/{clip_id}"}
+
+
+def scopes(schema: dict[str, Any]) -> dict[str, list[Any]]:
+    return {name: operation["security"] for name, operation in operations(schema).items()}
+
+
+def test_each_operation_says_which_key_it_may_have(schema: dict[str, Any]) -> None:
+    (name,) = schema["components"]["securitySchemes"]
+    assert schema["components"]["securitySchemes"][name]["type"] == "http"
+    assert schema["components"]["securitySchemes"][name]["scheme"] == "bearer"
+    for operation, security in scopes(schema).items():
+        scope = "write" if operation in CHANGES else "read"
+        assert security == ([] if operation in OPEN else [{}, {name: [scope]}])
+
+
+def test_with_keys_each_operation_needs_the_key_that_the_schema_says(
+    tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "keys.txt"
+    made = {scope: make_key(scope, scope) for scope in SCOPES}
+    write_keys(path, [key for _, key in made.values()])
+    bearer = {scope: {"authorization": f"Bearer {made[scope][0]}"} for scope in SCOPES}
+    with serving(tiny_bundle_path, tmp_path / "library", keys=path) as client:
+        document = client.get("/openapi.json", headers=bearer["read"]).json()
+        for operation, security in scopes(document).items():
+            method, target = operation.split()
+            target = target.replace("{clip_id}", "a")
+            codes = {
+                scope: client.request(method, target, headers=headers).status_code
+                for scope, headers in {"none": {}, **bearer}.items()
+            }
+            needed = [scope for it in security for scopes_ in it.values() for scope in scopes_]
+            assert (codes["none"] == 401) == bool(needed), operation
+            assert (codes["read"] == 403) == (needed == ["write"]), operation
+            assert codes["write"] not in (401, 403), operation
 
 
 def test_every_error_is_documented(schema: dict[str, Any]) -> None:
@@ -153,6 +197,30 @@ def test_fields_are_documented_in_body_and_query(schema: dict[str, Any]) -> None
     assert (strength["minimum"], strength["maximum"]) == (0, 4)
     parts = set(content["multipart/form-data"]["schema"]["properties"])
     assert parts == fields | {"audio", "reference"}
+
+
+def test_text_has_no_null_and_no_list_of_numbers(schema: dict[str, Any]) -> None:
+    operation = schema["paths"]["/search"]["post"]
+    content = operation["requestBody"]["content"]
+    of_json = content["application/json"]["schema"]["properties"]
+    of_parts = content["multipart/form-data"]["schema"]["properties"]
+
+    assert {"type": "null"} in of_json["clip_id"]["anyOf"]
+    assert of_parts["embedding"]["type"] == "string"
+    of_query = [it.get("schema", it.get("content")) for it in operation["parameters"]]
+    for field in (*of_parts.values(), *of_query):
+        assert {"type": "null"} not in field.get("anyOf", [])
+
+
+def test_paths_have_the_pattern_of_ids(schema: dict[str, Any]) -> None:
+    for path, methods in schema["paths"].items():
+        for operation in methods.values() if "{clip_id}" in path else ():
+            (parameter,) = (it for it in operation["parameters"] if it["in"] == "path")
+            pattern = re.compile(parameter["schema"]["pattern"])
+            for clip_id in ("a", "..a", "a.", ".a", "...", "a" * 128):
+                assert pattern.search(clip_id), check_id(clip_id)
+            for clip_id in ("", ".", "..", "a/b", "a b", "ä", "a" * 129):
+                assert not pattern.search(clip_id)
 
 
 def bulk_line(client: Client) -> bytes:

@@ -92,7 +92,7 @@ def assert_complete(library: Library, name: str, seed: int) -> None:
     for n, embedding in enumerate(make_windows(seed, n_windows).embeddings if n_windows else ()):
         (part,) = library.search(centre(embedding, MEAN), 1)
         assert (part.record.id, part.start_s, part.end_s) == (name, 5.0 * n, 5.0 * n + 10)
-    content = library.open_audio(name).read_bytes()
+    content = library.audio_path(name).read_bytes()
     assert content == make_bytes(seed)
     assert hit.record.sha256 == hashlib.sha256(content).hexdigest()
 

@@ -12,13 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.catalog.filters import check_metadata, parse_filter
+from service.catalog.database import FILTER_FUNCTION
+from service.catalog.filters import MAX_SQL_NAMES, check_metadata, parse_filter
 from service.errors import FilterInvalidError, MetadataInvalidError
 
 COMPARE = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
 
 # Few of each, so that filters and metadata often meet.
 NAMES = st.sampled_from(["kind", "year", "a.b-c_1"])
+# As many names that every metadata passes as make SQL leave the rest to the function.
+PADDING: dict[str, Any] = {f"absent{i}": None for i in range(MAX_SQL_NAMES)}
 NUMBERS = st.sampled_from([-1, 0, 1, 1.0, 1.5, 2**53, 1e300])
 TEXTS = st.sampled_from(["", "1", "rain", "Rain", "rain ", "ü", "'", '"', "true"])
 SCALARS = NUMBERS | TEXTS | st.booleans()
@@ -49,6 +52,8 @@ def selects(database: sqlite3.Connection, query: object, metadata: object) -> bo
     condition = parse_filter(orjson.dumps(query))
     database.execute("DELETE FROM clips")
     database.execute("INSERT INTO clips VALUES (?)", (orjson.dumps(metadata).decode(),))
+    if condition.passes is not None:
+        database.create_function(FILTER_FUNCTION, 1, condition.passes, deterministic=True)
     sql = f"SELECT 1 FROM clips WHERE {condition.where}"
     return database.execute(sql, condition.parameters).fetchone() is not None
 
@@ -80,6 +85,14 @@ def test_sql_agrees_with_the_documentation(
     assert selects(database, query, metadata) == expected
 
 
+@given(query=FILTERS, metadata=METADATA)
+def test_the_function_of_large_filters_agrees_with_sql(
+    database: sqlite3.Connection, query: dict[str, Any], metadata: dict[str, Any]
+) -> None:
+    expected = selects(database, query, metadata)
+    assert selects(database, {**PADDING, **query}, metadata) == expected
+
+
 @given(source=st.text() | st.binary() | ANY_JSON)
 def test_anything_is_a_filter_that_runs_or_is_refused(
     database: sqlite3.Connection, source: Any
@@ -88,6 +101,8 @@ def test_anything_is_a_filter_that_runs_or_is_refused(
         condition = parse_filter(source)
     except FilterInvalidError:
         return
+    if condition.passes is not None:
+        database.create_function(FILTER_FUNCTION, 1, condition.passes, deterministic=True)
     database.execute(f"SELECT 1 FROM clips WHERE {condition.where}", condition.parameters)
 
 

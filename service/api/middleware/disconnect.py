@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.problems import problem_response
-from service.concurrency.deadline import Deadline
+from service.concurrency.deadline import Deadline, working_until
 from service.errors import RequestInvalidError
 
 DEADLINE_HEADER = "minuend-deadline-s"
@@ -20,7 +20,8 @@ class DisconnectWatcher:
     """ASGI layer that starts the deadline of a request and ends it when the client disconnects.
 
     The deadline starts when the body has been received, so that a slow upload is not cut off; the
-    time of an upload has its own limit. Workers check `timings.deadline`.
+    time of an upload has its own limit. That of a request without a body starts at once. Workers
+    check `timings.deadline`, which is also the current deadline of the request.
 
     Args:
         app: The next layer.
@@ -41,9 +42,13 @@ class DisconnectWatcher:
         except RequestInvalidError as error:
             await problem_response(scope, error)(scope, receive, send)
             return
-        client = _Client(receive, scope["state"]["timings"].deadline, limit_s)
+        deadline = scope["state"]["timings"].deadline
+        client = _Client(receive, deadline, limit_s)
         try:
-            await self._app(scope, client.receive, send)
+            if _has_no_body(scope):
+                await client.begin()
+            with working_until(deadline):
+                await self._app(scope, client.receive, send)
         finally:
             client.close()
 
@@ -56,9 +61,23 @@ class _Client:
         self._deadline = deadline
         self._limit_s = limit_s
         self._disconnect: asyncio.Task[Message] | None = None
+        self._received: Message | None = None
+
+    async def begin(self) -> None:
+        """Receive the empty body of a request and begin to wait for a disconnect.
+
+        Handlers of such requests receive nothing, so they would not notice a disconnect.
+        """
+        message = await self.receive()
+        while message.get("more_body", False) and not message.get("body"):
+            message = await self.receive()
+        self._received = message
 
     async def receive(self) -> Message:
         """Receive the next message; after the body, wait for a disconnect in the background."""
+        if self._received is not None:
+            message, self._received = self._received, None
+            return message
         if self._disconnect is not None:
             return await asyncio.shield(self._disconnect)
         message = await self._next()
@@ -77,6 +96,11 @@ class _Client:
         if message["type"] == "http.disconnect":
             self._deadline.abandon()
         return message
+
+
+def _has_no_body(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    return headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
 
 
 def _requested_s(headers: Headers) -> float:

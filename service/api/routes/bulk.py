@@ -63,8 +63,8 @@ async def post_bulk(request: Request, services: ServicesDep, timings: TimingsDep
 
 
 def _store(services: Services, file: BinaryIO, timings: RequestTimings) -> list[bool]:
-    encoder, max_clips = services.models.encoder, services.settings.max_bulk_clips
-    reader = BulkReader(dim=encoder.dim, fingerprint=encoder.fingerprint, max_clips=max_clips)
+    encoder, max_lines = services.models.encoder, services.settings.max_bulk_clips
+    reader = BulkReader(dim=encoder.dim, fingerprint=encoder.fingerprint, max_lines=max_lines)
     with timings.measure("decode"):
         clips = reader.read(file)
     with timings.measure("store"):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
-from starlette.responses import FileResponse, Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.responses import Response
 
+from service.api.audio_response import audio_response
 from service.api.forms import read_form, validate
-from service.api.openapi import AUDIO, describe
+from service.api.openapi import AUDIO, READ, SCAN, WRITE, ErrorClasses, describe
 from service.api.request_models import ClipForm, ListQuery
 from service.api.response_models import ClipAnswer, ListAnswer, clip_body
 from service.api.responses import respond
-from service.api.routes.dependencies import ServicesDep, TimingsDep
+from service.api.routes.dependencies import ClipIdPath, ServicesDep, TimingsDep
 from service.clips import check_id
 from service.errors import (
     ClipAudioMissingError,
@@ -31,17 +31,19 @@ def make_router() -> APIRouter:
     router = APIRouter(tags=["library"])
     given = (*AUDIO, MetadataInvalidError, PartMissingError)
     router.post("/clips", **describe(ClipAnswer, *given, form=ClipForm, status=201))(post_clip)
-    listed = describe(ListAnswer, CursorInvalidError, FilterInvalidError, form=ListQuery)
+    listed = describe(ListAnswer, CursorInvalidError, FilterInvalidError, *SCAN, form=ListQuery)
     router.get("/clips", **listed)(list_clips)
     put = describe(ClipAnswer, *given, ClipIdInvalidError, form=ClipForm, status=201)
     router.put("/clips/{clip_id}", **put)(put_clip)
-    damaged = (ClipUnknownError, ClipDamagedError)
+    damaged: ErrorClasses = (ClipUnknownError, ClipDamagedError, *READ)
     router.get("/clips/{clip_id}", **describe(ClipAnswer, *damaged))(get_clip)
-    router.delete("/clips/{clip_id}", **describe(None, ClipUnknownError, status=204))(delete_clip)
+    deleted = describe(None, ClipUnknownError, *WRITE, status=204)
+    router.delete("/clips/{clip_id}", **deleted)(delete_clip)
     played = describe(
         None, *damaged, ClipAudioMissingError, RangeInvalidError, media_types=("audio/*",)
     )
-    played["responses"] |= {206: {"description": "Part"}}
+    part = {"description": "Part", "content": played["responses"][200]["content"]}
+    played["responses"] |= {206: part, 304: {"description": "Not modified"}}
     router.get("/clips/{clip_id}/audio", **played)(get_audio)
     return router
 
@@ -56,7 +58,7 @@ async def post_clip(request: Request, services: ServicesDep, timings: TimingsDep
 
 
 async def put_clip(
-    clip_id: str, request: Request, services: ServicesDep, timings: TimingsDep
+    clip_id: ClipIdPath, request: Request, services: ServicesDep, timings: TimingsDep
 ) -> Response:
     """Store an audio file under an id of one's own; 200 instead of 201 if it replaces a clip.
 
@@ -84,39 +86,29 @@ async def _store(
 async def list_clips(request: Request, services: ServicesDep) -> Response:
     """List clips, oldest first, page by page; a clip that stays is listed exactly once."""
     fields = validate(ListQuery, request.query_params.multi_items())
-    records, cursor = await services.run_lookup(
+    lane = services.lanes.lookups if fields.filter is None else services.lanes.scans
+    records, cursor = await lane.run(
         services.library.page, fields.cursor, fields.limit, fields.filter
     )
     clips = [clip_body(record) for record in records]
     return respond(services, ListAnswer, clips=clips, next_cursor=cursor)
 
 
-async def get_clip(clip_id: str, services: ServicesDep) -> Response:
+async def get_clip(clip_id: ClipIdPath, services: ServicesDep) -> Response:
     """Tell about one clip."""
     record = await services.run_lookup(services.library.catalog.get, clip_id)
     return respond(services, ClipAnswer, clip=clip_body(record))
 
 
-async def delete_clip(clip_id: str, services: ServicesDep) -> Response:
+async def delete_clip(clip_id: ClipIdPath, services: ServicesDep) -> Response:
     """Remove a clip, and its stored audio unless another clip has the same; durable."""
-    await services.run_lookup(services.library.writer.delete, clip_id)
+    await services.lanes.deletes.run(services.library.writer.delete, clip_id)
     return Response(status_code=204)
 
 
-async def get_audio(clip_id: str, services: ServicesDep) -> Response:
-    """Play a clip: its original file, in ranges if asked for."""
-    record = await services.run_lookup(services.library.catalog.get, clip_id)
-    path = await services.run_lookup(services.library.open_audio, clip_id)
-    return _AudioResponse(path, media_type=record.media_type or "application/octet-stream")
+async def get_audio(clip_id: ClipIdPath, request: Request, services: ServicesDep) -> Response:
+    """Play a clip: its original file, or the part that a Range header asks for.
 
-
-class _AudioResponse(FileResponse):
-    """A file response whose range errors are problem details, like all other errors."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_unless_refused(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] in (400, 416):
-                raise RangeInvalidError("the Range header asks for no part of this file")
-            await send(message)
-
-        await super().__call__(scope, receive, send_unless_refused)
+    All of a response is of one version of the clip. The entity tag is the SHA-256 of the file.
+    """
+    return audio_response(request, await services.run_lookup(services.library.open_audio, clip_id))

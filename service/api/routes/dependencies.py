@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 
+from service.api.json_schemas import CLIP_ID_PATTERN
 from service.concurrency.timings import RequestTimings
 from service.observability.metrics import Metrics
 from service.services import Services
@@ -29,3 +30,5 @@ async def _timings(request: Request) -> RequestTimings:
 ServicesDep = Annotated[Services, Depends(_services)]
 MetricsDep = Annotated[Metrics, Depends(_metrics)]
 TimingsDep = Annotated[RequestTimings, Depends(_timings)]
+ClipIdPath = Annotated[str, Path(json_schema_extra={"pattern": CLIP_ID_PATTERN})]
+"""The id in a path; a library has no clip of another form, so only a write checks it."""

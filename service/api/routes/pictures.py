@@ -13,18 +13,17 @@ from starlette.responses import Response
 
 from service.api.etag import etag_headers, matches_etag, not_modified
 from service.api.forms import read_form, validate
-from service.api.openapi import AUDIO, describe, error_classes
+from service.api.openapi import AUDIO, SCAN, describe, error_classes
 from service.api.request_models import PictureForm, PictureQuery
 from service.api.response_models import PeaksAnswer, PictureAnswer
 from service.api.responses import respond
-from service.api.routes.dependencies import ServicesDep, TimingsDep
+from service.api.routes.dependencies import ClipIdPath, ServicesDep, TimingsDep
 from service.concurrency.timings import RequestTimings
 from service.errors import (
     AudioError,
     ClipAudioMissingError,
     ClipDamagedError,
     ClipUnknownError,
-    OverloadError,
     PartMissingError,
 )
 from service.pictures.gallery import Picture, name_of
@@ -36,7 +35,7 @@ CLIP_ERRORS = (
     ClipUnknownError,
     ClipAudioMissingError,
     ClipDamagedError,
-    OverloadError,
+    *SCAN,
 )
 DECIMALS = 4
 
@@ -66,7 +65,7 @@ async def post_picture(request: Request, services: ServicesDep, timings: Timings
 
 
 async def get_peaks(
-    clip_id: str, request: Request, services: ServicesDep, timings: TimingsDep
+    clip_id: ClipIdPath, request: Request, services: ServicesDep, timings: TimingsDep
 ) -> Response:
     """Give the outline of a clip: the lowest and the highest sample of every column."""
     return await _of_clip(
@@ -79,7 +78,7 @@ async def get_peaks(
 
 
 async def get_spectrogram(
-    clip_id: str, request: Request, services: ServicesDep, timings: TimingsDep
+    clip_id: ClipIdPath, request: Request, services: ServicesDep, timings: TimingsDep
 ) -> Response:
     """Give the spectrogram of a clip as a greyscale PNG, 96 rows high.
 
@@ -105,12 +104,12 @@ async def _of_clip(
     fields = validate(PictureQuery, request.query_params.multi_items())
     record = await services.run_lookup(services.library.catalog.get, clip_id)
     tag = name_of(record, fields.columns)
-    headers = etag_headers(tag)
     if record.sha256 is not None and matches_etag(request, tag):
-        return not_modified(headers)
-    picture = await services.gallery.work(services.gallery.of_clip, record, fields.columns, timings)
+        return not_modified(etag_headers(tag))
+    gallery = services.gallery
+    tag, picture = await gallery.work(gallery.of_clip, record, fields.columns, timings)
     response = make_response(picture)
-    response.headers.update(headers)
+    response.headers.update(etag_headers(tag))
     return response
 
 

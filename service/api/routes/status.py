@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import math
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from service import __version__
-from service.api.openapi import describe
+from service.api.openapi import SCAN, describe
 from service.api.response_models import InfoAnswer, StatusAnswer
 from service.api.responses import respond
 from service.api.routes.dependencies import MetricsDep, ServicesDep
+from service.concurrency.storage import free_bytes
 from service.errors import NotReadyError
 from service.inference.towers import Towers
+from service.library.library import Library
 from service.observability import metrics
+from service.observability.metrics import Metrics
+from service.services import PARTS, Services
 
 
 def make_router() -> APIRouter:
@@ -22,7 +29,7 @@ def make_router() -> APIRouter:
     router = APIRouter(tags=["status"])
     router.get("/healthz", **describe(StatusAnswer))(get_health)
     router.get("/readyz", **describe(StatusAnswer, NotReadyError))(get_readiness)
-    router.get("/info", **describe(InfoAnswer))(get_info)
+    router.get("/info", **describe(InfoAnswer, *SCAN))(get_info)
     router.get("/metrics", **describe(None, media_types=("text/plain",)))(get_metrics)
     return router
 
@@ -33,9 +40,15 @@ async def get_health(services: ServicesDep) -> Response:
 
 
 async def get_readiness(services: ServicesDep) -> Response:
-    """Tell whether requests are welcome: everything is open and the library can be read."""
+    """Tell whether requests are welcome: all parts work, and the library can be written.
+
+    Otherwise `parts` says which part does not work, and why. A full disk is no such fault, as
+    searches and deletions work; see `minuend_free_bytes`.
+    """
     services.check_ready()
-    await services.run_lookup(services.library.catalog.revision)
+    if faults := await services.lanes.probes.run(services.faults):
+        detail = "; ".join(f"{part}: {reason}" for part, reason in faults.items())
+        raise NotReadyError(detail, parts=faults)
     return respond(services, StatusAnswer, status="ready")
 
 
@@ -56,16 +69,20 @@ async def get_info(services: ServicesDep) -> Response:
             "reference_weight": encoder.reference_weight,
         },
         training={"created": manifest.created, **manifest.training.model_dump()},
-        library={
-            "clips": await services.run_lookup(library.catalog.count),
-            "vectors": await services.run_lookup(library.index.n_vectors),
-            "revision": await services.run_lookup(library.catalog.revision),
-            "not_embedded": await services.run_lookup(library.reembed_queue.n_lacking),
-        },
+        library=await services.lanes.scans.run(_library_body, library),
         modifier=towers is not None,
         towers=towers and _towers_body(towers),
         limits=limits,
     )
+
+
+def _library_body(library: Library) -> dict[str, int]:
+    return {
+        "clips": library.catalog.count(),
+        "vectors": library.index.n_vectors(),
+        "revision": library.catalog.revision(),
+        "not_embedded": library.reembed_queue.n_lacking(),
+    }
 
 
 def _towers_body(towers: Towers) -> dict[str, Any]:
@@ -82,12 +99,29 @@ def _towers_body(towers: Towers) -> dict[str, Any]:
 
 async def get_metrics(services: ServicesDep, counted: MetricsDep) -> Response:
     """Give numbers for Prometheus."""
-    counted.clips.set(await services.run_lookup(services.library.catalog.count))
-    counted.vectors.set(await services.run_lookup(services.library.index.n_vectors))
-    library = services.library
-    for part, n_damaged in (await services.run_lookup(library.catalog.count_damaged)).items():
-        counted.damaged.labels(part).set(n_damaged)
-    for part, n_checked in library.scrub.progress.checked.items():
-        counted.scrubbed.labels(part).set(n_checked)
-    counted.scrub_completed.set(library.scrub.completed_s)
+    await services.lanes.probes.run(_measure, services, counted)
     return Response(counted.render(), media_type=metrics.CONTENT_TYPE)
+
+
+def _measure(services: Services, counted: Metrics) -> None:
+    faults = services.faults()
+    for part in PARTS:
+        counted.part_works.labels(part).set(part not in faults)
+    counted.free.labels("library").set(_free_bytes(services.settings.library))
+    counted.free.labels("temporary").set(_free_bytes(Path(tempfile.gettempdir())))
+    if "catalogue" not in faults:
+        counted.clips.set(services.library.catalog.count())
+        counted.vectors.set(services.library.index.n_vectors())
+        for part, n_damaged in services.library.catalog.count_damaged().items():
+            counted.damaged.labels(part).set(n_damaged)
+    scrub = services.library.scrub
+    for part, n_checked in scrub.progress.checked.items():
+        counted.scrubbed.labels(part).set(n_checked)
+    counted.scrub_completed.set(scrub.completed_s)
+
+
+def _free_bytes(folder: Path) -> float:
+    try:
+        return free_bytes(folder)
+    except OSError:  # such as a volume that is gone
+        return math.nan

@@ -11,7 +11,8 @@ from service.api import bulk_reader as bulk
 from service.api.bulk_reader import BulkReader
 from service.api.vector_encoding import to_base64
 from service.clips import NewClip
-from service.errors import FingerprintMismatchError, RequestInvalidError
+from service.concurrency.deadline import ClientDisconnectedError, Deadline, working_until
+from service.errors import DeadlineError, FingerprintMismatchError, RequestInvalidError
 
 FINGERPRINT = "ab" * 32
 VECTOR = np.array([1.0, 2.0, 3.0], np.float32)
@@ -22,8 +23,8 @@ def line(clip_id: str = "a", **changes: Any) -> bytes:
     return orjson.dumps({**values, **changes}) + b"\n"
 
 
-def read(*lines: bytes, max_clips: int = 100) -> list[NewClip]:
-    reader = BulkReader(dim=3, fingerprint=FINGERPRINT, max_clips=max_clips)
+def read(*lines: bytes, max_lines: int = 100) -> list[NewClip]:
+    reader = BulkReader(dim=3, fingerprint=FINGERPRINT, max_lines=max_lines)
     return reader.read(io.BytesIO(b"".join(lines)))
 
 
@@ -90,11 +91,33 @@ def test_vectors_of_another_encoder_are_refused_naming_both() -> None:
 def test_the_number_of_lines_is_bounded() -> None:
     lines = [line(str(n)) for n in range(3)]
 
-    assert len(read(*lines, max_clips=3)) == 3
+    assert len(read(*lines, max_lines=3)) == 3
     with pytest.raises(RequestInvalidError, match="at most 2 lines"):
-        read(*lines, max_clips=2)
+        read(*lines, max_lines=2)
 
 
 def test_an_upload_without_lines_is_refused() -> None:
-    with pytest.raises(RequestInvalidError, match="no lines"):
+    with pytest.raises(RequestInvalidError, match="no clips"):
         read(b"\n\n")
+
+
+def test_blank_lines_count_as_lines() -> None:
+    """A body of blank lines would be read for minutes, and hold a thread for as long."""
+    with pytest.raises(RequestInvalidError, match="at most 3 lines"):
+        read(line("a"), b"\n" * 3, max_lines=3)
+    assert len(read(line("a"), b"\n \n", line("b"), max_lines=4)) == 2
+    with pytest.raises(RequestInvalidError, match=r"nothing was stored; line 3: "):
+        read(b"\n\n", b"{\n")
+
+
+def test_reading_stops_at_the_deadline_and_when_the_client_leaves() -> None:
+    lines = [line(str(n)) for n in range(3)]
+    late, left = Deadline(), Deadline()
+    late.begin(0)
+    left.abandon()
+    with working_until(late), pytest.raises(DeadlineError):
+        read(*lines)
+    with working_until(left), pytest.raises(ClientDisconnectedError):
+        read(*lines)
+    with working_until(late), pytest.raises(DeadlineError):
+        read(b"\n" * 10)

@@ -110,7 +110,7 @@ def test_a_damaged_record_can_be_replaced_and_deleted(
     library.writer.delete("c1")
     assert listed(library) == sorted(ALL - {"c1"})
     assert library.catalog.count_damaged()["record"] == 0
-    assert all(library.open_audio(name).is_file() for name in ALL - {"c1"})
+    assert all(library.audio_path(name).is_file() for name in ALL - {"c1"})
 
 
 ZEROS = f"x'{np.zeros(16, np.float16).tobytes().hex()}'"

@@ -56,11 +56,9 @@ def test_damage_is_one_line_that_says_what_to_do(file: Path) -> None:
 
 
 def test_what_cannot_be_read_is_damage(file: Path, tmp_path: Path) -> None:
-    execute(tmp_path, "INSERT INTO words VALUES (CAST(x'ff41' AS TEXT))")
     database = Database(file, schema="")
-    for query in ("SELECT word FROM words NOT INDEXED", "SELECT 1 FROM sentences"):
-        with pytest.raises(LibraryError, match="is damaged"), faults_reported(file):
-            database.query(query)
+    with pytest.raises(LibraryError, match="is damaged"), faults_reported(file):
+        database.query("SELECT 1 FROM sentences")
     database.close()
     damage(file)
     database = Database(file, schema="")

@@ -12,7 +12,8 @@ from service.catalog import schema
 from service.catalog.integrity import check_rows, find_structural_faults
 from service.difference import centre
 from service.errors import LibraryError
-from service.library.backup import back_up, restore
+from service.library.backup import back_up
+from service.library.restore import restore
 
 N_CLIPS = 12
 

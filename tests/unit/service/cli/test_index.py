@@ -110,8 +110,8 @@ def test_copies_remain_when_the_folder_is_removed(
     with opened(paths[1], tiny_bundle_path) as library:
         (record,) = library.page()[0]
         assert record.source == "stored"
-        assert library.open_audio(record.id).read_bytes() == content
-        assert library.open_audio(record.id).suffix == ".wav"
+        assert library.audio_path(record.id).read_bytes() == content
+        assert library.audio_path(record.id).suffix == ".wav"
 
 
 def test_copying_later_does_not_add_clips(

@@ -4,12 +4,19 @@ import io
 import tarfile
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
+from small_disk import fill as fill_disk
+from small_disk import small_disk
 from tiny_library import MEAN, make_clip, make_embedding, open_library, stored_files
 
+from service.catalog.audio_store import KEPT
+from service.clips import ClipRecord
+from service.concurrency.locks import shared_directory
 from service.difference import centre
 from service.errors import BackupError
+from service.library import backup as backup_module
 from service.library.backup import back_up
 from service.library.library import Library
 from service.library.restore import restore
@@ -31,6 +38,10 @@ def answers(library: Library) -> list[list[tuple[str, float, float | None]]]:
         [(hit.record.id, hit.score, hit.start_s) for hit in library.search(q, 9, every_window=True)]
         for q in queries
     ]
+
+
+def stored(library: Library) -> list[ClipRecord]:
+    return [record for record in library.page()[0] if record.source == "stored"]
 
 
 @pytest.fixture
@@ -55,8 +66,8 @@ def test_a_restored_library_has_the_clips_and_hits_of_the_original(tmp_path: Pat
     assert answers(restored) == answers(library)
     for record in library.page()[0]:
         if record.source == "stored":
-            whole = library.open_audio(record.id).read_bytes()
-            assert restored.open_audio(record.id).read_bytes() == whole
+            whole = library.audio_path(record.id).read_bytes()
+            assert restored.audio_path(record.id).read_bytes() == whole
     assert summary.files == N_CLIPS - 1
 
 
@@ -93,7 +104,7 @@ def test_a_backup_during_writes_is_of_one_moment(tmp_path: Path) -> None:
         assert {i[1:] for i in ids if i[0] == "l"} - {"eft"} == {
             i[1:] for i in ids if i[0] == "r"
         } - {"ight"}
-        assert all(restored.open_audio(i).is_file() for i in ids)
+        assert all(restored.audio_path(i).is_file() for i in ids)
         restored.close()
 
 
@@ -162,3 +173,81 @@ def test_missing_and_changed_audio_files_are_errors(tmp_path: Path, damage: str)
 def test_a_folder_without_a_library_is_not_backed_up(tmp_path: Path) -> None:
     with pytest.raises(BackupError, match="is no library"):
         back_up(tmp_path, tmp_path / "backup.tar")
+
+
+def test_a_backup_to_another_disk_takes_no_room_in_the_library(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 8 << 20) as disk:
+        library = open_library(disk / "library")
+        fill(library)
+        fill_disk(disk)
+        before = sorted(path.name for path in (disk / "library").rglob("*"))
+        back_up(disk / "library", tmp_path / "backup.tar")
+        assert sorted(path.name for path in (disk / "library").rglob("*")) == before
+        expected = answers(library)
+        library.close()
+    restore(tmp_path / "backup.tar", tmp_path / "new")
+    restored = open_library(tmp_path / "new", create=False)
+    assert answers(restored) == expected
+    restored.close()
+
+
+def test_a_library_that_nobody_has_open_is_backed_up_from_a_full_disk(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 8 << 20) as disk:
+        library = open_library(disk / "library", reserve_bytes=1 << 20)
+        fill(library)
+        library.close()
+        fill_disk(disk)
+        assert back_up(disk / "library", tmp_path / "backup.tar").files == N_CLIPS - 1
+
+
+def test_clips_deleted_and_replaced_during_a_backup_are_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = open_library(tmp_path / "library")
+    fill(library)
+    expected = {record.id: library.open_audio(record.id).read_bytes() for record in stored(library)}
+    write = backup_module._write
+
+    def delete_all_and_write(*arguments: Any) -> None:
+        for record in stored(library):
+            library.writer.delete(record.id)
+        library.writer.put(make_clip("c1", 1))  # its content again, and other content
+        library.writer.put(make_clip("c2", 50))
+        library.writer.delete("c2")
+        write(*arguments)
+
+    monkeypatch.setattr(backup_module, "_write", delete_all_and_write)
+    back_up(tmp_path / "library", tmp_path / "backup.tar")
+    assert len(stored_files(tmp_path / "library")) == 1  # nothing that was deleted is left
+    assert library.open_audio("c1").read_bytes() == expected["c1"]
+    restore(tmp_path / "backup.tar", tmp_path / "new")
+    restored = open_library(tmp_path / "new", create=False)
+    assert {
+        record.id: restored.open_audio(record.id).read_bytes() for record in stored(restored)
+    } == expected
+
+
+def test_what_a_killed_backup_kept_is_removed_at_the_next_start_and_backup(tmp_path: Path) -> None:
+    library = open_library(tmp_path / "library")
+    fill(library)
+    with shared_directory(tmp_path / "library" / "audio"):  # as a backup holds it
+        library.writer.delete("c1")
+        open_library(tmp_path / "library").close()
+        assert any(name.endswith(KEPT) for name in stored_files(tmp_path / "library"))
+    back_up(tmp_path / "library", tmp_path / "backup.tar")
+    assert not any(name.endswith(KEPT) for name in stored_files(tmp_path / "library"))
+    with shared_directory(tmp_path / "library" / "audio"):
+        library.writer.delete("c2")
+    library.close()
+    open_library(tmp_path / "library").close()
+    assert not any(name.endswith(KEPT) for name in stored_files(tmp_path / "library"))
+
+
+def test_a_full_disk_of_the_backup_is_an_error_of_that_disk(tmp_path: Path) -> None:
+    library = open_library(tmp_path / "library")
+    fill(library)
+    with small_disk(tmp_path / "disk", 1 << 16) as disk:
+        with pytest.raises(OSError, match="disk"):
+            back_up(tmp_path / "library", disk / "backup.tar")
+        assert not list(disk.iterdir())
+    library.close()

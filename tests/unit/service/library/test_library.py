@@ -45,7 +45,7 @@ def test_clips_and_hits_are_the_same_after_reopening(tmp_path: Path) -> None:
     assert (second.page(), second.catalog.count(), second.catalog.revision()) == (before, 5, 1)
     assert ids(second, 3, k=1) == ["c3"]
     np.testing.assert_array_equal(second.catalog.embedding("c3"), make_embedding(3))
-    assert second.open_audio("c3").read_bytes() == make_bytes(3)
+    assert second.audio_path("c3").read_bytes() == make_bytes(3)
     second.close()
 
 
@@ -89,16 +89,16 @@ def test_the_error_says_why_a_clip_has_no_audio(tmp_path: Path, library: Library
     library.writer.put(
         replace(make_clip("referenced", 3), audio=ReferencedAudio(source, "0" * 64, 5)),
     )
-    assert library.open_audio("referenced") == source
+    assert library.audio_path("referenced") == source
     source.unlink()
-    library.open_audio("stored").unlink()
+    library.audio_path("stored").unlink()
     for name, reason in [
         ("vector", "without audio"),
         ("stored", "missing"),
         ("referenced", "missing"),
     ]:
         with pytest.raises(ClipAudioMissingError, match=reason):
-            library.open_audio(name)
+            library.audio_path(name)
 
 
 def test_the_error_names_the_encoder_of_the_library_and_that_of_the_bundle(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +14,11 @@ import synth
 import tiny_bundle
 from file_windows import embed_windows
 from shell import opened, write_tones
-from tiny_library import execute
+from tiny_library import execute, make_stored
 
 from service.audio.decoding import AudioLimits
 from service.bundle.files import Bundle, load_bundle
+from service.catalog.reembed_queue import QueuedClip
 from service.clips import AudioInfo, NewClip, ReferencedAudio
 from service.errors import FingerprintMismatchError
 from service.inference.embedding_space import items, make_space
@@ -171,6 +173,29 @@ def test_clips_that_the_old_service_puts_meanwhile_are_embedded(setup: Setup) ->
             np.testing.assert_allclose(library.catalog.embedding(name), expected, atol=ROUNDING)
         for side, bundle in ((library, setup.new), (writing, setup.old)):
             assert len(everything(side, bundle)) == N_CLIPS
+
+
+def test_an_upload_of_the_same_bytes_does_not_keep_a_clip_from_being_embedded(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = synth.encode(synth.noise(5))
+    audio = make_stored(content)
+    stored = NewClip(id="stored", embedding=setup.embed(setup.old, synth.noise(5)), audio=audio)
+    with setup.open(setup.old) as library:
+        library.writer.put(stored)
+    with setup.open(setup.old) as writing, setup.open(setup.new, reembedding=True) as library:
+        checked = Reembedder._checked
+
+        def upload_again(self: Reembedder, clip: QueuedClip, *read: Any) -> object:
+            if clip.id == "stored":
+                writing.writer.put(replace(stored, id="twin"))
+            return checked(self, clip, *read)
+
+        monkeypatch.setattr(Reembedder, "_checked", upload_again)
+        report = setup.reembed(library)
+
+        assert report.failed == []
+        assert library.reembed_queue.n_lacking() == 0
 
 
 def test_clips_that_cannot_be_embedded_are_reported_and_stay(

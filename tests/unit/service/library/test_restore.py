@@ -13,7 +13,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from tiny_library import execute, make_bytes, make_clip, open_library, stored_files
+from tiny_library import execute, make_bytes, make_clip, open_library, reseal, stored_files
 
 from service.errors import BackupError, ClipAudioMissingError, LibraryError
 from service.library import restore as restore_module
@@ -60,7 +60,7 @@ def backup(tmp_path: Path, library: Path) -> Path:
 def is_complete(library: Library) -> bool:
     found = {record.id for record in library.page(limit=1000)[0]}
     return found == {f"c{n}" for n in range(N_CLIPS)} and all(
-        library.open_audio(f"c{n}").read_bytes() == make_bytes(n) for n in range(N_CLIPS)
+        library.audio_path(f"c{n}").read_bytes() == make_bytes(n) for n in range(N_CLIPS)
     )
 
 
@@ -185,7 +185,11 @@ def test_damaged_audio_in_the_folder_is_replaced_by_that_of_the_backup(
 def test_a_folder_with_other_files_or_with_the_log_of_a_catalogue_is_refused(
     tmp_path: Path, backup: Path
 ) -> None:
-    for name, reason in (("notes.txt", "holds notes.txt"), ("catalog.sqlite-wal", "keep it")):
+    for name, reason in [
+        ("notes.txt", "holds notes.txt"),
+        ("catalog.sqlite-wal", "keep it"),
+        ("catalog.sqlite-journal", "keep it"),
+    ]:
         folder = tmp_path / f"with-{name}"
         folder.mkdir()
         (folder / name).write_text("mine")
@@ -222,6 +226,7 @@ def test_a_backup_whose_catalogue_names_other_files_is_refused(
     tmp_path: Path, library: Path, source: str, path: str
 ) -> None:
     execute(library, f"UPDATE clips SET source = '{source}', path = {path} WHERE id = 'c1'")
+    reseal(library)
     with pytest.raises(BackupError, match="is refused"):
         restore(archived(library, tmp_path / "hostile.tar"), tmp_path / "new")
     assert not (tmp_path / "new" / "catalog.sqlite").exists()
@@ -239,6 +244,7 @@ def test_a_file_that_a_catalogue_must_not_name_is_neither_opened_nor_removed(
 ) -> None:
     (tmp_path / "outside.wav").write_bytes(b"a file of the user")
     execute(library, f"UPDATE clips SET source = '{source}', path = {path} WHERE id = 'c1'")
+    reseal(library)
     ((named,),) = execute(library, "SELECT path FROM clips WHERE id = 'c1'")
     existed = (library / named).exists()
     opened = open_library(library)

@@ -43,7 +43,7 @@ def test_a_pass_finds_marks_and_counts_what_is_damaged(
     library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.library.audio_check.HASHED_ON_READ_BYTES", 0)
-    flip(library.open_audio("c1"))
+    flip(library.audio_path("c1"))
     execute(tmp_path, "UPDATE vectors SET embedding = x'00' WHERE seq = 3")
     started_s = time.time()
     library.scrub.start(FAST_DAYS, first_wait_s=0)

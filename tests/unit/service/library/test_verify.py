@@ -76,10 +76,10 @@ def test_a_damaged_row_is_named(
 
 
 def test_damaged_and_missing_audio_is_named(tmp_path: Path, library: Library) -> None:
-    flip(library.open_audio("c1"))
-    cut = library.open_audio("c2")
+    flip(library.audio_path("c1"))
+    cut = library.audio_path("c2")
     cut.write_bytes(cut.read_bytes()[:-1])
-    library.open_audio("c3").unlink()
+    library.audio_path("c3").unlink()
     paths = [library.catalog.get(name).path for name in ("c1", "c2", "c3")]
     assert faults(tmp_path) == {("audio", path) for path in paths}
 
@@ -119,7 +119,7 @@ def test_a_page_that_sqlite_cannot_read_does_not_end_the_check(
     with (tmp_path / "catalog.sqlite").open("r+b") as file:
         file.seek((page - 1) * 4096)
         file.write(b"\xff" * 8)
-    flip(library.open_audio("c1"))
+    flip(library.audio_path("c1"))
     progress = check(tmp_path)
     assert {fault.part for fault in progress.faults} == {"structure", "audio"}
     assert progress.checked["audio"] == N_CLIPS
@@ -137,41 +137,45 @@ def test_audio_that_was_found_damaged_is_refused_until_it_is_intact(
 ) -> None:
     """Also where a file is too large to be hashed whenever it is read."""
     monkeypatch.setattr("service.library.audio_check.HASHED_ON_READ_BYTES", 0)
-    path = library.open_audio("c1")
+    path = library.audio_path("c1")
     whole = path.read_bytes()
     flip(path)
-    assert library.open_audio("c1") == path, "nobody has looked yet"
+    with library.open_audio("c1"):
+        pass  # nobody has looked yet
     check(tmp_path)
     with pytest.raises(ClipDamagedError, match="c1' is not the file that was added: its sha256"):
         library.open_audio("c1")
     assert library.catalog.count_damaged()["audio"] == 1
-    assert library.open_audio("c2").is_file()
+    with library.open_audio("c2"):
+        pass
 
     path.write_bytes(whole)
     check(tmp_path)
-    assert library.open_audio("c1") == path
+    with library.open_audio("c1") as audio:
+        assert audio.file.read() == whole
     flip(path)
     check(tmp_path)
     library.writer.put(make_clip("c1", 1))
-    assert library.open_audio("c1").read_bytes() == whole
+    with library.open_audio("c1") as audio:
+        assert audio.file.read() == whole
     assert library.catalog.count_damaged()["audio"] == 0
 
 
 def test_small_and_cut_audio_is_refused_at_once(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flip(library.open_audio("c1"))
+    flip(library.audio_path("c1"))
     with pytest.raises(ClipDamagedError, match="its sha256 is"):
         library.open_audio("c1")
     monkeypatch.setattr("service.library.audio_check.HASHED_ON_READ_BYTES", 0)
-    with library.open_audio("c2").open("ab") as file:
+    with library.audio_path("c2").open("ab") as file:
         file.write(b"more")
     with pytest.raises(ClipDamagedError, match=r"it has \d+ bytes instead of \d+"):
         library.open_audio("c2")
 
 
 def test_missing_audio_is_missing_and_not_marked(tmp_path: Path, library: Library) -> None:
-    library.open_audio("c3").unlink()
+    library.audio_path("c3").unlink()
     check(tmp_path)
     with pytest.raises(ClipAudioMissingError):
         library.open_audio("c3")
@@ -181,7 +185,7 @@ def test_a_file_that_is_replaced_during_the_check_is_not_marked(
     tmp_path: Path, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The check sees the damaged file, and then waits for the writer that replaces it."""
-    flip(library.open_audio("c1"))
+    flip(library.audio_path("c1"))
 
     def replace_and_lock(path: Path) -> object:
         library.writer.put(make_clip("c1", 1))
@@ -192,7 +196,8 @@ def test_a_file_that_is_replaced_during_the_check_is_not_marked(
         for _ in verifier.run():
             pass
     assert verifier.progress.n_damaged == 0
-    assert library.open_audio("c1").is_file()
+    with library.open_audio("c1"):
+        pass
 
 
 def test_a_check_that_was_stopped_goes_on_where_it_was(
@@ -201,7 +206,7 @@ def test_a_check_that_was_stopped_goes_on_where_it_was(
     monkeypatch.setattr(verify, "BATCH_ROWS", 3)
     monkeypatch.setattr(verify, "BATCH_FILES", 3)
     execute(tmp_path, "UPDATE clips SET channels = 7 WHERE seq = 2")
-    flip(library.open_audio("c8"))
+    flip(library.audio_path("c8"))
     n_runs, progress = 0, Progress()
     while not progress.is_complete:
         with closing(open_verifier(tmp_path)) as verifier:

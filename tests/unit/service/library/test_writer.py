@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,9 +21,11 @@ from tiny_library import (
 
 from service.catalog.catalog import Catalog
 from service.clips import NewClip, ReferencedAudio
+from service.concurrency.deadline import ClientDisconnectedError, Deadline, working_until
 from service.errors import (
     ClientError,
     ClipIdInvalidError,
+    DeadlineError,
     EmbeddingInvalidError,
     MetadataInvalidError,
 )
@@ -193,3 +196,41 @@ def test_a_clip_can_be_a_vector_without_audio(writer: ClipWriter) -> None:
     ((record, _),) = writer.put_many([NewClip(id="v", embedding=make_embedding(1))])
     assert record.source == "vector"
     assert record.sha256 is record.path is record.size_bytes is record.media_type is None
+
+
+def test_nothing_is_written_or_removed_after_the_deadline(
+    tmp_path: Path, catalog: Catalog, writer: ClipWriter
+) -> None:
+    writer.put(make_clip("a", 1))
+    before = stored_files(tmp_path)
+    late, left = Deadline(), Deadline()
+    late.begin(0)
+    left.abandon()
+    for deadline, error in ((late, DeadlineError), (left, ClientDisconnectedError)):
+        with working_until(deadline):
+            with pytest.raises(error):
+                writer.put_many([make_clip("b", 2), make_clip("c", 3)])
+            with pytest.raises(error):
+                writer.delete("a")
+    assert [record.id for _, record in catalog.page(0, 10, None)] == ["a"]
+    assert stored_files(tmp_path) == before
+
+
+def test_a_deadline_that_passes_within_a_transaction_undoes_it(
+    tmp_path: Path, catalog: Catalog, writer: ClipWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deadline = Deadline()
+    put = catalog._put
+    calls: list[str] = []
+
+    def put_slowly(*arguments: Any) -> Any:
+        calls.append("put")
+        deadline.begin(0)
+        return put(*arguments)
+
+    monkeypatch.setattr(catalog, "_put", put_slowly)
+    with working_until(deadline), pytest.raises(DeadlineError):
+        writer.put_many([make_clip("a", 1), make_clip("b", 2)])
+    assert calls == ["put"]
+    assert catalog.count() == 0
+    assert not stored_files(tmp_path)

@@ -37,7 +37,7 @@ def store(library: Library, content: bytes, clip_id: str = "a") -> ClipRecord:
 def test_a_clip_and_its_file_have_the_same_picture(library: Library) -> None:
     gallery = open_gallery(library)
 
-    of_clip = gallery.of_clip(store(library, WAV), 120, RequestTimings())
+    _, of_clip = gallery.of_clip(store(library, WAV), 120, RequestTimings())
     of_file = gallery.of_file(io.BytesIO(WAV), 120, RequestTimings())
 
     assert of_clip.spectrogram == of_file.spectrogram
@@ -49,10 +49,10 @@ def test_a_clip_and_its_file_have_the_same_picture(library: Library) -> None:
 
 def test_a_picture_is_cached(library: Library) -> None:
     gallery, record = open_gallery(library), store(library, WAV)
-    first = gallery.of_clip(record, 120, RequestTimings())
-    library.open_audio("a").unlink()
+    _, first = gallery.of_clip(record, 120, RequestTimings())
+    library.audio_path("a").unlink()
 
-    assert gallery.of_clip(record, 120, RequestTimings()) is first
+    assert gallery.of_clip(record, 120, RequestTimings())[1] is first
     with pytest.raises(ClipAudioMissingError):
         gallery.of_clip(record, 121, RequestTimings())
 
@@ -62,13 +62,23 @@ def test_the_pictures_used_last_are_cached(
 ) -> None:
     monkeypatch.setattr(gallery_module, "CACHE_PICTURES", 2)
     gallery, record = open_gallery(library), store(library, WAV)
-    first, second = (gallery.of_clip(record, columns, RequestTimings()) for columns in (20, 21))
-    assert gallery.of_clip(record, 20, RequestTimings()) is first
+    first, second = (gallery.of_clip(record, n, RequestTimings())[1] for n in (20, 21))
+    assert gallery.of_clip(record, 20, RequestTimings())[1] is first
 
     gallery.of_clip(record, 22, RequestTimings())
 
-    assert gallery.of_clip(record, 20, RequestTimings()) is first
-    assert gallery.of_clip(record, 21, RequestTimings()) is not second
+    assert gallery.of_clip(record, 20, RequestTimings())[1] is first
+    assert gallery.of_clip(record, 21, RequestTimings())[1] is not second
+
+
+def test_a_picture_has_the_name_of_the_sound_that_was_drawn(library: Library) -> None:
+    gallery, outdated = open_gallery(library), store(library, WAV)
+    newest = store(library, synth.encode(synth.noise(0)))
+
+    name, picture = gallery.of_clip(outdated, 20, RequestTimings())
+
+    assert name == name_of(newest, 20)
+    assert gallery.of_clip(store(library, WAV), 20, RequestTimings())[1] is not picture
 
 
 def test_another_sound_under_the_same_id_has_another_name(library: Library) -> None:

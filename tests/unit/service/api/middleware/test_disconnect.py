@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.middleware.disconnect import DisconnectWatcher
-from service.concurrency.deadline import Deadline
+from service.concurrency.deadline import Deadline, current_deadline
 from service.concurrency.timings import RequestTimings
 
 pytestmark = pytest.mark.anyio
@@ -19,8 +19,8 @@ pytestmark = pytest.mark.anyio
 class WatchedExchange(Exchange):
     """One request whose client stays until the event `left` is set."""
 
-    def __init__(self, *bodies: bytes, **headers: str) -> None:
-        super().__init__(bodies, **headers)
+    def __init__(self, *bodies: bytes, method: str = "POST", **headers: str) -> None:
+        super().__init__(bodies, method=method, **headers)
         self.deadline = Deadline()
         self.scope["state"] = {"timings": RequestTimings(self.deadline)}
         self.left = anyio.Event()
@@ -100,3 +100,23 @@ async def test_an_invalid_deadline_is_refused(header: str) -> None:
     exchange = WatchedExchange(b"all", minuend_deadline_s=header)
     await exchange.watch(read)
     assert (exchange.status, exchange.code) == (422, "request_invalid")
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_a_request_without_a_body_has_a_deadline_and_its_disconnect_is_noticed(
+    method: str,
+) -> None:
+    """Its handler receives nothing."""
+    exchange = WatchedExchange(b"", b"", method=method)
+
+    async def work(scope: Scope, receive: Receive, send: Send) -> None:
+        assert 0 < (exchange.deadline.left_s or 0) <= 5
+        assert current_deadline() is exchange.deadline
+        exchange.left.set()
+        while not exchange.deadline.is_over:
+            await anyio.lowlevel.checkpoint()
+        assert (await receive())["type"] == "http.request"
+        assert (await receive())["type"] == "http.disconnect"
+
+    await exchange.watch(work)
+    assert current_deadline() is None

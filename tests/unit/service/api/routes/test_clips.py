@@ -120,9 +120,49 @@ def test_the_original_file_is_sent_whole_and_in_ranges(client: Client) -> None:
 def test_a_range_beyond_the_end_is_not_satisfiable(client: Client) -> None:
     put(client, "a", FLAC)
 
-    for byte_range in ("bytes=9999999-", "bytes=ten-"):
-        refused = client.get("/clips/a/audio", headers={"range": byte_range})
-        assert (refused.status_code, refused.json()["code"]) == (416, "range_invalid")
+    refused = client.get("/clips/a/audio", headers={"range": "bytes=9999999-"})
+
+    assert (refused.status_code, refused.json()["code"]) == (416, "range_invalid")
+    assert refused.headers["content-range"] == f"bytes */{len(FLAC)}"
+
+
+@pytest.mark.parametrize("given", ["seconds=1-2", "bytes=ten-", "bytes=7-4", "bytes=0-1, 4-x"])
+def test_a_range_that_is_malformed_or_of_another_unit_is_ignored(
+    client: Client, given: str
+) -> None:
+    put(client, "a", FLAC)
+
+    whole = client.get("/clips/a/audio", headers={"range": given})
+
+    assert (whole.status_code, whole.content) == (200, FLAC)
+    assert "content-range" not in whole.headers
+
+
+def test_audio_is_sent_again_only_if_it_has_changed(client: Client) -> None:
+    put(client, "a")
+    tag = client.get("/clips/a/audio").headers["etag"]
+    assert tag == f'"{hashlib.sha256(TONE).hexdigest()}"'
+
+    same = client.get("/clips/a/audio", headers={"if-none-match": tag, "range": "bytes=0-1"})
+    put(client, "a", FLAC)
+    changed = client.get("/clips/a/audio", headers={"if-none-match": tag})
+    resumed = client.get("/clips/a/audio", headers={"if-range": tag, "range": "bytes=4-"})
+
+    assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
+    assert (changed.status_code, changed.content) == (200, FLAC)
+    assert (resumed.status_code, resumed.content) == (200, FLAC)
+
+
+def test_the_headers_of_audio_are_those_of_the_whole_file(client: Client) -> None:
+    put(client, "a")
+
+    headers = client.request("HEAD", "/clips/a/audio", headers={"range": "bytes=0-1"})
+
+    assert (headers.status_code, headers.content) == (200, b"")
+    assert headers.headers["content-length"] == str(len(TONE))
+    whole = client.get("/clips/a/audio").headers
+    for name in ("etag", "content-type", "accept-ranges"):
+        assert headers.headers[name] == whole[name]
 
 
 def test_a_deleted_clip_is_gone_from_everywhere(client: Client) -> None:

@@ -43,6 +43,14 @@ def test_an_embedding_of_the_service_is_a_query(client: Client) -> None:
     assert by_vector == hits(client, files={"audio": SOUNDS["low"]}, data={"k": "2"})
 
 
+def test_null_in_json_is_a_field_that_is_absent(client: Client) -> None:
+    query = {"clip_id": "low", "k": 2}
+
+    assert client.result("/search", json=query) == client.result(
+        "/search", json=query | {"embedding": None, "filter": None}
+    )
+
+
 def test_a_clip_finds_the_others(client: Client) -> None:
     assert {hit["clip_id"] for hit in hits(client, json={"clip_id": "low"})} == {"high", "noise"}
 

@@ -63,3 +63,19 @@ def test_info_describes_the_towers(words_client: Client) -> None:
     assert towers["text_precision"] == "float32"
     assert towers["scores"] == {"r_at_10": 0.5}
     assert towers["training"]["recipe"] == {"name": "tiny"}
+
+
+def test_readiness_names_the_parts_that_do_not_work(client: Client) -> None:
+    services = client.app.state.services
+    services.batcher.close()
+
+    response = client.get("/readyz")
+
+    assert (response.status_code, response.json()["code"]) == (503, "not_ready")
+    assert response.headers["content-type"] == "application/problem+json"
+    assert list(response.json()["parts"]) == ["encoder"]
+    lines = client.get("/metrics").text.splitlines()
+    assert 'minuend_part_works{part="encoder"} 0.0' in lines
+    assert 'minuend_part_works{part="index"} 1.0' in lines
+    services.ready = False
+    assert list(client.get("/readyz").json()["parts"]) == ["service"]
