@@ -16,8 +16,10 @@ import synth
 from service.audio.decoder import DecodedSource, Decoder
 from service.audio.decoder_pool import DecoderPool
 from service.audio.decoding import AudioLimits
+from service.audio.errors import (
+    AudioError,
+)
 from service.concurrency.deadline import Deadline
-from service.errors import AudioError
 
 LIMITS = AudioLimits(max_seconds=60, max_samples=1_000_000)
 WAV = synth.encode(synth.noise(1, 0.5), subtype="PCM_16")

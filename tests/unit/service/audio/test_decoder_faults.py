@@ -16,9 +16,15 @@ from pool_control import LIMITS, WAV, Deaths, Stopped, idle, outcome, run, wait_
 from service.audio import decoder_pool
 from service.audio.decoder import decode_blocks
 from service.audio.decoder_pool import DecoderPool
+from service.audio.errors import (
+    AudioUndecodableError,
+)
 from service.audio.fork_server import ForkServerError
 from service.concurrency.deadline import ClientDisconnectedError, Deadline
-from service.errors import AudioUndecodableError, DeadlineError, OverloadError
+from service.errors import (
+    DeadlineError,
+    OverloadError,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
 
