@@ -77,8 +77,11 @@ def wait_for_state(pid: int, state: str) -> None:
 class Stopped:
     """A decode that cannot go on, since its process is stopped; continued on leaving."""
 
-    def __init__(self, pool: DecoderPool, deadline: Deadline | None = None) -> None:
-        run(pool, WAV)
+    def __init__(
+        self, pool: DecoderPool, deadline: Deadline | None = None, *, warm: bool = True
+    ) -> None:
+        if warm:  # at least one decoder is kept
+            run(pool, WAV)
         child = pool._idle[-1]
         self.pid = child._pid
         os.kill(self.pid, signal.SIGSTOP)

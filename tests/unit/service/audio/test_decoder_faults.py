@@ -144,6 +144,22 @@ def test_decoders_start_again_after_their_server_was_killed(deaths: Deaths) -> N
     pool.close()
 
 
+def test_a_file_is_decoded_again_though_all_decoders_end_with_their_server(deaths: Deaths) -> None:
+    """Its decoder ends after it got the file, and so do the decoders that would be next."""
+    pool = DecoderPool(3, deadline_s=60, on_death=deaths)
+    pool.wait_ready()
+    before = deaths.count
+    for pid in idle(pool):
+        os.kill(pid, signal.SIGSTOP)  # it takes a file and gives no answer
+        wait_for_state(pid, "T")
+    stopped = Stopped(pool, warm=False)
+    os.kill(pool._server._process.pid, signal.SIGKILL)
+    blocks, _ = stopped.wait()
+    assert [block.tobytes() for block in blocks] == outcome(decode_blocks, WAV)[0]
+    assert deaths.count == before
+    pool.close()
+
+
 def test_a_server_that_does_not_answer_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     pool = DecoderPool(1, deadline_s=60)
     pool.wait_ready()
