@@ -27,7 +27,9 @@ Checksum = tuple[int, int]
 
 
 def recover_log(catalog: Path) -> None:
-    """Take over the writes of a log that a crash left; nothing is done without such a log.
+    """Take over the writes of a log that a crash left.
+
+    Nothing is done without a log, or where its catalogue is missing.
 
     Afterwards the log is empty, unless another process uses the catalogue, so that what is left of
     an incomplete write is never mistaken for a later one.
@@ -36,9 +38,21 @@ def recover_log(catalog: Path) -> None:
         LibraryError: The log is damaged. Nothing was changed.
         OSError: It cannot be read.
     """
-    log = catalog.with_name(f"{catalog.name}-wal")
-    if not log.exists() or not log.stat().st_size:
-        return
+    check_log(catalog)
+    if catalog.exists() and _log_of(catalog).exists():
+        with suppress(sqlite3.Error), closing(sqlite3.connect(catalog, timeout=0)) as db:
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def check_log(catalog: Path) -> None:
+    """Check the log of a catalogue, if it has one, without changing anything.
+
+    Raises:
+        LibraryError: The log is damaged.
+        OSError: It cannot be read.
+    """
+    log = _log_of(catalog)
     frame = damaged_frame(log)
     # A process that writes meanwhile moves the end of the log; damage stays where it is.
     if frame is not None and damaged_frame(log) == frame:
@@ -47,15 +61,12 @@ def recover_log(catalog: Path) -> None:
             f" Keep a copy of it and of {catalog.name}; then restore a backup into another folder,"
             f" or give up those writes with `sqlite3 {catalog} 'PRAGMA wal_checkpoint(TRUNCATE)'`"
         )
-    with suppress(sqlite3.Error), closing(sqlite3.connect(catalog, timeout=0)) as db:
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def damaged_frame(log: Path) -> int | None:
     """Return the first frame that cannot be read although complete writes follow it, from 1.
 
-    0 is the header of the log; None is a log that ends as a crash may leave it.
+    0 is the header of the log; None is a log that ends as a crash may leave it, or no log.
 
     Args:
         log: The log.
@@ -63,16 +74,27 @@ def damaged_frame(log: Path) -> int | None:
     Raises:
         OSError: It cannot be read.
     """
-    with log.open("rb") as file:
-        header = file.read(_HEADER.size)
-        if len(header) < _HEADER.size:
-            return None
-        magic, _, page_bytes, _, *salts, _, _ = _HEADER.unpack(header)
-        order = ">" if magic & 1 else "<"
-        checksum = _checksum(header[:24], (0, 0), order)
-        if magic & ~1 != _MAGIC or checksum != _HEADER.unpack(header)[6:]:
-            return 0 if file.read(_FRAME.size) else None
-        return _broken_frame(file, page_bytes, tuple(salts), order, checksum)
+    try:
+        with log.open("rb") as file:
+            return _damaged_frame(file)
+    except FileNotFoundError:
+        return None
+
+
+def _damaged_frame(file: BinaryIO) -> int | None:
+    header = file.read(_HEADER.size)
+    if len(header) < _HEADER.size:
+        return None
+    magic, _, page_bytes, _, *salts, _, _ = _HEADER.unpack(header)
+    order = ">" if magic & 1 else "<"
+    checksum = _checksum(header[:24], (0, 0), order)
+    if magic & ~1 != _MAGIC or checksum != _HEADER.unpack(header)[6:]:
+        return 0 if file.read(_FRAME.size) else None
+    return _broken_frame(file, page_bytes, tuple(salts), order, checksum)
+
+
+def _log_of(catalog: Path) -> Path:
+    return catalog.with_name(f"{catalog.name}-wal")
 
 
 def _broken_frame(

@@ -89,6 +89,18 @@ def test_the_last_write_may_be_torn_anywhere(library: Path) -> None:
             assert damaged_frame(log_of(library)) is None
 
 
+def test_a_log_without_its_catalogue_is_left_alone(library: Path) -> None:
+    content = log_of(library).read_bytes()
+    (library / "catalog.sqlite").unlink()
+    recover_log(library / "catalog.sqlite")
+    assert log_of(library).read_bytes() == content
+    assert not (library / "catalog.sqlite").exists()
+
+
+def test_no_log_is_not_damaged(tmp_path: Path) -> None:
+    assert damaged_frame(tmp_path / "catalog.sqlite-wal") is None
+
+
 @pytest.mark.parametrize("size_bytes", [0, 20, HEADER_BYTES])
 def test_a_log_without_frames_is_not_damaged(library: Path, size_bytes: int) -> None:
     log_of(library).write_bytes(bytes(size_bytes))
