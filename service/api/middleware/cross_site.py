@@ -13,11 +13,11 @@ address of the service, so that the browser takes the service for the page's own
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.problems import problem_response
@@ -81,6 +81,7 @@ class CrossSiteGuard:
     def __init__(self, app: ASGIApp, *, rules: SiteRules) -> None:
         self._app = app
         self._rules = rules
+        self._answers_for = lru_cache(maxsize=256)(rules.answers_for)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -93,21 +94,20 @@ class CrossSiteGuard:
         await self._app(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
-        headers = Headers(scope=scope)
-        hosts = headers.getlist("host")
+        hosts, told = _read(scope)
         if len(hosts) > 1 or (not hosts and scope.get("http_version") == "1.1"):
             raise RequestMalformedError(f"a request has one Host header, this one has {len(hosts)}")
         host = hosts[0] if hosts else ""
-        if host and scope["path"] not in HOSTLESS_PATHS and not self._rules.answers_for(host):
+        if host and scope["path"] not in HOSTLESS_PATHS and not self._answers_for(host):
             raise HostForbiddenError(
                 f"the service does not answer for {host[:80]!r}; list it in MINUEND_ALLOWED_HOSTS"
             )
-        origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+        origin, site = told.get("origin"), told.get("sec-fetch-site")
         if origin is not None and self._rules.trusts(origin):
             return
         if scope["method"] not in SAFE_METHODS:
             _check_change(origin, site, host)
-        elif scope["method"] != "OPTIONS" and not _may_read(headers, site):
+        elif scope["method"] != "OPTIONS" and not _may_read(told, site):
             raise CrossSiteError("a page of another site may not load this, only link to it")
 
 
@@ -117,6 +117,17 @@ def host_name(host: str) -> str:
         return host[1:].partition("]")[0].lower()
     name = host if host.count(":") > 1 else host.partition(":")[0]
     return name.lower().removesuffix(".")
+
+
+def _read(scope: Scope) -> tuple[list[str], dict[str, str]]:
+    """Return the values of Host, and what a browser tells of the origin of a request."""
+    hosts, told = [], {}
+    for name, value in scope["headers"]:
+        if name == b"host":
+            hosts.append(value.decode("latin-1"))
+        elif name == b"origin" or name.startswith(b"sec-fetch-"):
+            told[name.decode("latin-1")] = value.decode("latin-1")
+    return hosts, told
 
 
 def _is_address(name: str) -> bool:
@@ -143,9 +154,9 @@ def _check_change(origin: str | None, site: str | None, host: str) -> None:
         )
 
 
-def _may_read(headers: Headers, site: str | None) -> bool:
+def _may_read(told: Mapping[str, str], site: str | None) -> bool:
     """Return whether a browser may load the response: for its own site, or to show it alone."""
     if site is None or site in OWN_SITE:
         return True
-    is_link = headers.get("sec-fetch-mode") == "navigate"
-    return is_link and headers.get("sec-fetch-dest", "document") == "document"
+    is_link = told.get("sec-fetch-mode") == "navigate"
+    return is_link and told.get("sec-fetch-dest", "document") == "document"

@@ -34,10 +34,10 @@ CLIENT_DISCONNECTED = 499
 
 SANDBOX = "default-src 'none'; img-src 'self'; media-src 'self'; frame-ancestors 'none'; sandbox"
 """Policy of responses without one: stored content is shown or played, and can run nothing."""
-ALWAYS = {
-    "x-content-type-options": "nosniff",
-    "cross-origin-resource-policy": "same-origin",
-}
+ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
 """Headers of every response."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -129,7 +129,7 @@ class _Call:
         self.start = time.perf_counter()
         self.status: int | None = None
         self.trace: Trace | None = None
-        self._headers = {**ALWAYS, **headers, "x-request-id": self.request_id}
+        self._headers = {**headers, "x-request-id": self.request_id}
         scope.setdefault("state", {})
         scope["state"].update(request_id=self.request_id, timings=self.timings)
 
@@ -140,6 +140,7 @@ class _Call:
             if message["type"] == "http.response.start":
                 self.status = message["status"]
                 headers = MutableHeaders(scope=message)
+                headers.raw.extend(ALWAYS)
                 headers.update(self._headers)
                 headers.setdefault("content-security-policy", SANDBOX)
                 total = f"total;dur={1000 * (time.perf_counter() - self.start):.2f}"
