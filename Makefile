@@ -25,7 +25,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint c
 
 UV_COMPILE := pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --constraint constraints.txt
 
-.PHONY: setup text-encoder demo run test browser-test container-test lint format docs reference figures bench bench-engine bundle towers changes separation image lock audit sbom schemathesis clean
+.PHONY: setup text-encoder demo run test browser-test container-test lint format docs reference figures bench bench-engine fuzz powercut faults corruption torture soak bundle towers changes separation image lock audit sbom schemathesis clean
 
 setup: $(SERVICE)/.ready $(DEV)/.ready  ## both environments: the service's, and the one for training and tests
 
@@ -66,6 +66,12 @@ container-test: $(DEV)/.ready  ## the image and the compose file, by the docker 
 schemathesis: $(DEV)/.ready  ## the service against its schema, for ten minutes
 	SCHEMATHESIS_S=300 $(DEV)/bin/python -m pytest tests/contract/test_schemathesis.py
 
+torture: $(DEV)/.ready  ## clients on the real server while it is killed, backed up and restored; OPS=200000 SEED=1
+	PYTHONPATH=tests $(DEV)/bin/python benchmarks/model_test.py $(or $(OPS),200000) $(or $(SEED),1)
+
+soak: $(DEV)/.ready  ## N requests of mixed lengths; memory must not grow
+	$(DEV)/bin/python benchmarks/soak.py $(or $(N),50000)
+
 lint: $(DEV)/.ready
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/ruff check .
@@ -98,6 +104,7 @@ bench-engine: $(DEV)/.ready $(SERVICE)/.ready  ## measure the engine; SCENES=fol
 	$(SERVICE)/bin/python benchmarks/peers.py $(PEERS)
 	$(SERVICE)/bin/python benchmarks/long_file.py
 	$(SERVICE)/bin/python benchmarks/burst.py
+	$(SERVICE)/bin/python benchmarks/hostile_clients.py
 	$(SERVICE)/bin/python benchmarks/precision.py
 	$(DEV)/bin/python benchmarks/front_end.py
 	$(DEV)/bin/python benchmarks/index.py $(SCENES)
@@ -105,6 +112,18 @@ bench-engine: $(DEV)/.ready $(SERVICE)/.ready  ## measure the engine; SCENES=fol
 	$(SERVICE)/bin/python benchmarks/library.py $(SCENES)
 	$(SERVICE)/bin/python benchmarks/modifier.py
 	$(DEV)/bin/python benchmarks/engine_report.py
+
+fuzz: $(DEV)/.ready  ## decode N mutated files in child processes; writes docs/results/fuzz.json
+	$(DEV)/bin/python benchmarks/fuzz.py $(or $(N),1000000)
+
+powercut: $(DEV)/.ready  ## power cuts at STATES points of real writes; writes docs/results/powercut.json
+	PYTHONPATH=tests $(DEV)/bin/python benchmarks/power_cuts.py --states $(or $(STATES),1000)
+
+faults: $(DEV)/.ready  ## each of the first CALLS system calls of each kind fails; writes docs/results/faults.json
+	PYTHONPATH=tests $(DEV)/bin/python benchmarks/faults.py --calls $(or $(CALLS),60)
+
+corruption: $(DEV)/.ready  ## N damaged libraries, backups and bundles; writes docs/results/corruption.json
+	PYTHONPATH=tests $(DEV)/bin/python benchmarks/corruption.py --states $(or $(N),2000)
 
 bundle: $(DEV)/.ready $(SERVICE)/.ready  ## rebuild all that depends on the encoder of CHECKPOINT; DATA=manifest for towers and calibration
 	$(TRAIN) export $(CHECKPOINT) --out $(BUNDLE)

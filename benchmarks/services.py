@@ -44,7 +44,7 @@ def serve(bundle: Path, folder: Path) -> Iterator[Server]:
     """Run the service with its default settings on the library of a folder, on a free port."""
     library, log = folder / "library", folder / "log"
     with Server(
-        port=choose_port(0), bundle=bundle, library=library, device="cpu", log=log
+        port=choose_port(0), bundle=bundle, library=library, create=True, device="cpu", log=log
     ) as server:
         server.wait_ready()
         yield server

@@ -16,7 +16,8 @@ from service import __version__
 from service.api.keys import KeyRing
 from service.api.middleware.admission import Admission, AdmissionLimits
 from service.api.middleware.auth import ApiKeyAuth
-from service.api.middleware.body_limit import BodyLimit, HeadAsGet
+from service.api.middleware.body_limit import BodyLimit, BodyLimits, HeadAsGet
+from service.api.middleware.cross_site import CrossSiteGuard, SiteRules
 from service.api.middleware.disconnect import DisconnectWatcher
 from service.api.middleware.telemetry import Telemetry
 from service.api.openapi import install_schema
@@ -58,7 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.tracing = tracing
     app.router.routes.extend(make_routes())
     install_handlers(app, on_overload=metrics.refused.inc)
-    install_schema(app)
+    install_schema(app, needs_key=settings.keys is not None)
     # The last one added is the outermost.
     app.add_middleware(DisconnectWatcher, deadline_s=settings.deadline_s)
     limits = AdmissionLimits(
@@ -68,16 +69,20 @@ def create_app(settings: Settings) -> FastAPI:
         max_wait_s=settings.deadline_s / 3,  # a margin, as responses take longer under load
     )
     app.add_middleware(Admission, limits=limits, on_refusal=metrics.refused.inc)
-    app.add_middleware(
-        BodyLimit, max_body_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s
+    body_limits = BodyLimits(
+        max_bytes=settings.max_body_bytes,
+        pause_s=settings.body_timeout_s,
+        min_bytes_per_s=settings.min_body_bytes_per_s,
     )
+    app.add_middleware(BodyLimit, limits=body_limits)
     app.add_middleware(HeadAsGet)
     if settings.keys is not None:
         app.add_middleware(ApiKeyAuth, keys=KeyRing(settings.keys))
-    if origins := [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]:
+    if origins := _listed(settings.cors_origins):
         app.add_middleware(
             CORSMiddleware, allow_origins=origins, allow_methods=METHODS, allow_headers=["*"]
         )
+    app.add_middleware(CrossSiteGuard, rules=_site_rules(settings, origins))
     app.add_middleware(
         Telemetry, metrics=metrics, provenance=lambda: _provenance(app), tracing=tracing
     )
@@ -108,6 +113,18 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             if app.state.tracing is not None:
                 await anyio.to_thread.run_sync(app.state.tracing.close)
         logger.info("closed")
+
+
+def _listed(setting: str) -> list[str]:
+    return [item.strip() for item in setting.split(",") if item.strip()]
+
+
+def _site_rules(settings: Settings, origins: list[str]) -> SiteRules:
+    """Return which hosts are answered for; with keys, all are unless some are listed."""
+    hosts = _listed(settings.allowed_hosts)
+    if not hosts and settings.keys is not None:
+        hosts = ["*"]
+    return SiteRules.make(hosts=[*hosts, settings.host], origins=origins)
 
 
 def _open_tracing() -> Tracing:

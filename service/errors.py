@@ -102,9 +102,39 @@ class BodyTooLargeError(ClientError):
 
 
 class BodyTimeoutError(ClientError):
-    """No bytes of the request body arrived for longer than the limit."""
+    """The request body paused for longer than the limit, or arrived too slowly."""
 
     status, code, title = 408, "body_timeout", "The request body stalled"
+
+
+class RequestMalformedError(ClientError):
+    """The request is not HTTP/1.1, or its message framing is ambiguous."""
+
+    status, code, title = 400, "request_malformed", "The request is not valid HTTP"
+
+
+class HeadTooLargeError(ClientError):
+    """The request line and headers have more bytes, or there are more headers, than allowed."""
+
+    status, code, title = 431, "head_too_large", "The request headers are too large"
+
+
+class HeadTimeoutError(ClientError):
+    """The request line and headers did not arrive in time."""
+
+    status, code, title = 408, "head_timeout", "The request headers took too long"
+
+
+class HostForbiddenError(ClientError):
+    """The Host header names a host that this service does not answer for."""
+
+    status, code, title = 403, "host_forbidden", "This host name is not served"
+
+
+class CrossSiteError(ClientError):
+    """A web page of another site sent the request."""
+
+    status, code, title = 403, "cross_site", "Pages of other sites may not do that"
 
 
 class TooManyFilesError(ClientError):

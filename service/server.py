@@ -12,11 +12,16 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
 
+from service.api.connections.opening import make_accept_errors_sparse, open_pool
+from service.api.connections.protocol import BoundedProtocol
 from service.app import create_app
+from service.audio.library_messages import divert_standard_error
 from service.errors import SettingsError, StartupError
 from service.observability.logs import configure_logging
 from service.settings import Settings
@@ -35,6 +40,10 @@ SWITCH_S = 0.0005
 A thread waits so long after a run of the encoder: beside a busy thread 0.65 ms (median), and 5.1 ms
 with Python's default of 5 ms.
 """
+BACKLOG = 2048
+"""Connections that the kernel holds until they are accepted."""
+ACCEPTED_AT_ONCE = 64
+"""Connections that are accepted before other work goes on."""
 
 
 def serve(
@@ -51,6 +60,7 @@ def serve(
     """
     configure_logging(settings.log_level)
     sys.setswitchinterval(SWITCH_S)
+    divert_standard_error()
     _schedule_as_batch()
     try:
         with _listening_socket(settings) as listener:
@@ -78,6 +88,11 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(BACKLOG)  # asyncio takes one number for both
+
 
 async def _serve(
     app: FastAPI,
@@ -85,8 +100,14 @@ async def _serve(
     listener: socket.socket,
     on_listening: Callable[[str, int], object],
 ) -> None:
+    loop = asyncio.get_running_loop()
+    pool = open_pool(settings, app.state.metrics, loop, keep_alive_s=KEEP_ALIVE_S)
+    make_accept_errors_sparse(loop, pool)
     config = uvicorn.Config(
         app,
+        http=cast(type[asyncio.Protocol], partial(BoundedProtocol, pool)),
+        ws="none",
+        backlog=ACCEPTED_AT_ONCE,
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -95,7 +116,6 @@ async def _serve(
         timeout_graceful_shutdown=settings.shutdown_grace_s,
     )
     server = _Server(config)
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.handle_exit, number, None)
     # Entered here because uvicorn would lose a startup error and its exit code.
@@ -104,7 +124,7 @@ async def _serve(
         # all threads for 120 ms (90,000 objects).
         gc.collect()
         gc.freeze()
-        listener.listen(config.backlog)
+        listener.listen(BACKLOG)
         host, port = listener.getsockname()[:2]
         logger.info("listening", extra={"host": host, "port": port})
         on_listening(host, port)

@@ -7,7 +7,7 @@ Functions import what they open, so that a command loads no more than it needs. 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -16,6 +16,8 @@ from service.concurrency.lanes import Lanes
 from service.errors import BundleError, NotReadyError
 
 if TYPE_CHECKING:
+    from service.audio.decoder import Decoder
+    from service.audio.decoder_choice import DecoderChoice
     from service.audio.decoding import AudioLimits
     from service.bundle.files import Bundle
     from service.inference.batcher import Batcher
@@ -211,11 +213,28 @@ class Services:
     gallery: Gallery
     library_map: LibraryMap
     lanes: Lanes
+    decoding: DecoderChoice
     ready: bool = False
 
     @classmethod
     def open(cls, settings: Settings, metrics: Metrics) -> Services:
         """Verify the bundle, load its models, check their known answers and open the library."""
+        from service.audio.decoder_choice import DecoderChoice
+
+        decoding = DecoderChoice(
+            settings.decode,
+            settings.decoders,
+            deadline_s=settings.deadline_s,
+            on_death=metrics.decoder_deaths.inc,
+        )
+        with ExitStack() as opened:
+            opened.callback(decoding.close)
+            services = cls._open(settings, metrics, decoding)
+            opened.pop_all()
+        return services
+
+    @classmethod
+    def _open(cls, settings: Settings, metrics: Metrics, decoding: DecoderChoice) -> Services:
         from service.bundle.files import load_bundle
         from service.library.upload import ClipUploader, library_windowing
         from service.pictures.gallery import Gallery
@@ -227,11 +246,12 @@ class Services:
         if towers is not None:
             towers.check(bundle)
         library = open_library(models, settings, create=library_creation(settings))
+        decoder = decoding.choose()
         library.index.recall_monitor.on_recall = metrics.observe_recall
         library.index.refresh()
         library.scrub.start(settings.scrub_days)
         metrics.bundle.labels(bundle.manifest.id, encoder.fingerprint, encoder.provider).set(1)
-        batcher, embedder = _open_batched_embedder(encoder, settings, metrics)
+        batcher, embedder = _open_batched_embedder(encoder, decoder, settings, metrics)
         return cls(
             settings=settings,
             models=models,
@@ -245,15 +265,18 @@ class Services:
                 sample_rate=encoder.sample_rate,
                 limits=audio_limits(settings),
                 max_waiting=settings.max_requests,
+                decoder=decoder,
             ),
             library_map=LibraryMap(library),
             lanes=Lanes(settings.max_requests),
+            decoding=decoding,
         )
 
     def close(self) -> None:
         """Stop encoding, save the search index and close the library."""
         self.ready = False
         self.batcher.close()
+        self.decoding.close()
         try:
             self.library.index.save()
         finally:
@@ -290,12 +313,12 @@ class Services:
 
 
 def _open_batched_embedder(
-    encoder: Encoder, settings: Settings, metrics: Metrics
+    encoder: Encoder, decoder: Decoder, settings: Settings, metrics: Metrics
 ) -> tuple[Batcher, FileEmbedder]:
     """Return an embedder with a cache, and the batcher that all requests share."""
     from service.inference.batcher import Batcher
     from service.inference.cache import EmbeddingCache
-    from service.inference.file_embedder import FileEmbedder, RequestLimits
+    from service.inference.file_embedder import Decoders, FileEmbedder, RequestLimits
 
     batcher = Batcher(
         encoder, runs=encoder.runs, batch_s=settings.batch_s, on_run=metrics.observe_run
@@ -305,7 +328,7 @@ def _open_batched_embedder(
         encoder,
         batcher,
         limits=RequestLimits(audio_limits(settings), settings.max_windows),
-        decoders=settings.decoders,
+        decoders=Decoders(settings.decoders, decoder),
         cache=EmbeddingCache(settings.cache_bytes, on_lookup=metrics.observe_lookup),
         on_input=metrics.observe_input,
     )

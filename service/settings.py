@@ -43,6 +43,11 @@ class Settings(BaseSettings):
     cors_origins: str = Field(
         "", description="Other sites whose pages may call the service, with commas; none if empty."
     )
+    allowed_hosts: str = Field(
+        "",
+        description="Host names that it answers for, with commas; * for all. Loopback names, IP"
+        " addresses and `host` always are, and all names are if there are keys.",
+    )
     device: Literal["auto", "cpu", "cuda", "tensorrt"] = Field(
         "auto",
         description="Where the encoder runs; cuda and tensorrt fail without, auto falls back.",
@@ -63,6 +68,11 @@ class Settings(BaseSettings):
     )
     arena: bool = Field(True, description="Whether the encoder keeps its memory from run to run.")
     decoders: int = Field(2, ge=1, le=256, description="Files that are decoded at once.")
+    decode: Literal["auto", "process", "thread"] = Field(
+        "auto",
+        description="Where the service decodes; process fails where confined child processes are"
+        " not possible, auto falls back to threads.",
+    )
     cache_bytes: int = Field(
         64 * MEBIBYTE,
         ge=0,
@@ -82,7 +92,16 @@ class Settings(BaseSettings):
         256 * MEBIBYTE, ge=KIBIBYTE, le=TEBIBYTE, description="Largest request body [bytes]."
     )
     body_timeout_s: float = Field(
-        30.0, gt=0, le=3600, description="Longest pause of a client while it sends its body [s]."
+        30.0, gt=0, le=3600, description="Longest pause of a client in its body or an answer [s]."
+    )
+    min_body_bytes_per_s: float = Field(
+        1024.0, ge=0, description="Least mean rate of a body after the longest pause [bytes/s]."
+    )
+    head_timeout_s: float = Field(
+        10.0, gt=0, le=3600, description="Longest time for a request line and headers [s]."
+    )
+    max_connections: int = Field(
+        4096, ge=1, le=1_000_000, description="Most open connections; idle ones make room."
     )
     max_seconds: float = Field(1800.0, gt=0, le=86_400, description="Longest clip [s].")
     max_samples: int = Field(

@@ -36,6 +36,15 @@ class Server:
         self.port = port
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False)
 
+    def memory_bytes(self) -> int:
+        """Return the resident memory of the process."""
+        (line,) = (
+            line
+            for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+            if line.startswith("VmRSS:")
+        )
+        return 1024 * int(line.split()[1])
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Tell the server to stop and return its exit code."""
         self.process.send_signal(number)

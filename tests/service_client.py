@@ -31,7 +31,7 @@ class Client:
         self._portal = portal
         self._disconnected: list[asyncio.Task[None]] = []
         self._client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://service"
+            transport=httpx.ASGITransport(app), base_url="http://localhost"
         )
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -115,7 +115,8 @@ class Client:
 @contextmanager
 def serving(bundle: Path, library: Path, **settings: Any) -> Iterator[Client]:
     """Run an application on a bundle and a library, and give its client."""
-    app = create_app(Settings(bundle=bundle, library=library, threads=1, **settings))
+    settings = {"threads": 1, "decode": "thread", **settings}
+    app = create_app(Settings(bundle=bundle, library=library, **settings))
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(app.router.lifespan_context(app)),

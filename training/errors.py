@@ -42,6 +42,10 @@ class TextEncoderError(TrainingError):
     """The files of the text encoder are missing, or have another checksum."""
 
 
+class TeacherError(TrainingError):
+    """The files of the teacher are missing, or have another checksum."""
+
+
 class LicenceError(TrainingError):
     """The licence of a training clip does not allow shipping the result."""
 

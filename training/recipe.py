@@ -12,6 +12,7 @@ from training.recipe_files import RecipeFile, Section, read_recipe
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 Rate = Annotated[float, Field(gt=0.0, lt=1.0)]
 Scale = Annotated[float, Field(gt=0.0)]
+Weight = Annotated[float, Field(ge=0.0, le=100.0)]
 Crops = Literal["one", "by_length"]
 Columns = dict[str, list[str | int] | str | int]
 
@@ -71,6 +72,8 @@ class LossRecipe(Section):
         mix_domain: Mix normalised log-mels, as equation 2 is written, or mel power (A5).
         renormalise: Normalise the mixture again to mean 0 and standard deviation 1 (A6).
         stop_gradient: Stop the gradient at the subtracted embedding (A10).
+        teacher: Weight of the teacher loss of both views; 0 is no teacher.
+        teacher_difference: Weight of the teacher loss of the remainder after subtraction.
     """
 
     lambda_: Annotated[float, Field(ge=0.0, le=1.0, alias="lambda")] = 0.5
@@ -79,6 +82,18 @@ class LossRecipe(Section):
     mix_domain: Literal["normalised", "power"] = "normalised"
     renormalise: bool = False
     stop_gradient: bool = False
+    teacher: Weight = 0.0
+    teacher_difference: Weight = 0.0
+
+    @property
+    def subtracts(self) -> bool:
+        """Whether any loss needs the mixture and its remainder."""
+        return self.lambda_ > 0 or self.teacher_difference > 0
+
+    @property
+    def has_teacher(self) -> bool:
+        """Whether any loss needs the teacher."""
+        return self.teacher > 0 or self.teacher_difference > 0
 
 
 class OptimRecipe(Section):

@@ -14,10 +14,17 @@ from starlette.responses import JSONResponse, Response
 
 from service import errors
 from service.api.forms import Form
+from service.api.middleware.auth import is_open, needed_scope
 from service.api.problems import MEDIA_TYPE, Problem
 
 BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
+KEY = "key"
+KEY_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A key of `minuend key`. Its scope is `read` or `write`, which includes `read`.",
+}
 
 ErrorClass = type[errors.ServiceError]
 ErrorClasses = tuple[ErrorClass, ...]
@@ -37,6 +44,12 @@ ALWAYS: ErrorClasses = (
     errors.RequestInvalidError,
     errors.UnauthorizedError,
     errors.ForbiddenError,
+    errors.HostForbiddenError,
+    errors.CrossSiteError,
+    errors.RequestMalformedError,
+    errors.HeadTooLargeError,
+    errors.HeadTimeoutError,
+    errors.OverloadError,
 )
 READ: ErrorClasses = (
     errors.DeadlineError,
@@ -107,20 +120,37 @@ def ndjson_body(line: type[BaseModel], media_types: Iterable[str]) -> dict[str, 
     return {"requestBody": {"content": content, "required": True}}
 
 
-def install_schema(app: FastAPI) -> None:
-    """Give `app` an OpenAPI schema that lists the code of every error."""
+def install_schema(app: FastAPI, *, needs_key: bool) -> None:
+    """Give `app` an OpenAPI schema that lists the code of every error and the scope of every call.
+
+    Args:
+        app: The application.
+        needs_key: Whether the service has keys; without, a key is allowed and not needed.
+    """
 
     def schema() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = get_openapi(title=app.title, version=app.version, routes=app.routes)
             problem = Problem.model_json_schema()
             problem["properties"]["code"]["enum"] = [cls.code for cls in error_classes()]
-            components = document.setdefault("components", {}).setdefault("schemas", {})
-            components["Problem"] = problem
+            components = document.setdefault("components", {})
+            components.setdefault("schemas", {})["Problem"] = problem
+            components["securitySchemes"] = {KEY: KEY_SCHEME}
+            for path, operations in document["paths"].items():
+                for method, operation in operations.items():
+                    operation["security"] = _security(method.upper(), path, needs_key=needs_key)
             app.openapi_schema = document
         return app.openapi_schema
 
     app.openapi = schema  # type: ignore[method-assign]  # as FastAPI documents it
+
+
+def _security(method: str, path: str, *, needs_key: bool) -> list[dict[str, list[str]]]:
+    """Return the alternatives of a caller to prove its rights; none stands for no key needed."""
+    if is_open(path):
+        return []
+    key: dict[str, list[str]] = {KEY: [needed_scope({"method": method, "path": path})]}
+    return [key] if needs_key else [{}, key]
 
 
 def _problems(raised: Iterable[ErrorClass]) -> dict[int | str, dict[str, Any]]:

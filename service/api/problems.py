@@ -24,6 +24,7 @@ from service.errors import (
     OverloadError,
     RequestInvalidError,
     ServiceError,
+    StorageFullError,
     UnavailableError,
 )
 
@@ -58,7 +59,7 @@ def problem_response(scope: Scope, error: ServiceError, **headers: str) -> Respo
     detail = error.detail
     if isinstance(error, InternalError):
         detail = "the fault is on this side; the log has more under this request_id"
-    if isinstance(error, UnavailableError):
+    if isinstance(error, UnavailableError) and not isinstance(error, StorageFullError):
         headers["retry-after"] = str(RETRY_AFTER_S)
     body: dict[str, Any] = {
         "type": f"urn:minuend:problem:{error.code}",
@@ -116,7 +117,7 @@ def _from_http(app: FastAPI, request: Request, error: HTTPException) -> Response
         allow = ", ".join(allowed_methods(app, request.scope))
         if request.method == "OPTIONS":
             return Response(status_code=http.HTTPStatus.NO_CONTENT, headers={"allow": allow})
-        refusal = MethodNotAllowedError(f"{path} takes {allow}, not {request.method}")
+        refusal = MethodNotAllowedError(f"{path} takes {allow}")
         return problem_response(request.scope, refusal, allow=allow)
     if error.status_code == http.HTTPStatus.NOT_FOUND:
         return problem_response(request.scope, NotFoundError(f"there is nothing at {path}"))

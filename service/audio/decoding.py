@@ -99,6 +99,7 @@ class AudioReader:
         media_type: Format of the source, e.g. "audio/flac".
         duration_s: Length of the source that was read so far [s].
         n_samples: Samples that were yielded so far.
+        is_ended: Whether the block that was yielded last is the last one.
     """
 
     def __init__(self, stream: _Stream, sample_rate: int, limits: AudioLimits) -> None:
@@ -110,6 +111,7 @@ class AudioReader:
         self.media_type = stream.media_type
         self.duration_s = 0.0
         self.n_samples = 0
+        self.is_ended = False
 
     def blocks(
         self, on_source: OnSource = lambda block, peak: None
@@ -130,11 +132,13 @@ class AudioReader:
             mono = _mix_down(block)
             samples = self._counted(resample(mono, is_last=is_last))
             on_source(block, peak)
+            self.is_ended = is_last and self.n_samples > 0
             yield samples
         if self.duration_s == 0:
             raise AudioEmptyError("the file is valid but holds no samples; at least one is needed")
         if self.n_samples == 0:
             # A clip has at least one sample, even if the number of samples rounds to 0.
+            self.is_ended = True
             yield self._counted(mono.mean(keepdims=True))
 
     def _source_blocks(self) -> Iterator[Float32[np.ndarray, "frames channels"]]:

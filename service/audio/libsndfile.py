@@ -11,6 +11,7 @@ import numpy as np
 import soundfile
 from jaxtyping import Float32
 
+from service.audio.library_messages import collecting_messages, log_messages
 from service.errors import AudioTruncatedError, AudioUndecodableError, MediaUnsupportedError
 
 BLOCK_FRAMES = 262_144
@@ -100,9 +101,12 @@ class SoundFileStream:
 
     def __init__(self, source: BinaryIO) -> None:
         header, skipped = make_xing_header(source)
+        self._messages: list[str] = []
         try:
-            self._file = _ForwardSoundFile(SourceView(source, header=header, skipped=skipped))
+            with collecting_messages(self._messages):
+                self._file = _ForwardSoundFile(SourceView(source, header=header, skipped=skipped))
         except soundfile.LibsndfileError as error:
+            log_messages(self._messages)
             raise AudioUndecodableError(
                 "the file starts like audio but cannot be decoded"
             ) from error
@@ -125,7 +129,8 @@ class SoundFileStream:
         error: Exception | None = None
         while True:
             try:
-                block = self._read_block()
+                with collecting_messages(self._messages):
+                    block = self._read_block()
             except soundfile.LibsndfileError as failure:
                 error = failure
                 break
@@ -149,7 +154,9 @@ class SoundFileStream:
 
     def close(self) -> None:
         """Free the decoder; the source stays open."""
-        self._file.close()
+        with collecting_messages(self._messages):
+            self._file.close()
+        log_messages(self._messages)
 
 
 def encode_mp3(samples: Float32[np.ndarray, " samples"], sample_rate: int) -> bytes:

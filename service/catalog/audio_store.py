@@ -166,7 +166,7 @@ class AudioStore:
         swept = Swept()
         try:
             swept.n_returned = quarantine.give_back(named)
-            if orphans := [name for name in self._stored_files() if name not in named]:
+            if orphans := list(self._orphans(named)):
                 swept.quarantine = quarantine.take(orphans)
                 swept.n_quarantined = len(orphans)
         except OSError as error:
@@ -176,10 +176,10 @@ class AudioStore:
                 _remove_abandoned(folder)
         return swept
 
-    def _stored_files(self) -> Iterable[str]:
+    def _orphans(self, named: Collection[str]) -> Iterator[str]:
         for path in self._audio.glob("*/*"):
             name = path.relative_to(self._library).as_posix()
-            if digest_of(name) is not None and path.is_file():
+            if name not in named and digest_of(name) is not None and path.is_file():
                 yield name
 
     def close(self) -> None:

@@ -56,6 +56,8 @@ from service.errors import ClipDamagedError, ClipUnknownError, FingerprintMismat
 MAX_SCANS = 2
 """Filters that are applied to all clips at the same time; others wait."""
 
+MAX_REVISION = (1 << 63) - 1
+
 _ALL = Filter("TRUE", ())
 
 
@@ -259,12 +261,17 @@ class Catalog:
             rows = self.database.query(query, *where.parameters, passes=where.passes)
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
-    def records(self, seqs: Iterable[int]) -> dict[int, ClipRecord]:
-        """Return the records of clips by number; deleted and damaged ones are left out."""
+    def records(self, seqs: Iterable[int], *, until: int = MAX_REVISION) -> dict[int, ClipRecord]:
+        """Return the records of clips by number; deleted and damaged ones are left out.
+
+        Args:
+            seqs: The numbers.
+            until: Clips that were changed by a write after this revision are left out, too.
+        """
         rows = self.database.query(
             f"SELECT seq, {COLUMNS_AND_WINDOWS} FROM clips"
-            " WHERE seq IN (SELECT value FROM json_each(?))",
-            *(self._fingerprint, _json(seqs)),
+            " WHERE seq IN (SELECT value FROM json_each(?)) AND revision <= ?",
+            *(self._fingerprint, _json(seqs), until),
         )
         return {seq: record for seq, record in self._checked(rows).items() if record}
 

@@ -13,6 +13,9 @@ from typing import Any
 
 from service.errors import LibraryError
 
+Fault = sqlite3.Error
+"""Any error of SQLite."""
+
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 _BUSY_TIMEOUT_S = 60.0
 
@@ -36,11 +39,6 @@ def faults_reported(path: Path) -> Iterator[None]:
         if code & 0xFF in _DAMAGED:
             raise damaged(path, str(err)) from err
         raise LibraryError(f"{path} cannot be used as a catalogue: {err}") from err
-
-
-def is_fault(error: Exception) -> bool:
-    """Tell whether an error is one of SQLite."""
-    return isinstance(error, sqlite3.Error)
 
 
 def damaged(path: Path, reason: str) -> LibraryError:

@@ -12,6 +12,8 @@ from typing import Any
 import click
 
 from service import __version__
+from service.audio.library_messages import divert_standard_error
+from service.catalog.inspection import Fault
 from service.cli import (
     adopt,
     backup,
@@ -47,11 +49,7 @@ class Commands(click.Group):
             if error.errno == errno.EPIPE:  # click handles a closed pipe itself
                 raise
             raise click.ClickException(_one_line(error)) from error
-        except Exception as error:
-            from service.catalog.inspection import is_fault
-
-            if not is_fault(error):
-                raise
+        except Fault as error:
             message = f"the catalogue of the library cannot be used: {_one_line(error)}"
             raise click.ClickException(message) from error
 
@@ -66,6 +64,7 @@ def main() -> None:
 
     Settings are read from the environment (MINUEND_...); options override them.
     """
+    divert_standard_error()
 
 
 def _one_line(error: Exception) -> str:

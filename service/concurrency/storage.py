@@ -13,7 +13,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 from service.errors import StorageFullError, StorageUnavailableError
 
@@ -61,9 +60,9 @@ def try_write(folder: Path) -> None:
     Raises:
         OSError: The folder cannot be written.
     """
-    path = folder / f".trial.{uuid4().hex}.tmp"
+    path = folder / ".trial.tmp"
     try:
-        with path.open("xb") as file:
+        with path.open("wb") as file:
             file.write(b"\0" * TRIAL_BYTES)
             file.flush()
             os.fsync(file.fileno())

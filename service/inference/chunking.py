@@ -7,14 +7,15 @@ the whole clip. Only the chunk that is being collected is held in memory.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from typing import BinaryIO, Literal
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32
 
-from service.audio.decoding import AudioLimits, open_audio
-from service.audio.levels import InputMeter, InputReading, WaveformMeter
+from service.audio.decoder import Blocks, DecodedSource
+from service.audio.levels import InputReading, WaveformMeter
 from service.bundle.manifest import EncoderInfo
 from service.clips import AudioInfo
 
@@ -135,42 +136,52 @@ class DecodedFile:
     mean_square: float
 
 
-def decode_chunks(
-    file: BinaryIO, info: EncoderInfo, limits: AudioLimits, *, hashed: bool = False
+def split_chunks(
+    blocks: Blocks, info: EncoderInfo, *, hashed: bool = False
 ) -> Generator[tuple[Chunk, DecodedFile | None]]:
-    """Decode a file and yield its chunks; the last one comes with the description of the file.
+    """Split a file while it is decoded; the last chunk comes with the description of the file.
 
-    The decoder is closed before the last chunk is yielded.
+    The decoder is free before the last chunk is yielded.
 
     Args:
-        file: Audio file, seekable.
+        blocks: The blocks of a decoder; closed with the result.
         info: Geometry of the encoder.
-        limits: Limits of the file.
         hashed: Whether to compute the digest of the samples.
 
     Raises:
         AudioError: The file cannot be decoded, or is over a limit.
     """
-    chunker = Chunker(info)
-    with open_audio(file, sample_rate=info.sample_rate_hz, limits=limits) as reader:
-        source, waveform = InputMeter(reader.source_rate_hz), WaveformMeter(hashed=hashed)
-        for block in reader.blocks(source.add):
-            waveform.add(block)
-            for chunk in chunker.add(block):
-                yield chunk, None
+    chunker, waveform = Chunker(info), WaveformMeter(hashed=hashed)
+    with closing(blocks):
+        source = yield from _split_blocks(blocks, chunker, waveform)
     decoded = DecodedFile(
-        reading=source.reading(),
+        reading=source.reading,
         samples_digest=waveform.digest,
         mean_square=waveform.mean_square,
-        n_samples=reader.n_samples,
+        n_samples=chunker.n_samples,
         info=AudioInfo(
-            media_type=reader.media_type,
-            duration_s=reader.duration_s,
-            sample_rate_hz=reader.source_rate_hz,
-            channels=reader.source_channels,
+            media_type=source.media_type,
+            duration_s=source.duration_s,
+            sample_rate_hz=source.sample_rate_hz,
+            channels=source.channels,
         ),
     )
     *others, last = chunker.finish()
     for chunk in others:
         yield chunk, None
     yield last, decoded
+
+
+def _split_blocks(
+    blocks: Blocks, chunker: Chunker, waveform: WaveformMeter
+) -> Generator[tuple[Chunk, None], None, DecodedSource]:
+    """Yield the chunks that are complete and not the last one; return what the source is."""
+    while True:
+        try:
+            block = next(blocks)
+        except StopIteration as end:
+            source: DecodedSource = end.value
+            return source
+        waveform.add(block)
+        for chunk in chunker.add(block):
+            yield chunk, None

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from service.audio.decoder import Decoder, decode_blocks
 from service.audio.decoding import AudioLimits
 from service.audio.levels import InputReading
 from service.concurrency.deadline_semaphore import DeadlineSemaphore
@@ -19,7 +20,7 @@ from service.concurrency.timings import RequestTimings
 from service.errors import SamplesTooManyError, WindowInvalidError
 from service.inference.batcher import Submitter
 from service.inference.cache import EmbeddingCache, content_digest
-from service.inference.chunking import Chunk, DecodedFile, decode_chunks
+from service.inference.chunking import Chunk, DecodedFile, split_chunks
 from service.inference.encoder import Encoder
 from service.inference.file_embedding import Embedded, FileEmbedding, PendingChunks, pool_files
 from service.inference.pooling import Windowing
@@ -41,6 +42,19 @@ class RequestLimits:
     max_windows: int
 
 
+@dataclass(frozen=True, slots=True)
+class Decoders:
+    """Decoders of the files.
+
+    Attributes:
+        at_once: Files that are decoded at once.
+        decode: Decodes one file.
+    """
+
+    at_once: int = 1
+    decode: Decoder = decode_blocks
+
+
 class FileEmbedder:
     """Decodes and embeds files, for several threads at once.
 
@@ -48,7 +62,7 @@ class FileEmbedder:
         encoder: Encoder of the embeddings.
         submitter: Encodes the chunks.
         limits: Limits of one request.
-        decoders: Threads that may decode at once.
+        decoders: Decode the files.
         cache: Keeps the results; none are kept if it is not given.
         on_input: Called with the measurements of each file that was decoded.
     """
@@ -59,7 +73,7 @@ class FileEmbedder:
         submitter: Submitter,
         *,
         limits: RequestLimits,
-        decoders: int = 1,
+        decoders: Decoders | None = None,
         cache: EmbeddingCache | None = None,
         on_input: Callable[[InputReading], object] = lambda _: None,
     ) -> None:
@@ -67,7 +81,9 @@ class FileEmbedder:
         self.limits = limits
         self.on_input = on_input
         self.submitter = submitter
-        self.decoders = DeadlineSemaphore(decoders)
+        decoders = decoders or Decoders()
+        self.decode = decoders.decode
+        self.decoders = DeadlineSemaphore(decoders.at_once)
         self._cache = cache or EmbeddingCache(0)
 
     def embed(
@@ -188,8 +204,13 @@ class _EmbedSession:
             embedding: Receives the results of the chunks.
             pending: Receives the chunks.
         """
-        limits = self._embedder.limits.audio
-        chunks = decode_chunks(file, self._info, limits, hashed=self._hashed)
+        blocks = self._embedder.decode(
+            file,
+            sample_rate=self._info.sample_rate_hz,
+            limits=self._embedder.limits.audio,
+            deadline=self._timings.deadline,
+        )
+        chunks = split_chunks(blocks, self._info, hashed=self._hashed)
         try:
             chunk, decoded = self._decode_next(chunks)
             while decoded is None:

@@ -22,7 +22,7 @@ from service.concurrency.timings import RequestTimings
 from service.errors import ClientError
 from service.inference.batcher import Batcher
 from service.inference.encoder import Encoder
-from service.inference.file_embedder import FileEmbedder, RequestLimits
+from service.inference.file_embedder import Decoders, FileEmbedder, RequestLimits
 from service.inference.pooling import Windowing
 from service.row_ids import MAX_WINDOWS
 
@@ -112,7 +112,10 @@ class FileReader:
         self.windowing = windowing
         self._batcher = Batcher(encoder, runs=encoder.runs)
         self._embedder = FileEmbedder(
-            encoder, self._batcher, limits=RequestLimits(limits, MAX_WINDOWS), decoders=DECODERS
+            encoder,
+            self._batcher,
+            limits=RequestLimits(limits, MAX_WINDOWS),
+            decoders=Decoders(DECODERS),
         )
         self._deadline = Deadline()
         self._threads = ThreadPoolExecutor(AHEAD_FILES, thread_name_prefix="read")

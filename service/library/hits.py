@@ -33,11 +33,20 @@ class Hit:
     shares: dict[str, float] = field(default_factory=dict)
 
 
-def read_hits(catalog: Catalog, found: IndexHits) -> list[Hit]:
-    """Add records to the hits of an index; clips changed or deleted since may be left out."""
+def read_hits(catalog: Catalog, found: IndexHits, *, until: int) -> list[Hit]:
+    """Add records to the hits of an index; clips that were changed or deleted are left out.
+
+    A record is therefore of the content that was found, and passes the filter of the search.
+
+    Args:
+        catalog: The catalogue of the clips.
+        found: Hits of a search that began after the revision `until`.
+        until: Clips that were changed by a write after this revision are left out.
+    """
     seqs, is_whole = found.seqs, are_whole(found.rows)
-    records = catalog.records(set(seqs.tolist()))
+    # Spans first: those of a clip that is then unchanged are its own.
     spans: dict[int, Span] = {**catalog.spans(found.rows[~is_whole].tolist())}
+    records = catalog.records(set(seqs.tolist()), until=until)
     for row, seq in zip(found.rows[is_whole].tolist(), seqs[is_whole].tolist(), strict=True):
         if seq in records:
             duration_s = records[seq].duration_s

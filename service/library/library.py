@@ -49,6 +49,9 @@ from service.library.scrub import Scrub
 from service.library.synced_index import SyncedIndex
 from service.library.writer import ClipWriter
 
+SEARCHES = 3
+"""Most searches for one query while its hits are changed."""
+
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -214,7 +217,8 @@ class Library:
         Each clip comes once, with the span of its nearest window.
 
         Every write that was acknowledged before the call is seen, by whichever process it was made.
-        A clip that is changed or deleted during the search may be missing.
+        If hits are changed or deleted during the search, it is repeated, up to `SEARCHES` times;
+        those that were changed during the last of them are missing.
 
         Args:
             query: Unit vector, compared with those of the clips; the zero vector has no hits.
@@ -226,15 +230,22 @@ class Library:
         """
         if not query.any():
             return []
-        request = SearchRequest(
-            query,
-            k,
-            allowed=None if filter is None else self.catalog.matching(filter),
-            excluded=self.catalog.seqs(exclude),
-            every_window=every_window,
-            is_modified=bool(terms),
-        )
-        return read_hits(self.catalog, self.index.search(request, terms))
+        hits: list[Hit] = []
+        for _ in range(SEARCHES):
+            until = self.catalog.revision()
+            request = SearchRequest(
+                query,
+                k,
+                allowed=None if filter is None else self.catalog.matching(filter),
+                excluded=self.catalog.seqs(exclude),
+                every_window=every_window,
+                is_modified=bool(terms),
+            )
+            found = self.index.search(request, terms)
+            hits = read_hits(self.catalog, found, until=until)
+            if len(hits) == len(found.rows) or self.catalog.revision() == until:
+                break
+        return hits
 
 
 def _log_swept(path: Path, swept: Swept) -> None:

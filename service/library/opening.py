@@ -7,6 +7,7 @@ would name none of the sounds.
 
 from __future__ import annotations
 
+import filecmp
 import logging
 import os
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from service.catalog.audio_store import is_in_use
 from service.catalog.inspection import has_tables, quick_check
+from service.catalog.log_check import recover_log
 from service.concurrency.locks import file_lock
 from service.errors import LibraryError
 
@@ -71,7 +73,7 @@ def prepare_folder(path: Path, creation: Creation = NEVER) -> bool:
     names = _names(path)
     file = path / CATALOG
     has_file = CATALOG in names
-    if RESTORE in names and not (has_file and _is_empty(path / RESTORE)):
+    if RESTORE in names and not (has_file and _is_restored(path)):
         raise LibraryError(
             f"a restore into {path} is running or was interrupted: run `minuend restore` again,"
             f" or delete {path / RESTORE} to give it up"
@@ -108,7 +110,7 @@ def prepare_folder(path: Path, creation: Creation = NEVER) -> bool:
 def check_after_crash(path: Path) -> None:
     """Check the catalogue of a library if its last process ended without closing it.
 
-    The caller holds the lock of the library. An empty folder, the end of a restore, is removed.
+    The caller holds the lock of the library. The folder of a restore that is done is removed.
 
     Raises:
         LibraryError: The catalogue is damaged. Nothing was changed.
@@ -116,8 +118,9 @@ def check_after_crash(path: Path) -> None:
     log = path / _WAL
     if log.exists() and log.stat().st_size and not is_in_use(path):
         _LOGGER.info("checking %s, which was not closed", path / CATALOG)
+        recover_log(path / CATALOG)
         quick_check(path / CATALOG)
-    if (path / RESTORE).exists() and _is_empty(path / RESTORE):
+    if (path / RESTORE).exists() and _is_restored(path):
         shutil.rmtree(path / RESTORE)
 
 
@@ -145,10 +148,11 @@ def check_for_restore(path: Path, *, besides: Collection[Path] = ()) -> None:
     names = _names(path)
     if CATALOG in names and (path / CATALOG).stat().st_size:
         raise LibraryError(f"{path} holds a library; restore into an empty folder")
-    if _WAL in names:
-        raise LibraryError(
-            f"{path} has {_WAL} of another catalogue: move it out of the folder and keep it"
-        )
+    for name in (_WAL, f"{CATALOG}-journal"):  # SQLite would apply it to the restored catalogue
+        if name in names:
+            raise LibraryError(
+                f"{path} has {name} of another catalogue: move it out of the folder and keep it"
+            )
     if not names.intersection(PARTS) and (foreign := _foreign(path, names, besides)):
         raise LibraryError(
             f"{path} is not empty: it holds {', '.join(foreign[:_SHOWN])}; restore into an empty"
@@ -167,6 +171,13 @@ def _foreign(path: Path, names: set[str], besides: Collection[Path]) -> list[str
     return sorted(name for name in others if not name.startswith("."))
 
 
-def _is_empty(folder: Path) -> bool:
-    """Tell whether a folder has no file at any depth."""
-    return not any(files for _, _, files in os.walk(folder))
+def _is_restored(path: Path) -> bool:
+    """Tell whether a restore had put all files in place.
+
+    After a power cut, a file that was moved may be found under its old name, too. The catalogue is
+    moved last, when the other moves are on the disk.
+    """
+    files = [Path(root) / name for root, _, names in os.walk(path / RESTORE) for name in names]
+    return not files or (
+        files == [path / RESTORE / CATALOG] and filecmp.cmp(files[0], path / CATALOG, shallow=False)
+    )

@@ -152,8 +152,7 @@ def _put_in_place(staged: Path, library: Path, members: Mapping[str, Member]) ->
     # A snapshot of an earlier library would be a snapshot of another catalogue.
     (library / "index" / "snapshot.json").unlink(missing_ok=True)
     move_files((staged / name, library / name) for name in members if name != CATALOG)
-    (staged / CATALOG).replace(library / CATALOG)
-    sync_directory(library)
+    move_files([(staged / CATALOG, library / CATALOG)])
 
 
 def _clear(folder: Path) -> None:

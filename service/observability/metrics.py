@@ -58,6 +58,12 @@ class Metrics:
         self._add_inputs()
         self.in_flight = self._gauge("minuend_requests_in_flight", "Requests being answered.")
         self.refused = self._counter("minuend_overload_refusals", "Requests refused with a 503.")
+        self.connections = self._gauge("minuend_connections", "Open connections.")
+        self.closures = self._counter(
+            "minuend_connection_closures",
+            "Connections closed against the will of their clients.",
+            ["reason"],
+        )
         self.clips = self._gauge("minuend_library_clips", "Clips stored.")
         self.vectors = self._gauge(
             "minuend_library_vectors",
@@ -134,6 +140,10 @@ class Metrics:
 
     def _add_inputs(self) -> None:
         """Add the metrics of decoded files; see `service.audio.levels`."""
+        self.decoder_deaths = self._counter(
+            "minuend_decoder_deaths",
+            "Child processes that ended while they decoded a file; the file was refused.",
+        )
         self._audio_s = self._counter("minuend_audio_seconds", "Audio that was decoded.")
         self._input_files = self._counter(
             "minuend_input_files",

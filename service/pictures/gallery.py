@@ -13,7 +13,8 @@ import anyio
 import numpy as np
 from jaxtyping import Float32
 
-from service.audio.decoding import Audio, AudioLimits, decode
+from service.audio.decoder import Decoder, decode_blocks, decode_whole
+from service.audio.decoding import AudioLimits
 from service.clips import ClipRecord
 from service.concurrency.timings import RequestTimings
 from service.errors import OverloadError
@@ -56,15 +57,23 @@ class Gallery:
         sample_rate: Rate to which audio is resampled [Hz].
         limits: Limits of one file.
         max_waiting: Most pictures that may wait.
+        decoder: Decodes the files.
     """
 
     def __init__(
-        self, library: Library, *, sample_rate: int, limits: AudioLimits, max_waiting: int
+        self,
+        library: Library,
+        *,
+        sample_rate: int,
+        limits: AudioLimits,
+        max_waiting: int,
+        decoder: Decoder = decode_blocks,
     ) -> None:
         self._library = library
         self._sample_rate = sample_rate
         self._limits = limits
         self._max_waiting = max_waiting
+        self._decoder = decoder
         self._limiter = anyio.CapacityLimiter(1)
         self._admitted = 0
         self._cache: OrderedDict[str, Picture] = OrderedDict()
@@ -119,14 +128,17 @@ class Gallery:
             AudioError: The file cannot be decoded, or is over a limit.
         """
         with timings.measure("decode"):
-            audio = decode(content, sample_rate=self._sample_rate, limits=self._limits)
-        return self._draw(audio, columns, timings)
-
-    def _draw(self, audio: Audio, columns: int, timings: RequestTimings) -> Picture:
+            samples, source = decode_whole(
+                self._decoder,
+                content,
+                sample_rate=self._sample_rate,
+                limits=self._limits,
+                deadline=timings.deadline,
+            )
         with timings.measure("draw"):
-            minima, maxima = outline(audio.samples, columns)
-            shades = draw(audio.samples, sample_rate=self._sample_rate, columns=columns)
-            return Picture(audio.duration_s, minima, maxima, to_png(shades))
+            minima, maxima = outline(samples, columns)
+            shades = draw(samples, sample_rate=self._sample_rate, columns=columns)
+            return Picture(source.duration_s, minima, maxima, to_png(shades))
 
 
 def name_of(record: ClipRecord, columns: int) -> str:

@@ -40,6 +40,7 @@ def families() -> dict[str, Metric]:
     metrics.observe_input(InputReading(44_100, 1.0, -20.0, 0.0, 0.0))
     metrics.damaged.labels("audio").set(0)
     metrics.scrubbed.labels("audio").set(0)
+    metrics.closures.labels("evicted").inc()
     metrics.bundle.labels("default", "ab", "CPUExecutionProvider").set(1)
     metrics.free.labels("library").set(1e9)
     metrics.part_works.labels("storage").set(1)

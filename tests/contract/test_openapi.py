@@ -16,6 +16,8 @@ from starlette.types import Scope
 
 from service import errors
 from service.api import response_models as models
+from service.api.keys import Scope as KeyScope
+from service.api.keys import make_key, write_keys
 from service.api.openapi import error_classes
 from service.api.problems import Problem, problem_response
 from service.clips import check_id
@@ -23,6 +25,7 @@ from service.clips import check_id
 ERRORS = error_classes()
 # No endpoint gives these: they are about paths and methods that are not in the schema.
 OUTSIDE = {errors.NotFoundError, errors.MethodNotAllowedError}
+SCOPES: tuple[KeyScope, ...] = ("read", "write")
 TONE = synth.encode(synth.tone(440))
 NOISE = synth.encode(synth.noise(0))
 
@@ -70,6 +73,45 @@ def test_the_problem_of_every_error_follows_the_schema(cls: type[errors.ServiceE
     assert problem.code == cls.code
     assert problem.status == response.status_code == cls.status
     assert problem.title == cls.title
+
+
+OPEN = {"GET /healthz", "GET /readyz"}
+CHANGES = {"POST /clips", "POST /clips/bulk", "PUT /clips/{clip_id}", "DELETE /clips/{clip_id}"}
+
+
+def scopes(schema: dict[str, Any]) -> dict[str, list[Any]]:
+    return {name: operation["security"] for name, operation in operations(schema).items()}
+
+
+def test_each_operation_says_which_key_it_may_have(schema: dict[str, Any]) -> None:
+    (name,) = schema["components"]["securitySchemes"]
+    assert schema["components"]["securitySchemes"][name]["type"] == "http"
+    assert schema["components"]["securitySchemes"][name]["scheme"] == "bearer"
+    for operation, security in scopes(schema).items():
+        scope = "write" if operation in CHANGES else "read"
+        assert security == ([] if operation in OPEN else [{}, {name: [scope]}])
+
+
+def test_with_keys_each_operation_needs_the_key_that_the_schema_says(
+    tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "keys.txt"
+    made = {scope: make_key(scope, scope) for scope in SCOPES}
+    write_keys(path, [key for _, key in made.values()])
+    bearer = {scope: {"authorization": f"Bearer {made[scope][0]}"} for scope in SCOPES}
+    with serving(tiny_bundle_path, tmp_path / "library", keys=path) as client:
+        document = client.get("/openapi.json", headers=bearer["read"]).json()
+        for operation, security in scopes(document).items():
+            method, target = operation.split()
+            target = target.replace("{clip_id}", "a")
+            codes = {
+                scope: client.request(method, target, headers=headers).status_code
+                for scope, headers in {"none": {}, **bearer}.items()
+            }
+            needed = [scope for it in security for scopes_ in it.values() for scope in scopes_]
+            assert (codes["none"] == 401) == bool(needed), operation
+            assert (codes["read"] == 403) == (needed == ["write"]), operation
+            assert codes["write"] not in (401, 403), operation
 
 
 def test_every_error_is_documented(schema: dict[str, Any]) -> None:

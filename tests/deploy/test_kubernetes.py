@@ -46,3 +46,12 @@ def test_names_in_the_manifests_agree() -> None:
     paths = {container[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "readiness")}
     assert paths == {"/readyz"}
     assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
+
+
+def test_every_name_of_the_service_is_answered_for() -> None:
+    (container,) = manifest("deployment.yaml")["spec"]["template"]["spec"]["containers"]
+    (hosts,) = [it["value"] for it in container["env"] if it["name"] == "MINUEND_ALLOWED_HOSTS"]
+    name, space = manifest("service.yaml")["metadata"]["name"], KUSTOMIZATION["namespace"]
+
+    wanted = {name, f"{name}.{space}", f"{name}.{space}.svc", f"{name}.{space}.svc.cluster.local"}
+    assert set(hosts.split(",")) == wanted

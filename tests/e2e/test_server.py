@@ -72,7 +72,8 @@ def test_a_request_under_way_is_answered_before_the_server_stops(
     tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
     content = SOUNDS["low"]
-    head = f"POST /embed HTTP/1.1\r\nHost: s\r\nContent-Length: {len(content)}\r\n\r\n".encode()
+    length = f"Content-Length: {len(content)}\r\n\r\n"
+    head = f"POST /embed HTTP/1.1\r\nHost: localhost\r\n{length}".encode()
     with (
         running(tiny_bundle_path, tmp_path) as server,
         socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection,
@@ -129,7 +130,7 @@ def test_a_client_that_leaves_harms_nothing(small: Server) -> None:
     for _ in range(3):
         with socket.create_connection(("127.0.0.1", small.port)) as connection:
             connection.sendall(
-                b"POST /embed HTTP/1.1\r\nHost: s\r\nContent-Length: 5000\r\n\r\nRIFF"
+                b"POST /embed HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\nRIFF"
             )
 
     assert small.client.post("/embed", content=SOUNDS["low"]).status_code == 200

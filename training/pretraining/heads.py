@@ -10,15 +10,20 @@ HIDDEN = 4096
 
 
 class Head(nn.Module):
-    """Linear, BatchNorm, ReLU, Linear: the form of BYOL's projector and predictors."""
+    """Linear, BatchNorm, ReLU, Linear: the form of BYOL's projector and predictors.
 
-    def __init__(self, dim: int) -> None:
+    Args:
+        dim: Length of the input.
+        out: Length of the output.
+    """
+
+    def __init__(self, dim: int, out: int = PROJECTION) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(dim, HIDDEN), nn.BatchNorm1d(HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, PROJECTION)
+            nn.Linear(dim, HIDDEN), nn.BatchNorm1d(HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, out)
         )
 
-    def forward(self, x: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch projection"]:
-        """Compute a projection or a prediction: 256 values, not normalised."""
+    def forward(self, x: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch out"]:
+        """Compute a projection or a prediction, not normalised."""
         projected: Tensor = self.layers(x)
         return projected

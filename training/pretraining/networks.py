@@ -18,14 +18,18 @@ class OnlineNetwork(nn.Module):
     Args:
         encoder: The encoder that is exported later.
         with_difference: Whether there is a second predictor, for the difference loss.
+        teacher_dim: Length of the teacher's embeddings, for the predictor of them; 0 for none.
     """
 
-    def __init__(self, encoder: AudioEncoder, *, with_difference: bool) -> None:
+    def __init__(
+        self, encoder: AudioEncoder, *, with_difference: bool, teacher_dim: int = 0
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.projector = Head(DIM)
         self.predictor = Head(PROJECTION)
         self.difference_predictor = Head(PROJECTION) if with_difference else None
+        self.teacher_predictor = Head(DIM, teacher_dim) if teacher_dim else None
 
 
 class TargetNetwork(nn.Module):

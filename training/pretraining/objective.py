@@ -5,9 +5,15 @@
     equation 3   L_diff = 2 - 2 cos(q_hat(g(f(w) - gamma s(f(v)))), z_xi(v'))  difference_loss
     section 4    L = (1 - lambda) L_byol + lambda L_diff                       weighted_sum
 
+Beyond the paper, with weights that are 0 by default (docs/method.md, "Distillation"):
+
+    L_teacher    = 2 - 2 cos(h(f(v)), t)                                       teacher_loss
+    L_remainder  = 2 - 2 cos(h(f(w) - gamma s(f(v))), t)                       teacher_loss
+
 ``v`` and ``v'`` are two views of a batch, and ``s`` shifts a batch by one sample. ``f`` is the
 online encoder, ``g`` the projector, ``q`` and ``q_hat`` are the predictors, and ``z_xi`` is the
-target network's projection. docs/method.md, A1 to A12, decides what the paper leaves open.
+target network's projection. ``t`` is the teacher's embedding of the clip, and ``h`` predicts it.
+docs/method.md, A1 to A12, decides what the paper leaves open.
 """
 
 from __future__ import annotations
@@ -43,19 +49,24 @@ class Losses(NamedTuple):
     Attributes:
         byol: ``L_byol``, 0 to 8.
         difference: ``L_diff``, 0 to 8, or 0 where lambda is 0.
+        teacher: ``L_teacher``, 0 to 8, or 0 where its weight is 0.
+        remainder: ``L_remainder``, 0 to 8, or 0 where its weight is 0.
         embedding: Online embeddings of the first view, detached; collapse is detected on them.
     """
 
     byol: Float[Tensor, ""]
     difference: Float[Tensor, ""]
+    teacher: Float[Tensor, ""]
+    remainder: Float[Tensor, ""]
     embedding: Float[Tensor, "batch dim"]
 
 
 class Objective(nn.Module):
-    """The online network and its two losses as one module.
+    """The online network and its losses as one module.
 
-    Distributed training averages the gradients of one ``forward``, so both losses are computed in
-    it. With lambda = 0 the difference branch does not run and training is BYOL-A (A12).
+    Distributed training averages the gradients of one ``forward``, so all losses are computed in
+    it. If no loss with a weight needs the mixture, the difference branch does not run; with
+    lambda = 0 and no teacher, training is BYOL-A (A12).
     """
 
     def __init__(self, online: OnlineNetwork, recipe: LossRecipe) -> None:
@@ -68,6 +79,7 @@ class Objective(nn.Module):
         views: Views,
         targets: tuple[Float[Tensor, "batch projection"], Float[Tensor, "batch projection"]],
         generator: torch.Generator,
+        taught: Float[Tensor, "batch taught"] | None = None,
     ) -> Losses:
         """Compute the losses of two views.
 
@@ -75,23 +87,28 @@ class Objective(nn.Module):
             views: The views v and v'.
             targets: Target projections of v and v'; each view predicts that of the other.
             generator: Source of dropout and mixing rates.
+            taught: The teacher's embeddings of the clips; None without a teacher.
         """
         encoder = self.online.encoder
         embeddings = encoder(views.first, generator), encoder(views.second, generator)
         byol = self.byol_loss(embeddings[0], targets[1])
         byol = byol + self.byol_loss(embeddings[1], targets[0])
-        difference = torch.zeros_like(byol)
-        if self.recipe.lambda_ > 0:
-            nats = views.nats_per_unit
-            difference = self.difference_loss(
-                views.first, embeddings[0], targets[1], nats, generator
-            )
-            difference = difference + (
-                self.difference_loss(views.second, embeddings[1], targets[0], nats, generator)
-                if self.recipe.symmetric
-                else difference
-            )
-        return Losses(byol, difference, embeddings[0].detach())
+        teacher = torch.zeros_like(byol)
+        if self.recipe.teacher > 0 and taught is not None:
+            teacher = sum((self.teacher_loss(it, taught) for it in embeddings), teacher)
+        difference = remainder = torch.zeros_like(byol)
+        if self.recipe.subtracts:
+            directions = [(views.first, embeddings[0], targets[1])]
+            if self.recipe.symmetric:
+                directions.append((views.second, embeddings[1], targets[0]))
+            weight = 2 / len(directions)
+            for view, embedding, target in directions:
+                left = self.subtract(view, embedding, views.nats_per_unit, generator)
+                if self.recipe.lambda_ > 0:
+                    difference = difference + weight * self.difference_loss(left, target)
+                if self.recipe.teacher_difference > 0 and taught is not None:
+                    remainder = remainder + weight * self.teacher_loss(left, taught)
+        return Losses(byol, difference, teacher, remainder, embeddings[0].detach())
 
     def byol_loss(
         self,
@@ -102,33 +119,44 @@ class Objective(nn.Module):
         prediction = self.online.predictor(self.online.projector(embedding))
         return normalised_squared_error(prediction, target)
 
-    def difference_loss(
+    def subtract(
         self,
         view: Float[Tensor, "batch mels frames"],
         embedding: Float[Tensor, "batch dim"],
-        target: Float[Tensor, "batch projection"],
         nats_per_unit: Float[Tensor, ""],
         generator: torch.Generator,
-    ) -> Float[Tensor, ""]:
-        """Predict a view from its mixture minus the other sound: equation 3, in one direction.
+    ) -> Float[Tensor, "batch dim"]:
+        """Mix a view with another sound and subtract that sound: ``f(w) - gamma s(f(v))``.
 
         Args:
             view: View v, which is mixed with the next one of the batch.
             embedding: Online embedding of ``view``.
-            target: Target projection of the other view, v'.
             nats_per_unit: See ``Views``; used where mel power is mixed (A5).
             generator: Source of dropout and mixing rates.
         """
-        assert self.online.difference_predictor is not None
         gamma = draw_gamma(view, self.recipe.gamma, generator)
         mixes_power = self.recipe.mix_domain == "power"
         mixture = mix_with_shifted(view, gamma, nats_per_unit if mixes_power else 1.0)
         if self.recipe.renormalise:
             mixture, _ = normalise_jointly(mixture)
         removed = shift(embedding.detach() if self.recipe.stop_gradient else embedding)
-        remainder = self.online.encoder(mixture, generator) - gamma.unsqueeze(1) * removed
+        embedded: Tensor = self.online.encoder(mixture, generator)
+        return embedded - gamma.unsqueeze(1) * removed
+
+    def difference_loss(
+        self, remainder: Float[Tensor, "batch dim"], target: Float[Tensor, "batch projection"]
+    ) -> Float[Tensor, ""]:
+        """Predict the other view v' from what subtraction left of v: equation 3, one direction."""
+        assert self.online.difference_predictor is not None
         prediction = self.online.difference_predictor(self.online.projector(remainder))
         return normalised_squared_error(prediction, target)
+
+    def teacher_loss(
+        self, embedding: Float[Tensor, "batch dim"], taught: Float[Tensor, "batch taught"]
+    ) -> Float[Tensor, ""]:
+        """Predict the teacher's embedding of the clip from an embedding or a remainder."""
+        assert self.online.teacher_predictor is not None
+        return normalised_squared_error(self.online.teacher_predictor(embedding), taught)
 
 
 def shift(x: Float[Tensor, "batch *rest"]) -> Float[Tensor, "batch *rest"]:
@@ -179,8 +207,13 @@ def normalised_squared_error(
     return (2.0 - 2.0 * cosine).mean()
 
 
-def weighted_sum(
-    byol: Float[Tensor, ""], difference: Float[Tensor, ""], lambda_: float
-) -> Float[Tensor, ""]:
-    """Weigh the two losses: ``(1 - lambda) L_byol + lambda L_diff`` (paper, section 4)."""
-    return (1.0 - lambda_) * byol + lambda_ * difference
+def weighted_sum(losses: Losses, recipe: LossRecipe) -> Float[Tensor, ""]:
+    """Weigh the losses: ``(1 - lambda) L_byol + lambda L_diff`` (paper, section 4).
+
+    The teacher losses are added with their weights.
+    """
+    total = (1.0 - recipe.lambda_) * losses.byol + recipe.lambda_ * losses.difference
+    if recipe.has_teacher:
+        total = total + recipe.teacher * losses.teacher
+        total = total + recipe.teacher_difference * losses.remainder
+    return total

@@ -211,4 +211,6 @@ def _start_run(
         state = new_state(recipe, device, processes, loaded.model)
         progress.parent = loaded.manifest.encoder.fingerprint
         progress.parent_samples = loaded.manifest.training.samples_seen
+    if state.teacher is not None:
+        measure_statistics(state.teacher, first_rank, device)
     return PretrainingRun(recipe, data, processes, device, sampler, state, progress)

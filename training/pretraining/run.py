@@ -19,6 +19,10 @@ from training.pretraining.objective import Objective
 from training.pretraining.processes import Processes
 from training.pretraining.step import TrainState
 from training.recipe import Recipe
+from training.teacher.files import find_teacher
+from training.teacher.target import TeacherTarget
+from training.teacher.yamnet import DIM as TEACHER_DIM
+from training.teacher.yamnet import Yamnet
 
 FORMAT = 1
 FRAMES = 1 + CROP_SAMPLES // HOP_LENGTH
@@ -56,7 +60,11 @@ def new_state(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         model = model or EmbeddingModel()
-        online = OnlineNetwork(model.encoder, with_difference=recipe.loss.lambda_ > 0)
+        online = OnlineNetwork(
+            model.encoder,
+            with_difference=recipe.loss.lambda_ > 0,
+            teacher_dim=TEACHER_DIM if recipe.loss.has_teacher else 0,
+        )
     model.to(device)
     online.to(device).to(memory_format=torch.channels_last)
     target = TargetNetwork(online)
@@ -65,18 +73,21 @@ def new_state(
     bank = MixupBank(recipe.views.bank_size, N_MELS, FRAMES).to(device)
     optimiser = torch.optim.Adam(online.parameters(), lr=recipe.optim.learning_rate)
     objective = processes.wrap(Objective(online, recipe.loss))
-    return TrainState(model, online, target, bank, optimiser, objective)
+    teacher = TeacherTarget(Yamnet(find_teacher())).to(device) if recipe.loss.has_teacher else None
+    return TrainState(model, online, target, bank, optimiser, objective, teacher)
 
 
-def measure_statistics(model: EmbeddingModel, sampler: CropSampler, device: torch.device) -> None:
-    """Set the model's mean and standard deviation from the first crops of training.
+def measure_statistics(
+    fitted: EmbeddingModel | TeacherTarget, sampler: CropSampler, device: torch.device
+) -> None:
+    """Set mean and standard deviation of the model or the teacher from the first crops of training.
 
     All values of the log-mels count alike. Whole batches are taken until there are 10,000 crops,
     at most one epoch (docs/method.md, "Normalisation statistics"); batches of 256 give 10,240.
     """
     n_steps = min(-(-STATISTICS_CROPS // sampler.batch_size), sampler.steps_per_epoch)
     batches = (sampler.batch(step) for step in range(n_steps))
-    model.fit_statistics(torch.from_numpy(crops).to(device) for crops in batches)
+    fitted.fit_statistics(torch.from_numpy(crops).to(device) for crops in batches)
 
 
 def save_run(
@@ -108,6 +119,7 @@ def save_run(
         "origin": origin,
         "progress": {name: getattr(progress, name) for name in Progress.__slots__},
         "statistics": {"mean": float(state.model.mean), "std": float(state.model.std)},
+        "teacher": state.teacher.statistics() if state.teacher is not None else None,
         "online": state.online.state_dict(),
         "target": state.target.state_dict(),
         "optimiser": state.optimiser.state_dict(),
@@ -138,6 +150,8 @@ def restore_run(path: Path, state: TrainState, recipe: Recipe, processes: Proces
         network, _, buffer = name.partition(".")
         getattr(state, network).get_buffer(buffer).copy_(value)
     restore_statistics(state.model, content)
+    if state.teacher is not None:
+        state.teacher.load_state_dict(content["teacher"], strict=False)
     return Progress(**content["progress"])
 
 

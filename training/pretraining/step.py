@@ -14,6 +14,7 @@ from training.pretraining.augment import MixupBank, augment, normalise_jointly
 from training.pretraining.networks import OnlineNetwork, TargetNetwork, update_average
 from training.pretraining.objective import Losses, Views, weighted_sum
 from training.recipe import Recipe
+from training.teacher.target import TeacherTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class TrainState:
         bank: Backgrounds for mixup.
         optimiser: Adam over the online parameters.
         objective: ``Objective`` of the online network, or its distributed wrapper.
+        teacher: Source of the targets of the teacher losses; None without them.
     """
 
     model: EmbeddingModel
@@ -35,6 +37,7 @@ class TrainState:
     bank: MixupBank
     optimiser: torch.optim.Optimizer
     objective: nn.Module
+    teacher: TeacherTarget | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ class StepMetrics:
         loss: The weighted sum.
         byol: ``L_byol``, 0 to 8.
         difference: ``L_diff``, 0 to 8.
+        teacher: ``L_teacher``, 0 to 8.
+        remainder: ``L_remainder``, 0 to 8.
         gradient_norm: Length of the whole gradient.
         embedding_std: See the function ``embedding_std``; 0 is collapse.
     """
@@ -52,6 +57,8 @@ class StepMetrics:
     loss: float
     byol: float
     difference: float
+    teacher: float
+    remainder: float
     gradient_norm: float
     embedding_std: float
 
@@ -78,8 +85,9 @@ def train_step(
     with record_function("augmentation"):
         views = make_views(state, clips, generator, recipe)
     with record_function("forward"):
-        losses = compute_losses(state, views, generator, precision)
-        loss = weighted_sum(losses.byol, losses.difference, recipe.loss.lambda_)
+        taught = None if state.teacher is None else state.teacher(clips)
+        losses = compute_losses(state, views, generator, precision, taught)
+        loss = weighted_sum(losses, recipe.loss)
     with record_function("backward"):
         state.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # by torch
@@ -93,6 +101,8 @@ def train_step(
         loss=float(loss.detach()),
         byol=float(losses.byol.detach()),
         difference=float(losses.difference.detach()),
+        teacher=float(losses.teacher.detach()),
+        remainder=float(losses.remainder.detach()),
         gradient_norm=float(gradient_norm),
         embedding_std=float(embedding_std(losses.embedding)),
     )
@@ -115,13 +125,25 @@ def make_views(
 
 
 def compute_losses(
-    state: TrainState, views: Views, generator: torch.Generator, precision: torch.dtype
+    state: TrainState,
+    views: Views,
+    generator: torch.Generator,
+    precision: torch.dtype,
+    taught: Float[Tensor, "batch taught"] | None = None,
 ) -> Losses:
-    """Run the target and the online network on the views."""
+    """Run the target and the online network on the views.
+
+    Args:
+        state: The networks.
+        views: The views.
+        generator: Source of dropout and mixing rates.
+        precision: Type that matrix products are computed in.
+        taught: The teacher's embeddings of the clips; None without a teacher.
+    """
     reduced = precision != torch.float32
     with torch.autocast(views.first.device.type, dtype=precision, enabled=reduced):
         targets = state.target(views.first, generator), state.target(views.second, generator)
-        losses: Losses = state.objective(views, targets, generator)
+        losses: Losses = state.objective(views, targets, generator, taught)
     return losses
 
 

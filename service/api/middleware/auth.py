@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import anyio
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.keys import KeyRing
+from service.api.keys import Scope as KeyScope
 from service.api.problems import problem_response
 from service.errors import ForbiddenError, ServiceError, UnauthorizedError
 
@@ -51,7 +55,7 @@ class ApiKeyAuth:
         key = self._keys.find(secret.strip())
         if key is None:
             raise UnauthorizedError("this key is not known here")
-        if key.scope != "write" and changes_library(scope):
+        if key.scope != "write" and needed_scope(scope) == "write":
             raise ForbiddenError(f"the key of {key.name!r} may read; this changes the library")
 
 
@@ -60,8 +64,9 @@ def is_open(path: str) -> bool:
     return path in OPEN_PATHS or path.startswith(OPEN_FOLDERS)
 
 
-def changes_library(scope: Scope) -> bool:
-    """Return whether a request would change the library."""
-    return scope["method"] in ("PUT", "DELETE", "PATCH") or (
+def needed_scope(scope: Mapping[str, Any]) -> KeyScope:
+    """Return the scope of the key that a request needs: "write" if it would change the library."""
+    is_change = scope["method"] in ("PUT", "DELETE", "PATCH") or (
         scope["method"] == "POST" and (scope["path"] + "/").startswith("/clips/")
     )
+    return "write" if is_change else "read"

@@ -1,9 +1,12 @@
-"""Limits of a request body: its size, and the time between its bytes; HEAD requests as GET."""
+"""Limits of a request body: its size, its pauses and its rate; HEAD requests as GET."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
+import time
+from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,30 +27,49 @@ unread bytes, the response is lost.
 """
 
 
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """Limits of a body.
+
+    Attributes:
+        max_bytes: Largest body [bytes].
+        pause_s: Longest wait for the next bytes [s].
+        min_bytes_per_s: Least mean rate, after the longest wait [bytes/s].
+    """
+
+    max_bytes: int
+    pause_s: float
+    min_bytes_per_s: float
+
+    def wait_s(self, n_bytes: int) -> float:
+        """Return the longest time to wait in all for a number of bytes [s]."""
+        return self.pause_s + n_bytes / self.min_bytes_per_s if self.min_bytes_per_s else math.inf
+
+
 class BodyLimit:
-    """ASGI layer that limits the size of a body and the time between its bytes.
+    """ASGI layer that limits the size of a body and the time that its bytes take.
 
     A declared length is checked before anything is read, and bytes are counted as they arrive. If
     the body is not read to its end, the response is sent first, and the rest of the body is then
     discarded for up to `LINGER_S`.
 
+    Only the time counts for which the service waits for the client, not that of its own work.
+
     Args:
         app: The next layer.
-        max_body_bytes: Largest body [bytes].
-        timeout_s: Longest wait for the next bytes of a body [s].
+        limits: The limits of each body.
     """
 
-    def __init__(self, app: ASGIApp, *, max_body_bytes: int, timeout_s: float) -> None:
+    def __init__(self, app: ASGIApp, *, limits: BodyLimits) -> None:
         self._app = app
-        self._max_body_bytes = max_body_bytes
-        self._timeout_s = timeout_s
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = _Body(scope, receive, self._max_body_bytes, self._timeout_s)
+        body = _Body(scope, receive, self._limits)
         try:
             body.check_declared()
         except ClientError as error:
@@ -59,15 +81,13 @@ class BodyLimit:
 class _Body:
     """The body of one request while it is received."""
 
-    def __init__(
-        self, scope: Scope, receive: Receive, max_body_bytes: int, timeout_s: float
-    ) -> None:
+    def __init__(self, scope: Scope, receive: Receive, limits: BodyLimits) -> None:
         headers = Headers(scope=scope)
         self._declared = headers.get("content-length")
         self._receive = receive
-        self._max_body_bytes = max_body_bytes
-        self._timeout_s = timeout_s
+        self._limits = limits
         self._size_bytes = 0
+        self._waited_s = 0.0
         self._withheld = headers.get("expect", "").lower() == "100-continue"
         self._complete = self._declared in (None, "0") and "transfer-encoding" not in headers
 
@@ -82,7 +102,7 @@ class _Body:
             return
         if not (self._declared.isascii() and self._declared.isdigit()):
             raise RequestInvalidError(f"Content-Length {self._declared[:32]!r} is not a length")
-        if int(self._declared[:20]) > self._max_body_bytes:
+        if int(self._declared[:20]) > self._limits.max_bytes:
             raise self._too_large()
 
     async def receive(self) -> Message:
@@ -90,19 +110,21 @@ class _Body:
 
         Raises:
             BodyTooLargeError: The body is over the limit.
-            BodyTimeoutError: The next bytes took too long.
+            BodyTimeoutError: The next bytes took too long, or all did.
         """
         if self._complete:
             return await self._receive()
         self._withheld = False
+        left_s = self._limits.wait_s(self._size_bytes) - self._waited_s
+        start = time.perf_counter()
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(min(self._limits.pause_s, left_s)):
                 message = await self._receive()
         except TimeoutError:
-            detail = f"no bytes of the body came for {self._timeout_s:g} s"
-            raise BodyTimeoutError(detail) from None
+            raise self._too_slow(is_pause=left_s >= self._limits.pause_s) from None
+        self._waited_s += time.perf_counter() - start
         self._count(message)
-        if self._size_bytes > self._max_body_bytes:
+        if self._size_bytes > self._limits.max_bytes:
             raise self._too_large()
         return message
 
@@ -128,7 +150,16 @@ class _Body:
         self._complete = not message.get("more_body", False)
 
     def _too_large(self) -> BodyTooLargeError:
-        return BodyTooLargeError(f"a request body has at most {self._max_body_bytes} bytes")
+        return BodyTooLargeError(f"a request body has at most {self._limits.max_bytes} bytes")
+
+    def _too_slow(self, *, is_pause: bool) -> BodyTimeoutError:
+        limits = self._limits
+        if is_pause:
+            return BodyTimeoutError(f"no bytes of the body came for {limits.pause_s:g} s")
+        return BodyTimeoutError(
+            f"{self._size_bytes} bytes of the body came in {limits.wait_s(self._size_bytes):.0f} s;"
+            f" at least {limits.min_bytes_per_s:g} a second must come"
+        )
 
 
 class HeadAsGet:

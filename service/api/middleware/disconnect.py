@@ -45,6 +45,8 @@ class DisconnectWatcher:
         deadline = scope["state"]["timings"].deadline
         client = _Client(receive, deadline, limit_s)
         try:
+            if scope["method"] not in ("POST", "PUT"):
+                deadline.begin(limit_s)  # no handler of these reads a body
             if _has_no_body(scope):
                 await client.begin()
             with working_until(deadline):

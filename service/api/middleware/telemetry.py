@@ -32,6 +32,14 @@ logger = logging.getLogger(__name__)
 CLIENT_DISCONNECTED = 499
 """Status that is logged and counted if the client disconnected before the response."""
 
+SANDBOX = "default-src 'none'; img-src 'self'; media-src 'self'; frame-ancestors 'none'; sandbox"
+"""Policy of responses without one: stored content is shown or played, and can run nothing."""
+ALWAYS = {
+    "x-content-type-options": "nosniff",
+    "cross-origin-resource-policy": "same-origin",
+}
+"""Headers of every response."""
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -121,7 +129,7 @@ class _Call:
         self.start = time.perf_counter()
         self.status: int | None = None
         self.trace: Trace | None = None
-        self._headers = {**headers, "x-request-id": self.request_id}
+        self._headers = {**ALWAYS, **headers, "x-request-id": self.request_id}
         scope.setdefault("state", {})
         scope["state"].update(request_id=self.request_id, timings=self.timings)
 
@@ -133,7 +141,7 @@ class _Call:
                 self.status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers.update(self._headers)
-                headers["x-content-type-options"] = "nosniff"
+                headers.setdefault("content-security-policy", SANDBOX)
                 total = f"total;dur={1000 * (time.perf_counter() - self.start):.2f}"
                 headers["server-timing"] = ", ".join(
                     filter(None, (self.timings.server_timing(), total))

@@ -35,7 +35,7 @@ class Server:
     """
 
     def __init__(
-        self, *, port: int, bundle: Path, library: Path, create: bool, device: str, log: Path
+        self, *, port: int, bundle: Path, library: Path, device: str, log: Path, create: bool = True
     ) -> None:
         self.port = port
         self.url = f"http://{HOST}:{port}"

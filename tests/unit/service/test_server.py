@@ -66,3 +66,17 @@ def test_a_misspelt_setting_is_reported(
 
     assert main() == 1
     assert "did you mean MINUEND_LIBRARY?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["half a li", None])
+def test_a_broken_file_of_keys_is_reported_in_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, content: str | None
+) -> None:
+    keys = tmp_path / "keys.txt"
+    if content is not None:
+        keys.write_text(content)
+
+    assert serve(Settings(threads=1, port=0, keys=keys)) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("minuend cannot start: ")
+    assert str(keys) in line

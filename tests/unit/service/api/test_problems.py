@@ -3,10 +3,11 @@ from __future__ import annotations
 import orjson
 import pytest
 from service_client import Client
+from starlette.routing import Route
 from starlette.types import Scope
 
 from service.api.problems import problem_response
-from service.errors import KOutOfRangeError, NotReadyError
+from service.errors import KOutOfRangeError, NotReadyError, StorageFullError
 
 SCOPE: Scope = {"type": "http", "path": "/search", "state": {"request_id": "abc"}}
 
@@ -29,6 +30,9 @@ def test_a_problem_has_every_member_of_rfc_9457_and_ours() -> None:
 
 def test_an_unavailable_service_says_when_to_try_again() -> None:
     assert problem_response(SCOPE, NotReadyError("starting")).headers["retry-after"] == "1"
+    full = problem_response(SCOPE, StorageFullError("no room"))
+    assert full.status_code == 507
+    assert "retry-after" not in full.headers  # a second later, the disk is still full
 
 
 @pytest.mark.parametrize(
@@ -46,6 +50,19 @@ def test_the_methods_of_a_path_are_listed(client: Client, path: str, allow: str)
 
     assert (refused.status_code, refused.headers["allow"]) == (405, allow)
     assert (options.status_code, options.headers["allow"]) == (204, allow)
+
+
+def test_a_path_allows_the_methods_that_it_answers_and_no_other(client: Client) -> None:
+    routes = [route for route in client.app.router.routes if isinstance(route, Route)]
+    paths = {route.path.replace("{clip_id}", "a").replace("{name}", "b.js") for route in routes}
+    assert len(paths) > 15
+    for path in sorted(paths):
+        allowed = client.request("OPTIONS", path).headers["allow"].split(", ")
+        for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "TRACE", "OPTIONS"):
+            answer = client.request(method, path)
+            assert (answer.status_code != 405) == (method in allowed), f"{method} {path}"
+            if answer.status_code == 405:
+                assert answer.headers["allow"].split(", ") == allowed
 
 
 def test_head_responds_as_get_without_a_body(client: Client) -> None:

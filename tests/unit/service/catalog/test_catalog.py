@@ -98,6 +98,14 @@ def test_records_of_deleted_clips_are_left_out(catalog: Catalog) -> None:
     assert catalog.records([2, 1, 7]) == {2: replace(RECORD, id="b")}
 
 
+def test_records_that_were_changed_after_a_revision_are_left_out(catalog: Catalog) -> None:
+    catalog.put([entry("a"), entry("b")])
+    before = catalog.revision()
+    catalog.put([entry("a")])
+    assert catalog.records([1, 2], until=before) == {2: replace(RECORD, id="b")}
+    assert len(catalog.records([1, 2], until=catalog.revision())) == 2
+
+
 def test_clips_are_found_by_the_digest_of_their_audio(catalog: Catalog) -> None:
     catalog.put([entry("b"), entry("a"), entry("c", sha256=None, path=None, source="vector")])
     assert catalog.ids_by_content("0" * 64) == ("b", "a")

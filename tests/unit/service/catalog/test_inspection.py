@@ -56,15 +56,13 @@ def test_damage_is_one_line_that_says_what_to_do(file: Path) -> None:
 
 
 def test_what_cannot_be_read_is_damage(file: Path, tmp_path: Path) -> None:
-    database = Database(file, schema="")
-    with pytest.raises(LibraryError, match="is damaged"), faults_reported(file):
-        database.query("SELECT 1 FROM sentences")
-    database.close()
+    execute(tmp_path, "INSERT INTO words VALUES (CAST(x'ff41' AS TEXT))")
+    for query in ("SELECT word FROM words NOT INDEXED", "SELECT 1 FROM sentences"):
+        with pytest.raises(LibraryError, match="is damaged"), faults_reported(file):
+            execute(tmp_path, query)
     damage(file)
-    database = Database(file, schema="")
     with pytest.raises(LibraryError, match="is damaged"), faults_reported(file):
-        database.query("SELECT count(*), max(word) FROM words NOT INDEXED")
-    database.close()
+        execute(tmp_path, "SELECT count(*), max(word) FROM words NOT INDEXED")
 
 
 @pytest.mark.parametrize("code", ["SQLITE_FULL", "SQLITE_BUSY", "SQLITE_READONLY", "SQLITE_IOERR"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from tiny_library import make_clip, open_library, stored_files
 
 from service.cli import main
 from service.errors import LibraryError
+from service.library.library import Library
+from service.library.upload import ID_DIGITS
 from service.server import serve
 from service.settings import Settings
 
@@ -85,6 +88,22 @@ def test_a_command_says_in_one_line_that_the_catalogue_is_damaged(
     assert result.stderr.count("\n") == 1
     assert "catalog.sqlite" in result.stderr or "catalogue" in result.stderr
     assert stored_files(library) == stored_files(indexed)
+
+
+def test_damage_that_is_met_after_the_opening_is_one_line_too(
+    tmp_path: Path, indexed: Path, tiny_bundle_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise sqlite3.OperationalError("no such column: embedding")
+
+    monkeypatch.setattr(Library, "search", fail)
+    paths = ["--library", str(indexed), "--bundle", str(tiny_bundle_path)]
+    clip_id = Path(min(stored_files(indexed))).name[:ID_DIGITS]
+    result = CliRunner().invoke(main, ["search", "--clip-id", clip_id, *paths])
+    assert isinstance(result.exception, SystemExit)
+    assert result.stderr == (
+        "Error: the catalogue of the library cannot be used: no such column: embedding\n"
+    )
 
 
 @pytest.mark.parametrize("damage", DAMAGE)

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import synth
 
+from service.audio.decoder import decode_blocks
 from service.audio.decoding import AudioLimits, decode
 from service.audio.levels import InputReading
 from service.bundle.manifest import EncoderInfo
 from service.clips import AudioInfo
-from service.inference.chunking import CHUNK_S, Chunk, Chunker, decode_chunks
+from service.concurrency.deadline import Deadline
+from service.inference.chunking import CHUNK_S, Chunk, Chunker, split_chunks
 
 PARTIAL = 3200
 CHUNK = int(CHUNK_S * 16_000)
@@ -92,7 +94,10 @@ def test_a_file_is_described_with_its_last_chunk(info: EncoderInfo, duration_s: 
     content = synth.encode(synth.noise(0, duration_s, sample_rate=8_000), sample_rate=8_000)
     whole = decode(io.BytesIO(content), sample_rate=16_000)
 
-    pairs = list(decode_chunks(io.BytesIO(content), info, AudioLimits(), hashed=True))
+    blocks = decode_blocks(
+        io.BytesIO(content), sample_rate=16_000, limits=AudioLimits(), deadline=Deadline()
+    )
+    pairs = list(split_chunks(blocks, info, hashed=True))
 
     *others, (chunk, file) = pairs
     assert [described for _, described in others] == [None] * len(others)

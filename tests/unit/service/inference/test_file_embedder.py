@@ -25,7 +25,7 @@ from service.inference.batcher import Batcher, EncodeRequest, Submitter, Synchro
 from service.inference.cache import EmbeddingCache, content_digest
 from service.inference.chunking import Output
 from service.inference.encoder import Encoder
-from service.inference.file_embedder import FileEmbedder, RequestLimits
+from service.inference.file_embedder import Decoders, FileEmbedder, RequestLimits
 from service.inference.file_embedding import Embedded
 from service.inference.pooling import Windowing
 
@@ -87,7 +87,7 @@ def test_a_file_has_the_embedding_of_its_whole_clip(
 def test_equal_samples_of_one_request_get_equal_bits_under_load(
     encoder: Encoder, batcher: Batcher, duration_s: float
 ) -> None:
-    embedder = make_embedder(encoder, batcher, decoders=4)
+    embedder = make_embedder(encoder, batcher, decoders=Decoders(4))
     samples = exact(synth.noise(5, duration_s))
 
     def compare(seed: int) -> bool:
@@ -246,7 +246,7 @@ class SlowFile(io.BytesIO):
 def test_few_threads_decode_at_once_and_waiting_ends_with_the_deadline(
     encoder: Encoder,
 ) -> None:
-    embedder = make_embedder(encoder, decoders=1)
+    embedder = make_embedder(encoder, decoders=Decoders(1))
     slow = SlowFile(synth.encode(synth.tone(440)))
     late = RequestTimings()
     with ThreadPoolExecutor(1) as threads:
@@ -280,7 +280,7 @@ class DecoderTakingBatcher(SynchronousBatcher):
 
 def test_after_the_last_chunk_of_a_file_no_decoder_is_needed(encoder: Encoder) -> None:
     batcher = DecoderTakingBatcher(encoder)
-    batcher.embedder = make_embedder(encoder, batcher, decoders=1)
+    batcher.embedder = make_embedder(encoder, batcher, decoders=Decoders(1))
     timings = RequestTimings()
     timings.deadline.begin(TIMEOUT_S)
 

@@ -53,7 +53,7 @@ def test_known_content_is_not_decoded(
 ) -> None:
     files = write_tones(tmp_path, 3)
     FolderImporter(tmp_path, library, reader).run(files)
-    monkeypatch.setattr("service.inference.file_embedder.decode_chunks", None)
+    monkeypatch.setattr("service.inference.file_embedder.split_chunks", None)
 
     assert counts(FolderImporter(tmp_path, library, reader).run(files)) == (0, 3, 0)
 

@@ -17,6 +17,7 @@ from training.pretraining.objective import (
     mix_with_shifted,
     normalised_squared_error,
     shift,
+    weighted_sum,
 )
 
 pytestmark = pytest.mark.usefixtures("narrow")
@@ -197,3 +198,55 @@ def test_the_mixture_is_normalised_again_only_if_the_recipe_says_so() -> None:
     (*_, renormalised) = encoder_inputs({"symmetric": False, "renormalise": True})
     assert plain.std() < 0.9
     torch.testing.assert_close(renormalised, (plain - plain.mean()) / plain.std())
+
+
+# The teacher losses
+
+TEACHER = {"symmetric": False, "teacher": 0.5, "teacher_difference": 2.0}
+
+
+def taught() -> Tensor:
+    return torch.randn(3, 1024, dtype=torch.float64, generator=generator())
+
+
+def run_taught(loss: Mapping[str, object]) -> tuple[Losses, OnlineNetwork]:
+    objective, target = networks(loss)
+    pair = views()
+    targets = target(pair.first, generator()), target(pair.second, generator())
+    return objective(pair, targets, generator(), taught()), objective.online
+
+
+def mean_error(predictions: Tensor, targets: Tensor) -> float:
+    errors = []
+    for p, t in zip(predictions.tolist(), targets.tolist(), strict=True):
+        inner = sum(a * b for a, b in zip(p, t, strict=True))
+        errors.append(2 - 2 * inner / (math.hypot(*p) * math.hypot(*t)))
+    return sum(errors) / len(errors)
+
+
+@pytest.mark.usefixtures("any_teacher")
+def test_one_head_predicts_the_teacher_from_views_and_from_the_remainder() -> None:
+    losses, online = run_taught(TEACHER)
+    assert online.teacher_predictor is not None
+    first, second = views().first, views().second
+    from_views = [online.teacher_predictor(online.encoder(view)) for view in (first, second)]
+    expected = sum(mean_error(prediction, taught()) for prediction in from_views)
+    assert float(losses.teacher.detach()) == pytest.approx(expected, rel=1e-9)
+    following = torch.cat([first[1:], first[:1]])
+    mixture = (0.5 * following.exp() + 0.5 * first.exp()).log()
+    left = online.encoder(mixture) - 0.5 * online.encoder(following)
+    expected = 2 * mean_error(online.teacher_predictor(left), taught())
+    assert float(losses.remainder.detach()) == pytest.approx(expected, rel=1e-9)
+    total = 0.5 * losses.byol + 0.5 * losses.difference + 0.5 * losses.teacher
+    expected = float((total + 2.0 * losses.remainder).detach())
+    assert float(
+        weighted_sum(losses, tiny_run.recipe(loss=TEACHER).loss).detach()
+    ) == pytest.approx(expected)
+
+
+@pytest.mark.usefixtures("any_teacher")
+def test_the_teacher_can_judge_the_remainder_without_the_loss_of_the_paper() -> None:
+    losses, online = run_taught(TEACHER | {"lambda": 0.0})
+    assert online.difference_predictor is None
+    assert float(losses.difference.detach()) == 0
+    assert float(losses.remainder.detach()) > 0

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,11 +37,9 @@ def recipe() -> Recipe:
     )
 
 
-def losses(run: Path) -> dict[float, tuple[float, float, float]]:
-    lines = read_metrics(run / "metrics.jsonl")
-    return {
-        line["step"]: (line["byol"], line["difference"], line["learning_rate"]) for line in lines
-    }
+def losses(run: Path) -> list[list[float]]:
+    names = ("step", "byol", "difference", "teacher", "remainder", "learning_rate")
+    return [[line[name] for name in names] for line in read_metrics(run / "metrics.jsonl")]
 
 
 def test_a_run_trains_on_every_clip_once_an_epoch_and_logs_metrics(
@@ -68,9 +67,13 @@ def test_a_run_trains_on_every_clip_once_an_epoch_and_logs_metrics(
     assert shares == pytest.approx([0.6, 0.6586, 0.8, 0.9414], abs=1e-4)
 
 
+@pytest.mark.usefixtures("any_teacher")
+@pytest.mark.parametrize("teacher", [0.0, 1.0])
 def test_a_resumed_run_is_the_run_that_never_stopped(
-    data: TrainingData, recipe: Recipe, tmp_path: Path
+    teacher: float, data: TrainingData, recipe: Recipe, tmp_path: Path
 ) -> None:
+    weights = {"teacher": teacher, "teacher_difference": teacher}
+    recipe = recipe.model_copy(update={"loss": recipe.loss.model_copy(update=weights)})
     whole = pretrain(recipe, data, tmp_path / "whole")
     pretrain(recipe, data, tmp_path / "parts", stop_after=3)
     parts = pretrain(recipe, data, tmp_path / "parts", resume=True)
@@ -146,8 +149,16 @@ def test_divergence_stops_the_run_and_keeps_the_last_checkpoint(
     def diverge(*_: object, **__: object) -> StepMetrics:
         return next(outcomes)
 
-    good = StepMetrics(3.0, 3.0, 3.0, 1.0, 0.5)
-    outcomes = iter([good, good, StepMetrics(float("nan"), 3.0, 3.0, 1.0, 0.5)])
+    good = StepMetrics(
+        loss=3.0,
+        byol=3.0,
+        difference=3.0,
+        teacher=0.0,
+        remainder=0.0,
+        gradient_norm=1.0,
+        embedding_std=0.5,
+    )
+    outcomes = iter([good, good, replace(good, loss=float("nan"))])
     monkeypatch.setattr(module, "train_step", diverge)
     recipe = tiny_run.recipe(compute={"checkpoint_every": 2})
     with pytest.raises(DivergenceError, match="step 2"):

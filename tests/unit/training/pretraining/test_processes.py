@@ -140,7 +140,7 @@ def backward(recipe: Recipe, data: TrainingData, rank: int) -> TrainState:
     generator = step_generator(recipe.seed, rank, 0, torch.device("cpu"))
     views = make_views(state, torch.from_numpy(sampler.batch(0)), generator, recipe)
     losses = compute_losses(state, views, generator, torch.float32)
-    loss = weighted_sum(losses.byol, losses.difference, recipe.loss.lambda_)
+    loss = weighted_sum(losses, recipe.loss)
     loss.backward()  # type: ignore[no-untyped-call]
     return state
 

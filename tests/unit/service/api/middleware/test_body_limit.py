@@ -8,7 +8,7 @@ from exchange import Exchange, read_all
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api.middleware.body_limit import BodyLimit
+from service.api.middleware.body_limit import BodyLimit, BodyLimits
 from service.errors import BodyTimeoutError, BodyTooLargeError
 
 
@@ -17,7 +17,9 @@ async def refuse_unread(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def limited(app: ASGIApp, **limits: Any) -> ASGIApp:
-    return BodyLimit(app, **{"max_body_bytes": 100, "timeout_s": 5.0, **limits})
+    return BodyLimit(
+        app, limits=BodyLimits(**{"max_bytes": 100, "pause_s": 5.0, "min_bytes_per_s": 0, **limits})
+    )
 
 
 def test_a_body_up_to_the_limit_passes() -> None:
@@ -60,7 +62,7 @@ def test_a_stalled_body_times_out() -> None:
             raise AssertionError("unreachable")
 
     with pytest.raises(BodyTimeoutError, match=r"0\.01 s"):
-        Stalled(content_length="5").run(limited(read_all, timeout_s=0.01))
+        Stalled(content_length="5").run(limited(read_all, pause_s=0.01))
 
 
 def test_an_unread_body_is_discarded_after_the_response() -> None:

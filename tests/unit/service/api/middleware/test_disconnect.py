@@ -120,3 +120,12 @@ async def test_a_request_without_a_body_has_a_deadline_and_its_disconnect_is_not
 
     await exchange.watch(work)
     assert current_deadline() is None
+
+
+async def test_the_deadline_of_a_get_does_not_wait_for_a_body_that_nobody_reads() -> None:
+    exchange = WatchedExchange(b"more", b"and more", method="GET", content_length="12")
+
+    async def work(scope: Scope, receive: Receive, send: Send) -> None:
+        assert 0 < (exchange.deadline.left_s or 0) <= 5
+
+    await exchange.watch(work)
