@@ -205,7 +205,7 @@ def test_clips_deleted_and_replaced_during_a_backup_are_in_it(
 ) -> None:
     library = open_library(tmp_path / "library")
     fill(library)
-    expected = {record.id: library.open_audio(record.id).read_bytes() for record in stored(library)}
+    expected = {record.id: library.audio_path(record.id).read_bytes() for record in stored(library)}
     write = backup_module._write
 
     def delete_all_and_write(*arguments: Any) -> None:
@@ -219,11 +219,11 @@ def test_clips_deleted_and_replaced_during_a_backup_are_in_it(
     monkeypatch.setattr(backup_module, "_write", delete_all_and_write)
     back_up(tmp_path / "library", tmp_path / "backup.tar")
     assert len(stored_files(tmp_path / "library")) == 1  # nothing that was deleted is left
-    assert library.open_audio("c1").read_bytes() == expected["c1"]
+    assert library.audio_path("c1").read_bytes() == expected["c1"]
     restore(tmp_path / "backup.tar", tmp_path / "new")
     restored = open_library(tmp_path / "new", create=False)
     assert {
-        record.id: restored.open_audio(record.id).read_bytes() for record in stored(restored)
+        record.id: restored.audio_path(record.id).read_bytes() for record in stored(restored)
     } == expected
 
 
