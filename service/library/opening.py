@@ -17,7 +17,8 @@ from pathlib import Path
 
 from service.catalog.audio_store import is_in_use
 from service.catalog.inspection import has_tables, quick_check
-from service.catalog.log_check import recover_log
+from service.catalog.log_check import check_log, recover_log
+from service.concurrency.durable import sync_directory
 from service.concurrency.locks import file_lock
 from service.errors import LibraryError
 
@@ -84,8 +85,10 @@ def prepare_folder(path: Path, creation: Creation = NEVER) -> bool:
             f" {'empty' if has_file else 'missing'}: put that file back. If it is lost, move"
             f" {_WAL} out of the folder, keep it, and run `minuend adopt` or `minuend restore`"
         )
-    if has_file and file.stat().st_size and has_tables(file):
-        return False
+    if has_file and file.stat().st_size:
+        check_log(file)
+        if has_tables(file):
+            return False
     parts = [name for name in PARTS if name in names]
     state = f"its {CATALOG} is {'empty' if has_file else 'missing'}"
     if creation.if_lost and parts:
@@ -118,10 +121,11 @@ def check_after_crash(path: Path) -> None:
     log = path / _WAL
     if log.exists() and log.stat().st_size and not is_in_use(path):
         _LOGGER.info("checking %s, which was not closed", path / CATALOG)
-        recover_log(path / CATALOG)
         quick_check(path / CATALOG)
+        recover_log(path / CATALOG)
     if (path / RESTORE).exists() and _is_restored(path):
         shutil.rmtree(path / RESTORE)
+        sync_directory(path)
 
 
 def check_for_backup(path: Path) -> None:

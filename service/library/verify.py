@@ -185,6 +185,8 @@ class Verifier:
             step = STEPS[self.progress.step]
             try:
                 n_checked, after = self._check(step)
+                if after is not None and after <= self.progress.after:
+                    raise LibraryDamagedError(f"the rows of {step} are not in their order")
             except LibraryDamagedError as error:
                 self.progress.add(Fault("structure", step, error.detail))
                 n_checked, after = 1, None
