@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +41,14 @@ from service.catalog.records import (
 )
 from service.catalog.schema import bring_up_to_date, creation_script
 from service.catalog.vectors import (
-    Embeddings,
+    Entry,
     read_spans,
     read_vector,
     read_windows,
     write_vectors,
 )
 from service.clips import ClipRecord, Windows
-from service.concurrency.deadline import Deadline, check_deadline, current_deadline
+from service.concurrency.deadline import check_deadline
 from service.concurrency.deadline_semaphore import DeadlineSemaphore
 from service.errors import ClipDamagedError, ClipUnknownError, FingerprintMismatchError
 
@@ -59,14 +58,6 @@ MAX_SCANS = 2
 MAX_REVISION = (1 << 63) - 1
 
 _ALL = Filter("TRUE", ())
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A clip to be written: its record, and its embeddings by the catalogue's encoder."""
-
-    record: ClipRecord
-    embeddings: Embeddings
 
 
 class Catalog:
@@ -86,7 +77,9 @@ class Catalog:
         damage: The damaged parts that were found.
 
     Raises:
-        LibraryError: The file is not a catalogue, or was made by a newer version.
+        LibraryError: The file is not a catalogue, or was made by a newer version. Reads of many
+            clips and writes raise a `DeadlineError` or `ClientDisconnectedError` when the request
+            is over; nothing was written then.
     """
 
     def __init__(
@@ -111,8 +104,6 @@ class Catalog:
         """Add clips or replace those of the same id, all or none, durably.
 
         Raises:
-            ClientDisconnectedError: The client of the request has disconnected.
-            DeadlineError: The deadline of the request has passed; nothing was written.
             StorageFullError: There is no room; nothing was written.
             StorageUnavailableError: The disk cannot be written now; nothing was written.
         """
@@ -234,13 +225,9 @@ class Catalog:
         """Return clips with a number above `after`, in order, with their numbers.
 
         The record of a damaged one is None.
-
-        Raises:
-            ClientDisconnectedError: The client of the request has disconnected.
-            DeadlineError: The deadline of the request has passed.
         """
         condition = where or _ALL
-        with nullcontext() if where is None else self._scan():
+        with nullcontext() if where is None else self._scans.slot():
             rows = self.database.query(
                 f"SELECT seq, {COLUMNS_AND_WINDOWS} FROM clips"
                 f" WHERE seq > ? AND {_tested(condition)} ORDER BY seq LIMIT ?",
@@ -250,14 +237,9 @@ class Catalog:
         return list(self._checked(rows).items())
 
     def matching(self, where: Filter) -> Int64[np.ndarray, " clips"]:
-        """Return the numbers of the clips that pass a filter.
-
-        Raises:
-            ClientDisconnectedError: The client of the request has disconnected.
-            DeadlineError: The deadline of the request has passed.
-        """
+        """Return the numbers of the clips that pass a filter."""
         query = f"SELECT seq FROM clips WHERE {_tested(where)}"
-        with self._scan():
+        with self._scans.slot():
             rows = self.database.query(query, *where.parameters, passes=where.passes)
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
@@ -284,28 +266,6 @@ class Catalog:
         )
         return tuple(row[0] for row in rows)
 
-    def stored_paths(self) -> set[str]:
-        """Return the paths of all stored audio files, relative to the library.
-
-        They are read from the table and from an index of it: a damaged one of the two must not
-        make a file look unused.
-        """
-        return stored_paths(self.database)
-
-    def is_stored(self, path: str, sha256: str) -> bool:
-        """Tell whether any clip stores this audio, by two indexes as in `stored_paths`.
-
-        Args:
-            path: Path of the file, relative to the library.
-            sha256: Digest of the file.
-        """
-        query = (
-            "SELECT EXISTS (SELECT 1 FROM clips INDEXED BY clips_by_file"
-            " WHERE source = 'stored' AND path = ?) OR EXISTS (SELECT 1 FROM clips"
-            " INDEXED BY clips_by_content WHERE sha256 = ? AND source = 'stored')"
-        )
-        return bool(self.database.query(query, path, sha256)[0][0])
-
     @contextmanager
     def changes(self, since: Version) -> Iterator[Changes]:
         """Context manager: yields the changes since a version, in one read transaction."""
@@ -313,15 +273,6 @@ class Catalog:
             changes = read_changes(db, since, self._fingerprint)
             yield changes
         self.damage.note_rows(self.database, changes.damaged)
-
-    @contextmanager
-    def _scan(self) -> Iterator[None]:
-        """Context manager: wait until a scan of all clips may run, in order of deadlines."""
-        self._scans.acquire(current_deadline() or Deadline())
-        try:
-            yield
-        finally:
-            self._scans.release()
 
     def _put(self, db: Connection, revision: int, entry: Entry) -> Written:
         seq, written = write_record(db, revision, entry.record)
@@ -337,17 +288,6 @@ class Catalog:
         if damaged := [seq for seq, record in found.items() if record is None]:
             self.damage.note("record", clip_names(self.database, damaged))
         return found
-
-
-def stored_paths(database: Database) -> set[str]:
-    """Return the paths of all audio files that a catalogue stores, relative to the library."""
-    with database.transaction("read") as db:
-        return {
-            path
-            for source in ("clips NOT INDEXED", "clips INDEXED BY clips_by_file")
-            for (path,) in db.execute(f"SELECT path FROM {source} WHERE source = 'stored'")
-            if path is not None
-        }
 
 
 def _tested(where: Filter) -> str:

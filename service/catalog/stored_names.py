@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from service.catalog.database import Database
+
 _NAME = re.compile(r"audio/([0-9a-f]{2})/(\1[0-9a-f]{62})(\.[A-Za-z0-9]{1,16})?")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _EXTENSION = re.compile(r"(\.[A-Za-z0-9]{1,16})?")
@@ -33,3 +35,34 @@ def digest_of(name: str) -> str | None:
 def is_name_of(name: str, sha256: str | None) -> bool:
     """Tell whether this is the name of the stored file with this digest."""
     return sha256 is not None and digest_of(name) == sha256
+
+
+def stored_paths(database: Database) -> set[str]:
+    """Return the paths of all audio files that a catalogue stores, relative to the library.
+
+    They are read from the table and from an index of it: a damaged one of the two must not make a
+    file look unused.
+    """
+    with database.transaction("read") as db:
+        return {
+            path
+            for source in ("clips NOT INDEXED", "clips INDEXED BY clips_by_file")
+            for (path,) in db.execute(f"SELECT path FROM {source} WHERE source = 'stored'")
+            if path is not None
+        }
+
+
+def is_stored(database: Database, path: str, sha256: str) -> bool:
+    """Tell whether any clip stores this audio, by two indexes as in `stored_paths`.
+
+    Args:
+        database: The catalogue.
+        path: Path of the file, relative to the library.
+        sha256: Digest of the file.
+    """
+    query = (
+        "SELECT EXISTS (SELECT 1 FROM clips INDEXED BY clips_by_file"
+        " WHERE source = 'stored' AND path = ?) OR EXISTS (SELECT 1 FROM clips"
+        " INDEXED BY clips_by_content WHERE sha256 = ? AND source = 'stored')"
+    )
+    return bool(database.query(query, path, sha256)[0][0])

@@ -16,7 +16,7 @@ from jaxtyping import Float16, Float32, Float64
 from service.catalog.checksums import vector_checksum, window_checksum
 from service.catalog.database import Connection, Database
 from service.catalog.records import BY_ID, COLUMNS, check_found, read_record
-from service.clips import Windows
+from service.clips import ClipRecord, Windows
 from service.errors import ClipDamagedError, ClipUnknownError
 from service.row_ids import MAX_WINDOWS, WINDOW_BITS
 
@@ -32,6 +32,14 @@ class Embeddings:
 
     whole: Float16[np.ndarray, " dim"]
     windows: Windows | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A clip to be written: its record, and its embeddings by the catalogue's encoder."""
+
+    record: ClipRecord
+    embeddings: Embeddings
 
 
 def write_vectors(

@@ -57,7 +57,14 @@ def _adopt(settings: Settings) -> tuple[AdoptionReport, int]:
     from service.library.library import Library
     from service.library.opening import Creation
     from service.library.upload import library_windowing
-    from service.services import audio_limits, open_bundle, open_encoder, open_space
+    from service.loading import (
+        open_bundle,
+        open_encoder,
+        open_space,
+    )
+    from service.services import (
+        audio_limits,
+    )
 
     bundle = open_bundle(settings)
     encoder = open_encoder(bundle, settings, batched=True)

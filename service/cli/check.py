@@ -31,8 +31,11 @@ def command(*, bundle: Path | None, as_json: bool, settings: Settings) -> None:
     Exit code 1 means that the bundle must not be used; the reason is on standard error.
     """
     from service.bundle.files import MANIFEST_FILE
+    from service.loading import (
+        open_bundle,
+        open_towers,
+    )
     from service.retrieval.change_detector import ChangeDetector
-    from service.services import open_bundle, open_towers
 
     if bundle is not None:
         settings = settings.model_copy(update={"bundle": bundle})

@@ -50,7 +50,13 @@ def command(*, paths: tuple[Path, ...], out: Path, as_json: bool, settings: Sett
 
     from service.cli.vector_files import write_vectors
     from service.library.file_reader import FileReader, Unreadable
-    from service.services import audio_limits, open_bundle, open_encoder
+    from service.loading import (
+        open_bundle,
+        open_encoder,
+    )
+    from service.services import (
+        audio_limits,
+    )
 
     _check_out(out)
     encoder = open_encoder(open_bundle(settings), settings, batched=True)

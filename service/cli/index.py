@@ -143,11 +143,13 @@ def index_folder(
     from service.library.folder_import import FolderImporter
     from service.library.library import Library
     from service.library.upload import library_windowing
-    from service.services import (
-        audio_limits,
+    from service.loading import (
         open_bundle,
         open_encoder,
         open_space,
+    )
+    from service.services import (
+        audio_limits,
     )
 
     rows = {} if table is None else read_metadata(table)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from service.concurrency.deadline import Deadline
+from service.concurrency.deadline import Deadline, current_deadline
 
 
 class DeadlineSemaphore:
@@ -49,6 +51,20 @@ class DeadlineSemaphore:
                 self._waiting.remove(ticket)
                 heapq.heapify(self._waiting)
         raise deadline.error()
+
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Context manager: holds a slot, taken by the deadline of the current request.
+
+        Raises:
+            ClientDisconnectedError: The client has disconnected.
+            DeadlineError: The deadline has passed.
+        """
+        self.acquire(current_deadline() or Deadline())
+        try:
+            yield
+        finally:
+            self.release()
 
     def release(self) -> None:
         """Release a slot."""

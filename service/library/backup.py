@@ -24,10 +24,9 @@ from typing import IO, BinaryIO, TypeVar
 import orjson
 
 from service.catalog.audio_store import kept_audio, open_kept
-from service.catalog.catalog import stored_paths
 from service.catalog.database import Database
 from service.catalog.inspection import faults_reported, quick_check
-from service.catalog.stored_names import digest_of
+from service.catalog.stored_names import digest_of, stored_paths
 from service.concurrency.durable import atomic_write
 from service.concurrency.storage import free_bytes
 from service.errors import BackupError, LibraryError

@@ -7,10 +7,10 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from service.catalog.catalog import stored_paths
 from service.catalog.database import Database
 from service.catalog.inspection import faults_reported
 from service.catalog.quarantine import DatedFolder, Quarantine
+from service.catalog.stored_names import stored_paths
 from service.concurrency.locks import file_lock
 from service.library.opening import CATALOG, LOCK, prepare_folder
 

@@ -85,10 +85,8 @@ def prepare_folder(path: Path, creation: Creation = NEVER) -> bool:
             f" {'empty' if has_file else 'missing'}: put that file back. If it is lost, move"
             f" {_WAL} out of the folder, keep it, and run `minuend adopt` or `minuend restore`"
         )
-    if has_file and file.stat().st_size:
-        check_log(file)
-        if has_tables(file):
-            return False
+    if has_file and _has_catalog(file):
+        return False
     parts = [name for name in PARTS if name in names]
     state = f"its {CATALOG} is {'empty' if has_file else 'missing'}"
     if creation.if_lost and parts:
@@ -162,6 +160,14 @@ def check_for_restore(path: Path, *, besides: Collection[Path] = ()) -> None:
             f"{path} is not empty: it holds {', '.join(foreign[:_SHOWN])}; restore into an empty"
             " folder"
         )
+
+
+def _has_catalog(file: Path) -> bool:
+    """Tell whether a file holds the tables of a catalogue, and is not just made or emptied."""
+    if not file.stat().st_size:
+        return False
+    check_log(file)
+    return has_tables(file)
 
 
 def _names(path: Path) -> set[str]:

@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from service.catalog.audio_store import AudioStore, StagedAudio
-from service.catalog.catalog import Catalog, Entry
+from service.catalog.catalog import Catalog
 from service.catalog.filters import check_metadata
-from service.catalog.stored_names import is_name_of
-from service.catalog.vectors import Embeddings
+from service.catalog.stored_names import is_name_of, is_stored, stored_paths
+from service.catalog.vectors import Embeddings, Entry
 from service.clips import ClipRecord, NewClip, ReferencedAudio, Source, StoredAudio, check_id
 from service.concurrency.deadline import check_deadline
 from service.concurrency.durable import sync_directory
@@ -55,7 +55,7 @@ class ClipWriter:
         self._reserve = Reserve(library, reserve_bytes)
         with self._lock():
             self._store = AudioStore(library)
-            self.swept = self._store.sweep(catalog.stored_paths())
+            self.swept = self._store.sweep(stored_paths(catalog.database))
             sync_directory(library)
             self._reserve.keep_if_possible()
 
@@ -159,7 +159,7 @@ class ClipWriter:
                     record.id,
                     record.path,
                 )
-            elif not self._catalog.is_stored(record.path, record.sha256):
+            elif not is_stored(self._catalog.database, record.path, record.sha256):
                 self._store.remove([record.path])
 
     def _check(self, clip: NewClip) -> None:

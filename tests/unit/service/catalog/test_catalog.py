@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from tiny_library import FINGERPRINT, execute, make_embedding
 
-from service.catalog.catalog import Catalog, Entry
+from service.catalog.catalog import Catalog
 from service.catalog.schema import SCHEMA_VERSION
-from service.catalog.vectors import Embeddings
+from service.catalog.stored_names import is_stored, stored_paths
+from service.catalog.vectors import Embeddings, Entry
 from service.clips import ClipRecord
 from service.errors import ClipUnknownError, FingerprintMismatchError, LibraryError
 
@@ -114,9 +115,9 @@ def test_clips_are_found_by_the_digest_of_their_audio(catalog: Catalog) -> None:
 
 def test_stored_paths_are_those_of_stored_clips_only(catalog: Catalog) -> None:
     catalog.put([entry("a"), entry("b", source="referenced", path="/sounds/x.wav")])
-    assert catalog.stored_paths() == {"audio/00/x.wav"}
-    assert catalog.is_stored("audio/00/x.wav", "1" * 64)
-    assert not catalog.is_stored("/sounds/x.wav", "1" * 64)
+    assert stored_paths(catalog.database) == {"audio/00/x.wav"}
+    assert is_stored(catalog.database, "audio/00/x.wav", "1" * 64)
+    assert not is_stored(catalog.database, "/sounds/x.wav", "1" * 64)
 
 
 @pytest.mark.parametrize("index", ["clips_by_file", "clips_by_content"])
@@ -126,8 +127,8 @@ def test_a_stored_file_is_known_although_an_index_has_lost_it(tmp_path: Path, in
     catalog.close()
     empty_index(tmp_path, index)
     catalog = open_catalog(tmp_path)
-    assert catalog.stored_paths() == {"audio/00/x.wav"}
-    assert catalog.is_stored("audio/00/x.wav", "0" * 64)
+    assert stored_paths(catalog.database) == {"audio/00/x.wav"}
+    assert is_stored(catalog.database, "audio/00/x.wav", "0" * 64)
     catalog.close()
 
 
@@ -141,8 +142,8 @@ def test_a_stored_file_is_known_although_the_table_names_another(tmp_path: Path)
     row = content.index(b"audio/00/x.wavaudio/wav")
     file.write_bytes(content[:row] + b"audio/00/y.wav" + content[row + 14 :])
     catalog = open_catalog(tmp_path)
-    assert catalog.stored_paths() == {"audio/00/x.wav", "audio/00/y.wav"}
-    assert catalog.is_stored("audio/00/x.wav", "1" * 64)
+    assert stored_paths(catalog.database) == {"audio/00/x.wav", "audio/00/y.wav"}
+    assert is_stored(catalog.database, "audio/00/x.wav", "1" * 64)
     catalog.close()
 
 

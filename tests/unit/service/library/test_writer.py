@@ -20,6 +20,7 @@ from tiny_library import (
 )
 
 from service.catalog.catalog import Catalog
+from service.catalog.stored_names import stored_paths
 from service.clips import NewClip, ReferencedAudio
 from service.concurrency.deadline import ClientDisconnectedError, Deadline, working_until
 from service.errors import (
@@ -48,7 +49,7 @@ def writer(tmp_path: Path, catalog: Catalog) -> Iterator[ClipWriter]:
 
 def is_consistent(path: Path, catalog: Catalog) -> bool:
     """Tell whether the files are exactly those that the catalogue names."""
-    return stored_files(path) == catalog.stored_paths()
+    return stored_files(path) == stored_paths(catalog.database)
 
 
 def test_stored_audio_is_named_by_its_content(
