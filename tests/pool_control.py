@@ -16,8 +16,10 @@ import synth
 from service.audio.decoder import DecodedSource, Decoder
 from service.audio.decoder_pool import DecoderPool
 from service.audio.decoding import AudioLimits
+from service.audio.errors import (
+    AudioError,
+)
 from service.concurrency.deadline import Deadline
-from service.errors import AudioError
 
 LIMITS = AudioLimits(max_seconds=60, max_samples=1_000_000)
 WAV = synth.encode(synth.noise(1, 0.5), subtype="PCM_16")
@@ -75,8 +77,11 @@ def wait_for_state(pid: int, state: str) -> None:
 class Stopped:
     """A decode that cannot go on, since its process is stopped; continued on leaving."""
 
-    def __init__(self, pool: DecoderPool, deadline: Deadline | None = None) -> None:
-        run(pool, WAV)
+    def __init__(
+        self, pool: DecoderPool, deadline: Deadline | None = None, *, warm: bool = True
+    ) -> None:
+        if warm:  # at least one decoder is kept
+            run(pool, WAV)
         child = pool._idle[-1]
         self.pid = child._pid
         os.kill(self.pid, signal.SIGSTOP)

@@ -14,7 +14,9 @@ from schemathesis import Case, HookContext, Response
 from schemathesis.openapi.checks import RejectedPositiveData
 
 from service.api.openapi import error_classes
-from service.errors import AudioError
+from service.audio.errors import (
+    AudioError,
+)
 
 NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 DIM = 8

@@ -21,12 +21,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 
+from service.audio.errors import (
+    MediaUnsupportedError,
+)
 from service.concurrency.storage import storage_error
 from service.errors import (
     BodyTooLargeError,
     ClipIdInvalidError,
     KOutOfRangeError,
-    MediaUnsupportedError,
     PartMissingError,
     RequestInvalidError,
     TooManyFilesError,

@@ -16,6 +16,7 @@ from service import errors
 from service.api.forms import Form
 from service.api.middleware.auth import is_open, needed_scope
 from service.api.problems import MEDIA_TYPE, Problem
+from service.audio.errors import AudioError
 
 BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
@@ -75,7 +76,7 @@ BODY: ErrorClasses = (
     errors.StorageUnavailableError,
     errors.LibraryDamagedError,
 )
-AUDIO: ErrorClasses = (*error_classes(errors.AudioError), errors.TooManyFilesError, *BODY)
+AUDIO: ErrorClasses = (*error_classes(AudioError), errors.TooManyFilesError, *BODY)
 
 
 def describe(

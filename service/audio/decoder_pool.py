@@ -18,12 +18,14 @@ from service.audio.decoder_child import ChildEndedError, DecoderChild, deadline_
 from service.audio.decoder_process import SILENT_WAV
 from service.audio.decoder_protocol import Reply
 from service.audio.decoding import AudioLimits, decode
+from service.audio.errors import (
+    AudioError,
+    AudioUndecodableError,
+)
 from service.audio.fork_server import ANSWER_S, ForkServer, ForkServerError, ForkServerLostError
 from service.audio.library_messages import MAX_MESSAGES, log_messages
 from service.concurrency.deadline import Deadline
 from service.errors import (
-    AudioError,
-    AudioUndecodableError,
     InternalError,
     OverloadError,
     ServiceError,
@@ -113,12 +115,8 @@ class DecoderPool:
 
     def close(self) -> None:
         """End all decoders; no file is being decoded and none will be."""
-        with self._lock:
-            self._is_closed = True
-            idle, self._idle = self._idle, []
-        for child in idle:
-            with suppress(ForkServerError):
-                child.end()
+        self._is_closed = True
+        self._end_idle()
         self._server.close()
 
     def __call__(
@@ -216,6 +214,7 @@ class DecoderPool:
         try:
             status = os.waitstatus_to_exitcode(child.end())
         except ForkServerError:
+            self._end_idle()  # with the server, the others end too
             return OverloadError("the processes for decoding are started again; try again soon")
         self._on_death()
         cause = signal.Signals(-status).name if status < 0 else f"exit status {status}"
@@ -227,6 +226,12 @@ class DecoderPool:
             f"decoding this file ended its process ({cause}): the file is damaged, or needs more "
             "memory or time than is allowed"
         )
+
+    def _end_idle(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for child in idle:
+            self._end(child)
 
     def _end(self, child: DecoderChild) -> None:
         with suppress(ForkServerError):  # then it has ended with the server

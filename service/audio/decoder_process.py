@@ -39,8 +39,12 @@ from service.audio.decoder_protocol import (
     to_bytes,
 )
 from service.audio.decoding import AudioLimits, open_audio
+from service.audio.errors import (
+    AudioError,
+    AudioUndecodableError,
+    MediaUnsupportedError,
+)
 from service.audio.levels import InputMeter
-from service.errors import AudioError, AudioUndecodableError, MediaUnsupportedError
 
 _READ_BYTES = 65_536
 _CHANNEL = 3

@@ -17,8 +17,7 @@ import soxr
 from jaxtyping import Float32
 
 from service.audio import formats
-from service.audio.libsndfile import SoundFileStream
-from service.errors import (
+from service.audio.errors import (
     AudioEmptyError,
     AudioNotFiniteError,
     AudioTooLongError,
@@ -28,6 +27,7 @@ from service.errors import (
     SampleRateUnsupportedError,
     SamplesTooManyError,
 )
+from service.audio.libsndfile import SoundFileStream
 
 RESAMPLER = "soxr"
 RESAMPLER_QUALITY = "HQ"

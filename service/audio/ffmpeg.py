@@ -15,7 +15,11 @@ import numpy as np
 from av.error import FFmpegError
 from jaxtyping import Float32
 
-from service.errors import AudioEmptyError, AudioTruncatedError, AudioUndecodableError
+from service.audio.errors import (
+    AudioEmptyError,
+    AudioTruncatedError,
+    AudioUndecodableError,
+)
 
 _CODECS = ("aac", "alac")
 _OPTIONS = {

@@ -11,8 +11,12 @@ import numpy as np
 import soundfile
 from jaxtyping import Float32
 
+from service.audio.errors import (
+    AudioTruncatedError,
+    AudioUndecodableError,
+    MediaUnsupportedError,
+)
 from service.audio.library_messages import collecting_messages, log_messages
-from service.errors import AudioTruncatedError, AudioUndecodableError, MediaUnsupportedError
 
 BLOCK_FRAMES = 262_144
 

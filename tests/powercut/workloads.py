@@ -27,8 +27,9 @@ from tiny_library import make_embedding, open_library
 
 from service.catalog.vectors import Embeddings
 from service.errors import StartupError
-from service.library.backup import back_up, restore
+from service.library.backup import back_up
 from service.library.library import Library
+from service.library.restore import restore
 
 OTHER = "cd" * 32
 """Fingerprint of the encoder that embeds a library anew."""

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.audio.decoding import MAX_AMPLITUDE, AudioLimits, decode
-from service.errors import AudioError
+from service.audio.errors import (
+    AudioError,
+)
 
 LIMITS = AudioLimits(max_seconds=30, max_samples=1_000_000)
 FORMATS = [

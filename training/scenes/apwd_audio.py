@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from service.audio.decoding import AUDIO_SUFFIXES, AudioLimits, decode, resample
-from service.errors import AudioError
+from service.audio.errors import (
+    AudioError,
+)
 from training.errors import DatasetError
 from training.model.frontend import SAMPLE_RATE
 from training.scenes.activity import active_part

@@ -9,7 +9,7 @@ from service import errors
 
 def _descendants(cls: type[errors.ServiceError]) -> Iterator[type[errors.ServiceError]]:
     for child in cls.__subclasses__():
-        if child.__module__ == errors.__name__:
+        if child.__module__.startswith("service."):
             yield child
             yield from _descendants(child)
 

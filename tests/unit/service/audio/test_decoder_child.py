@@ -18,8 +18,13 @@ from service.audio import decoder_pool
 from service.audio.decoder_pool import DecoderPool
 from service.audio.decoder_protocol import REGION_BYTES, Reply, to_bytes
 from service.audio.decoding import AudioLimits
+from service.audio.errors import (
+    AudioUndecodableError,
+)
 from service.concurrency.deadline import Deadline
-from service.errors import AudioUndecodableError, InternalError
+from service.errors import (
+    InternalError,
+)
 
 LIMITS = AudioLimits(60, 10_000)
 SOURCE = {

@@ -16,9 +16,15 @@ from pool_control import LIMITS, WAV, Deaths, Stopped, idle, outcome, run, wait_
 from service.audio import decoder_pool
 from service.audio.decoder import decode_blocks
 from service.audio.decoder_pool import DecoderPool
+from service.audio.errors import (
+    AudioUndecodableError,
+)
 from service.audio.fork_server import ForkServerError
 from service.concurrency.deadline import ClientDisconnectedError, Deadline
-from service.errors import AudioUndecodableError, DeadlineError, OverloadError
+from service.errors import (
+    DeadlineError,
+    OverloadError,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
 
@@ -135,6 +141,22 @@ def test_decoders_start_again_after_their_server_was_killed(deaths: Deaths) -> N
     assert [block.tobytes() for block in blocks] == outcome(decode_blocks, WAV)[0]
     assert deaths.count == before
     assert outcome(pool, WAV) == outcome(decode_blocks, WAV)
+    pool.close()
+
+
+def test_a_file_is_decoded_again_though_all_decoders_end_with_their_server(deaths: Deaths) -> None:
+    """Its decoder ends after it got the file, and so do the decoders that would be next."""
+    pool = DecoderPool(3, deadline_s=60, on_death=deaths)
+    pool.wait_ready()
+    before = deaths.count
+    for pid in idle(pool):
+        os.kill(pid, signal.SIGSTOP)  # it takes a file and gives no answer
+        wait_for_state(pid, "T")
+    stopped = Stopped(pool, warm=False)
+    os.kill(pool._server._process.pid, signal.SIGKILL)
+    blocks, _ = stopped.wait()
+    assert [block.tobytes() for block in blocks] == outcome(decode_blocks, WAV)[0]
+    assert deaths.count == before
     pool.close()
 
 

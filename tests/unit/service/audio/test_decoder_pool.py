@@ -20,8 +20,10 @@ from service.audio.decoder import decode_blocks, decode_whole
 from service.audio.decoder_child import readable_descriptor
 from service.audio.decoder_pool import DecoderPool
 from service.audio.decoding import AudioLimits
+from service.audio.errors import (
+    SamplesTooManyError,
+)
 from service.concurrency.deadline import Deadline
-from service.errors import SamplesTooManyError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
 

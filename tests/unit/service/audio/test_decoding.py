@@ -13,8 +13,8 @@ import soxr
 import synth
 from jaxtyping import Float32
 
-from service import errors
 from service.audio import decoding as audio
+from service.audio import errors
 from service.audio.decoding import Audio, AudioLimits, decode, open_audio, resample
 
 # Rounding of the streaming resampler, compared with resampling the whole clip at once.

@@ -9,7 +9,7 @@ import pytest
 import synth
 
 from service.audio.decoding import Audio, AudioLimits, decode
-from service.errors import (
+from service.audio.errors import (
     AudioEmptyError,
     AudioTooLongError,
     AudioTruncatedError,

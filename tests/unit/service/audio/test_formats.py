@@ -9,8 +9,12 @@ import synth
 
 from service.audio import formats
 from service.audio.decoding import decode
+from service.audio.errors import (
+    AudioTruncatedError,
+    AudioUndecodableError,
+    MediaUnsupportedError,
+)
 from service.audio.formats import missing_bytes, sniff
-from service.errors import AudioTruncatedError, AudioUndecodableError, MediaUnsupportedError
 
 
 @pytest.mark.parametrize(

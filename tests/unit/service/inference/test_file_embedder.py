@@ -12,13 +12,15 @@ import pytest
 import synth
 
 from service.audio.decoding import AudioLimits, decode
+from service.audio.errors import (
+    AudioUndecodableError,
+    SamplesTooManyError,
+)
 from service.audio.levels import InputReading
 from service.concurrency.deadline import ClientDisconnectedError, Deadline
 from service.concurrency.timings import RequestTimings
 from service.errors import (
-    AudioUndecodableError,
     DeadlineError,
-    SamplesTooManyError,
     WindowInvalidError,
 )
 from service.inference.batcher import Batcher, EncodeRequest, Submitter, SynchronousBatcher

@@ -10,9 +10,15 @@ import synth
 from tiny_library import make_embedding
 
 from service.audio.decoding import AudioLimits
+from service.audio.errors import (
+    AudioTooLongError,
+)
 from service.clips import ClipRecord, NewClip, StoredAudio
 from service.concurrency.timings import RequestTimings
-from service.errors import AudioTooLongError, ClipAudioMissingError, OverloadError
+from service.errors import (
+    ClipAudioMissingError,
+    OverloadError,
+)
 from service.library.library import Library
 from service.pictures import gallery as gallery_module
 from service.pictures.gallery import Gallery, name_of
