@@ -21,7 +21,7 @@ from fastapi import FastAPI
 from service.api.connections.opening import make_accept_errors_sparse, open_pool
 from service.api.connections.protocol import BoundedProtocol
 from service.app import create_app
-from service.audio.library_messages import divert_standard_error
+from service.audio.library_messages import divert_standard_streams
 from service.errors import SettingsError, StartupError
 from service.observability.logs import configure_logging
 from service.settings import Settings
@@ -60,7 +60,7 @@ def serve(
     """
     configure_logging(settings.log_level)
     sys.setswitchinterval(SWITCH_S)
-    divert_standard_error()
+    divert_standard_streams()
     _schedule_as_batch()
     try:
         with _listening_socket(settings) as listener:

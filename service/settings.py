@@ -95,7 +95,10 @@ class Settings(BaseSettings):
         30.0, gt=0, le=3600, description="Longest pause of a client in its body or an answer [s]."
     )
     min_body_bytes_per_s: float = Field(
-        1024.0, ge=0, description="Least mean rate of a body after the longest pause [bytes/s]."
+        1024.0,
+        ge=0,
+        le=1e9,
+        description="Least mean rate of a body after the longest pause [bytes/s].",
     )
     head_timeout_s: float = Field(
         10.0, gt=0, le=3600, description="Longest time for a request line and headers [s]."

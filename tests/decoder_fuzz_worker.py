@@ -3,7 +3,8 @@
     python decoder_fuzz_worker.py BOARD '{"seed": 0, "first": 0, "step": 2, "end": 1000}'
 
 The board is a file that it shares with the process that watches it: the number of the input that is
-being decoded, and the counts of outcomes. Findings are lines of JSON on standard output.
+being decoded, and the counts of outcomes. Findings are lines of JSON on standard output, to which
+the libraries cannot write.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import io
 import json
 import mmap
 import os
-import resource
+import re
 import sys
 import time
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ CONSTANT_RATE = ("audio/wav", "audio/x-w64", "audio/basic")
 
 FORMS = (*decoder_corpus.FORMS, "mp4", "adts")
 OUTCOMES = ("decoded", *sorted(kind.code for kind in AudioError.__subclasses__()))
+_FINDINGS, _STATUS = 10, 11  # descriptors
 STARTING, DONE = -2, -1
 """Numbers of the current input before the first one and after the last one."""
 NUMBERS = ("current", "slowest_us", "growth_bytes")
@@ -75,9 +77,12 @@ def main(board: Path, inputs: Range) -> None:
     """Decode the inputs, and write the findings to standard output."""
     numbers, counts = open_board(board)
     seccomp = sandbox.open_seccomp()
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the messages of libmpg123
+    os.dup2(1, _FINDINGS)
+    os.dup2(os.open("/proc/self/status", os.O_RDONLY), _STATUS)
+    for stream in (1, 2):  # the messages of libsndfile
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
     warm_up()
-    os.closerange(3, 1000)
+    os.closerange(_STATUS + 1, 1000)
     sandbox.confine(1_000_000, os.getppid(), seccomp)
     for number in range(inputs.first, inputs.end, inputs.step):
         numbers[0] = number
@@ -96,7 +101,7 @@ def main(board: Path, inputs: Range) -> None:
             counts[FORMS.index(form), OUTCOMES.index(outcome)] += 1
         for finding in findings:
             line = json.dumps({"number": number, "finding": finding}) + "\n"
-            os.write(1, line.encode())
+            os.write(_FINDINGS, line.encode())
     numbers[0] = DONE
 
 
@@ -141,8 +146,12 @@ def faults(audio: Audio, n_bytes: int) -> list[str]:
 
 
 def peak_bytes() -> int:
-    """Return the largest memory so far [bytes]."""
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """Return the largest memory of this program so far [bytes].
+
+    That of `getrusage` starts with the memory of the process that started this one.
+    """
+    (found,) = re.findall(rb"VmHWM:\s+(\d+) kB", os.pread(_STATUS, 1 << 16, 0))
+    return 1024 * int(found)
 
 
 if __name__ == "__main__":

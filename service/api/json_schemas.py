@@ -23,7 +23,9 @@ BASE64: dict[str, Any] = {
 }
 _NAMES = {"pattern": "^[A-Za-z0-9_.-]{1,64}$"}
 _TEXT = {"type": "string", "pattern": "^[^\\u0000]*$"}
-_TEXT_OR_NUMBER: list[dict[str, Any]] = [_TEXT, {"type": "number"}]
+_LARGEST = 1.7976931348623157e308
+_NUMBER = {"type": "number", "minimum": -_LARGEST, "maximum": _LARGEST}
+_TEXT_OR_NUMBER: list[dict[str, Any]] = [_TEXT, _NUMBER]
 _VALUES = [*_TEXT_OR_NUMBER, {"type": "boolean"}]
 _VALUES_AND_NULL = [*_VALUES, {"type": "null"}]
 _BOUND = {"anyOf": _TEXT_OR_NUMBER}

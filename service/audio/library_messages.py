@@ -1,7 +1,8 @@
-"""Messages that a decoder library writes to standard error, as a field of one log line.
+"""Messages that a decoder library prints, as a field of one log line.
 
 libmpg123, which is part of libsndfile, prints a line for each damaged frame of an MP3 and cannot be
-told not to. `divert_standard_error` lets C libraries write to the list of the thread that decodes.
+told not to; its decoder of ALAC prints to standard output. `divert_standard_streams` lets C
+libraries write to the list of the thread that decodes.
 """
 
 from __future__ import annotations
@@ -42,17 +43,17 @@ class _Callbacks(ctypes.Structure):
 
 
 @cache
-def divert_standard_error() -> bool:
-    """Let C libraries write to the lists of `collecting_messages` instead of standard error.
+def divert_standard_streams() -> bool:
+    """Let C libraries write to the lists of `collecting_messages` instead of standard streams.
 
-    What they write elsewhere, and what Python writes, goes to standard error as before.
+    What they write elsewhere goes to standard error. What Python writes is not changed.
 
     Returns:
-        Whether this C library allows it; if not, messages stay on standard error.
+        Whether this C library allows it; if not, messages stay on the streams.
     """
     try:
         library = ctypes.CDLL(None)
-        stream = ctypes.c_void_p.in_dll(library, "stderr")
+        streams = [ctypes.c_void_p.in_dll(library, name) for name in ("stdout", "stderr")]
         open_stream, set_buffer = library.fopencookie, library.setvbuf
     except (AttributeError, OSError, TypeError, ValueError):
         return False
@@ -64,10 +65,13 @@ def divert_standard_error() -> bool:
     if not diverted:
         return False
     set_buffer(diverted, None, _UNBUFFERED, 0)
-    original, stream.value = stream.value, diverted
+    originals = [stream.value for stream in streams]
+    for stream in streams:
+        stream.value = diverted
 
     def restore(_: _Callbacks = callbacks) -> None:  # keeps the callbacks until then
-        stream.value = original
+        for stream, original in zip(streams, originals, strict=True):
+            stream.value = original
 
     atexit.register(restore)
     return True
@@ -85,7 +89,7 @@ def _write(_: int | None, address: int | None, size: int) -> int:
 
 @contextmanager
 def collecting_messages(messages: list[str]) -> Iterator[None]:
-    """Collect what C libraries write in this thread, if standard error is diverted."""
+    """Collect what C libraries write in this thread, if the streams are diverted."""
     _collecting.messages = messages
     try:
         yield

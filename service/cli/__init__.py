@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from service import __version__
-from service.audio.library_messages import divert_standard_error
+from service.audio.library_messages import divert_standard_streams
 from service.catalog.inspection import Fault
 from service.cli import (
     adopt,
@@ -64,7 +64,7 @@ def main() -> None:
 
     Settings are read from the environment (MINUEND_...); options override them.
     """
-    divert_standard_error()
+    divert_standard_streams()
 
 
 def _one_line(error: Exception) -> str:

@@ -15,7 +15,7 @@ from service.audio.library_messages import (
     MAX_CHARACTERS,
     MAX_MESSAGES,
     collecting_messages,
-    divert_standard_error,
+    divert_standard_streams,
     log_messages,
 )
 
@@ -24,10 +24,10 @@ glibc = pytest.mark.skipif(
 )
 
 
-def print_by_c(text: str) -> None:
-    """Write to the standard error of the C library."""
+def print_by_c(text: str, stream_name: str = "stderr") -> None:
+    """Write to a standard stream of the C library."""
     library = ctypes.CDLL(None)
-    stream = ctypes.c_void_p.in_dll(library, "stderr")
+    stream = ctypes.c_void_p.in_dll(library, stream_name)
     library.fputs.argtypes = [ctypes.c_char_p, ctypes.c_void_p]
     library.fputs(text.encode(), stream)
 
@@ -37,7 +37,7 @@ def test_damage_that_libmpg123_reports_is_one_log_line_and_not_printed(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level("INFO")
-    assert divert_standard_error()
+    assert divert_standard_streams()
 
     decode(io.BytesIO(decoder_corpus.damaged_mp3()), sample_rate=16_000)
 
@@ -52,22 +52,23 @@ def test_damage_that_libmpg123_reports_is_one_log_line_and_not_printed(
 def test_other_messages_of_the_c_library_are_printed_as_before(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    divert_standard_error()
+    divert_standard_streams()
     print_by_c("as before\n")
     assert capfd.readouterr().err == "as before\n"
 
 
 @glibc
 def test_each_thread_collects_its_own_messages(capfd: pytest.CaptureFixture[str]) -> None:
-    divert_standard_error()
+    divert_standard_streams()
     found: dict[int, list[str]] = {n: [] for n in range(8)}
     barrier = threading.Barrier(len(found))
 
     def collect(n: int) -> None:
         with collecting_messages(found[n]):
             barrier.wait(20)
-            for _ in range(20):
+            for _ in range(10):
                 print_by_c(f"thread {n}\n")
+                print_by_c(f"thread {n}\n", "stdout")
 
     threads = [threading.Thread(target=collect, args=(n,)) for n in found]
     for thread in threads:
@@ -76,7 +77,7 @@ def test_each_thread_collects_its_own_messages(capfd: pytest.CaptureFixture[str]
         thread.join()
 
     assert found == {n: [f"thread {n}"] * 20 for n in found}
-    assert capfd.readouterr().err == ""
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_log_line_holds_few_messages_and_counts_all(caplog: pytest.LogCaptureFixture) -> None:
