@@ -38,7 +38,11 @@ def test_every_shipped_recipe_loads_by_its_name_and_its_path(folder: str, path: 
 
 @pytest.mark.parametrize(
     ("folder", "shipped"),
-    [("", "cpu, paper, "), ("scenes", "general, rain, "), ("towers", "retrieval, retrieval-paper")],
+    [
+        ("", "cpu, distil, paper, "),
+        ("scenes", "general, rain, "),
+        ("towers", "retrieval, retrieval-paper"),
+    ],
 )
 def test_for_an_unknown_recipe_those_of_its_kind_are_listed(folder: str, shipped: str) -> None:
     with pytest.raises(RecipeError, match=f"no recipe 'papr'; shipped are {shipped}"):

@@ -12,7 +12,15 @@ from training.pretraining.step import StepMetrics
 def metrics(
     *, loss: float = 3.0, gradient_norm: float = 1.0, embedding_std: float = 0.3
 ) -> StepMetrics:
-    return StepMetrics(loss, loss, loss, gradient_norm, embedding_std)
+    return StepMetrics(
+        loss=loss,
+        byol=loss,
+        difference=loss,
+        teacher=0.0,
+        remainder=0.0,
+        gradient_norm=gradient_norm,
+        embedding_std=embedding_std,
+    )
 
 
 def test_a_stable_run_passes() -> None:
