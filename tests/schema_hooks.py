@@ -58,6 +58,8 @@ _BETWEEN_FIELDS = re.compile(
     "|nothing was stored|has no lines"
 )
 """Refusals of fields that do not go together, and of lines, all with the code `request_invalid`."""
+_BEYOND_DOUBLE = re.compile("violates `(maximum|minimum)`.* at .*/additionalProperties/anyOf/")
+"""A value beyond the largest double, which is read as the largest double."""
 _IN_METADATA = re.compile("violates .* at /properties/metadata/additionalProperties/anyOf/")
 """A value of another type than was meant, which is often one of the other allowed types."""
 
@@ -106,6 +108,8 @@ def filter_failure(
 ) -> bool:
     """Keep a failure unless it is a refusal for what no schema can say, or no failure."""
     if isinstance(failure, AcceptedNegativeData):
+        if _BEYOND_DOUBLE.search(str(failure)):
+            return False
         return not _IN_METADATA.search(str(failure)) or not _has_valid_metadata(case)
     if not isinstance(failure, RejectedPositiveData):
         return True
