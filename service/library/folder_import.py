@@ -150,10 +150,12 @@ class FolderImporter:
 
     def _update(self, file: Hashed, ids: Sequence[str]) -> None:
         """Update the metadata, and the path of the audio, of a clip that the library has."""
-        clip_id = file.sha256[:ID_DIGITS]
-        record = self._library.catalog.get(clip_id) if clip_id in ids else None
+        catalog, clip_id = self._library.catalog, file.sha256[:ID_DIGITS]
+        record = catalog.get(clip_id) if clip_id in ids else None
         if record is None or not (change := self._change(file, record)):
             self._report.unchanged += 1
+        elif catalog.get(clip_id) != record:  # replaced while its embeddings were read
+            self._update(file, catalog.ids_by_content(file.sha256))
         else:
             self._report.updated += self._put([(file, change)])
 

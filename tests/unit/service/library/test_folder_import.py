@@ -10,7 +10,7 @@ from shell import write_tones
 from tiny_library import execute
 
 from service.audio.decoding import AudioLimits
-from service.clips import NewClip, ReferencedAudio
+from service.clips import NewClip, ReferencedAudio, Windows
 from service.inference.embedding_space import CentredSpace
 from service.inference.encoder import Encoder
 from service.library.file_reader import FileReader, Hashed
@@ -142,3 +142,25 @@ def test_a_damaged_clip_is_made_again_from_its_file(
     assert counts(FolderImporter(*importer, table=table).run(files)) == (1, 2, 0)
     assert library.catalog.get(first.id).channels == first.channels
     np.testing.assert_allclose(library.catalog.embedding(first.id), expected, atol=1e-3)
+
+
+def test_a_clip_that_is_replaced_during_its_update_keeps_its_own_embedding(
+    reader: FileReader, library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (file,) = write_tones(tmp_path, 1)
+    FolderImporter(tmp_path, library, reader).run([file])
+    (record,), _ = library.page()
+    other = library.catalog.embedding(record.id)[::-1].copy()
+    windows = library.catalog.windows
+
+    def replace_and_read(clip_id: str) -> Windows | None:
+        monkeypatch.undo()
+        audio = ReferencedAudio(file, "0" * 64, 1)
+        library.writer.put(NewClip(id=clip_id, embedding=other, audio=audio))
+        return windows(clip_id)
+
+    monkeypatch.setattr(library.catalog, "windows", replace_and_read)
+    FolderImporter(tmp_path, library, reader, table={file.name: {"a": 2}}).run([file])
+
+    assert library.catalog.get(record.id).sha256 == "0" * 64
+    assert library.catalog.embedding(record.id).tolist() == other.tolist()
