@@ -117,7 +117,7 @@ def test_every_alert_is_understood_and_none_is_raised(prometheus: Prometheus) ->
 
 @pytest.mark.parametrize("name", alert_queries())
 def test_an_alert_compares_series_that_exist(prometheus: Prometheus, name: str) -> None:
-    left, _ = re.split(r" (?:==|>|<) (?=[\d.]+$)", alert_queries()[name])
+    left, _ = re.split(r" (?:==|>|<) (?=[\de.]+$)", alert_queries()[name])
     recall = "MinuendRecall"  # see NOTHING_HAPPENED
     faults = "MinuendFaults"  # there is no series of a status that was never answered
 
