@@ -25,7 +25,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint c
 
 UV_COMPILE := pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --constraint constraints.txt
 
-.PHONY: setup text-encoder teacher demo run test browser-test container-test lint format docs reference figures bench bench-engine fuzz powercut faults corruption torture soak bundle towers changes separation image lock audit sbom schemathesis clean
+.PHONY: setup text-encoder teacher demo run test browser-test container-test lint format docs reference figures bench bench-engine fuzz powercut faults corruption torture soak reliability bundle towers changes separation image lock audit sbom schemathesis clean
 
 setup: $(SERVICE)/.ready $(DEV)/.ready  ## both environments: the service's, and the one for training and tests
 
@@ -108,6 +108,7 @@ bench-engine: $(DEV)/.ready $(SERVICE)/.ready  ## measure the engine; SCENES=fol
 	$(SERVICE)/bin/python benchmarks/long_file.py
 	$(SERVICE)/bin/python benchmarks/burst.py
 	$(SERVICE)/bin/python benchmarks/hostile_clients.py
+	$(SERVICE)/bin/python benchmarks/decoding.py
 	$(SERVICE)/bin/python benchmarks/precision.py
 	$(DEV)/bin/python benchmarks/front_end.py
 	$(DEV)/bin/python benchmarks/index.py $(SCENES)
@@ -115,6 +116,7 @@ bench-engine: $(DEV)/.ready $(SERVICE)/.ready  ## measure the engine; SCENES=fol
 	$(SERVICE)/bin/python benchmarks/library.py $(SCENES)
 	$(SERVICE)/bin/python benchmarks/modifier.py
 	$(DEV)/bin/python benchmarks/engine_report.py
+	$(DEV)/bin/python benchmarks/reliability_report.py
 
 fuzz: $(DEV)/.ready  ## decode N mutated files in child processes; writes docs/results/fuzz.json
 	$(DEV)/bin/python benchmarks/fuzz.py $(or $(N),1000000)
@@ -127,6 +129,9 @@ faults: $(DEV)/.ready  ## each of the first CALLS system calls of each kind fail
 
 corruption: $(DEV)/.ready  ## N damaged libraries, backups and bundles; writes docs/results/corruption.json
 	PYTHONPATH=tests $(DEV)/bin/python benchmarks/corruption.py --states $(or $(N),2000)
+
+reliability: torture soak fuzz powercut faults corruption  ## all of these tests, for hours, and their page
+	$(DEV)/bin/python benchmarks/reliability_report.py
 
 bundle: $(DEV)/.ready $(SERVICE)/.ready  ## rebuild all that depends on the encoder of CHECKPOINT; DATA=manifest for towers and calibration
 	$(TRAIN) export $(CHECKPOINT) --out $(BUNDLE)

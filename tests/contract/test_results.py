@@ -24,7 +24,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(RESULTS, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.md"))
     for page in (changed_page, paper_page, retrieval_page):
         page.write_page(folder)
-    for command in ("report.py", "engine_report.py"):
+    for command in ("report.py", "engine_report.py", "reliability_report.py"):
         subprocess.run([sys.executable, ROOT / "benchmarks" / command, folder], check=True)
     return folder
 
