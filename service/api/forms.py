@@ -21,9 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 
-from service.audio.errors import (
-    MediaUnsupportedError,
-)
+from service.audio.errors import MediaUnsupportedError
 from service.concurrency.storage import storage_error
 from service.errors import (
     BodyTooLargeError,

@@ -18,18 +18,11 @@ from service.audio.decoder_child import ChildEndedError, DecoderChild, deadline_
 from service.audio.decoder_process import SILENT_WAV
 from service.audio.decoder_protocol import Reply
 from service.audio.decoding import AudioLimits, decode
-from service.audio.errors import (
-    AudioError,
-    AudioUndecodableError,
-)
+from service.audio.errors import AudioError, AudioUndecodableError
 from service.audio.fork_server import ANSWER_S, ForkServer, ForkServerError, ForkServerLostError
 from service.audio.library_messages import MAX_MESSAGES, log_messages
 from service.concurrency.deadline import Deadline
-from service.errors import (
-    InternalError,
-    OverloadError,
-    ServiceError,
-)
+from service.errors import InternalError, OverloadError, ServiceError
 
 _LOGGER = logging.getLogger(__name__)
 

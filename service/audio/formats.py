@@ -12,11 +12,7 @@ from functools import partial
 from io import SEEK_END
 from typing import BinaryIO, Literal
 
-from service.audio.errors import (
-    AudioUndecodableError,
-    FileEmptyError,
-    MediaUnsupportedError,
-)
+from service.audio.errors import AudioUndecodableError, FileEmptyError, MediaUnsupportedError
 
 Decoder = Literal["soundfile", "mp4", "aac"]
 

@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from service.cli.options import json_option, settings_options
-from service.cli.output import (
-    UNREADABLE_EXIT_CODE,
-    json_text,
-    print_unreadable,
-    unreadable_bodies,
-)
+from service.cli.output import UNREADABLE_EXIT_CODE, json_text, print_unreadable, unreadable_bodies
 
 if TYPE_CHECKING:
     from service.library.adoption import AdoptionReport
@@ -57,14 +52,8 @@ def _adopt(settings: Settings) -> tuple[AdoptionReport, int]:
     from service.library.library import Library
     from service.library.opening import Creation
     from service.library.upload import library_windowing
-    from service.loading import (
-        open_bundle,
-        open_encoder,
-        open_space,
-    )
-    from service.services import (
-        audio_limits,
-    )
+    from service.loading import open_bundle, open_encoder, open_space
+    from service.services import audio_limits
 
     bundle = open_bundle(settings)
     encoder = open_encoder(bundle, settings, batched=True)

@@ -10,12 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from service.cli.options import FILE, FOLDER, given, json_option, settings_options
-from service.cli.output import (
-    UNREADABLE_EXIT_CODE,
-    json_text,
-    print_unreadable,
-    unreadable_bodies,
-)
+from service.cli.output import UNREADABLE_EXIT_CODE, json_text, print_unreadable, unreadable_bodies
 from service.cli.reembed import reembed_library
 
 if TYPE_CHECKING:
@@ -143,14 +138,8 @@ def index_folder(
     from service.library.folder_import import FolderImporter
     from service.library.library import Library
     from service.library.upload import library_windowing
-    from service.loading import (
-        open_bundle,
-        open_encoder,
-        open_space,
-    )
-    from service.services import (
-        audio_limits,
-    )
+    from service.loading import open_bundle, open_encoder, open_space
+    from service.services import audio_limits
 
     rows = {} if table is None else read_metadata(table)
     bundle = open_bundle(settings)

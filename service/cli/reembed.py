@@ -35,14 +35,8 @@ def reembed_library(settings: Settings, *, as_json: bool, drop_others: bool) -> 
     from service.library.library import Library
     from service.library.reembed import Reembedder
     from service.library.upload import library_windowing
-    from service.loading import (
-        open_bundle,
-        open_encoder,
-        open_space,
-    )
-    from service.services import (
-        audio_limits,
-    )
+    from service.loading import open_bundle, open_encoder, open_space
+    from service.services import audio_limits
 
     bundle = open_bundle(settings)
     encoder = open_encoder(bundle, settings, batched=True)

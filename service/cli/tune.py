@@ -45,9 +45,7 @@ def command(*, out: Path, seconds: float, as_json: bool, settings: Settings) -> 
     """
     from service.inference.autotune import tune
     from service.inference.onnx_session import n_cores
-    from service.loading import (
-        open_bundle,
-    )
+    from service.loading import open_bundle
 
     say = quiet if as_json else click.echo
     choices = []

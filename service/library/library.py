@@ -37,13 +37,7 @@ from service.library.audio_files import audio_file
 from service.library.clip_audio import ClipAudio, ClipAudioFiles
 from service.library.health import LibraryHealth
 from service.library.hits import Hit, read_hits
-from service.library.opening import (
-    CATALOG,
-    LOCK,
-    Creation,
-    check_after_crash,
-    prepare_folder,
-)
+from service.library.opening import CATALOG, LOCK, Creation, check_after_crash, prepare_folder
 from service.library.reserve import NEEDED_BYTES, Reserve
 from service.library.scrub import Scrub
 from service.library.synced_index import SyncedIndex

@@ -15,9 +15,7 @@ from service.api.request_models import BulkLine
 from service.api.response_models import BulkAnswer
 from service.api.responses import respond
 from service.api.routes.dependencies import ServicesDep, TimingsDep
-from service.audio.errors import (
-    MediaUnsupportedError,
-)
+from service.audio.errors import MediaUnsupportedError
 from service.concurrency.timings import RequestTimings
 from service.errors import (
     ClipIdInvalidError,

@@ -18,9 +18,7 @@ from service.api.request_models import PictureForm, PictureQuery
 from service.api.response_models import PeaksAnswer, PictureAnswer
 from service.api.responses import respond
 from service.api.routes.dependencies import ClipIdPath, ServicesDep, TimingsDep
-from service.audio.errors import (
-    AudioError,
-)
+from service.audio.errors import AudioError
 from service.concurrency.timings import RequestTimings
 from service.errors import (
     ClipAudioMissingError,
