@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from service.concurrency.lanes import Lanes
 from service.errors import NotReadyError
-from service.loading import Models, open_bundle, open_models
+from service.loading import Models, open_bundle, open_encoder, open_models, open_space
 
 if TYPE_CHECKING:
     from service.audio.decoder import Decoder
     from service.audio.decoder_choice import DecoderChoice
     from service.audio.decoding import AudioLimits
     from service.inference.batcher import Batcher
+    from service.inference.embedding_space import Space
     from service.inference.encoder import Encoder
     from service.inference.file_embedder import FileEmbedder
+    from service.library.file_reader import FileReader
     from service.library.library import Library
     from service.library.opening import Creation
     from service.library.upload import ClipUploader
@@ -45,17 +47,46 @@ def library_creation(settings: Settings) -> Creation:
     return Creation(if_empty=settings.create, besides=besides)
 
 
-def open_library(models: Models, settings: Settings, *, create: Creation | bool = False) -> Library:
-    """Open the library of the settings for the space of the models; see `Library.open`."""
+def open_library(
+    space: Space,
+    precision: str,
+    settings: Settings,
+    *,
+    create: Creation | bool = False,
+    reembedding: bool = False,
+) -> Library:
+    """Open the library of the settings; see `Library.open`."""
     from service.library.library import Library
 
     return Library.open(
         settings.library,
-        space=models.space,
-        precision=models.encoder.precision,
+        space=space,
+        precision=precision,
         create=create,
+        reembedding=reembedding,
         reserve_bytes=settings.reserve_bytes,
     )
+
+
+@contextmanager
+def open_library_and_reader(
+    settings: Settings, *, create: Creation | bool = False, reembedding: bool = False
+) -> Iterator[tuple[Library, FileReader]]:
+    """Open the library, and a reader that embeds files for it, without a server."""
+    from service.library.file_reader import FileReader
+    from service.library.upload import library_windowing
+
+    bundle = open_bundle(settings)
+    encoder = open_encoder(bundle, settings, batched=True)
+    space, windowing = open_space(bundle, settings), library_windowing(settings.window_s)
+    library = open_library(
+        space, encoder.precision, settings, create=create, reembedding=reembedding
+    )
+    with (
+        closing(library),
+        FileReader(encoder, limits=audio_limits(settings), windowing=windowing) as reader,
+    ):
+        yield library, reader
 
 
 def audio_limits(settings: Settings) -> AudioLimits:
@@ -99,7 +130,7 @@ def open_searcher(settings: Settings, *, with_library: bool = True) -> Iterator[
     if not with_library:
         yield make_searcher(models, embedder, None, settings)
         return
-    with closing(open_library(models, settings, create=False)) as library:
+    with closing(open_library(models.space, models.encoder.precision, settings)) as library:
         yield make_searcher(models, embedder, library, settings)
 
 
@@ -154,7 +185,9 @@ class Services:
         encoder, towers = models.encoder, models.towers
         if towers is not None:
             towers.check(bundle)
-        library = open_library(models, settings, create=library_creation(settings))
+        library = open_library(
+            models.space, encoder.precision, settings, create=library_creation(settings)
+        )
         decoder = decoding.choose()
         library.index.recall_monitor.on_recall = metrics.observe_recall
         library.index.refresh()
