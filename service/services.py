@@ -6,12 +6,12 @@ Functions import what they open, so that a command loads no more than it needs. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
-from service.concurrency.lanes import Lanes
+from service.concurrency.thread_pools import ThreadPools
 from service.errors import NotReadyError
 from service.loading import Models, open_bundle, open_encoder, open_models, open_space
 
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from service.pictures.map import LibraryMap
     from service.retrieval.searcher import Searcher
     from service.settings import Settings
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 PARTS = ("encoder", "catalogue", "index", "storage")  # of `Services.faults`
 
@@ -139,7 +136,7 @@ class Services:
     """The parts of one running service.
 
     Attributes:
-        lanes: Threads for each kind of blocking work.
+        threads: Threads for each kind of blocking work.
         ready: Whether new requests are accepted.
     """
 
@@ -152,7 +149,7 @@ class Services:
     uploader: ClipUploader
     gallery: Gallery
     library_map: LibraryMap
-    lanes: Lanes
+    threads: ThreadPools
     decoding: DecoderChoice
     ready: bool = False
 
@@ -210,7 +207,7 @@ class Services:
                 decoder=decoder,
             ),
             library_map=LibraryMap(library),
-            lanes=Lanes(settings.max_requests),
+            threads=ThreadPools(settings.max_requests),
             decoding=decoding,
         )
 
@@ -241,17 +238,6 @@ class Services:
         ended = "a thread that encodes has ended; restart the service"
         encoder = {} if self.batcher.is_working else {"encoder": ended}
         return {**self.library.health.faults(), **encoder}
-
-    async def run_request(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run blocking work in a thread; there are as many threads as requests are admitted.
-
-        Most of these threads wait most of the time, to decode or for the encoder.
-        """
-        return await self.lanes.requests.run(function, *args, **kwargs)
-
-    async def run_lookup(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a short blocking call of the library in a thread."""
-        return await self.lanes.lookups.run(function, *args, **kwargs)
 
 
 def _open_batched_embedder(

@@ -32,7 +32,7 @@ async def get_map(request: Request, services: ServicesDep) -> Response:
     The same library gives the same map. A large one is shown by some thousands of its clips.
     """
     query = validate(MapQuery, request.query_params.multi_items())
-    drawn = await services.lanes.scans.run(services.library_map.map)
+    drawn = await services.threads.scans.run(services.library_map.map)
     points = [
         {
             "clip_id": record.id,

@@ -102,7 +102,7 @@ async def _of_clip(
     make_response: Callable[[Picture], Response],
 ) -> Response:
     fields = validate(PictureQuery, request.query_params.multi_items())
-    record = await services.run_lookup(services.library.catalog.get, clip_id)
+    record = await services.threads.lookups.run(services.library.catalog.get, clip_id)
     tag = name_of(record, fields.columns)
     if record.sha256 is not None and matches_etag(request, tag):
         return not_modified(etag_headers(tag))

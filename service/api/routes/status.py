@@ -46,7 +46,7 @@ async def get_readiness(services: ServicesDep) -> Response:
     searches and deletions work; see `minuend_free_bytes`.
     """
     services.check_ready()
-    if faults := await services.lanes.probes.run(services.faults):
+    if faults := await services.threads.probes.run(services.faults):
         detail = "; ".join(f"{part}: {reason}" for part, reason in faults.items())
         raise NotReadyError(detail, parts=faults)
     return respond(services, StatusAnswer, status="ready")
@@ -69,7 +69,7 @@ async def get_info(services: ServicesDep) -> Response:
             "reference_weight": encoder.reference_weight,
         },
         training={"created": manifest.created, **manifest.training.model_dump()},
-        library=await services.lanes.scans.run(_library_body, library),
+        library=await services.threads.scans.run(_library_body, library),
         modifier=towers is not None,
         towers=towers and _towers_body(towers),
         limits=limits,
@@ -99,7 +99,7 @@ def _towers_body(towers: Towers) -> dict[str, Any]:
 
 async def get_metrics(services: ServicesDep, counted: MetricsDep) -> Response:
     """Give numbers for Prometheus."""
-    await services.lanes.probes.run(_measure, services, counted)
+    await services.threads.probes.run(_measure, services, counted)
     return Response(counted.render(), media_type=metrics.CONTENT_TYPE)
 
 

@@ -12,24 +12,24 @@ from service.concurrency.deadline import (
     current_deadline,
     working_until,
 )
-from service.concurrency.lanes import Lane, Lanes
+from service.concurrency.thread_pools import ThreadPool, ThreadPools
 from service.errors import DeadlineError, OverloadError
 
 pytestmark = pytest.mark.anyio
 
 
 class Blocked:
-    """Work that fills a lane until it is released."""
+    """Work that fills a pool until it is released."""
 
-    def __init__(self, lane: Lane, n_calls: int) -> None:
+    def __init__(self, pool: ThreadPool, n_calls: int) -> None:
         self.release = threading.Event()
-        self._lane = lane
+        self._pool = pool
         self._n_calls = n_calls
         self._started = threading.Semaphore(0)
 
     async def start(self, tasks: anyio.abc.TaskGroup) -> None:
         for _ in range(self._n_calls):
-            tasks.start_soon(self._lane.run, self._wait)
+            tasks.start_soon(self._pool.run, self._wait)
         for _ in range(self._n_calls):
             await anyio.to_thread.run_sync(self._started.acquire)
 
@@ -38,35 +38,35 @@ class Blocked:
         self.release.wait()
 
 
-async def test_a_full_lane_holds_up_no_other() -> None:
-    lanes = Lanes(max_requests=3)
+async def test_a_full_pool_holds_up_no_other() -> None:
+    pools = ThreadPools(max_requests=3)
     async with anyio.create_task_group() as tasks:
-        blocked = Blocked(lanes.scans, 4)
+        blocked = Blocked(pools.scans, 4)
         await blocked.start(tasks)
-        for lane in (lanes.probes, lanes.lookups, lanes.deletes, lanes.requests):
-            assert await lane.run(threading.active_count) > 4
+        for pool in (pools.probes, pools.lookups, pools.deletes, pools.requests):
+            assert await pool.run(threading.active_count) > 4
         blocked.release.set()
 
 
 async def test_more_work_than_may_wait_is_refused() -> None:
-    lane = Lane(1, max_waiting=0)
+    pool = ThreadPool(1, max_waiting=0)
     async with anyio.create_task_group() as tasks:
-        blocked = Blocked(lane, 1)
+        blocked = Blocked(pool, 1)
         await blocked.start(tasks)
         with pytest.raises(OverloadError):
-            await lane.run(check_deadline)
+            await pool.run(check_deadline)
         blocked.release.set()
-    assert await lane.run(lambda: 7) == 7
+    assert await pool.run(lambda: 7) == 7
 
 
 async def test_work_waits_for_a_thread_until_the_deadline_and_is_not_begun_after_it() -> None:
-    lane, deadline = Lane(1), Deadline()
+    pool, deadline = ThreadPool(1), Deadline()
     async with anyio.create_task_group() as tasks:
-        blocked = Blocked(lane, 1)
+        blocked = Blocked(pool, 1)
         await blocked.start(tasks)
         deadline.begin(0.02)
         with working_until(deadline), pytest.raises(DeadlineError):
-            await lane.run(pytest.fail, "the work was begun after the deadline")
+            await pool.run(pytest.fail, "the work was begun after the deadline")
         blocked.release.set()
 
 
@@ -74,16 +74,16 @@ async def test_the_work_of_a_client_that_left_is_not_begun() -> None:
     deadline = Deadline()
     deadline.abandon()
     with working_until(deadline), pytest.raises(ClientDisconnectedError):
-        await Lane(1).run(pytest.fail, "the work was begun for a client that left")
+        await ThreadPool(1).run(pytest.fail, "the work was begun for a client that left")
 
 
 async def test_threads_know_the_deadline_of_their_request() -> None:
     deadline = Deadline()
-    assert await Lane(1).run(current_deadline) is None
+    assert await ThreadPool(1).run(current_deadline) is None
     with working_until(deadline):
-        assert await Lane(1).run(current_deadline) is deadline
+        assert await ThreadPool(1).run(current_deadline) is deadline
         with working_until(None):
-            assert await Lane(1).run(current_deadline) is None
+            assert await ThreadPool(1).run(current_deadline) is None
 
 
 async def test_work_that_ended_after_the_deadline_has_its_result() -> None:
@@ -97,4 +97,4 @@ async def test_work_that_ended_after_the_deadline_has_its_result() -> None:
         return "stored"
 
     with working_until(deadline):
-        assert await Lane(1).run(work) == "stored"
+        assert await ThreadPool(1).run(work) == "stored"
