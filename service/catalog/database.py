@@ -25,7 +25,8 @@ Value = str | bytes | int | float | None
 FILTER_FUNCTION = "passes_filter"
 """SQL function of one argument, the metadata as bytes, if a statement is given a test of them."""
 
-_BUSY_TIMEOUT_S = 60.0
+BUSY_TIMEOUT_S = 60.0
+"""Longest wait for a lock of another connection [s]."""
 _STEPS_PER_CHECK = 10_000
 """Steps of SQLite between two looks at the deadline: about a millisecond."""
 
@@ -170,7 +171,7 @@ class Database:
 
     def _connect(self) -> Connection:
         db = sqlite3.connect(
-            self._path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
         # A damaged text can be read, so that its row is recognised by its checksum.
         db.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
@@ -201,7 +202,7 @@ def _without_waiting(db: Connection) -> Iterator[None]:
     """Context manager: statements inside do not wait for locks of others."""
     db.execute("PRAGMA busy_timeout = 0")
     yield
-    db.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_S * 1000:.0f}")
+    db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000:.0f}")
 
 
 def _is_writable(db: Connection) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from service.library.verify import Progress, Verifier
     from service.settings import Settings
 
-KEEP_EVERY_S = 5.0
 DAMAGED_EXIT_CODE = 1
 
 
@@ -64,14 +62,10 @@ def command(*, share: float, restart: bool, as_json: bool, settings: Settings) -
 def _run(verifier: Verifier) -> None:
     from tqdm import tqdm
 
-    kept_at = time.monotonic()
     with tqdm(total=verifier.count(), unit="part", disable=None) as bar:
         bar.update(sum(verifier.progress.checked.values()) + verifier.progress.step)
         for n_parts in verifier.run():
             bar.update(n_parts)
-            if time.monotonic() - kept_at >= KEEP_EVERY_S:
-                verifier.keep()
-                kept_at = time.monotonic()
     verifier.forget()
 
 

@@ -14,7 +14,7 @@ import hashlib
 import io
 import re
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,12 +30,10 @@ from service.catalog.stored_names import digest_of, stored_paths
 from service.concurrency.durable import atomic_write
 from service.concurrency.storage import free_bytes
 from service.errors import BackupError, LibraryError
-from service.library.opening import check_for_backup
+from service.library.opening import CATALOG, check_for_backup
 from service.library.reserve import NEEDED_BYTES, Reserve
 
 FORMAT = 1
-CATALOG = "catalog.sqlite"
-
 MANIFEST = re.compile(r"manifest-([0-9a-f]{64})\.json")
 
 Progress = Callable[[int], object]
@@ -56,11 +54,16 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    """Entry of the manifest for one member."""
+class Member:
+    """Entry of the manifest for one member: digest of its bytes, and their number."""
 
     sha256: str
     size_bytes: int
+
+
+def summarise(members: Collection[Member]) -> Summary:
+    """Return the size of a backup with these members, of which one is the catalogue."""
+    return Summary(len(members) - 1, sum(member.size_bytes for member in members))
 
 
 def back_up(library: Path, file: Path, *, on_bytes: Progress = lambda n: None) -> Summary:
@@ -90,7 +93,7 @@ def back_up(library: Path, file: Path, *, on_bytes: Progress = lambda n: None) -
                 raise BackupError(f"{library / name} is damaged: its sha256 is {entry.sha256}")
         with atomic_write(file) as target:
             _write(target, frozen, entries, on_bytes)
-    return _summary(entries)
+    return summarise(entries.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +164,7 @@ def _with_room(library: Path, function: Callable[[], T]) -> T:
 
 
 def _write(
-    target: BinaryIO, frozen: _Frozen, entries: dict[str, _Entry], on_bytes: Progress
+    target: BinaryIO, frozen: _Frozen, entries: dict[str, Member], on_bytes: Progress
 ) -> None:
     listed = {name: [entry.sha256, entry.size_bytes] for name, entry in entries.items()}
     manifest = orjson.dumps({"format": FORMAT, "files": listed})
@@ -181,11 +184,7 @@ def _add(archive: tarfile.TarFile, name: str, source: IO[bytes], size_bytes: int
     archive.addfile(member, source)
 
 
-def _measure(frozen: _Frozen, name: str) -> _Entry:
+def _measure(frozen: _Frozen, name: str) -> Member:
     with frozen.open(name) as file:
         digest = hashlib.file_digest(file, "sha256")
-        return _Entry(digest.hexdigest(), file.tell())
-
-
-def _summary(entries: dict[str, _Entry]) -> Summary:
-    return Summary(len(entries) - 1, sum(entry.size_bytes for entry in entries.values()))
+        return Member(digest.hexdigest(), file.tell())

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from service.catalog.audio_store import Swept
+from service.catalog.audio_store import MovedAudio
 from service.catalog.catalog import Catalog
 from service.catalog.filters import Filter
 from service.catalog.inspection import faults_reported
@@ -136,7 +136,7 @@ class Library:
                 opened.pop_all()  # from here on, `close` closes them
         except (OSError, LibraryDamagedError) as err:
             raise LibraryError(f"{path} cannot be used as a library: {err}") from err
-        _log_swept(path, writer.swept)
+        _log_moved(path, writer.moved)
         return library
 
     def close(self) -> None:
@@ -242,18 +242,18 @@ class Library:
         return hits
 
 
-def _log_swept(path: Path, swept: Swept) -> None:
-    if swept.n_returned:
+def _log_moved(path: Path, moved: MovedAudio) -> None:
+    if moved.n_returned:
         _LOGGER.warning(
             "%d audio files of clips were in the quarantine of %s and are back in audio/",
-            swept.n_returned,
+            moved.n_returned,
             path,
         )
-    if swept.n_quarantined:
+    if moved.n_quarantined:
         _LOGGER.warning(
             "no clip of %s named %d of its audio files; they are in %s: make clips of them with"
             " `minuend adopt`, or delete them with `minuend clean`",
             path,
-            swept.n_quarantined,
-            swept.quarantine,
+            moved.n_quarantined,
+            moved.quarantine,
         )

@@ -21,16 +21,20 @@ from service.catalog.log_check import check_log, recover_log
 from service.concurrency.durable import sync_directory
 from service.concurrency.locks import file_lock
 from service.errors import LibraryError
+from service.library.reserve import NAME
 
 CATALOG = "catalog.sqlite"
 LOCK = "library.lock"
 RESTORE = "restore.partial"
 """Folder in a library: files of a restore that is running or was interrupted."""
 
+SCRUB_PROGRESS = "scrub.json"
+VERIFY_PROGRESS = "verify.json"
+
 PARTS = ("audio", "index", "quarantine", "tmp")
 """Folders of a library; they are made after the catalogue."""
 _WAL = f"{CATALOG}-wal"
-_STATE = {LOCK, RESTORE, "reserve", "scrub.json", "verify.json"}
+_STATE = {LOCK, RESTORE, NAME, SCRUB_PROGRESS, VERIFY_PROGRESS}
 """Further files of a library; none of them holds anything of a clip."""
 _WITHOUT_CATALOG = _STATE | {CATALOG, f"{CATALOG}-journal", f"{CATALOG}-shm", "lost+found"}
 """Files that may lie in a folder in which a library is made; hidden files may, too."""

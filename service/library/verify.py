@@ -8,6 +8,7 @@ the catalogue, so that no process serves it. `minuend verify` and the scrub of t
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -35,13 +36,17 @@ from service.concurrency.locks import file_lock
 from service.errors import LibraryDamagedError, LibraryError
 from service.index.snapshot import find_fault
 from service.library.audio_check import find_audio_fault
+from service.library.opening import CATALOG, LOCK, VERIFY_PROGRESS
 
-_LOGGER = logging.getLogger(__name__)
+KEEP_EVERY_S = 15.0
+"""Time between two writes of the progress [s]."""
 BATCH_ROWS = 1024
 BATCH_FILES = 8
 MOST_FAULTS = 1000
 """Faults that are listed; all are counted."""
 STEPS = ("structure", "clips", "vectors", "windows", "audio", "snapshot", "orphans")
+
+_LOGGER = logging.getLogger(__name__)
 _PARTS: dict[Table, Part] = {"clips": "record", "vectors": "vector", "windows": "window"}
 
 
@@ -180,7 +185,12 @@ class Verifier:
         return round(self.progress.share * n_parts) + len(STEPS)
 
     def run(self) -> Iterator[int]:
-        """Check the library; yields after each batch how many parts were in it."""
+        """Check the library; yields after each batch how many parts were in it.
+
+        Raises:
+            OSError: The progress cannot be written.
+        """
+        kept_at = time.monotonic()
         while not self.progress.is_complete:
             step = STEPS[self.progress.step]
             try:
@@ -195,6 +205,9 @@ class Verifier:
                 n_checked += 1
             else:
                 self.progress.after = after
+            if time.monotonic() - kept_at >= KEEP_EVERY_S:
+                self.keep()
+                kept_at = time.monotonic()
             yield n_checked
 
     def _check(self, step: str) -> tuple[int, int | None]:
@@ -207,7 +220,7 @@ class Verifier:
             case "structure":
                 tables = SMALL_TABLES if self._brief else ()
                 for fault in find_structural_faults(self._database, tables=tables):
-                    self.progress.add(Fault("structure", "catalog.sqlite", fault))
+                    self.progress.add(Fault("structure", CATALOG, fault))
             case "snapshot":
                 if damage := find_fault(self._library / "index"):
                     self.progress.add(Fault("snapshot", "index", damage))
@@ -241,7 +254,7 @@ class Verifier:
             mark_audio(self._database, str(record.path), None)
             return None
         # Checked again while no writer replaces the file.
-        with file_lock(self._library / "library.lock"):
+        with file_lock(self._library / LOCK):
             if not is_named(self._database, record):
                 return None
             fault = find_audio_fault(record, path)
@@ -265,17 +278,17 @@ def open_verifier(library: Path, *, share: float = 1.0) -> Verifier:
     Raises:
         LibraryError: There is no library, or its catalogue cannot be read.
     """
-    file = library / "catalog.sqlite"
+    file = library / CATALOG
     if not file.is_file():
-        raise LibraryError(f"{library} is no library: it has no {file.name}")
-    with file_lock(library / "library.lock"):
+        raise LibraryError(f"{library} is no library: it has no {CATALOG}")
+    with file_lock(library / LOCK):
         database = Database(file, schema="")
         try:
             bring_up_to_date(database, file)
         except BaseException:
             database.close()
             raise
-    return Verifier(library, database, state=library / "verify.json", share=share)
+    return Verifier(library, database, state=library / VERIFY_PROGRESS, share=share)
 
 
 def now() -> str:

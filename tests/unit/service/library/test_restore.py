@@ -67,7 +67,7 @@ def is_complete(library: Library) -> bool:
 def assert_opens_complete(path: Path) -> None:
     opened = open_library(path, create=False)
     assert is_complete(opened)
-    assert opened.writer.swept.n_quarantined == 0
+    assert opened.writer.moved.n_quarantined == 0
     opened.close()
 
 
@@ -166,7 +166,7 @@ def test_a_library_that_lost_its_catalogue_is_restored_in_its_place(
     assert not (library / "index" / "snapshot.json").exists()
     opened = open_library(library, create=False)
     assert is_complete(opened)
-    assert opened.writer.swept.n_quarantined == 1
+    assert opened.writer.moved.n_quarantined == 1
     (newer,) = (library / "quarantine").rglob("*.wav")
     assert newer.read_bytes() == make_bytes(99)
     opened.close()
