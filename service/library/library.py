@@ -117,13 +117,7 @@ class Library:
             prepare_folder(path, creation)
             make_directory(path)
             with faults_reported(path / CATALOG), ExitStack() as opened:
-                with file_lock(path / LOCK):
-                    # Again, as another process may have changed the folder before the lock.
-                    is_new = prepare_folder(path, creation)
-                    if free_bytes(path) < NEEDED_BYTES:
-                        Reserve(path, reserve_bytes).release()
-                    check_after_crash(path)
-                    catalog = Catalog(path / CATALOG, **encoder, create=is_new)
+                catalog = _open_catalog(path, creation, **encoder)
                 opened.callback(catalog.close)
                 queue = ReembedQueue(catalog, **encoder)
                 if not reembedding:
@@ -240,6 +234,17 @@ class Library:
             if len(hits) == len(found.rows) or self.catalog.revision() == until:
                 break
         return hits
+
+
+def _open_catalog(path: Path, creation: Creation, **encoder: str) -> Catalog:
+    """Check the folder of a library, and open or make its catalogue, under the lock."""
+    with file_lock(path / LOCK):
+        # Again, as another process may have changed the folder before the lock.
+        is_new = prepare_folder(path, creation)
+        if free_bytes(path) < NEEDED_BYTES:
+            Reserve(path, 0).release()
+        check_after_crash(path)
+        return Catalog(path / CATALOG, **encoder, create=is_new)
 
 
 def _log_moved(path: Path, moved: MovedAudio) -> None:
