@@ -203,7 +203,6 @@ class Services:
                 library,
                 sample_rate=encoder.sample_rate,
                 limits=audio_limits(settings),
-                max_waiting=settings.max_requests,
                 decoder=decoder,
             ),
             library_map=LibraryMap(library),

@@ -72,10 +72,11 @@ class ThreadPools:
         lookups: Short reads of the library, whose time does not grow with it.
         deletes: Deletions, which wait for other writers.
         scans: Reads whose time grows with the library: filters, counts and the map.
+        pictures: Drawings, one at a time, outside the queue of the requests that embed.
         probes: Readiness and metrics.
 
     Args:
-        max_requests: Requests with a body that are admitted, and scans that may wait.
+        max_requests: Requests with a body that are admitted, and scans or drawings that may wait.
     """
 
     def __init__(self, max_requests: int) -> None:
@@ -83,6 +84,7 @@ class ThreadPools:
         self.lookups = ThreadPool(LOOKUP_THREADS)
         self.deletes = ThreadPool(DELETE_THREADS)
         self.scans = ThreadPool(SCAN_THREADS, max_waiting=max_requests)
+        self.pictures = ThreadPool(1, max_waiting=max_requests)
         self.probes = ThreadPool(PROBE_THREADS)
 
 

@@ -31,7 +31,7 @@ RESTORE = "restore.partial"
 SCRUB_PROGRESS = "scrub.json"
 VERIFY_PROGRESS = "verify.json"
 
-PARTS = ("audio", "index", "quarantine", "tmp")
+FOLDERS = ("audio", "index", "quarantine", "tmp")
 """Folders of a library; they are made after the catalogue."""
 _WAL = f"{CATALOG}-wal"
 _STATE = {LOCK, RESTORE, NAME, SCRUB_PROGRESS, VERIFY_PROGRESS}
@@ -91,7 +91,7 @@ def prepare_folder(path: Path, creation: Creation = NEVER) -> bool:
         )
     if has_file and _has_catalog(file):
         return False
-    parts = [name for name in PARTS if name in names]
+    parts = [name for name in FOLDERS if name in names]
     state = f"its {CATALOG} is {'empty' if has_file else 'missing'}"
     if creation.if_lost and parts:
         return True
@@ -159,7 +159,7 @@ def check_for_restore(path: Path, *, besides: Collection[Path] = ()) -> None:
             raise LibraryError(
                 f"{path} has {name} of another catalogue: move it out of the folder and keep it"
             )
-    if not names.intersection(PARTS) and (foreign := _foreign(path, names, besides)):
+    if not names.intersection(FOLDERS) and (foreign := _foreign(path, names, besides)):
         raise LibraryError(
             f"{path} is not empty: it holds {', '.join(foreign[:_SHOWN])}; restore into an empty"
             " folder"

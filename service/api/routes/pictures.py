@@ -57,7 +57,7 @@ def make_router() -> APIRouter:
 async def post_picture(request: Request, services: ServicesDep, timings: TimingsDep) -> Response:
     """Draw an audio file: its outline and its spectrogram. Nothing of it is kept."""
     async with read_form(request, PictureForm, services.settings.max_files) as form:
-        picture = await services.gallery.work(
+        picture = await services.threads.pictures.run(
             services.gallery.of_file, form.audio.file, form.columns, timings
         )
     spectrogram = base64.b64encode(picture.spectrogram).decode("ascii")
@@ -106,8 +106,9 @@ async def _of_clip(
     tag = name_of(record, fields.columns)
     if record.sha256 is not None and matches_etag(request, tag):
         return not_modified(etag_headers(tag))
-    gallery = services.gallery
-    tag, picture = await gallery.work(gallery.of_clip, record, fields.columns, timings)
+    tag, picture = await services.threads.pictures.run(
+        services.gallery.of_clip, record, fields.columns, timings
+    )
     response = make_response(picture)
     response.headers.update(etag_headers(tag))
     return response

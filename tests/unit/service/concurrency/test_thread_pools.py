@@ -98,3 +98,35 @@ async def test_work_that_ended_after_the_deadline_has_its_result() -> None:
 
     with working_until(deadline):
         assert await ThreadPool(1).run(work) == "stored"
+
+
+async def test_pictures_are_drawn_one_at_a_time_and_too_many_are_refused() -> None:
+    refused: list[OverloadError] = []
+    running = most = 0
+    pictures = ThreadPools(max_requests=2).pictures
+    gate, started = anyio.Event(), anyio.Event()
+
+    def work() -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        anyio.from_thread.run_sync(started.set)
+        anyio.from_thread.run(gate.wait)
+        running -= 1
+
+    async def ask() -> None:
+        try:
+            await pictures.run(work)
+        except OverloadError as error:
+            refused.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask)
+        await started.wait()
+        for _ in range(4):
+            tasks.start_soon(ask)
+        await anyio.wait_all_tasks_blocked()
+        gate.set()
+
+    assert len(refused) == 2
+    assert most == 1
