@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from service.api.openapi import SCAN, describe
 from service.api.response_models import InfoAnswer, StatusAnswer
 from service.api.responses import respond
 from service.api.routes.dependencies import MetricsDep, ServicesDep
-from service.concurrency.storage import free_bytes
+from service.concurrency.storage import free_bytes, temporary_folder
 from service.errors import NotReadyError
 from service.inference.towers import Towers
 from service.library.library import Library
@@ -108,7 +107,7 @@ def _measure(services: Services, counted: Metrics) -> None:
     for part in PARTS:
         counted.part_works.labels(part).set(part not in faults)
     counted.free.labels("library").set(_free_bytes(services.settings.library))
-    counted.free.labels("temporary").set(_free_bytes(Path(tempfile.gettempdir())))
+    counted.free.labels("temporary").set(_free_bytes(temporary_folder()))
     if "catalogue" not in faults:
         counted.clips.set(services.library.catalog.count())
         counted.vectors.set(services.library.index.n_vectors())

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -269,3 +270,14 @@ def test_a_brief_check_leaves_out_the_large_tables(tmp_path: Path, library: Libr
     )
     assert sum(verifier.run()) > 0
     assert (verifier.progress.n_damaged, verifier.progress.orphans) == (0, 0)
+
+
+@pytest.mark.parametrize("replace_by", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("x")])
+def test_what_is_no_file_in_the_place_of_audio_is_damage_and_not_waited_for(
+    tmp_path: Path, library: Library, replace_by: Callable[[Path], None]
+) -> None:
+    path = library.audio_path("c1")
+    path.unlink()
+    replace_by(path)
+
+    assert [part for part, _ in faults(tmp_path)] == ["audio"]
