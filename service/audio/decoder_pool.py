@@ -1,4 +1,7 @@
-"""Decoding in child processes: a file that crashes a decoder ends that decoder, not the service."""
+"""Decoding in child processes: a file that crashes a decoder ends that process, not the service.
+
+Here, and in the modules that this one uses, a decoder is one of these processes.
+"""
 
 from __future__ import annotations
 
@@ -193,10 +196,10 @@ class DecoderPool:
     def _take_back(self, child: DecoderChild, reply: Reply) -> None:
         """Keep a decoder for another file, or end it."""
         log_messages(child.read_messages())
-        is_worn = child.n_files >= MAX_FILES or child.used_s >= MAX_USED_S
+        is_used_up = child.n_files >= MAX_FILES or child.used_s >= MAX_USED_S
         with self._lock:
             is_needed = len(self._idle) < self._n_kept and not self._is_closed
-            if is_needed and not is_worn and reply.source is not None:
+            if is_needed and not is_used_up and reply.source is not None:
                 self._idle.append(child)
                 return
         self._end(child)

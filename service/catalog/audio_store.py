@@ -32,6 +32,7 @@ from service.catalog.stored_names import digest_of, stored_name
 from service.clips import StoredAudio
 from service.concurrency.durable import sync_directory
 from service.concurrency.locks import claim_directory, claimed_folder, shared_directory
+from service.concurrency.storage import open_regular
 
 REMOVED_SUFFIX = "~removed"
 """End of the name of a file that was removed while a backup may still read it."""
@@ -204,9 +205,9 @@ def open_kept(library: Path, name: str) -> BufferedReader:
     """
     path = library / name
     try:
-        return path.open("rb")
+        return open_regular(path)
     except FileNotFoundError:
-        return path.with_name(path.name + REMOVED_SUFFIX).open("rb")
+        return open_regular(path.with_name(path.name + REMOVED_SUFFIX))
 
 
 def remove_kept(library: Path) -> None:

@@ -72,8 +72,8 @@ def bring_up_to_date(database: Database, path: Path) -> str:
                 f" {differing[0]}. Restore a backup"
             )
         if not _has_true_version(database):
-            _LOGGER.error("damaged revision of %s: it is drawn again", path)
-            _draw_version(database)
+            _LOGGER.error("the revision of %s is damaged: a new one is stored", path)
+            _store_new_version(database)
     except sqlite3.Error as err:
         raise LibraryError(
             f"{path} cannot be used as a catalogue: {err}. If it was one, it is damaged: restore a"
@@ -127,7 +127,7 @@ def _has_true_version(database: Database) -> bool:
     )
 
 
-def _draw_version(database: Database) -> None:
+def _store_new_version(database: Database) -> None:
     """Count a write after all that are known, so that indexes of each of them catch up."""
     last = "SELECT max(revision) FROM writes"
     with database.transaction("write") as db:

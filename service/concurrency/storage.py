@@ -1,4 +1,4 @@
-"""Errors of disks as errors of the service, opening of files of others, trial writes, free room.
+"""Disks: errors as errors of the service, opening of regular files, trial writes and free room.
 
 A disk that is full and a disk that cannot be used now are told apart by the error number of the
 system. Texts for clients name no paths; the log has them.

@@ -123,7 +123,7 @@ def test_a_damaged_revision_hides_no_write(
     execute(tmp_path, f"UPDATE meta SET {change}")
 
     library = open_library(tmp_path)
-    assert "damaged revision" in caplog.text
+    assert "is damaged: a new one is stored" in caplog.text
     for n in range(4, 8):
         library.writer.put(make_clip(f"c{n}", n))
         hits = library.search(centre(make_embedding(n), MEAN), 100)
