@@ -32,9 +32,10 @@ from service.catalog.schema import bring_up_to_date
 from service.clips import ClipRecord
 from service.concurrency.durable import atomic_write
 from service.concurrency.locks import file_lock
-from service.errors import LibraryDamagedError, LibraryError
+from service.errors import LibraryDamagedError
 from service.index.snapshot import find_fault
 from service.library.audio_check import find_audio_fault
+from service.library.opening import CATALOG, LOCK, prepare_folder
 
 _LOGGER = logging.getLogger(__name__)
 BATCH_ROWS = 1024
@@ -241,7 +242,7 @@ class Verifier:
             mark_audio(self._database, str(record.path), None)
             return None
         # Checked again while no writer replaces the file.
-        with file_lock(self._library / "library.lock"):
+        with file_lock(self._library / LOCK):
             if not is_named(self._database, record):
                 return None
             fault = find_audio_fault(record, path)
@@ -263,12 +264,13 @@ def open_verifier(library: Path, *, share: float = 1.0) -> Verifier:
         share: Share of rows and files that is checked, drawn at random, above 0 to 1.
 
     Raises:
-        LibraryError: There is no library, or its catalogue cannot be read.
+        LibraryError: There is no library, or its catalogue or the log of it cannot be read. Nothing
+            was changed.
     """
-    file = library / "catalog.sqlite"
-    if not file.is_file():
-        raise LibraryError(f"{library} is no library: it has no {file.name}")
-    with file_lock(library / "library.lock"):
+    prepare_folder(library)
+    file = library / CATALOG
+    with file_lock(library / LOCK):
+        prepare_folder(library)  # again, as another process may have changed the folder before
         database = Database(file, schema="")
         try:
             bring_up_to_date(database, file)
