@@ -42,6 +42,7 @@ from service.library.opening import (
     LOCK,
     Creation,
     check_after_crash,
+    check_unused,
     prepare_folder,
 )
 from service.library.reserve import NEEDED_BYTES, Reserve
@@ -126,6 +127,8 @@ class Library:
                 with file_lock(path / LOCK):
                     # Again, as another process may have changed the folder before the lock.
                     is_new = prepare_folder(path, creation)
+                    if is_new:
+                        check_unused(path)
                     if free_bytes(path) < NEEDED_BYTES:
                         Reserve(path, reserve_bytes).release()
                     check_after_crash(path)
