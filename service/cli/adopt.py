@@ -73,7 +73,13 @@ def _adopt(settings: Settings) -> tuple[AdoptionReport, int]:
     limits, windowing = audio_limits(settings), library_windowing(settings.window_s)
     with (
         closing(
-            Library.open(path, space=space, precision=encoder.precision, create=create)
+            Library.open(
+                path,
+                space=space,
+                precision=encoder.precision,
+                create=create,
+                reserve_bytes=settings.reserve_bytes,
+            )
         ) as library,
         FileReader(encoder, limits=limits, windowing=windowing) as reader,
     ):
