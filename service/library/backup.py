@@ -30,11 +30,10 @@ from service.catalog.stored_names import digest_of, stored_paths
 from service.concurrency.durable import atomic_write
 from service.concurrency.storage import free_bytes
 from service.errors import BackupError, LibraryError
-from service.library.opening import check_for_backup
+from service.library.opening import CATALOG, check_for_backup
 from service.library.reserve import NEEDED_BYTES, Reserve
 
 FORMAT = 1
-CATALOG = "catalog.sqlite"
 
 MANIFEST = re.compile(r"manifest-([0-9a-f]{64})\.json")
 
@@ -75,12 +74,10 @@ def back_up(library: Path, file: Path, *, on_bytes: Progress = lambda n: None) -
         on_bytes: Called with the number of bytes written since the last call.
 
     Raises:
-        BackupError: There is no library, or the audio of a clip is missing or damaged.
-        LibraryError: The catalogue is damaged or cannot be read.
+        BackupError: The audio of a clip is missing or damaged.
+        LibraryError: There is no library, or its catalogue is damaged or cannot be read.
         OSError: A file cannot be read or written.
     """
-    if not (library / CATALOG).is_file():
-        raise BackupError(f"{library} is no library: it has no {CATALOG}")
     _with_room(library, lambda: check_for_backup(library))
     with kept_audio(library), TemporaryDirectory(dir=file.parent, prefix=f".{file.name}.") as own:
         frozen = _freeze(library, Path(own))

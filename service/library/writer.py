@@ -28,6 +28,7 @@ from service.concurrency.locks import file_lock
 from service.concurrency.storage import storage_errors
 from service.difference import LARGEST, check_dim, fits
 from service.errors import EmbeddingInvalidError, StorageFullError
+from service.library.opening import LOCK
 from service.library.reserve import Reserve
 
 _LOGGER = logging.getLogger(__name__)
@@ -128,7 +129,7 @@ class ClipWriter:
             self._store.close()
 
     def _lock(self) -> AbstractContextManager[None]:
-        return file_lock(self._library / "library.lock")
+        return file_lock(self._library / LOCK)
 
     def _storage_errors(self) -> AbstractContextManager[None]:
         return storage_errors("the library", self._library)
