@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from service.cli.options import ANY_PATH, json_option, settings_options
+from service.cli.options import ANY_PATH, FloatRange, json_option, settings_options
 from service.cli.output import json_text, quiet
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ N_CHOICES = 5
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0.1, max=600),
+    type=FloatRange(min=0.1, max=600),
     default=60.0,
     show_default=True,
     help="Total time of the measurements [s].",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from service.cli.options import json_option, settings_options
+from service.cli.options import FloatRange, json_option, settings_options
 from service.cli.output import json_text
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ DAMAGED_EXIT_CODE = 1
 @click.option(
     "--sample",
     "share",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=FloatRange(0, 1, min_open=True),
     default=1.0,
     metavar="SHARE",
     help="Check a share of the rows and files, drawn at random: 0.1 is a tenth.",

@@ -78,12 +78,10 @@ def back_up(library: Path, file: Path, *, on_bytes: Progress = lambda n: None) -
         on_bytes: Called with the number of bytes written since the last call.
 
     Raises:
-        BackupError: There is no library, or the audio of a clip is missing or damaged.
-        LibraryError: The catalogue is damaged or cannot be read.
+        BackupError: The audio of a clip is missing or damaged.
+        LibraryError: There is no library, or its catalogue is damaged or cannot be read.
         OSError: A file cannot be read or written.
     """
-    if not (library / CATALOG).is_file():
-        raise BackupError(f"{library} is no library: it has no {CATALOG}")
     _with_room(library, lambda: check_for_backup(library))
     with kept_audio(library), TemporaryDirectory(dir=file.parent, prefix=f".{file.name}.") as own:
         contents = _read_contents(library, Path(own))

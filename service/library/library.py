@@ -37,7 +37,14 @@ from service.library.audio_files import audio_file
 from service.library.clip_audio import ClipAudio, ClipAudioFiles
 from service.library.health import LibraryHealth
 from service.library.hits import Hit, read_hits
-from service.library.opening import CATALOG, LOCK, Creation, check_after_crash, prepare_folder
+from service.library.opening import (
+    CATALOG,
+    LOCK,
+    Creation,
+    check_after_crash,
+    check_unused,
+    prepare_folder,
+)
 from service.library.reserve import NEEDED_BYTES, Reserve
 from service.library.scrub import Scrub
 from service.library.synced_index import SyncedIndex
@@ -241,6 +248,8 @@ def _open_catalog(path: Path, creation: Creation, **encoder: str) -> Catalog:
     with file_lock(path / LOCK):
         # Again, as another process may have changed the folder before the lock.
         is_new = prepare_folder(path, creation)
+        if is_new:
+            check_unused(path)
         if free_bytes(path) < NEEDED_BYTES:
             Reserve(path, 0).release()
         check_after_crash(path)

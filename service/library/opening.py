@@ -166,6 +166,21 @@ def check_for_restore(path: Path, *, besides: Collection[Path] = ()) -> None:
         )
 
 
+def check_unused(path: Path) -> None:
+    """Check that no process has a library open in a folder whose catalogue is to be made.
+
+    Such a process would go on with the catalogue that was moved away: what it adds would be lost,
+    and what it deletes would be missing. The caller holds the lock of the library.
+
+    Raises:
+        LibraryError: A process has.
+    """
+    if is_in_use(path):
+        raise LibraryError(
+            f"a process that is running has the library {path} open: stop it, then try again"
+        )
+
+
 def _has_catalog(file: Path) -> bool:
     """Tell whether a file holds the tables of a catalogue, and is not just made or emptied."""
     if not file.stat().st_size:

@@ -23,7 +23,7 @@ from service.concurrency.locks import file_lock
 from service.errors import BackupError, LibraryError
 from service.library.audio_files import is_well_named
 from service.library.backup import FORMAT, MANIFEST, Member, Progress, Summary, summarise
-from service.library.opening import CATALOG, LOCK, RESTORE, check_for_restore
+from service.library.opening import CATALOG, LOCK, RESTORE, check_for_restore, check_unused
 
 _LARGEST_MANIFEST_BYTES = 1 << 30
 
@@ -44,7 +44,8 @@ def restore(
 
     Raises:
         BackupError: The file is not a backup, is damaged or cut short, its catalogue is damaged or
-            names files that it must not name; or the folder has a library or other files.
+            names files that it must not name; or the folder has a library or other files, or a
+            process has a library open in it.
         OSError: A file cannot be read or written.
     """
     staged = library / RESTORE
@@ -56,6 +57,7 @@ def restore(
             make_directory(staged)
             with file_lock(library / LOCK):
                 check_for_restore(library, besides=besides)
+                check_unused(library)
                 try:
                     _clear(staged)
                     _extract(archive, members, staged, on_bytes)

@@ -33,10 +33,10 @@ from service.catalog.schema import bring_up_to_date
 from service.clips import ClipRecord
 from service.concurrency.durable import atomic_write
 from service.concurrency.locks import file_lock
-from service.errors import LibraryDamagedError, LibraryError
+from service.errors import LibraryDamagedError
 from service.index.snapshot import find_fault
 from service.library.audio_check import find_audio_fault
-from service.library.opening import CATALOG, LOCK, VERIFY_PROGRESS
+from service.library.opening import CATALOG, LOCK, VERIFY_PROGRESS, prepare_folder
 
 KEEP_EVERY_S = 15.0
 """Time between two writes of the progress [s]."""
@@ -276,12 +276,13 @@ def open_verifier(library: Path, *, share: float = 1.0) -> Verifier:
         share: Share of rows and files that is checked, drawn at random, above 0 to 1.
 
     Raises:
-        LibraryError: There is no library, or its catalogue cannot be read.
+        LibraryError: There is no library, or its catalogue or the log of it cannot be read. Nothing
+            was changed.
     """
+    prepare_folder(library)
     file = library / CATALOG
-    if not file.is_file():
-        raise LibraryError(f"{library} is no library: it has no {CATALOG}")
     with file_lock(library / LOCK):
+        prepare_folder(library)  # again, as another process may have changed the folder before
         database = Database(file, schema="")
         try:
             bring_up_to_date(database, file)

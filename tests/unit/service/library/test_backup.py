@@ -15,7 +15,7 @@ from service.catalog.audio_store import REMOVED_SUFFIX
 from service.clips import ClipRecord
 from service.concurrency.locks import shared_directory
 from service.difference import centre
-from service.errors import BackupError
+from service.errors import BackupError, LibraryError
 from service.library import backup as backup_module
 from service.library.backup import back_up
 from service.library.library import Library
@@ -171,7 +171,7 @@ def test_missing_and_changed_audio_files_are_errors(tmp_path: Path, damage: str)
 
 
 def test_a_folder_without_a_library_is_not_backed_up(tmp_path: Path) -> None:
-    with pytest.raises(BackupError, match="is no library"):
+    with pytest.raises(LibraryError, match="is no library"):
         back_up(tmp_path, tmp_path / "backup.tar")
 
 
