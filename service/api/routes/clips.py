@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from service.api.audio_response import audio_response
 from service.api.forms import read_form, validate
-from service.api.openapi import AUDIO, READ, SCAN, WRITE, ErrorClasses, describe
+from service.api.openapi import AUDIO, READ, WRITE, ErrorClasses, describe
 from service.api.request_models import ClipForm, ListQuery
 from service.api.response_models import ClipAnswer, ListAnswer, clip_body
 from service.api.responses import respond
@@ -31,7 +31,7 @@ def make_router() -> APIRouter:
     router = APIRouter(tags=["library"])
     given = (*AUDIO, MetadataInvalidError, PartMissingError)
     router.post("/clips", **describe(ClipAnswer, *given, form=ClipForm, status=201))(post_clip)
-    listed = describe(ListAnswer, CursorInvalidError, FilterInvalidError, *SCAN, form=ListQuery)
+    listed = describe(ListAnswer, CursorInvalidError, FilterInvalidError, *READ, form=ListQuery)
     router.get("/clips", **listed)(list_clips)
     put = describe(ClipAnswer, *given, ClipIdInvalidError, form=ClipForm, status=201)
     router.put("/clips/{clip_id}", **put)(put_clip)

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from service.api.etag import etag_headers, matches_etag, not_modified
 from service.api.forms import read_form, validate
-from service.api.openapi import AUDIO, SCAN, describe, error_classes
+from service.api.openapi import AUDIO, READ, describe, error_classes
 from service.api.request_models import PictureForm, PictureQuery
 from service.api.response_models import PeaksAnswer, PictureAnswer
 from service.api.responses import respond
@@ -35,7 +35,7 @@ CLIP_ERRORS = (
     ClipUnknownError,
     ClipAudioMissingError,
     ClipDamagedError,
-    *SCAN,
+    *READ,
 )
 DECIMALS = 4
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from service import __version__
-from service.api.openapi import SCAN, describe
+from service.api.openapi import READ, describe
 from service.api.response_models import InfoAnswer, StatusAnswer
 from service.api.responses import respond
 from service.api.routes.dependencies import MetricsDep, ServicesDep
@@ -28,7 +28,7 @@ def make_router() -> APIRouter:
     router = APIRouter(tags=["status"])
     router.get("/healthz", **describe(StatusAnswer))(get_health)
     router.get("/readyz", **describe(StatusAnswer, NotReadyError))(get_readiness)
-    router.get("/info", **describe(InfoAnswer, *SCAN))(get_info)
+    router.get("/info", **describe(InfoAnswer, *READ))(get_info)
     router.get("/metrics", **describe(None, media_types=("text/plain",)))(get_metrics)
     return router
 
