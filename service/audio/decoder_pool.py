@@ -105,9 +105,9 @@ class DecoderPool:
                         deadline=deadline_in(ANSWER_S),
                     )
                 except (ServiceError, OSError) as error:
-                    raise ForkServerError(f"a decoder does not decode here: {error}") from error
+                    raise ForkServerError(f"a decoder does not work here: {error}") from error
                 if not np.array_equal(samples, expected):
-                    raise ForkServerError("a decoder does not give the known samples here")
+                    raise ForkServerError("a decoder gives other samples of a known file here")
 
     def close(self) -> None:
         """End all decoders; no file is being decoded and none will be."""

@@ -28,7 +28,7 @@ from typing import IO, BinaryIO
 from uuid import uuid4
 
 from service.catalog.quarantine import Quarantine
-from service.catalog.stored_names import digest_of, stored_name
+from service.catalog.stored_names import stored_files, stored_name
 from service.clips import StoredAudio
 from service.concurrency.durable import sync_directory
 from service.concurrency.locks import claim_directory, claimed_folder, shared_directory
@@ -162,7 +162,7 @@ class AudioStore:
         moved = MovedAudio()
         try:
             moved.n_returned = quarantine.give_back(named)
-            if orphans := list(self._orphans(named)):
+            if orphans := [name for name in stored_files(self._library) if name not in named]:
                 moved.quarantine = quarantine.take(orphans)
                 moved.n_quarantined = len(orphans)
         except OSError as error:
@@ -170,12 +170,6 @@ class AudioStore:
         for folder in _folders_of_stores(self._tmp):
             _remove_abandoned(folder)
         return moved
-
-    def _orphans(self, named: Collection[str]) -> Iterator[str]:
-        for path in self._audio.glob("*/*"):
-            name = path.relative_to(self._library).as_posix()
-            if name not in named and digest_of(name) is not None and path.is_file():
-                yield name
 
     def close(self) -> None:
         """Remove the store's own folder; the store is not used after this."""

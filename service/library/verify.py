@@ -30,6 +30,7 @@ from service.catalog.integrity import (
     mark_audio,
 )
 from service.catalog.schema import bring_up_to_date
+from service.catalog.stored_names import stored_files
 from service.clips import ClipRecord
 from service.concurrency.durable import atomic_write
 from service.concurrency.locks import file_lock
@@ -263,9 +264,7 @@ class Verifier:
 
     def _count_orphans(self) -> int:
         named = "SELECT 1 FROM clips WHERE source = 'stored' AND path = ?"
-        files = (path for path in (self._library / "audio").glob("*/*") if path.is_file())
-        names = (path.relative_to(self._library).as_posix() for path in files)
-        return sum(not self._database.query(named, name) for name in names)
+        return sum(not self._database.query(named, name) for name in stored_files(self._library))
 
 
 def open_verifier(library: Path, *, share: float = 1.0) -> Verifier:

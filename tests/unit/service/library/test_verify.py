@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tiny_library import execute, make_bytes, make_clip, open_library
 
+from service.catalog.audio_store import REMOVED_SUFFIX
 from service.clips import ReferencedAudio
 from service.concurrency.locks import file_lock
 from service.errors import ClipAudioMissingError, ClipDamagedError, LibraryError
@@ -127,8 +128,11 @@ def test_a_page_that_sqlite_cannot_read_does_not_end_the_check(
 
 
 def test_audio_that_no_clip_names_is_counted(tmp_path: Path, library: Library) -> None:
-    (tmp_path / "audio" / "00").mkdir(exist_ok=True)
-    (tmp_path / "audio" / "00" / "left").write_bytes(b"sound")
+    folder = tmp_path / "audio" / "00"
+    folder.mkdir(exist_ok=True)
+    name = "0" * 64
+    for left in (f"{name}.wav", f"{name}.wav{REMOVED_SUFFIX}", "of another program"):
+        (folder / left).write_bytes(b"sound")
     progress = check(tmp_path)
     assert (progress.orphans, progress.n_damaged) == (1, 0)
 
