@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -75,10 +76,7 @@ def _body(progress: Progress) -> dict[str, object]:
         "share": progress.share,
         "checked": progress.checked,
         "damaged": progress.damaged,
-        "faults": [
-            {"part": fault.part, "name": fault.name, "fault": fault.fault}
-            for fault in progress.faults
-        ],
+        "faults": [asdict(fault) for fault in progress.faults],
         "orphans": progress.orphans,
     }
 
