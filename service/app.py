@@ -61,6 +61,22 @@ def create_app(settings: Settings) -> FastAPI:
     install_handlers(app, on_overload=metrics.refused.inc)
     install_schema(app, needs_key=settings.keys is not None)
     # The last one added is the outermost.
+    _add_limits(app, settings, metrics)
+    if settings.keys is not None:
+        app.add_middleware(ApiKeyAuth, keys=KeyRing(settings.keys))
+    if origins := _listed(settings.cors_origins):
+        app.add_middleware(
+            CORSMiddleware, allow_origins=origins, allow_methods=METHODS, allow_headers=["*"]
+        )
+    app.add_middleware(CrossSiteGuard, rules=_site_rules(settings, origins))
+    app.add_middleware(
+        Telemetry, metrics=metrics, provenance=lambda: _provenance(app), tracing=tracing
+    )
+    return app
+
+
+def _add_limits(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+    """Add the limits of requests, bodies and time."""
     app.add_middleware(DisconnectWatcher, deadline_s=settings.deadline_s)
     limits = AdmissionLimits(
         max_requests=settings.max_requests,
@@ -76,17 +92,6 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.add_middleware(BodyLimit, limits=body_limits)
     app.add_middleware(HeadAsGet)
-    if settings.keys is not None:
-        app.add_middleware(ApiKeyAuth, keys=KeyRing(settings.keys))
-    if origins := _listed(settings.cors_origins):
-        app.add_middleware(
-            CORSMiddleware, allow_origins=origins, allow_methods=METHODS, allow_headers=["*"]
-        )
-    app.add_middleware(CrossSiteGuard, rules=_site_rules(settings, origins))
-    app.add_middleware(
-        Telemetry, metrics=metrics, provenance=lambda: _provenance(app), tracing=tracing
-    )
-    return app
 
 
 @asynccontextmanager

@@ -182,7 +182,7 @@ class ClipAudioMissingError(NotFoundError):
 
 
 class RangeInvalidError(ClientError):
-    """The Range header is malformed or lies beyond the end of the file."""
+    """The range that is asked for lies beyond the end of the file."""
 
     status, code, title = 416, "range_invalid", "The range cannot be served"
 

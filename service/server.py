@@ -18,7 +18,7 @@ from typing import cast
 import uvicorn
 from fastapi import FastAPI
 
-from service.api.connections.opening import make_accept_errors_sparse, open_pool
+from service.api.connections.opening import handle_accept_errors, open_pool
 from service.api.connections.protocol import BoundedProtocol
 from service.app import create_app
 from service.audio.library_messages import divert_standard_streams
@@ -102,7 +102,7 @@ async def _serve(
 ) -> None:
     loop = asyncio.get_running_loop()
     pool = open_pool(settings, app.state.metrics, loop, keep_alive_s=KEEP_ALIVE_S)
-    make_accept_errors_sparse(loop, pool)
+    handle_accept_errors(loop, pool)
     config = uvicorn.Config(
         app,
         http=cast(type[asyncio.Protocol], partial(BoundedProtocol, pool)),

@@ -6,22 +6,24 @@ Functions import what they open, so that a command loads no more than it needs. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
-from service.concurrency.lanes import Lanes
+from service.concurrency.thread_pools import ThreadPools
 from service.errors import NotReadyError
-from service.loading import Models, open_bundle, open_models
+from service.loading import Models, open_bundle, open_encoder, open_models, open_space
 
 if TYPE_CHECKING:
     from service.audio.decoder import Decoder
     from service.audio.decoder_choice import DecoderChoice
     from service.audio.decoding import AudioLimits
     from service.inference.batcher import Batcher
+    from service.inference.embedding_space import Space
     from service.inference.encoder import Encoder
     from service.inference.file_embedder import FileEmbedder
+    from service.library.file_reader import FileReader
     from service.library.library import Library
     from service.library.opening import Creation
     from service.library.upload import ClipUploader
@@ -30,9 +32,6 @@ if TYPE_CHECKING:
     from service.pictures.map import LibraryMap
     from service.retrieval.searcher import Searcher
     from service.settings import Settings
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 PARTS = ("encoder", "catalogue", "index", "storage")  # of `Services.faults`
 
@@ -45,17 +44,46 @@ def library_creation(settings: Settings) -> Creation:
     return Creation(if_empty=settings.create, besides=besides)
 
 
-def open_library(models: Models, settings: Settings, *, create: Creation | bool = False) -> Library:
-    """Open the library of the settings for the space of the models; see `Library.open`."""
+def open_library(
+    space: Space,
+    precision: str,
+    settings: Settings,
+    *,
+    create: Creation | bool = False,
+    reembedding: bool = False,
+) -> Library:
+    """Open the library of the settings; see `Library.open`."""
     from service.library.library import Library
 
     return Library.open(
         settings.library,
-        space=models.space,
-        precision=models.encoder.precision,
+        space=space,
+        precision=precision,
         create=create,
+        reembedding=reembedding,
         reserve_bytes=settings.reserve_bytes,
     )
+
+
+@contextmanager
+def open_library_and_reader(
+    settings: Settings, *, create: Creation | bool = False, reembedding: bool = False
+) -> Iterator[tuple[Library, FileReader]]:
+    """Open the library, and a reader that embeds files for it, without a server."""
+    from service.library.file_reader import FileReader
+    from service.library.upload import library_windowing
+
+    bundle = open_bundle(settings)
+    encoder = open_encoder(bundle, settings, batched=True)
+    space, windowing = open_space(bundle, settings), library_windowing(settings.window_s)
+    library = open_library(
+        space, encoder.precision, settings, create=create, reembedding=reembedding
+    )
+    with (
+        closing(library),
+        FileReader(encoder, limits=audio_limits(settings), windowing=windowing) as reader,
+    ):
+        yield library, reader
 
 
 def audio_limits(settings: Settings) -> AudioLimits:
@@ -99,7 +127,7 @@ def open_searcher(settings: Settings, *, with_library: bool = True) -> Iterator[
     if not with_library:
         yield make_searcher(models, embedder, None, settings)
         return
-    with closing(open_library(models, settings, create=False)) as library:
+    with closing(open_library(models.space, models.encoder.precision, settings)) as library:
         yield make_searcher(models, embedder, library, settings)
 
 
@@ -108,7 +136,7 @@ class Services:
     """The parts of one running service.
 
     Attributes:
-        lanes: Threads for each kind of blocking work.
+        threads: Threads for each kind of blocking work.
         ready: Whether new requests are accepted.
     """
 
@@ -121,7 +149,7 @@ class Services:
     uploader: ClipUploader
     gallery: Gallery
     library_map: LibraryMap
-    lanes: Lanes
+    threads: ThreadPools
     decoding: DecoderChoice
     ready: bool = False
 
@@ -154,7 +182,9 @@ class Services:
         encoder, towers = models.encoder, models.towers
         if towers is not None:
             towers.check(bundle)
-        library = open_library(models, settings, create=library_creation(settings))
+        library = open_library(
+            models.space, encoder.precision, settings, create=library_creation(settings)
+        )
         decoder = decoding.choose()
         library.index.recall_monitor.on_recall = metrics.observe_recall
         library.index.refresh()
@@ -173,11 +203,10 @@ class Services:
                 library,
                 sample_rate=encoder.sample_rate,
                 limits=audio_limits(settings),
-                max_waiting=settings.max_requests,
                 decoder=decoder,
             ),
             library_map=LibraryMap(library),
-            lanes=Lanes(settings.max_requests),
+            threads=ThreadPools(settings.max_requests),
             decoding=decoding,
         )
 
@@ -208,17 +237,6 @@ class Services:
         ended = "a thread that encodes has ended; restart the service"
         encoder = {} if self.batcher.is_working else {"encoder": ended}
         return {**self.library.health.faults(), **encoder}
-
-    async def run_request(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run blocking work in a thread; there are as many threads as requests are admitted.
-
-        Most of these threads wait most of the time, to decode or for the encoder.
-        """
-        return await self.lanes.requests.run(function, *args, **kwargs)
-
-    async def run_lookup(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a short blocking call of the library in a thread."""
-        return await self.lanes.lookups.run(function, *args, **kwargs)
 
 
 def _open_batched_embedder(

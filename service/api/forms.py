@@ -11,7 +11,6 @@ import math
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, TypeVar, cast
 
 import anyio
@@ -21,10 +20,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 
-from service.audio.errors import (
-    MediaUnsupportedError,
-)
-from service.concurrency.storage import storage_error
+from service.audio.errors import MediaUnsupportedError
+from service.concurrency.storage import storage_error, temporary_folder
 from service.errors import (
     BodyTooLargeError,
     ClipIdInvalidError,
@@ -149,15 +146,7 @@ def temporary_storage() -> Iterator[None]:
     try:
         yield
     except OSError as err:
-        raise storage_error(err, "the temporary folder of the service", _folder()) from err
-
-
-def _folder() -> Path:
-    """Return the temporary folder; the root if there is none that can be written."""
-    try:
-        return Path(tempfile.gettempdir())
-    except OSError:
-        return Path("/")
+        raise storage_error(err, "the temporary folder of the service", temporary_folder()) from err
 
 
 def media_type(request: Request) -> str:

@@ -52,30 +52,10 @@ ALWAYS: ErrorClasses = (
     errors.HeadTimeoutError,
     errors.OverloadError,
 )
-READ: ErrorClasses = (
-    errors.DeadlineError,
-    errors.StorageUnavailableError,
-    errors.LibraryDamagedError,
-)
-"""Of the library."""
-SCAN: ErrorClasses = (*READ, errors.OverloadError)
-"""Reads whose time grows with the library."""
-WRITE: ErrorClasses = (
-    errors.LibraryDamagedError,
-    errors.OverloadError,
-    errors.StorageFullError,
-    errors.StorageUnavailableError,
-    errors.DeadlineError,
-)
-BODY: ErrorClasses = (
-    errors.BodyTooLargeError,
-    errors.BodyTimeoutError,
-    errors.OverloadError,
-    errors.DeadlineError,
-    errors.StorageFullError,
-    errors.StorageUnavailableError,
-    errors.LibraryDamagedError,
-)
+READ: ErrorClasses = (errors.DeadlineError, errors.StorageUnavailableError)
+"""Of the library, beside `ALWAYS`."""
+WRITE: ErrorClasses = (*READ, errors.StorageFullError)
+BODY: ErrorClasses = (*WRITE, errors.BodyTooLargeError, errors.BodyTimeoutError)
 AUDIO: ErrorClasses = (*error_classes(AudioError), errors.TooManyFilesError, *BODY)
 
 

@@ -35,7 +35,7 @@ def requested_range(headers: Headers, size_bytes: int, tag: str) -> range | None
     if not asked:
         return None
     if not (parts := [part for part in asked if part]):
-        raise RangeInvalidError(f"the file has {size_bytes} bytes, and none of those asked for")
+        raise RangeInvalidError(f"the range lies beyond the {size_bytes} bytes of the file")
     return parts[0] if len(parts) == 1 else None
 
 

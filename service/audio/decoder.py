@@ -57,7 +57,7 @@ class Decoder(Protocol):
 
         Raises:
             AudioError: The file cannot be decoded, or is over a limit.
-            ClientDisconnectedError: The client left.
+            ClientDisconnectedError: The client has disconnected.
             DeadlineError: The deadline passed.
         """
         ...

@@ -125,7 +125,7 @@ class DecoderChild:
 
         Raises:
             ChildEndedError: It has ended.
-            ClientDisconnectedError: The client left.
+            ClientDisconnectedError: The client has disconnected.
             DeadlineError: The deadline passed.
         """
         reply = self._receive(deadline)

@@ -29,7 +29,7 @@ class DecoderChoice:
         on_death: Called after a process has ended while it decoded a file.
 
     Raises:
-        SettingsError: Processes are demanded and not possible here.
+        SettingsError: Child processes are required and not possible here.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class DecoderChoice:
         """Return the decoder, which is ready, and log which one it is.
 
         Raises:
-            SettingsError: Processes are demanded and not possible here.
+            SettingsError: Child processes are required and not possible here.
         """
         if self._pool is not None:
             try:

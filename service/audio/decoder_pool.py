@@ -1,4 +1,7 @@
-"""Decoding in child processes: a file that crashes a decoder ends that decoder, not the service."""
+"""Decoding in child processes: a file that crashes a decoder ends that process, not the service.
+
+Here, and in the modules that this one uses, a decoder is one of these processes.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +21,11 @@ from service.audio.decoder_child import ChildEndedError, DecoderChild, deadline_
 from service.audio.decoder_process import SILENT_WAV
 from service.audio.decoder_protocol import Reply
 from service.audio.decoding import AudioLimits, decode
-from service.audio.errors import (
-    AudioError,
-    AudioUndecodableError,
-)
+from service.audio.errors import AudioError, AudioUndecodableError
 from service.audio.fork_server import ANSWER_S, ForkServer, ForkServerError, ForkServerLostError
 from service.audio.library_messages import MAX_MESSAGES, log_messages
 from service.concurrency.deadline import Deadline
-from service.errors import (
-    InternalError,
-    OverloadError,
-    ServiceError,
-)
+from service.errors import InternalError, OverloadError, ServiceError
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -109,9 +105,9 @@ class DecoderPool:
                         deadline=deadline_in(ANSWER_S),
                     )
                 except (ServiceError, OSError) as error:
-                    raise ForkServerError(f"a decoder does not decode here: {error}") from error
+                    raise ForkServerError(f"a decoder does not work here: {error}") from error
                 if not np.array_equal(samples, expected):
-                    raise ForkServerError("a decoder does not give the known samples here")
+                    raise ForkServerError("a decoder gives other samples of a known file here")
 
     def close(self) -> None:
         """End all decoders; no file is being decoded and none will be."""
@@ -200,10 +196,10 @@ class DecoderPool:
     def _take_back(self, child: DecoderChild, reply: Reply) -> None:
         """Keep a decoder for another file, or end it."""
         log_messages(child.read_messages())
-        is_worn = child.n_files >= MAX_FILES or child.used_s >= MAX_USED_S
+        is_used_up = child.n_files >= MAX_FILES or child.used_s >= MAX_USED_S
         with self._lock:
             is_needed = len(self._idle) < self._n_kept and not self._is_closed
-            if is_needed and not is_worn and reply.source is not None:
+            if is_needed and not is_used_up and reply.source is not None:
                 self._idle.append(child)
                 return
         self._end(child)

@@ -39,11 +39,7 @@ from service.audio.decoder_protocol import (
     to_bytes,
 )
 from service.audio.decoding import AudioLimits, open_audio
-from service.audio.errors import (
-    AudioError,
-    AudioUndecodableError,
-    MediaUnsupportedError,
-)
+from service.audio.errors import AudioError, AudioUndecodableError, MediaUnsupportedError
 from service.audio.levels import InputMeter
 
 _READ_BYTES = 65_536

@@ -15,11 +15,7 @@ import numpy as np
 from av.error import FFmpegError
 from jaxtyping import Float32
 
-from service.audio.errors import (
-    AudioEmptyError,
-    AudioTruncatedError,
-    AudioUndecodableError,
-)
+from service.audio.errors import AudioEmptyError, AudioTruncatedError, AudioUndecodableError
 
 _CODECS = ("aac", "alac")
 _OPTIONS = {

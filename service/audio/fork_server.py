@@ -1,4 +1,4 @@
-"""The server that forks decoders, as the service sees it; see `service.audio.decoder_process`."""
+"""The fork server of the decoders, as the service sees it; see `service.audio.decoder_process`."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class ForkServer:
             try:
                 socket.send_fds(self._socket, [to_bytes(order)], descriptors)
             except OSError as error:
-                raise ForkServerLostError(f"the server of decoders has ended: {error}") from error
+                raise ForkServerLostError(f"the fork server has ended: {error}") from error
             report = self._receive(ANSWER_S)
         if report.failure:
             raise ForkServerError(report.failure)
@@ -131,5 +131,5 @@ class ForkServer:
                 return self._report.validate_json(message)
         except (OSError, ValidationError) as error:
             self._process.kill()  # a late answer would be taken for that of the next order
-            raise ForkServerLostError(f"the server of decoders does not answer: {error}") from error
-        raise ForkServerLostError("the server of decoders has ended")
+            raise ForkServerLostError(f"the fork server does not answer: {error}") from error
+        raise ForkServerLostError("the fork server has ended")

@@ -12,13 +12,9 @@ from functools import partial
 from io import SEEK_END
 from typing import BinaryIO, Literal
 
-from service.audio.errors import (
-    AudioUndecodableError,
-    FileEmptyError,
-    MediaUnsupportedError,
-)
+from service.audio.errors import AudioUndecodableError, FileEmptyError, MediaUnsupportedError
 
-Decoder = Literal["soundfile", "mp4", "aac"]
+DecoderName = Literal["soundfile", "mp4", "aac"]
 
 _SNIFFED_BYTES = 16
 # A RIFF size from here up means an unknown length: writers to a pipe leave 0x7FFFF000, 0x80000000
@@ -43,7 +39,7 @@ _REFUSED = {
 }
 
 
-def sniff(source: BinaryIO) -> Decoder:
+def sniff(source: BinaryIO) -> DecoderName:
     """Choose the decoder of a file by its first bytes; the position is then the start.
 
     Raises:

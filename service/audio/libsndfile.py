@@ -11,11 +11,7 @@ import numpy as np
 import soundfile
 from jaxtyping import Float32
 
-from service.audio.errors import (
-    AudioTruncatedError,
-    AudioUndecodableError,
-    MediaUnsupportedError,
-)
+from service.audio.errors import AudioTruncatedError, AudioUndecodableError, MediaUnsupportedError
 from service.audio.library_messages import collecting_messages, log_messages
 
 BLOCK_FRAMES = 262_144

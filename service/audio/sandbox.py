@@ -1,4 +1,4 @@
-"""Confines a process that decodes files of others: its memory, its time, its files, its calls.
+"""Confines a process that decodes files: its memory, its time, its files and its system calls.
 
 Linux only. A confined process reads the descriptors it was given, writes to those it has, computes,
 and ends; it opens no file, no socket and no other process.

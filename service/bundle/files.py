@@ -16,7 +16,6 @@ from jaxtyping import Float32
 from pydantic import ValidationError
 
 from service.bundle.manifest import (
-    HASHED_SINCE,
     SCHEMA_VERSION,
     BundleManifest,
     EncoderVariant,
@@ -28,6 +27,8 @@ from service.concurrency.durable import atomic_write
 from service.errors import BundleError
 
 MANIFEST_FILE = "bundle.json"
+HASHED_SINCE = 3
+"""The first version of the manifest that has a hash of itself."""
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -10,7 +10,6 @@ from jaxtyping import Float32
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
-
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -18,8 +17,6 @@ Precision = Literal["float32", "int8", "float16"]
 
 SCHEMA_VERSION = 3
 """The version that is written; versions 1 and 2 can still be read."""
-HASHED_SINCE = 3
-"""The first version with a hash of the manifest itself."""
 GEOMETRY = frozenset({"frame_stride", "floor_samples", "pooling"})
 """Fields of the encoder that were added in version 2."""
 
@@ -227,13 +224,8 @@ class TowersInfo(_Record):
     @property
     def files(self) -> tuple[str, ...]:
         """The files of the towers."""
-        return (
-            self.audio_tower,
-            self.text_encoder,
-            self.tokenizer,
-            self.text_bank,
-            self.known_answer.file,
-        )
+        graphs = self.audio_tower, self.text_encoder
+        return (*graphs, self.tokenizer, self.text_bank, self.known_answer.file)
 
 
 class ChangeInfo(_Record):
@@ -260,8 +252,8 @@ class ChangeInfo(_Record):
 class BundleManifest(_Record):
     """The content of `bundle.json`; `files` lists all files of the bundle except the manifest.
 
-    `manifest_sha256` is the SHA-256 of `bundle.json` itself, without these 64 digits. Version 2 has
-    no such field. Version 1 has no fields for the geometry of the encoder (`GEOMETRY`) either,
+    `manifest_sha256` is the SHA-256 of `bundle.json` itself, without these 64 digits; versions 1
+    and 2 have no such field. Version 1 has no fields for the geometry (`GEOMETRY`) of the encoder,
     which was fixed.
     """
 
@@ -284,8 +276,8 @@ class BundleManifest(_Record):
         if self.schema_version > 1 and (missing := GEOMETRY - self.encoder.model_fields_set):
             raise ValueError(f"encoder must have {', '.join(sorted(missing))}")
         variants = tuple(variant.file for variant in self.encoder.variants)
-        used = (self.encoder.file, *variants, self.known_answer.file)
-        used += (self.change.file,) if self.change else ()
+        change = (self.change.file,) if self.change else ()
+        used = (self.encoder.file, *variants, self.known_answer.file, *change)
         for name in used + (self.towers.files if self.towers else ()):
             if name not in self.files:
                 raise ValueError(f"{name} is used but not listed in files")

@@ -28,12 +28,13 @@ from typing import IO, BinaryIO
 from uuid import uuid4
 
 from service.catalog.quarantine import Quarantine
-from service.catalog.stored_names import digest_of, stored_name
+from service.catalog.stored_names import stored_files, stored_name
 from service.clips import StoredAudio
 from service.concurrency.durable import sync_directory
 from service.concurrency.locks import claim_directory, claimed_folder, shared_directory
+from service.concurrency.storage import open_regular
 
-KEPT = "~removed"
+REMOVED_SUFFIX = "~removed"
 """End of the name of a file that was removed while a backup may still read it."""
 
 _LOGGER = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ class StagedAudio:
 
 
 @dataclass(slots=True)
-class Swept:
+class MovedAudio:
     """Audio files that were moved when a library was opened.
 
     Attributes:
@@ -74,12 +75,7 @@ class Swept:
 
 def is_in_use(library: Path) -> bool:
     """Tell whether a running process has the library open."""
-    tmp = library / "tmp"
-    return tmp.is_dir() and any(
-        _is_claimed(folder)
-        for folder in tmp.iterdir()
-        if folder.is_dir() and _OWN_FOLDER.fullmatch(folder.name)
-    )
+    return any(map(_is_claimed, _folders_of_stores(library / "tmp")))
 
 
 class AudioStore:
@@ -151,7 +147,7 @@ class AudioStore:
             if claim is not None:
                 os.close(claim)
 
-    def sweep(self, named: Collection[str]) -> Swept:
+    def move_orphans(self, named: Collection[str]) -> MovedAudio:
         """Compare the stored files with the clips, and move files into or out of the quarantine.
 
         A file that no clip names is moved into the quarantine. A file that a clip names, and that
@@ -163,24 +159,17 @@ class AudioStore:
         """
         remove_kept(self._library)
         quarantine = Quarantine(self._library)
-        swept = Swept()
+        moved = MovedAudio()
         try:
-            swept.n_returned = quarantine.give_back(named)
-            if orphans := list(self._orphans(named)):
-                swept.quarantine = quarantine.take(orphans)
-                swept.n_quarantined = len(orphans)
+            moved.n_returned = quarantine.give_back(named)
+            if orphans := [name for name in stored_files(self._library) if name not in named]:
+                moved.quarantine = quarantine.take(orphans)
+                moved.n_quarantined = len(orphans)
         except OSError as error:
             _LOGGER.warning("%s: audio files could not be moved: %s", quarantine.path, error)
-        for folder in self._tmp.iterdir():
-            if folder.is_dir() and _OWN_FOLDER.fullmatch(folder.name):
-                _remove_abandoned(folder)
-        return swept
-
-    def _orphans(self, named: Collection[str]) -> Iterator[str]:
-        for path in self._audio.glob("*/*"):
-            name = path.relative_to(self._library).as_posix()
-            if name not in named and digest_of(name) is not None and path.is_file():
-                yield name
+        for folder in _folders_of_stores(self._tmp):
+            _remove_abandoned(folder)
+        return moved
 
     def close(self) -> None:
         """Remove the store's own folder; the store is not used after this."""
@@ -210,9 +199,9 @@ def open_kept(library: Path, name: str) -> BufferedReader:
     """
     path = library / name
     try:
-        return path.open("rb")
+        return open_regular(path)
     except FileNotFoundError:
-        return path.with_name(path.name + KEPT).open("rb")
+        return open_regular(path.with_name(path.name + REMOVED_SUFFIX))
 
 
 def remove_kept(library: Path) -> None:
@@ -221,7 +210,7 @@ def remove_kept(library: Path) -> None:
     if (claim := claim_directory(audio)) is None:
         return
     try:
-        for path in audio.glob(f"*/*{KEPT}"):
+        for path in audio.glob(f"*/*{REMOVED_SUFFIX}"):
             path.unlink(missing_ok=True)
     finally:
         os.close(claim)
@@ -253,7 +242,7 @@ def _copy(source: BinaryIO | Path, path: Path) -> tuple[str, int]:
 def _remove(path: Path, *, is_kept: bool) -> None:
     if is_kept:
         try:
-            path.replace(path.with_name(path.name + KEPT))
+            path.replace(path.with_name(path.name + REMOVED_SUFFIX))
         except FileNotFoundError:
             return
         except OSError:  # no room for the longer name: the deletion matters more than the backup
@@ -281,6 +270,11 @@ def _synchronise(path: Path) -> tuple[str, int]:
         return digest, file.tell()
 
 
+def _folders_of_stores(tmp: Path) -> list[Path]:
+    """Return the folder of each store, whether or not its process is still running."""
+    return [path for path in tmp.glob("*") if path.is_dir() and _OWN_FOLDER.fullmatch(path.name)]
+
+
 def _is_claimed(folder: Path) -> bool:
     claim = claim_directory(folder)
     if claim is not None:
@@ -289,7 +283,7 @@ def _is_claimed(folder: Path) -> bool:
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove a folder of unfinished copies unless its process lives."""
+    """Remove a folder of unfinished copies unless its process is running."""
     claim = claim_directory(folder)
     if claim is not None:
         shutil.rmtree(folder)

@@ -40,13 +40,7 @@ from service.catalog.records import (
     write_record,
 )
 from service.catalog.schema import bring_up_to_date, creation_script
-from service.catalog.vectors import (
-    Entry,
-    read_spans,
-    read_vector,
-    read_windows,
-    write_vectors,
-)
+from service.catalog.vectors import Entry, read_spans, read_vector, read_windows, write_vectors
 from service.clips import ClipRecord, Windows
 from service.concurrency.deadline import check_deadline
 from service.concurrency.deadline_semaphore import DeadlineSemaphore

@@ -3,20 +3,28 @@
 Connections are kept for reuse. SQLite opens a file read-only, without an error, if it may not be
 written at that moment. Such a connection could never write again, so only connections that are
 known to be writable are kept, and none after an error.
+
+An open connection stays with its file when that is moved away or replaced. What it wrote then would
+not be found again, so each write looks first whether the file is the one that was opened.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from service.catalog.sqlite_errors import damaged, service_error, system_error
 from service.concurrency.deadline import Deadline, current_deadline
-from service.errors import LibraryDamagedError, LibraryError, ServiceError
+from service.errors import (
+    LibraryDamagedError,
+    LibraryError,
+    ServiceError,
+    StorageUnavailableError,
+)
 
 Connection = sqlite3.Connection
 Cursor = sqlite3.Cursor
@@ -25,7 +33,8 @@ Value = str | bytes | int | float | None
 FILTER_FUNCTION = "passes_filter"
 """SQL function of one argument, the metadata as bytes, if a statement is given a test of them."""
 
-_BUSY_TIMEOUT_S = 60.0
+BUSY_TIMEOUT_S = 60.0
+"""Longest wait for a lock of another connection [s]."""
 _STEPS_PER_CHECK = 10_000
 """Steps of SQLite between two looks at the deadline: about a millisecond."""
 
@@ -46,14 +55,16 @@ class Database:
     def __init__(self, path: Path, *, schema: str) -> None:
         self._path = path
         self._idle: list[Connection] = []
+        self._identity: tuple[int, int] | None = None  # until the file is there
         try:
             if not self.query("SELECT 1 FROM sqlite_schema LIMIT 1"):
                 with self._connection() as db:
                     db.executescript(f"BEGIN; {schema} COMMIT;")
+            self._identity = _identity(path)
         except LibraryDamagedError:
             self.close()
             raise
-        except (sqlite3.Error, ServiceError) as err:
+        except (sqlite3.Error, OSError, ServiceError) as err:
             self.close()
             raise LibraryError(f"{path} cannot be used as a catalogue: {err}") from err
 
@@ -97,6 +108,8 @@ class Database:
         with self._connection() as db:
             try:
                 db.execute("BEGIN DEFERRED" if mode == "read" else "BEGIN IMMEDIATE")
+                if mode == "write":
+                    self._check_in_place()
                 yield db
                 db.execute("COMMIT")
             finally:
@@ -109,6 +122,7 @@ class Database:
         Raises:
             StorageUnavailableError: The file cannot be written now.
         """
+        self._check_in_place()
         with self._connection() as db:
             _begin_write(db)
 
@@ -168,9 +182,24 @@ class Database:
             if db is not None:
                 db.close()
 
+    def _check_in_place(self) -> None:
+        """Check that the file is the one that was opened.
+
+        Raises:
+            StorageUnavailableError: It was moved, removed or replaced.
+        """
+        with suppress(FileNotFoundError):
+            if self._identity is None or _identity(self._path) == self._identity:
+                return
+        raise StorageUnavailableError(
+            f"{self._path.name} was moved away or replaced while it was in use: put it back, or"
+            " restart the service"
+        )
+
     def _connect(self) -> Connection:
+        self._check_in_place()  # where it is missing, SQLite would make a new one
         db = sqlite3.connect(
-            self._path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
         # A damaged text can be read, so that its row is recognised by its checksum.
         db.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
@@ -183,6 +212,11 @@ class Database:
             db.close()
             raise
         return db
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 @contextmanager
@@ -201,7 +235,7 @@ def _without_waiting(db: Connection) -> Iterator[None]:
     """Context manager: statements inside do not wait for locks of others."""
     db.execute("PRAGMA busy_timeout = 0")
     yield
-    db.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_S * 1000:.0f}")
+    db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000:.0f}")
 
 
 def _is_writable(db: Connection) -> bool:

@@ -11,13 +11,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from service.catalog.database import BUSY_TIMEOUT_S
 from service.errors import LibraryError
 
-Fault = sqlite3.Error
+SqliteError = sqlite3.Error
 """Any error of SQLite."""
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
-_BUSY_TIMEOUT_S = 60.0
 
 
 @contextmanager
@@ -37,17 +37,8 @@ def faults_reported(path: Path) -> Iterator[None]:
         # A missing table or column is damage, too.
         code = getattr(err, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
         if code & 0xFF in _DAMAGED:
-            raise damaged(path, str(err)) from err
+            raise _damaged(path, str(err)) from err
         raise LibraryError(f"{path} cannot be used as a catalogue: {err}") from err
-
-
-def damaged(path: Path, reason: str) -> LibraryError:
-    """Return the error for a damaged catalogue."""
-    return LibraryError(
-        f"{path} is damaged ({' '.join(reason.split())}). Stop every process that uses it and keep"
-        " the files; then restore a backup into another folder, or rebuild the catalogue with"
-        f" `sqlite3 {path} .recover`"
-    )
 
 
 def quick_check(path: Path, *, is_alone: bool = False) -> None:
@@ -62,7 +53,7 @@ def quick_check(path: Path, *, is_alone: bool = False) -> None:
     """
     rows = read_only(path, "PRAGMA quick_check(1)", is_alone=is_alone)
     if rows != [("ok",)]:
-        raise damaged(path, "; ".join(str(row[0]) for row in rows))
+        raise _damaged(path, "; ".join(str(row[0]) for row in rows))
 
 
 def has_tables(path: Path) -> bool:
@@ -93,6 +84,15 @@ def _read(path: Path, query: str, options: str) -> list[Any]:
     uri = f"{path.absolute().as_uri()}?{options}"
     with (
         faults_reported(path),
-        closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S)) as db,
+        closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)) as db,
     ):
         return db.execute(query).fetchall()
+
+
+def _damaged(path: Path, reason: str) -> LibraryError:
+    """Return the error for a damaged catalogue."""
+    return LibraryError(
+        f"{path} is damaged ({' '.join(reason.split())}). Stop every process that uses it and keep"
+        " the files; then restore a backup into another folder, or rebuild the catalogue with"
+        f" `sqlite3 {path} .recover`"
+    )

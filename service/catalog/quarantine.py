@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from service.catalog.stored_names import digest_of
+from service.catalog.stored_names import stored_files
 from service.concurrency.durable import move_files, sync_directory
 
 FOLDER = "quarantine"
@@ -43,13 +43,8 @@ class DatedFolder:
 
     def files(self) -> Iterator[Path]:
         """Yield the audio files, in a fixed order."""
-        for path in sorted(self.path.glob("audio/*/*")):
-            if digest_of(self.name_of(path)) is not None and path.is_file():
-                yield path
-
-    def name_of(self, file: Path) -> str:
-        """Return the name that a file of this folder had in the library."""
-        return file.relative_to(self.path).as_posix()
+        for name in sorted(stored_files(self.path)):
+            yield self.path / name
 
     def size(self) -> tuple[int, int]:
         """Return the number of files of any kind, and their size [bytes]."""
@@ -115,10 +110,9 @@ class Quarantine:
         """
         moves: dict[str, Path] = {}  # the newest file of a name counts
         for folder in self.folders():
-            for path in folder.files():
-                name = folder.name_of(path)
+            for name in stored_files(folder.path):
                 if name in named and not (self._library / name).exists():
-                    moves[name] = path
+                    moves[name] = folder.path / name
         move_files((source, self._library / name) for name, source in moves.items())
         for folder in self.folders() if moves else ():
             folder.remove_empty()

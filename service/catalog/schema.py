@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from uuid import uuid4
 
+from service.catalog.audio_store import is_in_use
 from service.catalog.changes import next_revision
 from service.catalog.checksums import add_functions
 from service.catalog.database import Connection, Database
@@ -54,15 +55,16 @@ def bring_up_to_date(database: Database, path: Path) -> str:
     Tables that are not as a new library has them are damaged. A revision that is not that of the
     last write is damaged, too, and is replaced by a new one.
 
-    The upgrade is one transaction: after a crash the old tables are there, and the next call
-    upgrades them. It takes as much room on the disk as the catalogue has.
+    An older version could not write to upgraded tables, so they are not upgraded while a process
+    has the library open. The upgrade is one transaction: after a crash the old tables are there,
+    and the next call upgrades them. It takes as much room on the disk as the catalogue has.
 
     Args:
         database: The catalogue.
-        path: Its file, for messages.
+        path: Its file, in the folder of its library.
 
     Raises:
-        LibraryError: It is no catalogue, a newer version made it, or it cannot be upgraded.
+        LibraryError: It is no catalogue, a newer version made it, or it cannot be upgraded now.
     """
     try:
         library = _check_version(database, path)
@@ -72,8 +74,8 @@ def bring_up_to_date(database: Database, path: Path) -> str:
                 f" {differing[0]}. Restore a backup"
             )
         if not _has_true_version(database):
-            _LOGGER.error("damaged revision of %s: it is drawn again", path)
-            _draw_version(database)
+            _LOGGER.error("the revision of %s is damaged: a new one is stored", path)
+            _store_new_version(database)
     except sqlite3.Error as err:
         raise LibraryError(
             f"{path} cannot be used as a catalogue: {err}. If it was one, it is damaged: restore a"
@@ -98,6 +100,11 @@ def _check_version(database: Database, path: Path) -> str:
             f"schema {SCHEMA_VERSION}"
         )
     if version < SCHEMA_VERSION:
+        if is_in_use(path.parent):
+            raise LibraryError(
+                f"{path} has schema {version}, and a process that is running has it open, which may"
+                f" not know schema {SCHEMA_VERSION}: stop it, then try again"
+            )
         with database.transaction("write") as db:
             _upgrade(db)
         _LOGGER.info(
@@ -127,7 +134,7 @@ def _has_true_version(database: Database) -> bool:
     )
 
 
-def _draw_version(database: Database) -> None:
+def _store_new_version(database: Database) -> None:
     """Count a write after all that are known, so that indexes of each of them catch up."""
     last = "SELECT max(revision) FROM writes"
     with database.transaction("write") as db:

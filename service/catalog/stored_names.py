@@ -7,6 +7,8 @@ therefore opened, linked or removed only if it has this form and names the diges
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 from service.catalog.database import Database
 
@@ -35,6 +37,17 @@ def digest_of(name: str) -> str | None:
 def is_name_of(name: str, sha256: str | None) -> bool:
     """Tell whether this is the name of the stored file with this digest."""
     return sha256 is not None and digest_of(name) == sha256
+
+
+def stored_files(folder: Path) -> Iterator[str]:
+    """Yield the names of the audio files of a library, or of a folder in its quarantine.
+
+    Files that no library makes are left out.
+    """
+    for path in folder.glob("audio/*/*"):
+        name = path.relative_to(folder).as_posix()
+        if digest_of(name) is not None and path.is_file():
+            yield name
 
 
 def stored_paths(database: Database) -> set[str]:

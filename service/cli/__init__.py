@@ -13,7 +13,7 @@ import click
 
 from service import __version__
 from service.audio.library_messages import divert_standard_streams
-from service.catalog.inspection import Fault
+from service.catalog.inspection import SqliteError
 from service.cli import (
     adopt,
     backup,
@@ -49,7 +49,7 @@ class Commands(click.Group):
             if error.errno == errno.EPIPE:  # click handles a closed pipe itself
                 raise
             raise click.ClickException(_one_line(error)) from error
-        except Fault as error:
+        except SqliteError as error:
             message = f"the catalogue of the library cannot be used: {_one_line(error)}"
             raise click.ClickException(message) from error
 

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
 
 from service.cli.options import json_option, settings_options
-from service.cli.output import (
-    UNREADABLE_EXIT_CODE,
-    json_text,
-    print_unreadable,
-    unreadable_bodies,
-)
+from service.cli.output import UNREADABLE_EXIT_CODE, json_text, print_unreadable, unreadable_bodies
 
 if TYPE_CHECKING:
     from service.library.adoption import AdoptionReport
@@ -53,31 +47,12 @@ def _adopt(settings: Settings) -> tuple[AdoptionReport, int]:
     from tqdm import tqdm
 
     from service.library.adoption import Adopter
-    from service.library.file_reader import FileReader
-    from service.library.library import Library
     from service.library.opening import Creation
-    from service.library.upload import library_windowing
-    from service.loading import (
-        open_bundle,
-        open_encoder,
-        open_space,
-    )
-    from service.services import (
-        audio_limits,
-    )
+    from service.services import open_library_and_reader
 
-    bundle = open_bundle(settings)
-    encoder = open_encoder(bundle, settings, batched=True)
-    space, path = open_space(bundle, settings), settings.library
     create = Creation(if_empty=False, if_lost=True)
-    limits, windowing = audio_limits(settings), library_windowing(settings.window_s)
-    with (
-        closing(
-            Library.open(path, space=space, precision=encoder.precision, create=create)
-        ) as library,
-        FileReader(encoder, limits=limits, windowing=windowing) as reader,
-    ):
-        adopter = Adopter(path, library, reader)
+    with open_library_and_reader(settings, create=create) as (library, reader):
+        adopter = Adopter(settings.library, library, reader)
         with tqdm(total=adopter.n_files(), unit="file", disable=None) as bar:
             report = adopter.run(on_file=bar.update)
         library.index.save()

@@ -31,10 +31,7 @@ def command(*, bundle: Path | None, as_json: bool, settings: Settings) -> None:
     Exit code 1 means that the bundle must not be used; the reason is on standard error.
     """
     from service.bundle.files import MANIFEST_FILE
-    from service.loading import (
-        open_bundle,
-        open_towers,
-    )
+    from service.loading import open_bundle, open_towers
     from service.retrieval.change_detector import ChangeDetector
 
     if bundle is not None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from service.cli.options import json_option, settings_options
+from service.cli.options import FloatRange, json_option, settings_options
 from service.cli.output import json_text
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.option(
     "--older-than",
     metavar="DAYS",
-    type=click.FloatRange(0, 36_500),
+    type=FloatRange(0, 36_500),
     default=0,
     show_default=True,
     help="Only files that were moved into the quarantine at least so long ago.",

@@ -17,12 +17,7 @@ from service.cli.options import (
     settings_options,
 )
 from service.cli.output import hit_body, json_text, print_hits
-from service.retrieval.options import (
-    DEFAULT_HOP_S,
-    DEFAULT_PHRASES,
-    MAX_PHRASES,
-    DifferenceOptions,
-)
+from service.retrieval.options import DEFAULT_HOP_S, DEFAULT_PHRASES, MAX_PHRASES, DifferenceOptions
 
 if TYPE_CHECKING:
     from service.retrieval.comparison import Comparison

@@ -10,12 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from service.cli.options import json_option, settings_options
-from service.cli.output import (
-    UNREADABLE_EXIT_CODE,
-    json_text,
-    print_unreadable,
-    unreadable_bodies,
-)
+from service.cli.output import UNREADABLE_EXIT_CODE, json_text, print_unreadable, unreadable_bodies
 
 if TYPE_CHECKING:
     from service.library.file_reader import Unreadable
@@ -50,13 +45,8 @@ def command(*, paths: tuple[Path, ...], out: Path, as_json: bool, settings: Sett
 
     from service.cli.vector_files import write_vectors
     from service.library.file_reader import FileReader, Unreadable
-    from service.loading import (
-        open_bundle,
-        open_encoder,
-    )
-    from service.services import (
-        audio_limits,
-    )
+    from service.loading import open_bundle, open_encoder
+    from service.services import audio_limits
 
     _check_out(out)
     encoder = open_encoder(open_bundle(settings), settings, batched=True)

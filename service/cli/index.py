@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,12 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from service.cli.options import FILE, FOLDER, given, json_option, settings_options
-from service.cli.output import (
-    UNREADABLE_EXIT_CODE,
-    json_text,
-    print_unreadable,
-    unreadable_bodies,
-)
+from service.cli.output import UNREADABLE_EXIT_CODE, json_text, print_unreadable, unreadable_bodies
 from service.cli.reembed import reembed_library
 
 if TYPE_CHECKING:
@@ -138,38 +132,15 @@ def index_folder(
     """
     from tqdm import tqdm
 
-    from service.library.file_reader import FileReader
     from service.library.folder import find_audio, read_metadata
     from service.library.folder_import import FolderImporter
-    from service.library.library import Library
-    from service.library.upload import library_windowing
-    from service.loading import (
-        open_bundle,
-        open_encoder,
-        open_space,
-    )
-    from service.services import (
-        audio_limits,
-    )
+    from service.services import library_creation, open_library_and_reader
 
     rows = {} if table is None else read_metadata(table)
-    bundle = open_bundle(settings)
-    encoder = open_encoder(bundle, settings, batched=True)
     files, unlisted = find_audio(folder, skip=settings.library)
     found = {file.relative_to(folder).as_posix() for file in files}
-    space, precision = open_space(bundle, settings), encoder.precision
-    limits, windowing = audio_limits(settings), library_windowing(settings.window_s)
     with (
-        closing(
-            Library.open(
-                settings.library,
-                space=space,
-                precision=precision,
-                create=settings.create,
-                reserve_bytes=settings.reserve_bytes,
-            )
-        ) as library,
-        FileReader(encoder, limits=limits, windowing=windowing) as reader,
+        open_library_and_reader(settings, create=library_creation(settings)) as (library, reader),
         tqdm(total=len(files), unit="file", disable=None) as bar,
     ):
         report = FolderImporter(folder, library, reader, table=rows, copy=copy).run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,20 @@ Command = Callable[..., Any]
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 ANY_PATH = click.Path(path_type=Path)
+
+
+class FloatRange(click.FloatRange):
+    """Range of numbers that NaN, which is neither below nor above another number, is not in."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
+
 
 _SETTINGS = {
     "host": click.option("--host", help="Address to listen on  [MINUEND_HOST; 127.0.0.1]"),
@@ -85,7 +100,7 @@ _RANKING = (
     ),
     click.option(
         "--reference-weight",
-        type=click.FloatRange(0, 1),
+        type=FloatRange(0, 1),
         help="Weight with which the reference is subtracted  [that of the bundle]",
     ),
     click.option(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
@@ -31,35 +30,11 @@ def reembed_library(settings: Settings, *, as_json: bool, drop_others: bool) -> 
     """
     from tqdm import tqdm
 
-    from service.library.file_reader import FileReader
-    from service.library.library import Library
     from service.library.reembed import Reembedder
-    from service.library.upload import library_windowing
-    from service.loading import (
-        open_bundle,
-        open_encoder,
-        open_space,
-    )
-    from service.services import (
-        audio_limits,
-    )
+    from service.services import open_library_and_reader
 
-    bundle = open_bundle(settings)
-    encoder = open_encoder(bundle, settings, batched=True)
-    library = Library.open(
-        settings.library,
-        space=open_space(bundle, settings),
-        precision=encoder.precision,
-        create=False,
-        reembedding=True,
-        reserve_bytes=settings.reserve_bytes,
-    )
-    limits, windowing = audio_limits(settings), library_windowing(settings.window_s)
     n_dropped = 0
-    with (
-        closing(library),
-        FileReader(encoder, limits=limits, windowing=windowing) as reader,
-    ):
+    with open_library_and_reader(settings, reembedding=True) as (library, reader):
         reembedder = Reembedder(library, reader)
         with tqdm(total=reembedder.n_due(), unit="clip", disable=None) as bar:
             report = reembedder.run(on_clip=bar.update)

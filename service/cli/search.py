@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from service.cli.options import FILE, given, json_option, ranking_options, settings_options
+from service.cli.options import (
+    FILE,
+    FloatRange,
+    given,
+    json_option,
+    ranking_options,
+    settings_options,
+)
 from service.cli.output import hit_body, json_text, print_hits
 from service.retrieval.options import DEFAULT_STRENGTH, MAX_STRENGTH
 
@@ -32,7 +39,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--strength",
-    type=click.FloatRange(0, MAX_STRENGTH),
+    type=FloatRange(0, MAX_STRENGTH),
     default=DEFAULT_STRENGTH,
     show_default=True,
     help="Weight of the modifier.",

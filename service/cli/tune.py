@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from service.cli.options import ANY_PATH, json_option, settings_options
+from service.cli.options import ANY_PATH, FloatRange, json_option, settings_options
 from service.cli.output import json_text, quiet
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ N_CHOICES = 5
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0.1, max=600),
+    type=FloatRange(min=0.1, max=600),
     default=60.0,
     show_default=True,
     help="Total time of the measurements [s].",
@@ -45,9 +45,7 @@ def command(*, out: Path, seconds: float, as_json: bool, settings: Settings) -> 
     """
     from service.inference.autotune import tune
     from service.inference.onnx_session import n_cores
-    from service.loading import (
-        open_bundle,
-    )
+    from service.loading import open_bundle
 
     say = quiet if as_json else click.echo
     choices = []

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import closing
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from service.cli.options import json_option, settings_options
+from service.cli.options import FloatRange, json_option, settings_options
 from service.cli.output import json_text
 
 if TYPE_CHECKING:
     from service.library.verify import Progress, Verifier
     from service.settings import Settings
 
-KEEP_EVERY_S = 5.0
 DAMAGED_EXIT_CODE = 1
 
 
@@ -23,7 +22,7 @@ DAMAGED_EXIT_CODE = 1
 @click.option(
     "--sample",
     "share",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=FloatRange(0, 1, min_open=True),
     default=1.0,
     metavar="SHARE",
     help="Check a share of the rows and files, drawn at random: 0.1 is a tenth.",
@@ -64,14 +63,10 @@ def command(*, share: float, restart: bool, as_json: bool, settings: Settings) -
 def _run(verifier: Verifier) -> None:
     from tqdm import tqdm
 
-    kept_at = time.monotonic()
     with tqdm(total=verifier.count(), unit="part", disable=None) as bar:
         bar.update(sum(verifier.progress.checked.values()) + verifier.progress.step)
         for n_parts in verifier.run():
             bar.update(n_parts)
-            if time.monotonic() - kept_at >= KEEP_EVERY_S:
-                verifier.keep()
-                kept_at = time.monotonic()
     verifier.forget()
 
 
@@ -81,10 +76,7 @@ def _body(progress: Progress) -> dict[str, object]:
         "share": progress.share,
         "checked": progress.checked,
         "damaged": progress.damaged,
-        "faults": [
-            {"part": fault.part, "name": fault.name, "fault": fault.fault}
-            for fault in progress.faults
-        ],
+        "faults": [asdict(fault) for fault in progress.faults],
         "orphans": progress.orphans,
     }
 

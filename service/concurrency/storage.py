@@ -1,4 +1,4 @@
-"""Errors of disks as errors of the service, a trial of writing, and free space.
+"""Disks: errors as errors of the service, opening of regular files, trial writes and free room.
 
 A disk that is full and a disk that cannot be used now are told apart by the error number of the
 system. Texts for clients name no paths; the log has them.
@@ -10,8 +10,11 @@ import errno
 import logging
 import os
 import shutil
+import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 
 from service.errors import StorageFullError, StorageUnavailableError
@@ -70,9 +73,40 @@ def try_write(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def open_regular(path: Path, *, follow_link: bool = True) -> BufferedReader:
+    """Open a regular file for reading; a pipe or a device is not waited for.
+
+    Args:
+        path: The file.
+        follow_link: Whether the path may be a symbolic link.
+
+    Raises:
+        OSError: It is missing or not a regular file, or cannot be read.
+    """
+    # Without O_NONBLOCK, opening a pipe waits for another process that writes to it.
+    added = os.O_NONBLOCK | (0 if follow_link else os.O_NOFOLLOW)
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags | added)
+
+    file = open(path, "rb", opener=opener)  # noqa: SIM115 - the caller closes it
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return file
+
+
 def free_bytes(folder: Path) -> int:
     """Return the room that this process may use on the disk of a folder [bytes]."""
     return shutil.disk_usage(folder).free
+
+
+def temporary_folder() -> Path:
+    """Return the folder of temporary files; the root if there is none that can be written."""
+    try:
+        return Path(tempfile.gettempdir())
+    except OSError:
+        return Path("/")
 
 
 def _concerns(err: OSError, folder: Path) -> bool:

@@ -280,8 +280,6 @@ class Batcher:
         """Discard clips that were cancelled or whose deadline passed."""
         wanted = []
         for request in self._waiting:
-            if request.future.cancelled():
-                continue
             if request.deadline.is_over and request.future.set_running_or_notify_cancel():
                 request.future.set_exception(request.deadline.error())
             elif not request.future.cancelled():

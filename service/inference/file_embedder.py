@@ -14,15 +14,11 @@ from typing import BinaryIO
 
 from service.audio.decoder import Decoder, decode_blocks
 from service.audio.decoding import AudioLimits
-from service.audio.errors import (
-    SamplesTooManyError,
-)
+from service.audio.errors import SamplesTooManyError
 from service.audio.levels import InputReading
 from service.concurrency.deadline_semaphore import DeadlineSemaphore
 from service.concurrency.timings import RequestTimings
-from service.errors import (
-    WindowInvalidError,
-)
+from service.errors import WindowInvalidError
 from service.inference.batcher import Submitter
 from service.inference.cache import EmbeddingCache, content_digest
 from service.inference.chunking import Chunk, DecodedFile, split_chunks

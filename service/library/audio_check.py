@@ -10,6 +10,7 @@ from typing import IO
 from service.catalog.catalog import Catalog
 from service.catalog.integrity import audio_fault
 from service.clips import ClipRecord
+from service.concurrency.storage import open_regular
 from service.errors import ClipDamagedError
 
 HASHED_ON_READ_BYTES = 1 << 20
@@ -27,7 +28,7 @@ def find_audio_fault(record: ClipRecord, path: Path) -> str | None:
         path: The file.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path, follow_link=record.source == "referenced") as file:
             return _size_fault(record, file) or _digest_fault(record, file)
     except OSError as error:
         return f"it cannot be read: {error.strerror}"

@@ -14,7 +14,7 @@ import hashlib
 import io
 import re
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,12 +30,10 @@ from service.catalog.stored_names import digest_of, stored_paths
 from service.concurrency.durable import atomic_write
 from service.concurrency.storage import free_bytes
 from service.errors import BackupError, LibraryError
-from service.library.opening import check_for_backup
+from service.library.opening import CATALOG, check_for_backup
 from service.library.reserve import NEEDED_BYTES, Reserve
 
 FORMAT = 1
-CATALOG = "catalog.sqlite"
-
 MANIFEST = re.compile(r"manifest-([0-9a-f]{64})\.json")
 
 Progress = Callable[[int], object]
@@ -56,11 +54,16 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    """Entry of the manifest for one member."""
+class Member:
+    """Entry of the manifest for one member: digest of its bytes, and their number."""
 
     sha256: str
     size_bytes: int
+
+
+def summarise(members: Collection[Member]) -> Summary:
+    """Return the size of a backup with these members, of which one is the catalogue."""
+    return Summary(len(members) - 1, sum(member.size_bytes for member in members))
 
 
 def back_up(library: Path, file: Path, *, on_bytes: Progress = lambda n: None) -> Summary:
@@ -75,27 +78,25 @@ def back_up(library: Path, file: Path, *, on_bytes: Progress = lambda n: None) -
         on_bytes: Called with the number of bytes written since the last call.
 
     Raises:
-        BackupError: There is no library, or the audio of a clip is missing or damaged.
-        LibraryError: The catalogue is damaged or cannot be read.
+        BackupError: The audio of a clip is missing or damaged.
+        LibraryError: There is no library, or its catalogue is damaged or cannot be read.
         OSError: A file cannot be read or written.
     """
-    if not (library / CATALOG).is_file():
-        raise BackupError(f"{library} is no library: it has no {CATALOG}")
     _with_room(library, lambda: check_for_backup(library))
     with kept_audio(library), TemporaryDirectory(dir=file.parent, prefix=f".{file.name}.") as own:
-        frozen = _freeze(library, Path(own))
-        entries = {name: _measure(frozen, name) for name in frozen.names}
+        contents = _read_contents(library, Path(own))
+        entries = {name: _measure(contents, name) for name in contents.names}
         for name, entry in entries.items():
             if name != CATALOG and entry.sha256 not in name:
                 raise BackupError(f"{library / name} is damaged: its sha256 is {entry.sha256}")
         with atomic_write(file) as target:
-            _write(target, frozen, entries, on_bytes)
-    return _summary(entries)
+            _write(target, contents, entries, on_bytes)
+    return summarise(entries.values())
 
 
 @dataclass(frozen=True, slots=True)
-class _Frozen:
-    """A library as of one moment.
+class _Contents:
+    """The contents of a library at one moment.
 
     Attributes:
         library: Folder of the library, whose audio files are kept.
@@ -119,10 +120,10 @@ class _Frozen:
             return open_kept(self.library, name)
         except FileNotFoundError as error:
             path = self.library / name
-            raise BackupError(f"{path} is missing, which the catalogue names") from error
+            raise BackupError(f"{path} is missing, and the catalogue names it") from error
 
 
-def _freeze(library: Path, folder: Path) -> _Frozen:
+def _read_contents(library: Path, folder: Path) -> _Contents:
     """Copy the catalogue into a folder; the audio files of the library are kept already."""
     copy = folder / CATALOG
     with faults_reported(library / CATALOG):
@@ -134,7 +135,7 @@ def _freeze(library: Path, folder: Path) -> _Frozen:
         with closing(Database(copy, schema="")) as catalog:
             names = sorted(stored_paths(catalog))
     _check_names(names, library)
-    return _Frozen(library, copy, [CATALOG, *names])
+    return _Contents(library, copy, [CATALOG, *names])
 
 
 def _check_names(names: Iterable[str], library: Path) -> None:
@@ -142,8 +143,8 @@ def _check_names(names: Iterable[str], library: Path) -> None:
     for name in names:
         if digest_of(name) is None:
             raise BackupError(
-                f"the catalogue of {library} names {name!r:.120} as a stored file, which is none;"
-                " it is damaged or was changed by another program"
+                f"the catalogue of {library} names {name!r:.120} as a stored file; that is not the"
+                " name of one, so it is damaged or was changed by another program"
             )
 
 
@@ -161,7 +162,7 @@ def _with_room(library: Path, function: Callable[[], T]) -> T:
 
 
 def _write(
-    target: BinaryIO, frozen: _Frozen, entries: dict[str, _Entry], on_bytes: Progress
+    target: BinaryIO, contents: _Contents, entries: dict[str, Member], on_bytes: Progress
 ) -> None:
     listed = {name: [entry.sha256, entry.size_bytes] for name, entry in entries.items()}
     manifest = orjson.dumps({"format": FORMAT, "files": listed})
@@ -169,7 +170,7 @@ def _write(
     with tarfile.open(fileobj=target, mode="w", format=tarfile.PAX_FORMAT) as archive:
         _add(archive, f"manifest-{digest}.json", io.BytesIO(manifest), len(manifest))
         for name, entry in entries.items():
-            with frozen.open(name) as source:
+            with contents.open(name) as source:
                 _add(archive, name, source, entry.size_bytes)
             on_bytes(entry.size_bytes)
 
@@ -181,11 +182,7 @@ def _add(archive: tarfile.TarFile, name: str, source: IO[bytes], size_bytes: int
     archive.addfile(member, source)
 
 
-def _measure(frozen: _Frozen, name: str) -> _Entry:
-    with frozen.open(name) as file:
+def _measure(contents: _Contents, name: str) -> Member:
+    with contents.open(name) as file:
         digest = hashlib.file_digest(file, "sha256")
-        return _Entry(digest.hexdigest(), file.tell())
-
-
-def _summary(entries: dict[str, _Entry]) -> Summary:
-    return Summary(len(entries) - 1, sum(entry.size_bytes for entry in entries.values()))
+        return Member(digest.hexdigest(), file.tell())

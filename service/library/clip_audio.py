@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import stat
 from collections import OrderedDict
 from dataclasses import dataclass
 from io import BufferedReader
@@ -21,6 +20,7 @@ from typing import Self
 
 from service.catalog.catalog import Catalog
 from service.clips import ClipRecord
+from service.concurrency.storage import open_regular
 from service.errors import ClipAudioMissingError, ClipDamagedError
 from service.library.audio_check import refuse_damaged_audio
 from service.library.audio_files import audio_path
@@ -30,7 +30,10 @@ TRIES = 8
 MAX_DIGESTS = 4096
 """Files read in place whose digests are remembered."""
 
-_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ELOOP, errno.ENXIO, errno.EISDIR)
+_NOT_THERE = (
+    *(errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ELOOP),
+    *(errno.ENXIO, errno.EISDIR, errno.EINVAL),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,20 +112,15 @@ class ClipAudioFiles:
     def _open(self, record: ClipRecord) -> ClipAudio:
         path = audio_path(self._library, record)
         audio = f"the {record.source} audio of clip {record.id!r}"
-        # Without O_NONBLOCK, opening a pipe waits for another process that writes to it.
-        flags = os.O_RDONLY | os.O_NONBLOCK
-        if record.source == "stored":
-            flags |= os.O_NOFOLLOW  # a stored file is no link; one that is read in place may be
         try:
-            file = os.fdopen(os.open(path, flags), "rb")
+            # A stored file is no link; one that is read in place may be.
+            file = open_regular(path, follow_link=record.source == "referenced")
         except (OSError, ValueError) as error:  # a path with a null character
             if isinstance(error, OSError) and error.errno not in _NOT_THERE:
                 raise
-            raise ClipAudioMissingError(f"{audio} is missing or not readable") from error
+            raise ClipAudioMissingError(f"{audio} is missing or cannot be read") from error
         try:
             status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise ClipAudioMissingError(f"{audio} is missing: it is not a regular file")
             refuse_damaged_audio(self._catalog, record, file)
             if record.source == "referenced" and self._digest(file, status) != record.sha256:
                 raise ClipAudioMissingError(f"{audio} was changed since it was added")

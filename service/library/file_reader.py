@@ -18,6 +18,7 @@ from jaxtyping import Float32
 from service.audio.decoding import AudioLimits
 from service.clips import AudioInfo, Windows
 from service.concurrency.deadline import Deadline
+from service.concurrency.storage import open_regular
 from service.concurrency.timings import RequestTimings
 from service.errors import ClientError
 from service.inference.batcher import Batcher
@@ -178,10 +179,7 @@ def _hash(path: Path, file: BufferedReader) -> Hashed:
 def _read(path: Path, read: Callable[[Path, BufferedReader], T]) -> T | Unreadable:
     """Call `read` with an open file; return its result, or why the file cannot be read."""
     try:
-        # Opening a pipe would block until another process writes to it.
-        if path.exists() and not path.is_file():
-            return Unreadable(path, "file_unreadable", "it is not a regular file")
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return read(path, file)
     except ClientError as error:
         return Unreadable(path, error.code, error.detail)

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from service.catalog.audio_store import Swept
+from service.catalog.audio_store import MovedAudio
 from service.catalog.catalog import Catalog
 from service.catalog.filters import Filter
 from service.catalog.inspection import faults_reported
@@ -42,6 +42,7 @@ from service.library.opening import (
     LOCK,
     Creation,
     check_after_crash,
+    check_unused,
     prepare_folder,
 )
 from service.library.reserve import NEEDED_BYTES, Reserve
@@ -123,13 +124,7 @@ class Library:
             prepare_folder(path, creation)
             make_directory(path)
             with faults_reported(path / CATALOG), ExitStack() as opened:
-                with file_lock(path / LOCK):
-                    # Again, as another process may have changed the folder before the lock.
-                    is_new = prepare_folder(path, creation)
-                    if free_bytes(path) < NEEDED_BYTES:
-                        Reserve(path, reserve_bytes).release()
-                    check_after_crash(path)
-                    catalog = Catalog(path / CATALOG, **encoder, create=is_new)
+                catalog = _open_catalog(path, creation, **encoder)
                 opened.callback(catalog.close)
                 queue = ReembedQueue(catalog, **encoder)
                 if not reembedding:
@@ -142,7 +137,7 @@ class Library:
                 opened.pop_all()  # from here on, `close` closes them
         except (OSError, LibraryDamagedError) as err:
             raise LibraryError(f"{path} cannot be used as a library: {err}") from err
-        _log_swept(path, writer.swept)
+        _log_moved(path, writer.moved)
         return library
 
     def close(self) -> None:
@@ -248,18 +243,31 @@ class Library:
         return hits
 
 
-def _log_swept(path: Path, swept: Swept) -> None:
-    if swept.n_returned:
+def _open_catalog(path: Path, creation: Creation, **encoder: str) -> Catalog:
+    """Check the folder of a library, and open or make its catalogue, under the lock."""
+    with file_lock(path / LOCK):
+        # Again, as another process may have changed the folder before the lock.
+        is_new = prepare_folder(path, creation)
+        if is_new:
+            check_unused(path)
+        if free_bytes(path) < NEEDED_BYTES:
+            Reserve(path, 0).release()
+        check_after_crash(path)
+        return Catalog(path / CATALOG, **encoder, create=is_new)
+
+
+def _log_moved(path: Path, moved: MovedAudio) -> None:
+    if moved.n_returned:
         _LOGGER.warning(
             "%d audio files of clips were in the quarantine of %s and are back in audio/",
-            swept.n_returned,
+            moved.n_returned,
             path,
         )
-    if swept.n_quarantined:
+    if moved.n_quarantined:
         _LOGGER.warning(
             "no clip of %s named %d of its audio files; they are in %s: make clips of them with"
             " `minuend adopt`, or delete them with `minuend clean`",
             path,
-            swept.n_quarantined,
-            swept.quarantine,
+            moved.n_quarantined,
+            moved.quarantine,
         )

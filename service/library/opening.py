@@ -21,16 +21,20 @@ from service.catalog.log_check import check_log, recover_log
 from service.concurrency.durable import sync_directory
 from service.concurrency.locks import file_lock
 from service.errors import LibraryError
+from service.library.reserve import NAME
 
 CATALOG = "catalog.sqlite"
 LOCK = "library.lock"
 RESTORE = "restore.partial"
 """Folder in a library: files of a restore that is running or was interrupted."""
 
-PARTS = ("audio", "index", "quarantine", "tmp")
+SCRUB_PROGRESS = "scrub.json"
+VERIFY_PROGRESS = "verify.json"
+
+FOLDERS = ("audio", "index", "quarantine", "tmp")
 """Folders of a library; they are made after the catalogue."""
 _WAL = f"{CATALOG}-wal"
-_STATE = {LOCK, RESTORE, "reserve", "scrub.json", "verify.json"}
+_STATE = {LOCK, RESTORE, NAME, SCRUB_PROGRESS, VERIFY_PROGRESS}
 """Further files of a library; none of them holds anything of a clip."""
 _WITHOUT_CATALOG = _STATE | {CATALOG, f"{CATALOG}-journal", f"{CATALOG}-shm", "lost+found"}
 """Files that may lie in a folder in which a library is made; hidden files may, too."""
@@ -87,7 +91,7 @@ def prepare_folder(path: Path, creation: Creation = NEVER) -> bool:
         )
     if has_file and _has_catalog(file):
         return False
-    parts = [name for name in PARTS if name in names]
+    parts = [name for name in FOLDERS if name in names]
     state = f"its {CATALOG} is {'empty' if has_file else 'missing'}"
     if creation.if_lost and parts:
         return True
@@ -155,10 +159,25 @@ def check_for_restore(path: Path, *, besides: Collection[Path] = ()) -> None:
             raise LibraryError(
                 f"{path} has {name} of another catalogue: move it out of the folder and keep it"
             )
-    if not names.intersection(PARTS) and (foreign := _foreign(path, names, besides)):
+    if not names.intersection(FOLDERS) and (foreign := _foreign(path, names, besides)):
         raise LibraryError(
             f"{path} is not empty: it holds {', '.join(foreign[:_SHOWN])}; restore into an empty"
             " folder"
+        )
+
+
+def check_unused(path: Path) -> None:
+    """Check that no process has a library open in a folder whose catalogue is to be made.
+
+    Such a process would go on with the catalogue that was moved away: what it adds would be lost,
+    and what it deletes would be missing. The caller holds the lock of the library.
+
+    Raises:
+        LibraryError: A process has.
+    """
+    if is_in_use(path):
+        raise LibraryError(
+            f"a process that is running has the library {path} open: stop it, then try again"
         )
 
 

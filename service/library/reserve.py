@@ -43,21 +43,26 @@ class Reserve:
             return not self._size_bytes
 
     def keep(self) -> None:
-        """Make the reserve if it is not whole.
+        """Make the reserve if it is not whole; one of another size gets the size of the setting.
 
         Raises:
-            OSError: There is no room for it, or the folder cannot be written.
+            OSError: There is no room for it, or the folder cannot be written. A reserve that was
+                smaller stays.
         """
         if self.is_whole:
             return
-        self.release()
         if not self._size_bytes:
-            return
-        try:
-            self._allocate()
-        except BaseException:
             self.release()
-            raise
+            return
+        with os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666), "r+b") as file:
+            before = file.seek(0, os.SEEK_END)
+            try:
+                self._allocate(file.fileno(), before)
+            except BaseException:
+                file.truncate(before)
+                if not before:
+                    self.release()
+                raise
         sync_directory(self._path.parent)
 
     def keep_if_possible(self, make_room: Callable[[], object] = lambda: None) -> None:
@@ -82,15 +87,15 @@ class Reserve:
             return False
         return True
 
-    def _allocate(self) -> None:
-        with self._path.open("xb") as file:
-            try:
-                os.posix_fallocate(file.fileno(), 0, self._size_bytes)
-            except OSError as err:
-                if err.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
-                    raise
-                _write_zeros(file.fileno(), self._size_bytes)
-            os.fsync(file.fileno())
+    def _allocate(self, descriptor: int, before: int) -> None:
+        try:
+            os.posix_fallocate(descriptor, 0, self._size_bytes)
+        except OSError as err:
+            if err.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+                raise
+            _write_zeros(descriptor, self._size_bytes - before)
+        os.ftruncate(descriptor, self._size_bytes)
+        os.fsync(descriptor)
 
 
 def _write_zeros(descriptor: int, size_bytes: int) -> None:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tarfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 import orjson
@@ -23,20 +22,10 @@ from service.concurrency.durable import atomic_write, make_directory, move_files
 from service.concurrency.locks import file_lock
 from service.errors import BackupError, LibraryError
 from service.library.audio_files import is_well_named
-from service.library.backup import FORMAT, MANIFEST, Summary
-from service.library.opening import CATALOG, LOCK, RESTORE, check_for_restore
+from service.library.backup import FORMAT, MANIFEST, Member, Progress, Summary, summarise
+from service.library.opening import CATALOG, LOCK, RESTORE, check_for_restore, check_unused
 
 _LARGEST_MANIFEST_BYTES = 1 << 30
-
-Progress = Callable[[int], object]
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """Entry of the manifest for one member: digest of its bytes, and their number."""
-
-    sha256: str
-    size_bytes: int
 
 
 def restore(
@@ -55,7 +44,8 @@ def restore(
 
     Raises:
         BackupError: The file is not a backup, is damaged or cut short, its catalogue is damaged or
-            names files that it must not name; or the folder has a library or other files.
+            names files that it must not name; or the folder has a library or other files, or a
+            process has a library open in it.
         OSError: A file cannot be read or written.
     """
     staged = library / RESTORE
@@ -67,6 +57,7 @@ def restore(
             make_directory(staged)
             with file_lock(library / LOCK):
                 check_for_restore(library, besides=besides)
+                check_unused(library)
                 try:
                     _clear(staged)
                     _extract(archive, members, staged, on_bytes)
@@ -81,7 +72,7 @@ def restore(
         raise BackupError(f"{file} is no backup, or damaged: {error}") from error
     except LibraryError as error:
         raise BackupError(str(error)) from error
-    return Summary(len(members) - 1, sum(member.size_bytes for member in members.values()))
+    return summarise(members.values())
 
 
 def _read_manifest(archive: tarfile.TarFile, file: Path) -> dict[str, Member]:

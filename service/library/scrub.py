@@ -16,6 +16,7 @@ from service.catalog.catalog import Catalog
 from service.catalog.damage import PARTS
 from service.concurrency.background_task import BackgroundTask
 from service.errors import ServiceError
+from service.library.opening import SCRUB_PROGRESS
 from service.library.verify import Progress, Verifier, now
 
 DAY_S = 86_400.0
@@ -23,8 +24,6 @@ FIRST_WAIT_S = 60.0
 """Time after the start of the service, which has other work then [s]."""
 SLOWEST_S = 1.0
 """Longest pause for one row or file [s]; a small library takes less time than the setting."""
-KEEP_EVERY_S = 60.0
-"""Time between two writes of the progress [s]."""
 RETRY_S = 3600.0
 """Pause after a pass that could not go on [s]."""
 
@@ -76,7 +75,7 @@ class Scrub:
 
     def _run_pass(self, period_s: float) -> float:
         """Run or continue a pass, if one is due; return how long to wait for the next one [s]."""
-        state = self._library / "scrub.json"
+        state = self._library / SCRUB_PROGRESS
         verifier = Verifier(self._library, self._catalog.database, state=state, brief=True)
         kept = verifier.load()
         if kept is not None:
@@ -97,14 +96,11 @@ class Scrub:
 
     def _check_all(self, verifier: Verifier, pause_s: float) -> bool:
         """Check until the pass is complete, or until this is closed; tell which of both."""
-        n_noted, kept_at = 0, time.monotonic()
+        n_noted = 0
         for n_parts in verifier.run():
             for fault in self.progress.faults[n_noted:]:
                 self._catalog.damage.note(fault.part, [fault.name])
             n_noted = len(self.progress.faults)
-            if time.monotonic() - kept_at >= KEEP_EVERY_S:
-                verifier.keep()
-                kept_at = time.monotonic()
             if self._closing.wait(n_parts * pause_s):
                 verifier.keep()
                 return verifier.progress.is_complete

@@ -8,6 +8,7 @@ the catalogue, so that no process serves it. `minuend verify` and the scrub of t
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -29,19 +30,24 @@ from service.catalog.integrity import (
     mark_audio,
 )
 from service.catalog.schema import bring_up_to_date
+from service.catalog.stored_names import stored_files
 from service.clips import ClipRecord
 from service.concurrency.durable import atomic_write
 from service.concurrency.locks import file_lock
-from service.errors import LibraryDamagedError, LibraryError
+from service.errors import LibraryDamagedError
 from service.index.snapshot import find_fault
 from service.library.audio_check import find_audio_fault
+from service.library.opening import CATALOG, LOCK, VERIFY_PROGRESS, prepare_folder
 
-_LOGGER = logging.getLogger(__name__)
+KEEP_EVERY_S = 15.0
+"""Time between two writes of the progress [s]."""
 BATCH_ROWS = 1024
 BATCH_FILES = 8
 MOST_FAULTS = 1000
 """Faults that are listed; all are counted."""
 STEPS = ("structure", "clips", "vectors", "windows", "audio", "snapshot", "orphans")
+
+_LOGGER = logging.getLogger(__name__)
 _PARTS: dict[Table, Part] = {"clips": "record", "vectors": "vector", "windows": "window"}
 
 
@@ -180,7 +186,12 @@ class Verifier:
         return round(self.progress.share * n_parts) + len(STEPS)
 
     def run(self) -> Iterator[int]:
-        """Check the library; yields after each batch how many parts were in it."""
+        """Check the library; yields after each batch how many parts were in it.
+
+        Raises:
+            OSError: The progress cannot be written.
+        """
+        kept_at = time.monotonic()
         while not self.progress.is_complete:
             step = STEPS[self.progress.step]
             try:
@@ -195,6 +206,9 @@ class Verifier:
                 n_checked += 1
             else:
                 self.progress.after = after
+            if time.monotonic() - kept_at >= KEEP_EVERY_S:
+                self.keep()
+                kept_at = time.monotonic()
             yield n_checked
 
     def _check(self, step: str) -> tuple[int, int | None]:
@@ -207,7 +221,7 @@ class Verifier:
             case "structure":
                 tables = SMALL_TABLES if self._brief else ()
                 for fault in find_structural_faults(self._database, tables=tables):
-                    self.progress.add(Fault("structure", "catalog.sqlite", fault))
+                    self.progress.add(Fault("structure", CATALOG, fault))
             case "snapshot":
                 if damage := find_fault(self._library / "index"):
                     self.progress.add(Fault("snapshot", "index", damage))
@@ -241,7 +255,7 @@ class Verifier:
             mark_audio(self._database, str(record.path), None)
             return None
         # Checked again while no writer replaces the file.
-        with file_lock(self._library / "library.lock"):
+        with file_lock(self._library / LOCK):
             if not is_named(self._database, record):
                 return None
             fault = find_audio_fault(record, path)
@@ -250,9 +264,7 @@ class Verifier:
 
     def _count_orphans(self) -> int:
         named = "SELECT 1 FROM clips WHERE source = 'stored' AND path = ?"
-        files = (path for path in (self._library / "audio").glob("*/*") if path.is_file())
-        names = (path.relative_to(self._library).as_posix() for path in files)
-        return sum(not self._database.query(named, name) for name in names)
+        return sum(not self._database.query(named, name) for name in stored_files(self._library))
 
 
 def open_verifier(library: Path, *, share: float = 1.0) -> Verifier:
@@ -263,19 +275,20 @@ def open_verifier(library: Path, *, share: float = 1.0) -> Verifier:
         share: Share of rows and files that is checked, drawn at random, above 0 to 1.
 
     Raises:
-        LibraryError: There is no library, or its catalogue cannot be read.
+        LibraryError: There is no library, or its catalogue or the log of it cannot be read. Nothing
+            was changed.
     """
-    file = library / "catalog.sqlite"
-    if not file.is_file():
-        raise LibraryError(f"{library} is no library: it has no {file.name}")
-    with file_lock(library / "library.lock"):
+    prepare_folder(library)
+    file = library / CATALOG
+    with file_lock(library / LOCK):
+        prepare_folder(library)  # again, as another process may have changed the folder before
         database = Database(file, schema="")
         try:
             bring_up_to_date(database, file)
         except BaseException:
             database.close()
             raise
-    return Verifier(library, database, state=library / "verify.json", share=share)
+    return Verifier(library, database, state=library / VERIFY_PROGRESS, share=share)
 
 
 def now() -> str:

@@ -28,6 +28,7 @@ from service.concurrency.locks import file_lock
 from service.concurrency.storage import storage_errors
 from service.difference import LARGEST, check_dim, fits
 from service.errors import EmbeddingInvalidError, StorageFullError
+from service.library.opening import LOCK
 from service.library.reserve import Reserve
 
 _LOGGER = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class ClipWriter:
         reserve_bytes: Room that is kept for deletions; 0 for none [bytes].
 
     Attributes:
-        swept: Audio files that were moved into or out of the quarantine at the start.
+        moved: Audio files that were moved into or out of the quarantine at the start.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class ClipWriter:
         self._reserve = Reserve(library, reserve_bytes)
         with self._lock():
             self._store = AudioStore(library)
-            self.swept = self._store.sweep(stored_paths(catalog.database))
+            self.moved = self._store.move_orphans(stored_paths(catalog.database))
             sync_directory(library)
             self._reserve.keep_if_possible()
 
@@ -128,7 +129,7 @@ class ClipWriter:
             self._store.close()
 
     def _lock(self) -> AbstractContextManager[None]:
-        return file_lock(self._library / "library.lock")
+        return file_lock(self._library / LOCK)
 
     def _storage_errors(self) -> AbstractContextManager[None]:
         return storage_errors("the library", self._library)

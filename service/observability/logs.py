@@ -13,7 +13,7 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 """Id of the request of the current thread or task."""
 
 
-class SparseLog:
+class RateLimitedLog:
     """Logs at most one line in an interval, with the number of those left out.
 
     Args:

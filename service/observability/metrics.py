@@ -64,6 +64,16 @@ class Metrics:
             "Connections closed against the will of their clients.",
             ["reason"],
         )
+        self._add_library()
+        self.bundle = self._gauge(
+            "minuend_bundle_info",
+            "Always 1; the labels name the bundle being served.",
+            ["id", "fingerprint", "provider"],
+        )
+        ProcessCollector(registry=self._registry)
+
+    def _add_library(self) -> None:
+        """Add the metrics of the library, and of the parts of the service."""
         self.clips = self._gauge("minuend_library_clips", "Clips stored.")
         self.vectors = self._gauge(
             "minuend_library_vectors",
@@ -99,12 +109,6 @@ class Metrics:
             ["query"],
             buckets=(0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 1),
         )
-        self.bundle = self._gauge(
-            "minuend_bundle_info",
-            "Always 1; the labels name the bundle being served.",
-            ["id", "fingerprint", "provider"],
-        )
-        ProcessCollector(registry=self._registry)
 
     def _add_engine(self) -> None:
         """Add the metrics of encoding."""

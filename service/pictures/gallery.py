@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from threading import Lock
-from typing import BinaryIO, ParamSpec, TypeVar
+from typing import BinaryIO
 
-import anyio
 import numpy as np
 from jaxtyping import Float32
 
@@ -17,13 +14,9 @@ from service.audio.decoder import Decoder, decode_blocks, decode_whole
 from service.audio.decoding import AudioLimits
 from service.clips import ClipRecord
 from service.concurrency.timings import RequestTimings
-from service.errors import OverloadError
 from service.library.library import Library
 from service.pictures.png import to_png
 from service.pictures.spectrogram import draw, outline
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 CACHE_PICTURES = 512
 VERSION = 1
@@ -50,13 +43,10 @@ class Picture:
 class Gallery:
     """Draws pictures and caches the ones used last.
 
-    `work` runs one drawing at a time, outside the queue of the requests that embed.
-
     Args:
         library: The clips and their audio.
         sample_rate: Rate to which audio is resampled [Hz].
         limits: Limits of one file.
-        max_waiting: Most pictures that may wait.
         decoder: Decodes the files.
     """
 
@@ -66,33 +56,14 @@ class Gallery:
         *,
         sample_rate: int,
         limits: AudioLimits,
-        max_waiting: int,
         decoder: Decoder = decode_blocks,
     ) -> None:
         self._library = library
         self._sample_rate = sample_rate
         self._limits = limits
-        self._max_waiting = max_waiting
         self._decoder = decoder
-        self._limiter = anyio.CapacityLimiter(1)
-        self._admitted = 0
         self._cache: OrderedDict[str, Picture] = OrderedDict()
         self._lock = Lock()
-
-    async def work(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a method of this gallery in a worker thread, one at a time.
-
-        Raises:
-            OverloadError: Too many are waiting.
-        """
-        if self._admitted > self._max_waiting:
-            raise OverloadError(f"{self._max_waiting} pictures are waiting; try again soon")
-        self._admitted += 1
-        try:
-            bound = partial(function, *args, **kwargs)
-            return await anyio.to_thread.run_sync(bound, limiter=self._limiter)
-        finally:
-            self._admitted -= 1
 
     def of_clip(
         self, record: ClipRecord, columns: int, timings: RequestTimings

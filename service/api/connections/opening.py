@@ -9,7 +9,7 @@ import resource
 from typing import Any
 
 from service.api.connections.pool import ConnectionLimits, ConnectionPool
-from service.observability.logs import SparseLog
+from service.observability.logs import RateLimitedLog
 from service.observability.metrics import Metrics
 from service.settings import Settings
 
@@ -49,7 +49,7 @@ def open_pool(
         keep_alive_s=keep_alive_s,
         read_timeout_s=settings.body_timeout_s,
     )
-    closures = SparseLog(logger, logging.WARNING)
+    closures = RateLimitedLog(logger, logging.WARNING)
 
     def on_closure(reason: str) -> None:
         metrics.closures.labels(reason).inc()
@@ -72,9 +72,9 @@ def raise_file_limit(wanted: int) -> int:
     return wanted if soft == resource.RLIM_INFINITY else soft
 
 
-def make_accept_errors_sparse(loop: asyncio.AbstractEventLoop, pool: ConnectionPool) -> None:
+def handle_accept_errors(loop: asyncio.AbstractEventLoop, pool: ConnectionPool) -> None:
     """Log one line a second where asyncio logs one for each attempt, and make room."""
-    refusals = SparseLog(logger, logging.ERROR)
+    refusals = RateLimitedLog(logger, logging.ERROR)
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")

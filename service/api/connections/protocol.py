@@ -53,20 +53,20 @@ class BoundedProtocol(HttpToolsProtocol):
         self._last: ServiceError | None = None
         """What is answered after the requests that came before it."""
         self._in_head = self._in_body = False
-        self._turned = False
+        self._has_ended_part = False
         """Whether a head or a message has ended in the present data."""
         self._head_bytes = self._raw_head_bytes = 0
         self._body_bytes = self._framing_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin."""
+        """Add the connection to the pool."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=0)  # so that every unread byte is noted
         if self._pool.add(self):
             self.app_state = {**self.app_state, PROBES_ONLY: True}
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
+        """Remove the connection from the pool."""
         self._pool.remove(self)
         super().connection_lost(exc)
 
@@ -108,7 +108,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Start the application."""
-        self._turned, self._in_head, self._in_body = True, False, True
+        self._has_ended_part, self._in_head, self._in_body = True, False, True
         self._raw_head_bytes = self._body_bytes = self._framing_bytes = 0
         self._check_head()
         if not self.url.startswith(b"/"):
@@ -126,7 +126,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End a request."""
-        self._turned, self._in_body = True, False
+        self._has_ended_part, self._in_body = True, False
         super().on_message_complete()
         if self._pool.is_in(self, self._pool.bodies):
             self._enter(self._pool.answering)
@@ -143,7 +143,7 @@ class BoundedProtocol(HttpToolsProtocol):
             is_receiving = self._in_body and not self.pipeline
             self._enter(self._pool.bodies if is_receiving else self._pool.answering)
         else:
-            self._rest()
+            self._enter_after_responses()
 
     def pause_writing(self) -> None:
         """Wait until the client reads."""
@@ -151,12 +151,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._pool.note_unsent(self)
 
     def resume_writing(self) -> None:
-        """Go on, as the client has read."""
+        """Continue, as the client has read."""
         super().resume_writing()
         self._pool.note_sent(self)
         is_waiting = self._pool.is_in(self, self._pool.answering) and not self.pipeline
         if is_waiting and self.cycle is not None and self.cycle.response_complete:
-            self._rest()
+            self._enter_after_responses()
 
     def refuse(self, error: ServiceError) -> None:
         """Answer with an error and close; earlier requests are answered first."""
@@ -186,7 +186,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return self.transport.get_write_buffer_size()
 
     def _feed(self, data: bytes) -> None:
-        n_bytes, body_bytes, self._turned = len(data), self._body_bytes, False
+        n_bytes, body_bytes, self._has_ended_part = len(data), self._body_bytes, False
         while data:
             try:
                 self.parser.feed_data(data)
@@ -195,7 +195,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 data = data[upgrade.args[0] :]
             else:
                 break
-        if not self._turned:
+        if not self._has_ended_part:
             self._count(n_bytes, self._body_bytes - body_bytes)
 
     def _count(self, n_bytes: int, n_body_bytes: int) -> None:
@@ -207,7 +207,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._framing_bytes += n_bytes - n_body_bytes
         if self._framing_bytes > MAX_FRAMING_BYTES + FRAMING_PER_BYTE * self._body_bytes:
-            self._fail(RequestMalformedError("the chunked body has too little data in its chunks"))
+            self._fail(RequestMalformedError("the chunks of the body have too little data"))
 
     def _add_to_head(self, n_bytes: int) -> None:
         self._head_bytes += n_bytes
@@ -221,12 +221,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def _check_head(self) -> None:
         version = self.parser.get_http_version()
         if version not in ("1.0", "1.1"):
-            self._fail(RequestMalformedError(f"HTTP/{version} is not spoken here; HTTP/1.1 is"))
+            self._fail(RequestMalformedError(f"HTTP/{version} is not supported; use HTTP/1.1"))
         if self.parser.get_method() == b"CONNECT":
-            self._fail(RequestMalformedError("this is no proxy, so there is no CONNECT"))
+            self._fail(RequestMalformedError("CONNECT is not supported: this is no proxy"))
         for name, value in self.headers:
             if name == b"transfer-encoding" and (version == "1.0" or value.lower() != b"chunked"):
-                self._fail(RequestMalformedError("Transfer-Encoding is chunked, in HTTP/1.1 only"))
+                self._fail(RequestMalformedError("Transfer-Encoding must be chunked, in HTTP/1.1"))
 
     def _take_other_target(self) -> None:
         """Take a target that is no path: a whole URL, or * for OPTIONS (RFC 9112, 3.2)."""
@@ -242,7 +242,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.headers[:] = [pair for pair in self.headers if pair[0] != b"host"]
         self.headers.append((b"host", authority))
 
-    def _rest(self) -> None:
+    def _enter_after_responses(self) -> None:
         """Enter the queue of a connection whose responses are complete."""
         if self._last is not None:
             self._end_with(self._last)

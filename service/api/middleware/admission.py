@@ -1,7 +1,7 @@
 """Admission of requests: refuses those that could not be answered in time, at once.
 
 One rule for all requests with a body. A request is counted once its body is in, so that slow
-clients keep nobody out; until then, only the bytes that have arrived count.
+clients do not block others; until then, only the bytes that have arrived count.
 """
 
 from __future__ import annotations

@@ -12,12 +12,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.problems import problem_response
-from service.errors import (
-    BodyTimeoutError,
-    BodyTooLargeError,
-    ClientError,
-    RequestInvalidError,
-)
+from service.errors import BodyTimeoutError, BodyTooLargeError, ClientError, RequestInvalidError
 
 LINGER_S = 2.0
 """Longest time for which an unwanted body is read and discarded after the response [s].

@@ -21,12 +21,7 @@ from typing import Self
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.problems import problem_response
-from service.errors import (
-    ClientError,
-    CrossSiteError,
-    HostForbiddenError,
-    RequestMalformedError,
-)
+from service.errors import ClientError, CrossSiteError, HostForbiddenError, RequestMalformedError
 
 ANY = "*"
 HOSTLESS_PATHS = ("/healthz", "/readyz")

@@ -15,9 +15,7 @@ from service.api.request_models import BulkLine
 from service.api.response_models import BulkAnswer
 from service.api.responses import respond
 from service.api.routes.dependencies import ServicesDep, TimingsDep
-from service.audio.errors import (
-    MediaUnsupportedError,
-)
+from service.audio.errors import MediaUnsupportedError
 from service.concurrency.timings import RequestTimings
 from service.errors import (
     ClipIdInvalidError,
@@ -59,7 +57,7 @@ async def post_bulk(request: Request, services: ServicesDep, timings: TimingsDep
         )
     async with AsyncExitStack() as opened:
         file = await buffer_body(request, opened)
-        written = await services.run_request(_store, services, file, timings)
+        written = await services.threads.requests.run(_store, services, file, timings)
     created = sum(is_new for is_new in written)
     return respond(services, BulkAnswer, created=created, updated=len(written) - created)
 

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from service.api.audio_response import audio_response
 from service.api.forms import read_form, validate
-from service.api.openapi import AUDIO, READ, SCAN, WRITE, ErrorClasses, describe
+from service.api.openapi import AUDIO, READ, WRITE, ErrorClasses, describe
 from service.api.request_models import ClipForm, ListQuery
 from service.api.response_models import ClipAnswer, ListAnswer, clip_body
 from service.api.responses import respond
@@ -31,7 +31,7 @@ def make_router() -> APIRouter:
     router = APIRouter(tags=["library"])
     given = (*AUDIO, MetadataInvalidError, PartMissingError)
     router.post("/clips", **describe(ClipAnswer, *given, form=ClipForm, status=201))(post_clip)
-    listed = describe(ListAnswer, CursorInvalidError, FilterInvalidError, *SCAN, form=ListQuery)
+    listed = describe(ListAnswer, CursorInvalidError, FilterInvalidError, *READ, form=ListQuery)
     router.get("/clips", **listed)(list_clips)
     put = describe(ClipAnswer, *given, ClipIdInvalidError, form=ClipForm, status=201)
     router.put("/clips/{clip_id}", **put)(put_clip)
@@ -71,7 +71,7 @@ async def _store(
     request: Request, services: ServicesDep, timings: TimingsDep, clip_id: str | None
 ) -> Response:
     async with read_form(request, ClipForm, services.settings.max_files) as form:
-        record, is_new = await services.run_request(
+        record, is_new = await services.threads.requests.run(
             services.uploader.store,
             form.audio.file,
             clip_id=clip_id,
@@ -86,8 +86,8 @@ async def _store(
 async def list_clips(request: Request, services: ServicesDep) -> Response:
     """List clips, oldest first, page by page; a clip that stays is listed exactly once."""
     fields = validate(ListQuery, request.query_params.multi_items())
-    lane = services.lanes.lookups if fields.filter is None else services.lanes.scans
-    records, cursor = await lane.run(
+    pool = services.threads.lookups if fields.filter is None else services.threads.scans
+    records, cursor = await pool.run(
         services.library.page, fields.cursor, fields.limit, fields.filter
     )
     clips = [clip_body(record) for record in records]
@@ -96,13 +96,13 @@ async def list_clips(request: Request, services: ServicesDep) -> Response:
 
 async def get_clip(clip_id: ClipIdPath, services: ServicesDep) -> Response:
     """Tell about one clip."""
-    record = await services.run_lookup(services.library.catalog.get, clip_id)
+    record = await services.threads.lookups.run(services.library.catalog.get, clip_id)
     return respond(services, ClipAnswer, clip=clip_body(record))
 
 
 async def delete_clip(clip_id: ClipIdPath, services: ServicesDep) -> Response:
     """Remove a clip, and its stored audio unless another clip has the same; durable."""
-    await services.lanes.deletes.run(services.library.writer.delete, clip_id)
+    await services.threads.deletes.run(services.library.writer.delete, clip_id)
     return Response(status_code=204)
 
 
@@ -111,4 +111,6 @@ async def get_audio(clip_id: ClipIdPath, request: Request, services: ServicesDep
 
     All of a response is of one version of the clip. The entity tag is the SHA-256 of the file.
     """
-    return audio_response(request, await services.run_lookup(services.library.open_audio, clip_id))
+    return audio_response(
+        request, await services.threads.lookups.run(services.library.open_audio, clip_id)
+    )

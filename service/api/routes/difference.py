@@ -63,7 +63,7 @@ async def difference(request: Request, services: ServicesDep, timings: TimingsDe
     Hits are given as by `/search`. As npy the answer is the difference alone, [dim].
     """
     async with read_form(request, DifferenceForm, services.settings.max_files) as form:
-        found = await services.run_request(
+        found = await services.threads.requests.run(
             services.searcher.difference,
             _mixture(form),
             _references(form),

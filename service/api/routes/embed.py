@@ -51,7 +51,7 @@ async def embed(request: Request, services: ServicesDep, timings: TimingsDep) ->
             embeddings = [_body(upload.filename, clip, form.encoding) for upload, clip in pairs]
             return respond(services, EmbedAnswer, embeddings=embeddings)
 
-        return await services.run_request(work)
+        return await services.threads.requests.run(work)
 
 
 def _windowing(form: EmbedForm) -> Windowing | None:

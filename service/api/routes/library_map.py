@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from service.api.forms import validate
-from service.api.openapi import SCAN, describe
+from service.api.openapi import READ, describe
 from service.api.request_models import MapQuery
 from service.api.response_models import MapAnswer, audio_path
 from service.api.responses import respond
@@ -22,7 +22,7 @@ MAX_TEXT = 200
 def make_router() -> APIRouter:
     """Return the routes of this module."""
     router = APIRouter(tags=["library"])
-    router.get("/map", **describe(MapAnswer, *SCAN, form=MapQuery))(get_map)
+    router.get("/map", **describe(MapAnswer, *READ, form=MapQuery))(get_map)
     return router
 
 
@@ -32,7 +32,7 @@ async def get_map(request: Request, services: ServicesDep) -> Response:
     The same library gives the same map. A large one is shown by some thousands of its clips.
     """
     query = validate(MapQuery, request.query_params.multi_items())
-    drawn = await services.lanes.scans.run(services.library_map.map)
+    drawn = await services.threads.scans.run(services.library_map.map)
     points = [
         {
             "clip_id": record.id,

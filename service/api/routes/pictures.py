@@ -13,14 +13,12 @@ from starlette.responses import Response
 
 from service.api.etag import etag_headers, matches_etag, not_modified
 from service.api.forms import read_form, validate
-from service.api.openapi import AUDIO, SCAN, describe, error_classes
+from service.api.openapi import AUDIO, READ, describe, error_classes
 from service.api.request_models import PictureForm, PictureQuery
 from service.api.response_models import PeaksAnswer, PictureAnswer
 from service.api.responses import respond
 from service.api.routes.dependencies import ClipIdPath, ServicesDep, TimingsDep
-from service.audio.errors import (
-    AudioError,
-)
+from service.audio.errors import AudioError
 from service.concurrency.timings import RequestTimings
 from service.errors import (
     ClipAudioMissingError,
@@ -37,7 +35,7 @@ CLIP_ERRORS = (
     ClipUnknownError,
     ClipAudioMissingError,
     ClipDamagedError,
-    *SCAN,
+    *READ,
 )
 DECIMALS = 4
 
@@ -59,7 +57,7 @@ def make_router() -> APIRouter:
 async def post_picture(request: Request, services: ServicesDep, timings: TimingsDep) -> Response:
     """Draw an audio file: its outline and its spectrogram. Nothing of it is kept."""
     async with read_form(request, PictureForm, services.settings.max_files) as form:
-        picture = await services.gallery.work(
+        picture = await services.threads.pictures.run(
             services.gallery.of_file, form.audio.file, form.columns, timings
         )
     spectrogram = base64.b64encode(picture.spectrogram).decode("ascii")
@@ -104,12 +102,13 @@ async def _of_clip(
     make_response: Callable[[Picture], Response],
 ) -> Response:
     fields = validate(PictureQuery, request.query_params.multi_items())
-    record = await services.run_lookup(services.library.catalog.get, clip_id)
+    record = await services.threads.lookups.run(services.library.catalog.get, clip_id)
     tag = name_of(record, fields.columns)
     if record.sha256 is not None and matches_etag(request, tag):
         return not_modified(etag_headers(tag))
-    gallery = services.gallery
-    tag, picture = await gallery.work(gallery.of_clip, record, fields.columns, timings)
+    tag, picture = await services.threads.pictures.run(
+        services.gallery.of_clip, record, fields.columns, timings
+    )
     response = make_response(picture)
     response.headers.update(etag_headers(tag))
     return response

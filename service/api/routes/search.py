@@ -64,7 +64,7 @@ async def search(request: Request, services: ServicesDep, timings: TimingsDep) -
     """
     async with read_form(request, SearchForm, services.settings.max_files) as form:
         modifier = _modifier(services, form)
-        found = await services.run_request(
+        found = await services.threads.requests.run(
             services.searcher.search,
             _sound(form),
             _reference(form),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,11 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from service import __version__
-from service.api.openapi import SCAN, describe
+from service.api.openapi import READ, describe
 from service.api.response_models import InfoAnswer, StatusAnswer
 from service.api.responses import respond
 from service.api.routes.dependencies import MetricsDep, ServicesDep
-from service.concurrency.storage import free_bytes
+from service.concurrency.storage import free_bytes, temporary_folder
 from service.errors import NotReadyError
 from service.inference.towers import Towers
 from service.library.library import Library
@@ -29,7 +28,7 @@ def make_router() -> APIRouter:
     router = APIRouter(tags=["status"])
     router.get("/healthz", **describe(StatusAnswer))(get_health)
     router.get("/readyz", **describe(StatusAnswer, NotReadyError))(get_readiness)
-    router.get("/info", **describe(InfoAnswer, *SCAN))(get_info)
+    router.get("/info", **describe(InfoAnswer, *READ))(get_info)
     router.get("/metrics", **describe(None, media_types=("text/plain",)))(get_metrics)
     return router
 
@@ -46,7 +45,7 @@ async def get_readiness(services: ServicesDep) -> Response:
     searches and deletions work; see `minuend_free_bytes`.
     """
     services.check_ready()
-    if faults := await services.lanes.probes.run(services.faults):
+    if faults := await services.threads.probes.run(services.faults):
         detail = "; ".join(f"{part}: {reason}" for part, reason in faults.items())
         raise NotReadyError(detail, parts=faults)
     return respond(services, StatusAnswer, status="ready")
@@ -69,7 +68,7 @@ async def get_info(services: ServicesDep) -> Response:
             "reference_weight": encoder.reference_weight,
         },
         training={"created": manifest.created, **manifest.training.model_dump()},
-        library=await services.lanes.scans.run(_library_body, library),
+        library=await services.threads.scans.run(_library_body, library),
         modifier=towers is not None,
         towers=towers and _towers_body(towers),
         limits=limits,
@@ -99,7 +98,7 @@ def _towers_body(towers: Towers) -> dict[str, Any]:
 
 async def get_metrics(services: ServicesDep, counted: MetricsDep) -> Response:
     """Give numbers for Prometheus."""
-    await services.lanes.probes.run(_measure, services, counted)
+    await services.threads.probes.run(_measure, services, counted)
     return Response(counted.render(), media_type=metrics.CONTENT_TYPE)
 
 
@@ -108,7 +107,7 @@ def _measure(services: Services, counted: Metrics) -> None:
     for part in PARTS:
         counted.part_works.labels(part).set(part not in faults)
     counted.free.labels("library").set(_free_bytes(services.settings.library))
-    counted.free.labels("temporary").set(_free_bytes(Path(tempfile.gettempdir())))
+    counted.free.labels("temporary").set(_free_bytes(temporary_folder()))
     if "catalogue" not in faults:
         counted.clips.set(services.library.catalog.count())
         counted.vectors.set(services.library.index.n_vectors())

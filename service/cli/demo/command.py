@@ -36,9 +36,7 @@ def command(*, once: bool, as_json: bool, settings: Settings) -> None:
     --port, another port is used if that of the settings is not free.
     """
     from service.cli.demo.server import Server, choose_port
-    from service.loading import (
-        check_bundle,
-    )
+    from service.loading import check_bundle
 
     start = time.perf_counter()
     check_bundle(settings)

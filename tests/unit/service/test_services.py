@@ -71,8 +71,8 @@ async def test_lookups_do_not_queue_behind_work(tiny_bundle_path: Path, tmp_path
 
     async with anyio.create_task_group() as tasks:
         for _ in range(services.settings.max_requests + 1):
-            tasks.start_soon(services.run_request, busy)
-        assert await services.run_lookup(services.library.catalog.count) == 0
+            tasks.start_soon(services.threads.requests.run, busy)
+        assert await services.threads.lookups.run(services.library.catalog.count) == 0
         release.set()
 
     services.close()

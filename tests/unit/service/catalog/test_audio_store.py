@@ -97,11 +97,11 @@ def test_files_that_no_clip_names_are_moved_into_the_quarantine(
 ) -> None:
     kept, orphan = store.stage(make_stored(CONTENT, ".flac")), store.stage(make_stored(b"orphan"))
     store.publish([kept, orphan])
-    swept = store.sweep({kept.name})
-    assert swept.n_quarantined == 1
-    assert swept.quarantine is not None
-    assert (swept.quarantine / orphan.name).read_bytes() == b"orphan"
-    assert store.sweep({kept.name}).n_quarantined == 0
+    moved = store.move_orphans({kept.name})
+    assert moved.n_quarantined == 1
+    assert moved.quarantine is not None
+    assert (moved.quarantine / orphan.name).read_bytes() == b"orphan"
+    assert store.move_orphans({kept.name}).n_quarantined == 0
     assert stored_files(tmp_path) == {NAME}
 
 
@@ -110,11 +110,11 @@ def test_files_of_clips_come_back_from_the_quarantine(tmp_path: Path, store: Aud
     both = [store.stage(make_stored(content)) for content in (b"a", b"b")]
     store.publish(both)
     names = {item.name for item in both}
-    assert store.sweep(()).n_quarantined == 2
+    assert store.move_orphans(()).n_quarantined == 2
     assert stored_files(tmp_path) == set()
-    assert store.sweep({both[0].name}).n_returned == 1
-    swept = store.sweep(names)
-    assert (swept.n_returned, swept.n_quarantined) == (1, 0)
+    assert store.move_orphans({both[0].name}).n_returned == 1
+    moved = store.move_orphans(names)
+    assert (moved.n_returned, moved.n_quarantined) == (1, 0)
     assert stored_files(tmp_path) == names
     assert list((tmp_path / "quarantine").iterdir()) == []
 
@@ -125,14 +125,14 @@ def test_a_named_path_outside_the_library_moves_nothing(tmp_path: Path, name: st
     library.mkdir()
     (library / "quarantine" / "2026-01-01T00-00-00Z").mkdir(parents=True)
     (library / "outside.wav").write_bytes(b"a file of the user")
-    assert AudioStore(library).sweep({name}).n_returned == 0
+    assert AudioStore(library).move_orphans({name}).n_returned == 0
     assert (library / "outside.wav").exists()
 
 
 def test_files_that_cannot_be_moved_stay(tmp_path: Path, store: AudioStore) -> None:
     store.publish([store.stage(make_stored(CONTENT, ".flac"))])
     (tmp_path / "quarantine").write_text("in the way")
-    assert store.sweep(()).n_quarantined == 0
+    assert store.move_orphans(()).n_quarantined == 0
     assert stored_files(tmp_path) == {NAME}
 
 
@@ -170,7 +170,7 @@ def test_copies_of_a_dead_process_are_removed_and_those_of_a_living_one_stay(
     dead.close()  # gives up the claim, as the end of a process does ...
     left.temporary.parent.mkdir()
     left.temporary.write_bytes(CONTENT)  # ... but a process that dies leaves its copy
-    AudioStore(tmp_path).sweep(())
+    AudioStore(tmp_path).move_orphans(())
     assert in_use.temporary.exists()
     assert not left.temporary.parent.exists()
 
@@ -186,6 +186,6 @@ def test_foreign_files_in_the_directories_do_no_harm(tmp_path: Path, store: Audi
     (tmp_path / "audio" / "ab" / "folder").mkdir(parents=True)
     (tmp_path / "audio" / "ab" / "note.txt").write_text("hello")
     (tmp_path / "tmp" / "mine").mkdir()
-    assert store.sweep(()).n_quarantined == 0
+    assert store.move_orphans(()).n_quarantined == 0
     assert (tmp_path / "tmp" / "mine").exists()
     assert (tmp_path / "audio" / "ab" / "note.txt").exists()

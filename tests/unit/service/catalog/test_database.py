@@ -37,6 +37,11 @@ def change_and_fail(database: Database) -> None:
         raise LibraryError
 
 
+def set_value(database: Database, number: int) -> None:
+    with database.transaction("write") as db:
+        db.execute("UPDATE counts SET value = ?", [number])
+
+
 def value(database: Database) -> int:
     return int(database.query("SELECT value FROM counts")[0][0])
 
@@ -176,7 +181,7 @@ def test_a_query_is_interrupted_at_the_deadline_and_when_the_client_leaves(
 def test_a_damaged_file_and_a_lock_that_is_not_released_have_their_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database_module, "_BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(database_module, "BUSY_TIMEOUT_S", 0.01)
     database = Database(tmp_path / "db", schema=SCHEMA)
     with database.transaction("write"), pytest.raises(OverloadError):
         database.transaction("write").__enter__()
@@ -186,3 +191,24 @@ def test_a_damaged_file_and_a_lock_that_is_not_released_have_their_errors(
     (tmp_path / "db").write_bytes(content)
     with pytest.raises(LibraryDamagedError):
         database.query("SELECT value FROM counts")
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_file_that_was_moved_away_is_not_written_and_not_made_anew(
+    tmp_path: Path, is_replaced: bool
+) -> None:
+    database = Database(tmp_path / "db", schema=SCHEMA)
+    (tmp_path / "db").rename(tmp_path / "aside")
+    if is_replaced:
+        Database(tmp_path / "db", schema=SCHEMA).close()
+    with pytest.raises(StorageUnavailableError, match="moved away or replaced"):
+        database.check_writable()
+    for _ in range(2):  # with a connection that was open, and with a new one
+        with pytest.raises(StorageUnavailableError, match="moved away or replaced"):
+            set_value(database, 7)
+    assert (tmp_path / "db").exists() == is_replaced
+    if not is_replaced:
+        (tmp_path / "aside").rename(tmp_path / "db")
+        set_value(database, 8)
+        assert value(database) == 8
+    database.close()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tiny_library import make_clip, open_library
 
 from service.catalog.log_check import damaged_frame, recover_log
 from service.errors import LibraryError
+from service.library.verify import open_verifier
 
 HEADER_BYTES, FRAME_BYTES = 32, 24 + 4096
 N_WRITES = 6
@@ -142,12 +144,15 @@ def test_checksums_of_big_endian_machines_are_known(library: Path) -> None:
     assert damaged_frame(log_of(library)) == 1
 
 
-def test_a_library_with_a_damaged_log_does_not_start_and_stays_as_it_is(library: Path) -> None:
+@pytest.mark.parametrize("use", [open_library, open_verifier])
+def test_a_library_with_a_damaged_log_is_not_opened_and_stays_as_it_is(
+    library: Path, use: Callable[[Path], object]
+) -> None:
     change(log_of(library), first_byte(1) + 1000)
     files = (library / "catalog.sqlite", log_of(library))
     before = [file.read_bytes() for file in files]
     with pytest.raises(LibraryError, match="damaged at its frame 1") as error:
-        open_library(library)
+        use(library)
     assert "\n" not in str(error.value)
     assert [file.read_bytes() for file in files] == before
 

@@ -23,7 +23,7 @@ def test_files_keep_their_names_in_a_dated_folder(library: Path) -> None:
     (folder,) = Quarantine(library).folders()
     assert folder.path == path
     assert datetime.now(UTC) - folder.moved_at < timedelta(minutes=1)
-    assert [folder.name_of(file) for file in folder.files()] == NAMES[:2]
+    assert list(folder.files()) == [folder.path / name for name in NAMES[:2]]
     assert folder.size() == (2, sum(map(len, NAMES[:2])))
     assert not (library / NAMES[0]).exists()
     assert (library / NAMES[2]).exists()

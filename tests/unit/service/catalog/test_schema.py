@@ -10,10 +10,12 @@ from tiny_library import MEAN, execute, make_clip, make_embedding, open_library
 
 from service.catalog import schema
 from service.catalog.integrity import check_rows, find_structural_faults
+from service.concurrency.locks import claimed_folder
 from service.difference import centre
 from service.errors import LibraryError
 from service.library.backup import back_up
 from service.library.restore import restore
+from service.library.verify import open_verifier
 
 N_CLIPS = 12
 
@@ -85,6 +87,19 @@ def test_an_upgrade_that_was_stopped_is_done_at_the_next_start(
     assert_is_complete(old)
 
 
+def test_a_library_that_a_process_has_open_is_not_upgraded(old: Path) -> None:
+    """It may be of the older version, which could not write any more."""
+    tmp = old / "tmp"
+    tmp.mkdir(exist_ok=True)
+    for use in (open_library, open_verifier):
+        with (
+            claimed_folder(tmp),
+            pytest.raises(LibraryError, match="schema 1, and a process that is running has it"),
+        ):
+            use(old)
+    assert_is_complete(old)
+
+
 def test_damage_after_an_upgrade_is_noticed(old: Path) -> None:
     open_library(old).close()
     blob = np.zeros(16, np.float16).tobytes().hex()
@@ -123,7 +138,7 @@ def test_a_damaged_revision_hides_no_write(
     execute(tmp_path, f"UPDATE meta SET {change}")
 
     library = open_library(tmp_path)
-    assert "damaged revision" in caplog.text
+    assert "is damaged: a new one is stored" in caplog.text
     for n in range(4, 8):
         library.writer.put(make_clip(f"c{n}", n))
         hits = library.search(centre(make_embedding(n), MEAN), 100)

@@ -46,3 +46,11 @@ def test_the_option_device_has_the_choices_of_the_setting() -> None:
 
     assert isinstance(kind, click.Choice)
     assert tuple(kind.choices) == get_args(Settings.model_fields["device"].annotation)
+
+
+@pytest.mark.parametrize("name", main.commands)
+def test_no_range_has_nan(name: str) -> None:
+    for it in main.commands[name].params:
+        if isinstance(it.type, click.FloatRange):
+            with pytest.raises(click.BadParameter, match="not a number"):
+                it.type.convert("nan", it, None)

@@ -11,11 +11,11 @@ from small_disk import fill as fill_disk
 from small_disk import small_disk
 from tiny_library import MEAN, make_clip, make_embedding, open_library, stored_files
 
-from service.catalog.audio_store import KEPT
+from service.catalog.audio_store import REMOVED_SUFFIX
 from service.clips import ClipRecord
 from service.concurrency.locks import shared_directory
 from service.difference import centre
-from service.errors import BackupError
+from service.errors import BackupError, LibraryError
 from service.library import backup as backup_module
 from service.library.backup import back_up
 from service.library.library import Library
@@ -171,7 +171,7 @@ def test_missing_and_changed_audio_files_are_errors(tmp_path: Path, damage: str)
 
 
 def test_a_folder_without_a_library_is_not_backed_up(tmp_path: Path) -> None:
-    with pytest.raises(BackupError, match="is no library"):
+    with pytest.raises(LibraryError, match="is no library"):
         back_up(tmp_path, tmp_path / "backup.tar")
 
 
@@ -233,14 +233,14 @@ def test_what_a_killed_backup_kept_is_removed_at_the_next_start_and_backup(tmp_p
     with shared_directory(tmp_path / "library" / "audio"):  # as a backup holds it
         library.writer.delete("c1")
         open_library(tmp_path / "library").close()
-        assert any(name.endswith(KEPT) for name in stored_files(tmp_path / "library"))
+        assert any(name.endswith(REMOVED_SUFFIX) for name in stored_files(tmp_path / "library"))
     back_up(tmp_path / "library", tmp_path / "backup.tar")
-    assert not any(name.endswith(KEPT) for name in stored_files(tmp_path / "library"))
+    assert not any(name.endswith(REMOVED_SUFFIX) for name in stored_files(tmp_path / "library"))
     with shared_directory(tmp_path / "library" / "audio"):
         library.writer.delete("c2")
     library.close()
     open_library(tmp_path / "library").close()
-    assert not any(name.endswith(KEPT) for name in stored_files(tmp_path / "library"))
+    assert not any(name.endswith(REMOVED_SUFFIX) for name in stored_files(tmp_path / "library"))
 
 
 def test_a_full_disk_of_the_backup_is_an_error_of_that_disk(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def test_an_older_catalogue_deletes_nothing_and_the_newer_one_finds_all(tmp_path
     catalog.write_bytes(older)
     open_library(tmp_path).close()
     (folder,) = Quarantine(tmp_path).folders()
-    moved = {folder.name_of(path) for path in folder.files()}
+    moved = {path.relative_to(folder.path).as_posix() for path in folder.files()}
     assert len(moved) == N_CLIPS - 2
     assert moved | stored_files(tmp_path) == files
 

@@ -54,6 +54,16 @@ def test_a_reserve_without_room_leaves_no_file(tmp_path: Path) -> None:
         assert not list(disk.iterdir())
 
 
+def test_a_reserve_that_cannot_grow_stays(tmp_path: Path) -> None:
+    """A command with another setting must not take the reserve of a service on a full disk."""
+    with small_disk(tmp_path / "disk", 2 * SIZE_BYTES) as disk:
+        Reserve(disk, SIZE_BYTES).keep()
+        Reserve(disk, 4 * SIZE_BYTES).keep_if_possible()
+        fill(disk)
+        assert Reserve(disk, SIZE_BYTES).is_whole
+        assert (disk / "reserve").stat().st_blocks * 512 == SIZE_BYTES
+
+
 def test_clips_are_deleted_on_a_full_disk_and_added_again_after_that(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 6 << 20) as disk:
         library = open_library(disk / "library", reserve_bytes=SIZE_BYTES)

@@ -15,7 +15,7 @@ import orjson
 import pytest
 from tiny_library import execute, make_bytes, make_clip, open_library, reseal, stored_files
 
-from service.errors import BackupError, LibraryError, ServiceError
+from service.errors import BackupError, LibraryError, ServiceError, StorageUnavailableError
 from service.library import restore as restore_module
 from service.library.backup import back_up
 from service.library.library import Library
@@ -67,7 +67,7 @@ def is_complete(library: Library) -> bool:
 def assert_opens_complete(path: Path) -> None:
     opened = open_library(path, create=False)
     assert is_complete(opened)
-    assert opened.writer.swept.n_quarantined == 0
+    assert opened.writer.moved.n_quarantined == 0
     opened.close()
 
 
@@ -166,10 +166,31 @@ def test_a_library_that_lost_its_catalogue_is_restored_in_its_place(
     assert not (library / "index" / "snapshot.json").exists()
     opened = open_library(library, create=False)
     assert is_complete(opened)
-    assert opened.writer.swept.n_quarantined == 1
+    assert opened.writer.moved.n_quarantined == 1
     (newer,) = (library / "quarantine").rglob("*.wav")
     assert newer.read_bytes() == make_bytes(99)
     opened.close()
+
+
+def test_a_library_that_a_process_has_open_is_neither_restored_nor_adopted(
+    library: Path, backup: Path
+) -> None:
+    """It has the catalogue that was moved away: its deletions would remove restored audio."""
+    opened = open_library(library)
+    for file in library.glob("catalog.sqlite*"):
+        file.rename(library.parent / file.name)
+    files = stored_files(library)
+    with pytest.raises(BackupError, match=r"has the library .* open: stop it"):
+        restore(backup, library)
+    (library / "restore.partial").rmdir()
+    with pytest.raises(LibraryError, match=r"has the library .* open: stop it"):
+        open_library(library, create=Creation(if_lost=True))
+    with pytest.raises(StorageUnavailableError, match="moved away or replaced"):
+        opened.writer.delete("c0")
+    assert stored_files(library) == files
+    opened.close()
+    restore(backup, library)
+    assert_opens_complete(library)
 
 
 def test_damaged_audio_in_the_folder_is_replaced_by_that_of_the_backup(

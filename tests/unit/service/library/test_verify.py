@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from tiny_library import execute, make_bytes, make_clip, open_library
 
+from service.catalog.audio_store import REMOVED_SUFFIX
 from service.clips import ReferencedAudio
 from service.concurrency.locks import file_lock
 from service.errors import ClipAudioMissingError, ClipDamagedError, LibraryError
@@ -126,8 +128,11 @@ def test_a_page_that_sqlite_cannot_read_does_not_end_the_check(
 
 
 def test_audio_that_no_clip_names_is_counted(tmp_path: Path, library: Library) -> None:
-    (tmp_path / "audio" / "00").mkdir(exist_ok=True)
-    (tmp_path / "audio" / "00" / "left").write_bytes(b"sound")
+    folder = tmp_path / "audio" / "00"
+    folder.mkdir(exist_ok=True)
+    name = "0" * 64
+    for left in (f"{name}.wav", f"{name}.wav{REMOVED_SUFFIX}", "of another program"):
+        (folder / left).write_bytes(b"sound")
     progress = check(tmp_path)
     assert (progress.orphans, progress.n_damaged) == (1, 0)
 
@@ -269,3 +274,14 @@ def test_a_brief_check_leaves_out_the_large_tables(tmp_path: Path, library: Libr
     )
     assert sum(verifier.run()) > 0
     assert (verifier.progress.n_damaged, verifier.progress.orphans) == (0, 0)
+
+
+@pytest.mark.parametrize("replace_by", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("x")])
+def test_what_is_no_file_in_the_place_of_audio_is_damage_and_not_waited_for(
+    tmp_path: Path, library: Library, replace_by: Callable[[Path], None]
+) -> None:
+    path = library.audio_path("c1")
+    path.unlink()
+    replace_by(path)
+
+    assert [part for part, _ in faults(tmp_path)] == ["audio"]

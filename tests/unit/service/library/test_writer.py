@@ -165,7 +165,7 @@ def test_opening_moves_files_that_no_clip_names(tmp_path: Path, catalog: Catalog
     orphan.parent.mkdir(exist_ok=True)
     orphan.write_bytes(b"left by a crash")
     second = ClipWriter(tmp_path, catalog, dim=DIM)
-    assert second.swept.n_quarantined == 1
+    assert second.moved.n_quarantined == 1
     assert is_consistent(tmp_path, catalog)
     (moved,) = (tmp_path / "quarantine").rglob("*.wav")
     assert moved.read_bytes() == b"left by a crash"

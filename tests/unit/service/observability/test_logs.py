@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from service.observability.logs import SparseLog, configure_logging, request_id
+from service.observability.logs import RateLimitedLog, configure_logging, request_id
 
 pytestmark = pytest.mark.usefixtures("restored_logging")
 
@@ -50,12 +50,12 @@ def test_a_traceback_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert "disk full" in json.loads(line)["exc_info"]
 
 
-def test_a_sparse_log_has_one_line_in_an_interval(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_rate_limited_log_has_one_line_in_an_interval(caplog: pytest.LogCaptureFixture) -> None:
     times = iter([0.0, 0.0, 0.1, 0.9, 1.0, 1.5, 5.0])
-    sparse = SparseLog(logging.getLogger("test"), logging.ERROR, clock=lambda: next(times))
+    limited = RateLimitedLog(logging.getLogger("test"), logging.ERROR, clock=lambda: next(times))
 
     for n in range(6):
-        sparse.write(f"line {n}")
+        limited.write(f"line {n}")
 
     assert [record.getMessage() for record in caplog.records] == [
         "line 0",

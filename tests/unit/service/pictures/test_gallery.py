@@ -3,22 +3,16 @@ from __future__ import annotations
 import hashlib
 import io
 
-import anyio
 import numpy as np
 import pytest
 import synth
 from tiny_library import make_embedding
 
 from service.audio.decoding import AudioLimits
-from service.audio.errors import (
-    AudioTooLongError,
-)
+from service.audio.errors import AudioTooLongError
 from service.clips import ClipRecord, NewClip, StoredAudio
 from service.concurrency.timings import RequestTimings
-from service.errors import (
-    ClipAudioMissingError,
-    OverloadError,
-)
+from service.errors import ClipAudioMissingError
 from service.library.library import Library
 from service.pictures import gallery as gallery_module
 from service.pictures.gallery import Gallery, name_of
@@ -29,9 +23,9 @@ SAMPLES = synth.chirp(300, 5000, 1.5)
 WAV = synth.encode(SAMPLES, subtype="FLOAT")
 
 
-def open_gallery(library: Library, *, max_waiting: int = 8, max_seconds: float = 60) -> Gallery:
+def open_gallery(library: Library, *, max_seconds: float = 60) -> Gallery:
     limits = AudioLimits(max_seconds=max_seconds)
-    return Gallery(library, sample_rate=16_000, limits=limits, max_waiting=max_waiting)
+    return Gallery(library, sample_rate=16_000, limits=limits)
 
 
 def store(library: Library, content: bytes, clip_id: str = "a") -> ClipRecord:
@@ -98,37 +92,3 @@ def test_another_sound_under_the_same_id_has_another_name(library: Library) -> N
 def test_the_limits_of_audio_apply_to_pictures(library: Library) -> None:
     with pytest.raises(AudioTooLongError):
         open_gallery(library, max_seconds=1).of_file(io.BytesIO(WAV), 100, RequestTimings())
-
-
-@pytest.mark.anyio
-async def test_pictures_are_drawn_one_at_a_time_and_too_many_are_refused(library: Library) -> None:
-    refused: list[OverloadError] = []
-    running = most = 0
-
-    gallery = open_gallery(library, max_waiting=2)
-    gate, started = anyio.Event(), anyio.Event()
-
-    def work() -> None:
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        anyio.from_thread.run_sync(started.set)
-        anyio.from_thread.run(gate.wait)
-        running -= 1
-
-    async def ask() -> None:
-        try:
-            await gallery.work(work)
-        except OverloadError as error:
-            refused.append(error)
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(ask)
-        await started.wait()
-        for _ in range(4):
-            tasks.start_soon(ask)
-        await anyio.wait_all_tasks_blocked()
-        gate.set()
-
-    assert len(refused) == 2
-    assert most == 1

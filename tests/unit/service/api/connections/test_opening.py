@@ -10,7 +10,7 @@ import pytest
 
 from service.api.connections.opening import (
     OTHER_FILES,
-    make_accept_errors_sparse,
+    handle_accept_errors,
     open_pool,
     raise_file_limit,
 )
@@ -91,7 +91,7 @@ def test_accept_errors_make_room_and_are_one_line_a_second(
 ) -> None:
     calls: list[str] = []
     monkeypatch.setattr(ConnectionPool, "make_room", lambda pool: calls.append("room"))
-    make_accept_errors_sparse(loop, open_pool(Settings(), Metrics(), loop, keep_alive_s=75))
+    handle_accept_errors(loop, open_pool(Settings(), Metrics(), loop, keep_alive_s=75))
     error = OSError(errno.EMFILE, "Too many open files")
     context: dict[str, Any] = {
         "message": "socket.accept() out of system resource",

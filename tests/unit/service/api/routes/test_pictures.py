@@ -83,7 +83,7 @@ def test_a_refused_picture_counts_as_an_overload_refusal(
     async def refuse(*_: object) -> None:
         raise OverloadError("too many pictures are waiting")
 
-    monkeypatch.setattr(client.app.state.services.gallery, "work", refuse)
+    monkeypatch.setattr(client.app.state.services.threads.pictures, "run", refuse)
 
     refused = client.get("/clips/tone/peaks")
 

@@ -84,7 +84,7 @@ def test_many_listings_with_filters_hold_up_nothing_else(
     with ThreadPoolExecutor(N_SCANS) as pool:
         scans = [pool.submit(client.get, "/clips", params=FILTER) for _ in range(N_SCANS)]
         try:
-            time.sleep(0.2)  # until the threads of a lane are taken
+            time.sleep(0.2)  # until the threads of a pool are taken
             for path in ("/healthz", "/readyz", "/metrics", "/clips", "/clips/a", "/clips/a/audio"):
                 assert client.get(path, headers=PATIENCE).status_code == 200, path
             assert client.delete("/clips/a", headers=PATIENCE).status_code == 204

@@ -1,7 +1,6 @@
-"""Lanes of threads: one kind of blocking work cannot keep another kind waiting.
+"""Thread pools: one kind of blocking work cannot keep another kind waiting.
 
-Work of the event loop is run in the threads of its lane. It waits for a thread no longer than until
-the deadline of its request.
+Blocking work waits for a thread of its pool until the deadline of its request, at the longest.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ SCAN_THREADS = 4
 PROBE_THREADS = 2
 
 
-class Lane:
+class ThreadPool:
     """Threads for one kind of work.
 
     Args:
@@ -42,7 +41,7 @@ class Lane:
         self.n_admitted = 0
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run blocking work in a thread of this lane.
+        """Run blocking work in a thread of this pool.
 
         Raises:
             ClientDisconnectedError: The client disconnected before a thread was free.
@@ -64,26 +63,29 @@ class Lane:
         raise deadline.error()
 
 
-class Lanes:
-    """The lanes of one service.
+class ThreadPools:
+    """The thread pools of one service.
 
     Attributes:
-        requests: Requests with a body; the admission limits them.
+        requests: Requests with a body; the admission limits them. Most of these threads wait most
+            of the time, to decode or for the encoder.
         lookups: Short reads of the library, whose time does not grow with it.
         deletes: Deletions, which wait for other writers.
         scans: Reads whose time grows with the library: filters, counts and the map.
+        pictures: Drawings, one at a time, outside the queue of the requests that embed.
         probes: Readiness and metrics.
 
     Args:
-        max_requests: Requests with a body that are admitted, and scans that may wait.
+        max_requests: Requests with a body that are admitted, and scans or drawings that may wait.
     """
 
     def __init__(self, max_requests: int) -> None:
-        self.requests = Lane(max_requests)
-        self.lookups = Lane(LOOKUP_THREADS)
-        self.deletes = Lane(DELETE_THREADS)
-        self.scans = Lane(SCAN_THREADS, max_waiting=max_requests)
-        self.probes = Lane(PROBE_THREADS)
+        self.requests = ThreadPool(max_requests)
+        self.lookups = ThreadPool(LOOKUP_THREADS)
+        self.deletes = ThreadPool(DELETE_THREADS)
+        self.scans = ThreadPool(SCAN_THREADS, max_waiting=max_requests)
+        self.pictures = ThreadPool(1, max_waiting=max_requests)
+        self.probes = ThreadPool(PROBE_THREADS)
 
 
 def _check_and_call(deadline: Deadline, call: Callable[[], T]) -> T:
