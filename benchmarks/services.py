@@ -95,10 +95,13 @@ class Memory:
 
 
 def resident_mb(pid: int) -> float:
-    """Read the resident memory of a process [MB]."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) * 1024 / 1e6
+    """Read the resident memory of a process [MB]; 0 if it has ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return 0.0
+    lines = [line for line in status.splitlines() if line.startswith("VmRSS")]
+    return int(lines[0].split()[1]) * 1024 / 1e6 if lines else 0.0
 
 
 def cpu_s(pid: int) -> float:
