@@ -31,6 +31,7 @@ def show(page: Watched, view: str, files: dict[str, Path]) -> None:
     elif view == "library":
         expect(page.find("#clips .clip")).to_have_count(5)
     else:
+        expect(page.find("#map-note")).to_contain_text("5 clips")  # it is loaded
         page.find("#chart").press("ArrowRight")
         expect(page.find("#chart-card .strip.drawn")).to_have_count(1)
 
