@@ -87,12 +87,12 @@ class LossRecipe(Section):
 
     @property
     def subtracts(self) -> bool:
-        """Whether any loss needs the mixture and its remainder."""
+        """True if a loss needs the mixture and its remainder."""
         return self.lambda_ > 0 or self.teacher_difference > 0
 
     @property
     def has_teacher(self) -> bool:
-        """Whether any loss needs the teacher."""
+        """True if a loss needs the teacher."""
         return self.teacher > 0 or self.teacher_difference > 0
 
 

@@ -77,7 +77,7 @@ class DescriptorFile(io.RawIOBase):
         """Return True."""
         return True
 
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # as io calls it
         """Read into a buffer, and return the number of bytes."""
         n_read = os.preadv(self._descriptor, [buffer], self._position)
         self._position += n_read

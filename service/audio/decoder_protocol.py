@@ -61,7 +61,7 @@ class Reply:
 
     @property
     def is_last(self) -> bool:
-        """Whether the file is done: the decoder waits for another one."""
+        """True if the file is done and the decoder waits for another one."""
         return self.source is not None or bool(self.error or self.failure)
 
 

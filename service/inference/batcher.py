@@ -187,7 +187,7 @@ class Batcher:
 
     @property
     def is_working(self) -> bool:
-        """Whether all threads that encode are alive."""
+        """True while all threads that encode are alive."""
         return all(thread.is_alive() for thread in self._threads)
 
     @property

@@ -1,4 +1,4 @@
-"""Whether an audio file is the one that was stored or indexed: by its size and its digest."""
+"""Check of audio files: size and digest must be those of the clip."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from service.concurrency.storage import open_regular
 from service.errors import ClipDamagedError
 
 HASHED_ON_READ_BYTES = 1 << 20
-"""Files up to this size are hashed every time that they are read, which takes a millisecond or two.
+"""Files up to this size are hashed every time that they are read.
 
 Larger ones are compared by their size, and hashed by the scrub and by `minuend verify`.
 """
@@ -70,7 +70,7 @@ def _size_fault(record: ClipRecord, file: IO[bytes]) -> str | None:
 
 def _digest_fault(record: ClipRecord, file: IO[bytes]) -> str | None:
     try:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # has readinto
     except OSError as error:
         return f"it cannot be read: {error.strerror}"
     return None if digest == record.sha256 else f"its sha256 is {digest}"

@@ -1,4 +1,4 @@
-"""Whether a folder may be opened as a library, or made one.
+"""Rules for opening a folder as a library, or making one there.
 
 A library is made only where there is no folder, or an empty one. Where a catalogue is missing but
 anything shows that there was a library, an error says what to do: a new catalogue in that place
@@ -45,7 +45,7 @@ _LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Creation:
-    """Where a catalogue may be made.
+    """Conditions under which a catalogue may be made.
 
     Attributes:
         if_empty: In a folder that is missing or empty.

@@ -36,7 +36,7 @@ class Reserve:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all of its room is kept."""
+        """True if all of its room is kept."""
         try:
             return self._path.stat().st_size == self._size_bytes
         except FileNotFoundError:

@@ -96,7 +96,7 @@ class Recorder:
         else:
             about = Path(f"/proc/{call.pid}/fdinfo/{descriptor}").read_text()
             offset = int(about.split()[1]) - n_bytes
-        with open(f"/proc/{call.pid}/fd/{descriptor}", "rb") as file:  # noqa: PTH123
+        with Path(f"/proc/{call.pid}/fd/{descriptor}").open("rb") as file:
             file.seek(offset)
             self._add(Write(node, offset, file.read(n_bytes)))
 

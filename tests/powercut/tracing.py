@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 NUMBERS = {
     1: "write",
@@ -94,7 +95,7 @@ class Call:
 
     def memory(self, address: int, size: int) -> bytes:
         """Read the memory of the process [bytes]."""
-        with open(f"/proc/{self.pid}/mem", "rb", buffering=0) as file:  # noqa: PTH123
+        with Path(f"/proc/{self.pid}/mem").open("rb", buffering=0) as file:
             return os.pread(file.fileno(), size, address)
 
     def text(self, argument: int) -> str:

@@ -1,4 +1,4 @@
-"""What the student predicts: standardised embeddings of the teacher."""
+"""Targets of distillation: standardised embeddings of the teacher."""
 
 from __future__ import annotations
 

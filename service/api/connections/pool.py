@@ -46,7 +46,7 @@ class ConnectionLimits:
 
 
 class Connection(Protocol):
-    """What the pool needs of a connection."""
+    """Interface of a connection in the pool."""
 
     def refuse(self, error: ServiceError) -> None:
         """Answer with an error and close."""

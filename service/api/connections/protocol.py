@@ -51,14 +51,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._fault: ServiceError | None = None
         self._is_discarding = False
         self._last: ServiceError | None = None
-        """What is answered after the requests that came before it."""
+        """Error to be answered after the earlier requests."""
         self._in_head = self._in_body = False
         self._has_ended_part = False
-        """Whether a head or a message has ended in the present data."""
+        """True once a head or a message has ended in the present data."""
         self._head_bytes = self._raw_head_bytes = 0
         self._body_bytes = self._framing_bytes = 0
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
         """Add the connection to the pool."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=0)  # so that every unread byte is noted

@@ -84,7 +84,7 @@ def test_a_decoder_that_dies_refuses_its_file_and_is_counted(by_process: Client)
         is_given.set()
         return was_given
 
-    child.give = give_and_tell  # type: ignore[method-assign]
+    child.give = give_and_tell
     deaths = metric(by_process, "minuend_decoder_deaths_total")
     bodies: list[Any] = []
     request = threading.Thread(target=lambda: bodies.append(answer(by_process, WAV)))

@@ -38,7 +38,7 @@ class UnconfinedServer:
 def choose(mode: str, caplog: pytest.LogCaptureFixture) -> tuple[object, dict[str, object]]:
     """Return the decoder that is chosen, and the fields of the last log line."""
     caplog.set_level("INFO")
-    choice = DecoderChoice(mode, 1, deadline_s=60)  # type: ignore[arg-type]
+    choice = DecoderChoice(mode, 1, deadline_s=60)
     try:
         return choice.choose(), vars(caplog.records[-1])
     finally:

@@ -42,7 +42,7 @@ def test_errors_of_a_disk_are_told_apart_and_name_no_path(
 def test_errors_that_do_not_concern_the_folder_stay_as_they_are(
     tmp_path: Path, error: OSError
 ) -> None:
-    with pytest.raises(OSError) as caught, storage_errors("the library", tmp_path):  # noqa: PT011
+    with pytest.raises(OSError) as caught, storage_errors("the library", tmp_path):  # noqa: PT011 - compared below
         raise error
     assert caught.value is error
 

@@ -71,7 +71,7 @@ def test_audio_read_in_place_may_be_anywhere(library: Path, tmp_path: Path, suff
 def test_a_path_that_the_service_does_not_give_is_refused(
     library: Path, source: str, path: str
 ) -> None:
-    record = replace(RECORD, source=source, path=path)  # type: ignore[arg-type]
+    record = replace(RECORD, source=source, path=path)
     for find in (audio_path, audio_file):
         with pytest.raises(ClipAudioMissingError, match=r"not the file of a clip|without audio"):
             find(library, record)

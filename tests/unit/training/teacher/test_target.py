@@ -26,7 +26,7 @@ def test_targets_have_mean_0_and_standard_deviation_1() -> None:
     batches = [
         3 + 2 * torch.randn(50, 4, generator=torch.Generator().manual_seed(i)) for i in range(3)
     ]
-    target = TeacherTarget(Repeating())  # type: ignore[arg-type]
+    target = TeacherTarget(Repeating())
     target.fit_statistics(batches)
     targets = target(torch.cat(batches)).double()
     assert torch.equal(targets[:, 0], torch.zeros(150).double())
@@ -38,7 +38,7 @@ def test_targets_have_mean_0_and_standard_deviation_1() -> None:
 
 
 def test_a_checkpoint_keeps_the_statistics() -> None:
-    first, second = (TeacherTarget(Repeating()) for _ in range(2))  # type: ignore[arg-type]
+    first, second = (TeacherTarget(Repeating()) for _ in range(2))
     first.fit_statistics([torch.randn(9, 4)])
     second.load_state_dict(first.statistics(), strict=False)
     sound = torch.randn(2, 4)
