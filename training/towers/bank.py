@@ -14,7 +14,8 @@ from jaxtyping import Float32
 
 from service.difference import l2_normalize
 from training.towers.vocabulary import Vocabulary
-from training.words.grammar import describe_sound, list_names
+from training.words.grammar import describe_sound
+from training.words.names import list_names
 
 N_DESCRIPTIONS = 16  # averaged for the vector of a phrase
 

@@ -9,7 +9,7 @@ import tiny_pairs
 from service.inference.phrases import TextBank
 from training.towers.bank import make_bank, write_bank
 from training.towers.vocabulary import Vocabulary
-from training.words.grammar import list_names
+from training.words.names import list_names
 
 
 def test_a_bank_has_one_phrase_a_label_and_the_service_reads_it(
