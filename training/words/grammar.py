@@ -83,6 +83,17 @@ def describe_sound(labels: Sequence[str], rng: np.random.Generator) -> str:
     return frame.format(_join(chosen, grammar.sounds["joined"], rng))
 
 
+def list_descriptions(names: Sequence[str]) -> list[str]:
+    """List every description of a sound alone, by each of its names; the first name leads.
+
+    Args:
+        names: Names with their articles.
+    """
+    forms = _grammar().sounds["alone"]
+    filled = (_fill(form, [name]) for name in names for form in forms)
+    return list(dict.fromkeys(filled))
+
+
 def list_phrasings(kind: ChangeKind, part: Part = "seen") -> tuple[str, ...]:
     """List the phrasings of a change, with ``{a}``, ``{the}`` or ``{bare}`` for the sound."""
     forms = _grammar().part(part)[kind]
