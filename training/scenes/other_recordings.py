@@ -12,7 +12,8 @@ import numpy as np
 from training.scenes.pair import Background, Clip, Pair
 from training.scenes.pool import ScenePool
 
-STREAM = "other recordings"
+# The names of the streams are part of the seed.
+PAIRS, BACKGROUNDS = "pairs over other recordings", "other recordings"
 
 
 class Plan(Protocol):
@@ -32,26 +33,26 @@ def with_other_recordings(pair: Pair, pool: ScenePool, plan: Plan) -> Pair:
     """Give the target of a pair other backgrounds, if the share of the plan draws this pair.
 
     The query, the changes and all times and levels stay as they are. So does the whole pair, where
-    its kind has no two backgrounds that share no recording with those of the query.
+    its kind has no two backgrounds that share no recording with those of the query. Pairs over the
+    same backgrounds get the same others, whose number is -1 - that of the first.
 
     Args:
         pair: A pair over one set of backgrounds.
         pool: The sources of the side.
-        plan: Has the share; its stream `other recordings` draws.
+        plan: Has the share, and draws.
     """
-    rng = plan.rng(STREAM, pair.index)
-    is_drawn = rng.random() < plan.other_recordings
+    is_drawn = plan.rng(PAIRS, pair.index).random() < plan.other_recordings
     backgrounds = pool.backgrounds[pair.backgrounds[0].kind]
     combined = list_others(backgrounds, pair.backgrounds)
     if not (is_drawn and combined):
         return pair
+    rng = plan.rng(BACKGROUNDS, pair.background_id)
     others = combined[int(rng.integers(len(combined)))]
     used = {each.recording for each in pair.backgrounds}
     return replace(
         pair,
         target=_over(pair.target, others, {b.path for b in backgrounds if b.recording in used}),
-        # Every such target has backgrounds of its own: no other pair counts as over the same ones.
-        target_background_id=-1 - pair.index,
+        target_background_id=-1 - pair.background_id,
         target_backgrounds=others,
     )
 

@@ -103,9 +103,9 @@ class Pair:
         query: The first clip.
         target: The second clip.
         sources: Clean event of each change of an event, by its label.
-        target_background_id: Number of the backgrounds of the target, where they are other
-            recordings of the same kind; None where they are those of the query. In files
-            `target_bed`.
+        target_background_id: Number of the backgrounds of the target where they are other
+            recordings of the same kind, -1 - that of the query; None where they are those of the
+            query. In files `target_bed`.
         target_backgrounds: These backgrounds, or None.
     """
 

@@ -66,9 +66,9 @@ def test_the_target_shares_no_recording_with_the_backgrounds_of_the_query(pool: 
         assert {b.kind for b in pair.target_backgrounds} == {"rain"}
         excerpts = [item for item in pair.target.items if item.role == "background"]
         assert [item.path for item in excerpts] == [b.path for b in pair.target_backgrounds]
-    ids = [pair.background_ids for pair in pairs]
-    assert len({second for _, second in ids}) == len(ids)
-    assert {first for first, _ in ids}.isdisjoint(second for _, second in ids)
+    ids = {pair.background_ids for pair in pairs}
+    assert ids == {(pair.background_id, -1 - pair.background_id) for pair in pairs}
+    assert len({(pair.target_background_id, pair.target_backgrounds) for pair in pairs}) == len(ids)
 
 
 def test_a_kind_without_other_recordings_keeps_its_own(pool: ScenePool) -> None:
