@@ -19,6 +19,7 @@ from training.towers.data import TowerData
 from training.towers.losses import compute_losses, total_loss
 from training.towers.networks import TowerNetworks
 from training.towers.recipe import TowersRecipe
+from training.towers.strength import fit_strength
 
 FEWEST_PAIRS = 4
 
@@ -118,6 +119,8 @@ def _train(
     assert best is not None
     networks.load_state_dict(best)
     networks.eval().requires_grad_(False)
+    if recipe.network.fit_strength and len(rows[1]) >= 2:
+        networks.text.length = fit_strength(networks, data, rows[1])
     return result
 
 
