@@ -199,6 +199,8 @@ class TowersInfo(_Record):
         dim: Length of a vector.
         audio_tower: ONNX file: `embedding` float32 [batch, encoder dim], raw, of a sound or of a
             difference (`service.difference.remainder`), -> `vector` float32 [batch, dim].
+        difference: ONNX file of a trained difference: `mixture` and `reference`, raw, and `weight`
+            [batch, 1], all float32 -> `vector`; None where the audio tower projects differences.
         text_encoder: ONNX file: `input_ids` and `attention_mask` int64 [batch, tokens] ->
             `vector` float32 [batch, dim]; it contains the text tower.
         text_precision: Precision of the stored weights of the text encoder.
@@ -206,7 +208,8 @@ class TowersInfo(_Record):
         max_tokens: Most tokens of a text, special tokens included.
         text_bank: JSON of the phrases for changes, see `service.inference.phrases`.
         known_answer: An npz of `embedding` [dim of the encoder] and `text`, with the vectors
-            `audio_vector` and `text_vector` [dim] of the two.
+            `audio_vector` and `text_vector` [dim] of the two; with a trained difference also
+            `difference_vector`, of the embedding without `reference`.
     """
 
     fingerprint: Sha256
@@ -218,13 +221,15 @@ class TowersInfo(_Record):
     max_tokens: PositiveInt
     text_bank: FileName
     known_answer: KnownAnswer
+    difference: FileName | None = None
     training: TowersTraining
     scores: dict[str, float | int | str]
 
     @property
     def files(self) -> tuple[str, ...]:
         """The files of the towers."""
-        graphs = self.audio_tower, self.text_encoder
+        difference = (self.difference,) if self.difference else ()
+        graphs = self.audio_tower, self.text_encoder, *difference
         return (*graphs, self.tokenizer, self.text_bank, self.known_answer.file)
 
 

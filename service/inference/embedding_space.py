@@ -91,7 +91,7 @@ class TowerSpace:
     """The common space of sounds and texts (paper, section 5.3).
 
     Args:
-        tower: Projects embeddings into it.
+        tower: Projects embeddings into it, and differences, if the bundle has a trained difference.
         fingerprint: Encoder of the embeddings.
         mean: Mean embedding of its training clips [embedding_dim].
     """
@@ -121,6 +121,8 @@ class TowerSpace:
         """See `Space`."""
         if np.array_equal(mixture, reference):
             return np.zeros(self.dim, np.float32)
+        if self._tower.has_difference:
+            return self._tower.difference(mixture, reference, weight)
         rest = remainder(mixture, reference, self._mean, weight)
         vector: np.ndarray = self._tower.vectors(rest[np.newaxis])[0]
         return vector

@@ -23,14 +23,23 @@ CACHED_TEXTS = 256
 class AudioTower:
     """Projects raw embeddings into the common space; for several threads at once.
 
+    Args:
+        session: Graph of the audio tower.
+        info: Description of the towers.
+        difference: Graph of a trained difference; None for a bundle without.
+
     Attributes:
         fingerprint: Identity of the towers.
         dim: Length of a vector.
         provider: Execution provider on which it runs.
+        has_difference: Whether the bundle has a trained difference.
     """
 
-    def __init__(self, session: Session, info: TowersInfo) -> None:
-        self._session = session
+    def __init__(
+        self, session: Session, info: TowersInfo, difference: Session | None = None
+    ) -> None:
+        self._session, self._difference = session, difference
+        self.has_difference = difference is not None
         self.fingerprint = info.fingerprint
         self.dim = info.dim
         self.provider = session.provider
@@ -44,7 +53,38 @@ class AudioTower:
         vectors = ("float32", (None, info.dim))
         if faults := session.faults({"embedding": embeddings}, {"vector": vectors}):
             raise BundleError(f"{path}: {'; '.join(faults)}")
-        return cls(session, info)
+        if info.difference is None:
+            return cls(session, info)
+        path = bundle.file(info.difference)
+        difference = open_session(path, device=device, threads=threads)
+        inputs = {name: embeddings for name in ("mixture", "reference")}
+        inputs["weight"] = ("float32", (None, 1))
+        if faults := difference.faults(inputs, {"vector": vectors}):
+            raise BundleError(f"{path}: {'; '.join(faults)}")
+        return cls(session, info, difference)
+
+    def difference(
+        self,
+        mixture: Float32[np.ndarray, " embedding_dim"],
+        reference: Float32[np.ndarray, " embedding_dim"],
+        weight: float,
+    ) -> Float32[np.ndarray, " dim"]:
+        """Return the vector of a mixture without a reference, by a trained difference.
+
+        Args:
+            mixture: Raw embedding.
+            reference: Raw embedding.
+            weight: Weight of the reference, 0 to 1.
+        """
+        assert self._difference is not None
+        inputs = {
+            "mixture": mixture[np.newaxis].astype(np.float32),
+            "reference": reference[np.newaxis].astype(np.float32),
+            "weight": np.full((1, 1), weight, np.float32),
+        }
+        (vectors,) = self._difference.run(inputs, ["vector"])
+        vector: np.ndarray = vectors[0]
+        return vector
 
     def vectors(
         self, embeddings: Float32[np.ndarray, "clips embedding_dim"]
@@ -169,6 +209,9 @@ class Towers:
             with np.load(path, allow_pickle=False) as stored:
                 embedding, text = stored["embedding"], str(stored["text"])
                 expected = {"audio tower": stored["audio_vector"], "text": stored["text_vector"]}
+                if self.audio.has_difference:
+                    reference = stored["reference"]
+                    expected["difference"] = stored["difference_vector"]
             encoded = self.text.encode(text)
             if encoded is None:
                 raise ValueError(f"the text {text!r} is empty")
@@ -176,6 +219,9 @@ class Towers:
                 "audio tower": self.audio.vectors(embedding[np.newaxis])[0],
                 "text": encoded.vector,
             }
+            if self.audio.has_difference:
+                weight = bundle.manifest.difference.reference_weight
+                found["difference"] = self.audio.difference(embedding, reference, weight)
             deviations = {name: _deviation(found[name], expected[name]) for name in found}
         except (OSError, ValueError, KeyError, IndexError) as error:
             raise BundleError(f"{path} holds no known answer: {error}") from error

@@ -25,6 +25,13 @@ OVERRIDES = click.option(
     "--set", "overrides", multiple=True, metavar="A.B=C", help="Override a setting."
 )
 THREADS = click.option("--threads", default=0, help="0 for one for each core; 1 on a busy machine.")
+OTHER_RECORDINGS = click.option(
+    "--other-recordings",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Share of pairs whose target is over other recordings of the same kind of background.",
+)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from training.cli.options import CACHE, DATA, PLACE, SET, prints_result
+from training.cli.options import CACHE, DATA, OTHER_RECORDINGS, PLACE, SET, prints_result
 
 
 @click.command("scenes")
@@ -26,6 +26,7 @@ from training.cli.options import CACHE, DATA, PLACE, SET, prints_result
 @click.option("--pairs", "n_pairs", type=click.IntRange(min=1), required=True)
 @click.option("--permissive", is_flag=True, help="Only clips a shipped model may be trained on.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@OTHER_RECORDINGS
 @CACHE
 @prints_result
 def scenes(

@@ -13,6 +13,7 @@ from training.cli.options import (
     BUNDLE,
     CACHE,
     DATA,
+    OTHER_RECORDINGS,
     PLACE,
     RESULTS,
     SET,
@@ -27,28 +28,34 @@ TRAIN = click.option("--train", type=PLACE, required=True, help="Scenes, the tra
 SCENE = click.option("--scene", default="general", show_default=True, help="Name or YAML.")
 RESULTS_FILE = click.option("--results", type=PLACE, required=True, help="JSON file to write.")
 SEEDS = click.option("--seeds", type=click.IntRange(min=1, max=10), default=3, show_default=True)
-scene_set_options = options_of(DATA, SCENE, BUNDLE, SET, CACHE, prints_result)
+scene_set_options = options_of(
+    DATA, SCENE, BUNDLE, SET, OTHER_RECORDINGS, CACHE, prints_result
+)
 
 
 @click.command("mixtures")
 @scene_set_options
-def mixtures(data: Path, scene: str, bundle: Path, out: Path, cache: Path) -> dict[str, Path]:
+def mixtures(
+    data: Path, scene: str, bundle: Path, out: Path, other_recordings: float, cache: Path
+) -> dict[str, Path]:
     """500 events over backgrounds of the test side, to test the words for a difference."""
     from training.scenes.recipe import load_scene
     from training.towers.evaluation.mixtures import make_mixtures
 
-    make_mixtures(data, load_scene(scene), bundle, out, cache)
+    make_mixtures(data, load_scene(scene), bundle, out, cache, other_recordings)
     return {"scenes": out}
 
 
 @click.command("held-out")
 @scene_set_options
-def held_out(data: Path, scene: str, bundle: Path, out: Path, cache: Path) -> dict[str, Path]:
+def held_out(
+    data: Path, scene: str, bundle: Path, out: Path, other_recordings: float, cache: Path
+) -> dict[str, Path]:
     """Pairs of held-out sources of the training side, to compare recipes of towers on."""
     from training.scenes.recipe import load_scene
     from training.towers.evaluation.holdout import make_holdout
 
-    make_holdout(data, load_scene(scene), bundle, out, cache)
+    make_holdout(data, load_scene(scene), bundle, out, cache, other_recordings)
     return {"scenes": out}
 
 

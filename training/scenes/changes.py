@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -12,6 +13,16 @@ ChangeKind = EventChange | BackgroundChange
 EVENT_CHANGES: tuple[EventChange, ...] = get_args(EventChange)
 BACKGROUND_CHANGES: tuple[BackgroundChange, ...] = get_args(BackgroundChange)
 CHANGE_KINDS: tuple[ChangeKind, ...] = EVENT_CHANGES + BACKGROUND_CHANGES
+
+SIGNS: Mapping[ChangeKind, float] = {
+    "add": 1.0,
+    "louder": 1.0,
+    "more": 1.0,
+    "remove": -1.0,
+    "quieter": -1.0,
+    "less": -1.0,
+}
+"""1 where the target has more of the sound than the query, -1 where it has less."""
 
 _INVERSE: dict[ChangeKind, ChangeKind] = {
     "add": "remove",

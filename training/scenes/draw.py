@@ -3,6 +3,8 @@
 Every pair depends on the scene, the side, the seed and its index only. Follows the paper's data:
 both clips of a pair have the same two backgrounds of one kind, in different excerpts, and nothing
 else but what changes; recording, onset and duration of an event are drawn anew for each clip.
+Beyond the paper, the targets of a share of the pairs have two other recordings of the same kind as
+backgrounds; all else of these pairs is as without that share.
 Chosen here: 6 of 16 pairs have two changes; the six kinds are equally likely; levels are uniform
 over 0 to 12 LU and drops over 6 to 12 LU; more of a background is at 4 to 12 LU over the
 reference, since at 0 LU the level of the backgrounds would rise by less than 2 dB.
@@ -12,13 +14,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import combinations
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from training.scenes.changes import BACKGROUND_CHANGES, CHANGE_KINDS, EVENT_CHANGES, Change
+from training.scenes.other_recordings import with_other_recordings
 from training.scenes.pair import CLIP_S, Background, ChangeSource, Clip, Item, Pair, Role
 from training.scenes.pool import BACKGROUND_S, Event, ScenePool
 from training.scenes.recipe import Side
@@ -46,6 +49,8 @@ class PairPlan:
         n_pairs: Number of pairs.
         seed: Another seed gives other pairs.
         permissive: Use only clips whose licence lets a model trained on them be shipped.
+        other_recordings: Share of the pairs whose target has other recordings of the same kind as
+            backgrounds, where the kind has enough recordings, 0 to 1.
     """
 
     scene: str
@@ -53,11 +58,22 @@ class PairPlan:
     n_pairs: int
     seed: int
     permissive: bool
+    other_recordings: float = 0.0
 
     def rng(self, stream: str, index: int) -> np.random.Generator:
         """Make the generator of one index of a stream; no two streams or indices share one."""
         name = hashlib.sha256(f"{self.scene} {self.side} {stream}".encode()).digest()
         return np.random.default_rng([int.from_bytes(name[:8], "big"), self.seed, index])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write the plan as plain data, as `about.json` has it.
+
+        A share of 0 is left out, as in folders that were made before there was one.
+        """
+        content = asdict(self)
+        if not self.other_recordings:
+            del content["other_recordings"]
+        return content
 
 
 def draw_pairs(pool: ScenePool, plan: PairPlan) -> list[Pair]:
@@ -69,7 +85,8 @@ def draw_pairs(pool: ScenePool, plan: PairPlan) -> list[Pair]:
     for index in range(plan.n_pairs):
         background_id = index // n_sharing
         sampler = _PairSampler(pool, backgrounds[background_id], plan.rng("pair", index))
-        pairs.append(sampler.draw(index, background_id, rows))
+        pair = sampler.draw(index, background_id, rows)
+        pairs.append(with_other_recordings(pair, pool, plan) if plan.other_recordings else pair)
     return pairs
 
 

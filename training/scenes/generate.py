@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
@@ -77,7 +77,7 @@ def generate(
     encoders = [open_scene_encoder(bundle) for bundle in bundles]
     store = open_scene_store(data, scene, cache)
     pool = build_pool(store, scene, plan.side, permissive=plan.permissive)
-    about = asdict(plan) | {"manifest_sha256": hash_file(data).sha256}
+    about = plan.to_dict() | {"manifest_sha256": hash_file(data).sha256}
     embed_set(plan_rendering(store, pool, draw_pairs(pool, plan)), encoders, out, about)
 
 

@@ -96,12 +96,17 @@ class Pair:
     Attributes:
         index: Number of the pair in its set.
         background_id: Number of its two backgrounds, which several pairs share; `bed` in files.
-        backgrounds: The two backgrounds of both clips, which have different excerpts of them.
+        backgrounds: The two backgrounds of the query, and of the target if it has no others; both
+            clips have different excerpts of them.
         ref_db: Loudness of each background [LUFS].
         changes: One or two, of different sounds.
         query: The first clip.
         target: The second clip.
         sources: Clean event of each change of an event, by its label.
+        target_background_id: Number of the backgrounds of the target where they are other
+            recordings of the same kind, -1 - that of the query; None where they are those of the
+            query. In files `target_bed`.
+        target_backgrounds: These backgrounds, or None.
     """
 
     index: int
@@ -112,12 +117,29 @@ class Pair:
     query: Clip
     target: Clip
     sources: Mapping[str, ChangeSource]
+    target_background_id: Annotated[int | None, Field(validation_alias="target_bed")] = None
+    target_backgrounds: tuple[Background, ...] | None = None
+
+    @property
+    def background_ids(self) -> tuple[int, int]:
+        """Numbers of the backgrounds of the query and of the target."""
+        other = self.target_background_id
+        return self.background_id, self.background_id if other is None else other
 
     @property
     def reversed(self) -> Pair:
         """The pair that leads from the target to the query."""
         changes = tuple(change.inverse for change in self.changes)
-        return replace(self, changes=changes, query=self.target, target=self.query)
+        turned = replace(self, changes=changes, query=self.target, target=self.query)
+        if self.target_background_id is None or self.target_backgrounds is None:
+            return turned
+        return replace(
+            turned,
+            background_id=self.target_background_id,
+            backgrounds=self.target_backgrounds,
+            target_background_id=self.background_id,
+            target_backgrounds=self.backgrounds,
+        )
 
     @property
     def items(self) -> tuple[Item, ...]:
@@ -128,4 +150,7 @@ class Pair:
         """Write the pair as one line, which `pydantic.TypeAdapter(Pair)` reads back."""
         content = asdict(self)
         ids = {"index": content.pop("index"), "bed": content.pop("background_id")}
+        other_bed, others = content.pop("target_background_id"), content.pop("target_backgrounds")
+        if other_bed is not None:
+            content |= {"target_bed": other_bed, "target_backgrounds": others}
         return json.dumps(ids | content, separators=(",", ":"))

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from training.towers.batches import Batch
 from training.towers.data import NONE, TowerData
+from training.towers.graded_loss import graded_contrastive_loss
 from training.towers.networks import TowerNetworks, compose_query
 from training.towers.recipe import TowersRecipe
 
@@ -80,7 +81,7 @@ def compute_losses(
     )
     items = functional.normalize(target, dim=-1)
     is_same_clip = batch.target_clip[:, None] == batch.target_clip[None, :]
-    losses = {"contrastive": contrastive_loss(query, items, scale, is_same_clip)}
+    losses = {"contrastive": _main_loss(query, items, scale, batch.relevance, is_same_clip)}
     if weights.classification:
         logits = networks.labels(torch.cat([audio, target]))
         labels = torch.cat([batch.query_labels, batch.target_labels])
@@ -106,18 +107,32 @@ def total_loss(losses: dict[str, Float[Tensor, ""]], recipe: TowersRecipe) -> Fl
     return torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
 
 
+def _main_loss(
+    query: Float[Tensor, "batch dim"],
+    items: Float[Tensor, "batch dim"],
+    scale: Float[Tensor, ""],
+    relevance: Float32[Tensor, "batch batch"] | None,
+    is_same: Bool[Tensor, "batch batch"],
+) -> Float[Tensor, ""]:
+    """Compare queries with targets, of which one or, with grades, several are right."""
+    if relevance is None:
+        return contrastive_loss(query, items, scale, is_same)
+    return graded_contrastive_loss(query, items, scale, relevance, is_same)
+
+
 def _difference_loss(
     networks: TowerNetworks,
     batch: Batch,
     data: TowerData,
     label_vectors: Float[Tensor, "labels dim"],
 ) -> dict[str, Float[Tensor, ""]]:
-    """Compare target minus query with the text of the added label and with its clean event."""
+    """Compare target minus reference with the text of the added label and its clean event."""
     has_label = batch.added_label != NONE
     if has_label.sum() < 2:
         return {}
-    remainder = batch.target - data.reference_weight * (batch.query - data.mean)
-    vectors = compose_query(networks.audio.project(remainder[has_label]), None)
+    mixture, reference = batch.target[has_label], batch.reference[has_label] - data.mean
+    remainder = networks.subtract(mixture, reference, data.reference_weight)
+    vectors = compose_query(networks.audio.project(remainder), None)
     labels, events = batch.added_label[has_label], batch.added_event[has_label]
     loss = label_loss(vectors, label_vectors, labels, networks.scale)
     has_event = events != NONE

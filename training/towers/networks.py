@@ -9,11 +9,13 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.towers.difference_network import DifferenceNetwork
 from training.towers.recipe import NetworkRecipe
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.01, 1.0
 SMALLEST_STD = 1e-4
 MAX_ROWS = 2_000
+SMALLEST_WEIGHT = 0.05  # of a reference, for the strength of a correction
 EXTRA_COMPONENTS = 16  # computed beyond those asked for, which become more exact
 
 
@@ -28,6 +30,10 @@ class TowerNetwork(nn.Module):
         unit: Whether the output has length 1.
         components: Number of principal components of the input that are used; None uses all
             values.
+
+    Attributes:
+        length: Factor of the output, so the length of a unit vector; 1 while it is trained (see
+            ``training.towers.strength``).
     """
 
     mean: Tensor
@@ -54,6 +60,7 @@ class TowerNetwork(nn.Module):
         self.norm = nn.LayerNorm(recipe.width)
         self.exit = nn.Linear(recipe.width, recipe.dim)
         self.unit = unit
+        self.length = 1.0
         self.whiten = recipe.whiten
 
     def forward(self, embedding: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch dim"]:
@@ -73,7 +80,8 @@ class TowerNetwork(nn.Module):
         hidden = self.entry(self.input_dropout(normalised))
         residual = self.dropout(self.residual(functional.gelu(hidden)))
         vector: Tensor = self.exit(self.norm(hidden + residual))
-        return functional.normalize(vector, dim=-1) if self.unit else vector
+        vector = functional.normalize(vector, dim=-1) if self.unit else vector
+        return vector if self.length == 1.0 else self.length * vector
 
     @torch.no_grad()
     def fit_statistics(self, sample: Float32[Tensor, "samples inputs"]) -> None:
@@ -101,7 +109,7 @@ class TowerNetwork(nn.Module):
 
 
 class TowerNetworks(nn.Module):
-    """Both towers, and the parts that only training needs: temperature and multi-label head.
+    """Both towers, and a trained difference; temperature and label head are for training only.
 
     Args:
         n_audio: Length of an embedding of the audio encoder.
@@ -125,13 +133,64 @@ class TowerNetworks(nn.Module):
                 self.text.exit.weight.mul_(math.sqrt(3.0 / recipe.dim))
                 self.text.exit.bias.zero_()
         self.labels = nn.Linear(recipe.dim, n_labels)
+        self.difference = None
+        if recipe.difference == "trained":
+            n_used = recipe.components or n_audio
+            self.difference = DifferenceNetwork(n_used, recipe.difference_width, recipe.dropout)
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
+
+    def subtract(
+        self,
+        mixture: Float[Tensor, "batch used"],
+        reference: Float[Tensor, "batch used"],
+        weight: float,
+    ) -> Float[Tensor, "batch used"]:
+        """Subtract references, relative to the mean, with the default weight; all normalised."""
+        if self.difference is None:
+            return mixture - weight * reference
+        ones = torch.ones_like(mixture[:, :1])
+        remainder: Tensor = self.difference(mixture, reference, weight * ones, ones)
+        return remainder
 
     @property
     def scale(self) -> Float[Tensor, ""]:
         """Factor of the cosines in contrastive losses: 1 / temperature."""
         lowest, highest = math.log(LOWEST_TEMPERATURE), math.log(HIGHEST_TEMPERATURE)
         return torch.exp(-self.log_temperature.clamp(lowest, highest))
+
+
+class DifferenceModel(nn.Module):
+    """Maps a mixture without a reference into the common space, as a trained difference does it.
+
+    Args:
+        networks: Towers with a trained difference.
+        mean: Mean embedding of the bundle [inputs].
+        default_weight: Weight of the reference in the training.
+    """
+
+    mean: Tensor
+
+    def __init__(
+        self, networks: TowerNetworks, mean: Float32[Tensor, " inputs"], default_weight: float
+    ) -> None:
+        super().__init__()
+        assert networks.difference is not None
+        self.tower, self.difference = networks.audio, networks.difference
+        self.register_buffer("mean", mean)
+        self.default_weight = max(default_weight, SMALLEST_WEIGHT)
+
+    def forward(
+        self,
+        mixture: Float[Tensor, "batch inputs"],
+        reference: Float[Tensor, "batch inputs"],
+        weight: Float[Tensor, "batch 1"],
+    ) -> Float[Tensor, "batch dim"]:
+        """Map raw embeddings, each row on its own; `weight` is that of the reference."""
+        mean = self.tower.normalise(self.mean[None])
+        normalised = self.tower.normalise(mixture)
+        relative = self.tower.normalise(reference) - mean
+        strength = weight / self.default_weight
+        return self.tower.project(self.difference(normalised, relative, weight, strength))
 
 
 def compose_query(

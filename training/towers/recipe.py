@@ -57,6 +57,9 @@ class PairsRecipe(Section):
             negative of the others; 1 draws batches at random.
         crossed: Largest number of pairs made of any two clips of a bed that differ by one sound,
             for each rendered pair (see ``training.towers.training_pairs``).
+        other_recordings: Largest number of pairs made of any two clips that differ by one sound
+            and are over other recordings of the same kind of background, for each rendered pair
+            (see ``training.towers.across_recordings``).
         reversed: Share of the pairs of a batch that are reversed, target to query.
     """
 
@@ -64,7 +67,21 @@ class PairsRecipe(Section):
     validate_by: Literal["pair", "bed"] = "bed"
     per_bed: Count = 1
     crossed: Annotated[int, Field(ge=0)] = 0
+    other_recordings: Annotated[int, Field(ge=0)] = 0
     reversed: Share = 0.0
+
+
+class ReferencesRecipe(Section):
+    """The references of the loss on differences: the query of a pair, or other recordings.
+
+    Attributes:
+        other_recordings: Share of the references that are clips over other recordings of the same
+            kind of background, with the other sounds of the query, where there are such clips.
+        most: Largest number of such clips whose mean is the reference; drawn from 1 on.
+    """
+
+    other_recordings: Share = 0.0
+    most: Count = 1
 
 
 class NetworkRecipe(Section):
@@ -83,6 +100,12 @@ class NetworkRecipe(Section):
             1 (equal).
         unit: Which towers give vectors of length 1; with both, strength 1 weighs both alike.
         query: Terms of the query; ``audio`` and ``text`` train the baselines.
+        fit_strength: Set the length of text vectors after the training so that strength 1 is best
+            on the validation pairs, for targets over the same and over other recordings alike
+            (see ``training.towers.strength``).
+        difference: How a reference is subtracted: ``weight`` subtracts a share of it, ``trained``
+            adds a correction by a small network (`DifferenceNetwork`).
+        difference_width: Width of that network.
     """
 
     dim: Count = 512
@@ -94,6 +117,9 @@ class NetworkRecipe(Section):
     whiten: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
     unit: Literal["none", "audio", "both"] = "none"
     query: Literal["both", "audio", "text"] = "both"
+    fit_strength: bool = False
+    difference: Literal["weight", "trained"] = "weight"
+    difference_width: Count = 256
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -113,6 +139,9 @@ class TowersLossRecipe(Section):
         events: Weight of the classification of clean events by the texts of their classes.
         difference: Weight of the loss that compares target minus query with the text of the added
             label and with its clean event.
+        relevance: Relevance of the targets of other pairs that fulfil a request, for the main loss;
+            to the power of 2 over other recordings (see ``training.towers.relevance``). With 0 the
+            own target alone is relevant.
     """
 
     temperature: Positive = 0.07
@@ -121,6 +150,7 @@ class TowersLossRecipe(Section):
     description: Weight = 0.0
     events: Weight = 0.0
     difference: Weight = 0.0
+    relevance: Share = 0.0
 
 
 class TowersOptimRecipe(Section):
@@ -139,6 +169,7 @@ class TowersRecipe(RecipeFile):
     seed: Annotated[int, Field(ge=0)] = 42
     text: TextRecipe = TextRecipe()
     pairs: PairsRecipe = PairsRecipe()
+    references: ReferencesRecipe = ReferencesRecipe()
     network: NetworkRecipe = NetworkRecipe()
     loss: TowersLossRecipe = TowersLossRecipe()
     optim: TowersOptimRecipe = TowersOptimRecipe()

@@ -38,6 +38,8 @@ class LoadedTowers:
         data: Content of ``about.json`` of the scenes.
         sources: Path in the manifest of every clip that the pairs were made of.
         pairs: Number of pairs.
+        reference_weight: Weight of a reference in the loss on differences; None in checkpoints of
+            earlier versions.
         commit: Commit of the code.
     """
 
@@ -50,6 +52,7 @@ class LoadedTowers:
     sources: list[str]
     pairs: int
     commit: str
+    reference_weight: float | None = None
 
 
 def train_retrieval(
@@ -83,6 +86,8 @@ def train_retrieval(
         "format": FORMAT,
         "recipe": recipe.to_dict(),
         "towers": trained.networks.state_dict(),
+        "text_length": trained.networks.text.length,
+        "reference_weight": bundle.manifest.difference.reference_weight,
         "vocabulary": {
             "events": list(vocabulary.events),
             "backgrounds": list(vocabulary.backgrounds),
@@ -129,6 +134,7 @@ def load_towers(path: Path) -> LoadedTowers:
         recipe.loss.temperature,
     )
     networks.load_state_dict(state)
+    networks.text.length = content.get("text_length", 1.0)
     return LoadedTowers(
         networks=networks.eval().requires_grad_(False),
         recipe=recipe,
@@ -139,4 +145,5 @@ def load_towers(path: Path) -> LoadedTowers:
         sources=content["sources"],
         pairs=content["pairs"],
         commit=content["commit"],
+        reference_weight=content.get("reference_weight"),
     )

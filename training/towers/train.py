@@ -19,6 +19,7 @@ from training.towers.data import TowerData
 from training.towers.losses import compute_losses, total_loss
 from training.towers.networks import TowerNetworks
 from training.towers.recipe import TowersRecipe
+from training.towers.strength import fit_strength
 
 FEWEST_PAIRS = 4
 
@@ -118,6 +119,8 @@ def _train(
     assert best is not None
     networks.load_state_dict(best)
     networks.eval().requires_grad_(False)
+    if recipe.network.fit_strength and len(rows[1]) >= 2:
+        networks.text.length = fit_strength(networks, data, rows[1])
     return result
 
 
@@ -125,7 +128,7 @@ def _batches(
     recipe: TowersRecipe, data: TowerData, rows: Rows, rng: np.random.Generator
 ) -> Iterator[Rows]:
     batches = draw_batches(
-        data.background_ids[rows],
+        data.background_ids[rows, 0],
         batch_size=recipe.optim.batch_size,
         group_size=recipe.pairs.per_bed,
         rng=rng,
@@ -146,7 +149,7 @@ def _train_epoch(
     sums: dict[str, float] = defaultdict(float)
     n = 0
     for chosen in _batches(recipe, data, rows, rng):
-        batch = draw_batch(data, chosen, recipe.pairs.reversed, rng)
+        batch = draw_batch(data, chosen, recipe.pairs.reversed, rng, recipe)
         losses = compute_losses(networks, batch, data, recipe, with_events=True)
         total = total_loss(losses, recipe)
         if not torch.isfinite(total):
@@ -172,7 +175,7 @@ def _validate(
     rng = np.random.default_rng(0)
     total, n = 0.0, 0
     for chosen in _batches(recipe, data, rows, rng):
-        batch = draw_batch(data, chosen, 0.0, rng)
+        batch = draw_batch(data, chosen, 0.0, rng, recipe)
         losses = compute_losses(networks, batch, data, recipe, with_events=False)
         total += float(total_loss(losses, recipe)) * len(chosen)
         n += len(chosen)

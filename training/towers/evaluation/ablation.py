@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from service.bundle.files import Bundle
-from service.difference import l2_normalize, remainder
+from service.difference import l2_normalize
 from training.scenes.load import SceneSet, load_scenes
 from training.towers.bank import make_bank
 from training.towers.data import TowerData, build_tower_data
@@ -152,31 +152,34 @@ class _HeldOutTest:
         scenes: The pairs.
         background_ids: Number of the backgrounds of each pair.
         texts: A request for the changes of each pair.
-        remainders: Remainder of each mixture to which one event was added.
+        mixtures: Embedding of each mixture to which one event was added, as a pair with its
+            reference.
         labels: Label of each of these events.
+        bundle: Has the mean and the weight of differences.
     """
 
     scenes: SceneSet
     background_ids: np.ndarray
     texts: list[str]
-    remainders: np.ndarray
+    mixtures: tuple[np.ndarray, np.ndarray]
     labels: list[str]
+    bundle: Bundle
 
     @classmethod
     def of(cls, scenes: SceneSet, bundle: Bundle) -> _HeldOutTest:
         query, target = (np.asarray(x, np.float32) for x in (scenes.query, scenes.target))
-        weight = bundle.manifest.difference.reference_weight
-        remainders, labels = [], []
+        mixed, subtracted, labels = [], [], []
         for row, pair in enumerate(scenes.pairs):
             both = ((pair, target, query), (pair.reversed, query, target))
             for directed, mixtures, references in both:
                 if [change.kind for change in directed.changes] == ["add"]:
-                    found = remainder(mixtures[row], references[row], bundle.mean, weight)
-                    remainders.append(found)
+                    mixed.append(mixtures[row])
+                    subtracted.append(references[row])
                     labels.append(directed.changes[0].label)
         background_ids = np.array([pair.background_id for pair in scenes.pairs])
         texts = draw_requests(scenes.pairs)
-        return cls(scenes, background_ids, texts, np.stack(remainders), labels)
+        pairs = np.stack(mixed), np.stack(subtracted)
+        return cls(scenes, background_ids, texts, pairs, labels, bundle)
 
     def measure(self, projector: TowerProjector, vocabulary: Vocabulary) -> dict[str, Any]:
         """Measure recall, and the ranks of the phrases for the added events."""
@@ -184,9 +187,9 @@ class _HeldOutTest:
         queries = l2_normalize(projector.project_audio(self.scenes.query) + text)
         items = l2_normalize(projector.project_audio(self.scenes.target))
         bank = make_bank(vocabulary, projector.project_texts)
-        ranks = rank_labels(
-            l2_normalize(projector.project_audio(self.remainders)), bank, self.labels
-        )
+        weight = self.bundle.manifest.difference.reference_weight
+        vectors = projector.project_differences(*self.mixtures, self.bundle.mean, weight)
+        ranks = rank_labels(l2_normalize(vectors), bank, self.labels)
         return {
             "retrieval": measure_recall(queries, items, self.background_ids),
             "phrases": {"mixtures": len(self.labels)} | share_among_first(ranks),

@@ -9,19 +9,11 @@ import numpy as np
 from jaxtyping import Float32
 
 from service.difference import centre, l2_normalize
-from training.scenes.changes import ChangeKind
+from training.scenes.changes import SIGNS
 from training.scenes.load import SceneSet
 from training.scenes.pair import Pair
 from training.towers.evaluation.ranks import measure_recall
 
-SIGNS: Mapping[ChangeKind, float] = {
-    "add": 1.0,
-    "louder": 1.0,
-    "more": 1.0,
-    "remove": -1.0,
-    "quieter": -1.0,
-    "less": -1.0,
-}
 STEPS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5)
 N_PAIRS = 1_000  # training pairs that the step is chosen on
 

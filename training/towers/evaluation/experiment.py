@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from service.bundle.files import Bundle
-from service.difference import centre, l2_normalize, remainder
+from service.difference import centre, l2_normalize
 from training.evaluation.interval import estimate
 from training.scenes.load import SceneSet, load_scenes
 from training.towers.bank import make_bank
@@ -136,9 +136,9 @@ def _measure_phrases(
     """Rank the phrases for events that were added to unseen mixtures, as ``/difference`` does."""
     scenes = load_scenes(mixtures, bundle.manifest.encoder.fingerprint)
     weight = bundle.manifest.difference.reference_weight
-    mixture, reference = (np.asarray(x, np.float32) for x in (scenes.target, scenes.query))
-    remainders = remainder(mixture, reference, bundle.mean, weight)
-    vectors = l2_normalize(projector.project_audio(remainders))
+    vectors = l2_normalize(
+        projector.project_differences(scenes.target, scenes.query, bundle.mean, weight)
+    )
     bank = make_bank(loaded.vocabulary, projector.project_texts)
     labels = [pair.changes[0].label for pair in scenes.pairs]
     figures: dict[str, Any] = {"mixtures": len(labels), "phrases": len(bank)}

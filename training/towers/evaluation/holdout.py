@@ -6,7 +6,7 @@ No training pair shares a source with them, and the test side has no part in the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,14 @@ SEED = 4
 N_PAIRS = 1_000
 
 
-def make_holdout(data: Path, scene: SceneRecipe, bundle: Path, out: Path, cache: Path) -> None:
+def make_holdout(
+    data: Path,
+    scene: SceneRecipe,
+    bundle: Path,
+    out: Path,
+    cache: Path,
+    other_recordings: float = 0.0,
+) -> None:
     """Render and embed pairs of held-out sources, or continue a stopped run.
 
     The clips are permissive, and 50 pairs share their backgrounds, as on a test side.
@@ -43,6 +50,8 @@ def make_holdout(data: Path, scene: SceneRecipe, bundle: Path, out: Path, cache:
         bundle: Bundle with the encoder.
         out: Folder of the set, in the format of ``minuend-train data scenes``.
         cache: Folder of decoded audio.
+        other_recordings: Share of the pairs whose target has other recordings of the same kind as
+            backgrounds, 0 to 1.
 
     Raises:
         DatasetError: The data does not give such pairs, or the folder holds another set.
@@ -52,9 +61,16 @@ def make_holdout(data: Path, scene: SceneRecipe, bundle: Path, out: Path, cache:
     store = open_scene_store(data, scene, cache)
     # The side of the plan sets how many pairs share their backgrounds; the sources are those of
     # the training side.
-    plan = PairPlan(scene=scene.name, side="test", n_pairs=N_PAIRS, seed=SEED, permissive=True)
+    plan = PairPlan(
+        scene=scene.name,
+        side="test",
+        n_pairs=N_PAIRS,
+        seed=SEED,
+        permissive=True,
+        other_recordings=other_recordings,
+    )
     pool = hold_out_pool(build_pool(store, scene, "train", permissive=True))
-    about = asdict(plan) | {"side": "train", "manifest_sha256": hash_file(data).sha256}
+    about = plan.to_dict() | {"side": "train", "manifest_sha256": hash_file(data).sha256}
     about |= {
         "pairs_per_bed": PAIRS_PER_BACKGROUND[plan.side],
         "only": f"{_condition(scene)}, held-out recordings",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from service.bundle.files import hash_file
@@ -24,11 +23,18 @@ DRAWN_PER_MIXTURE = 40  # about one pair in ten is of the kind
 SEED = 500  # differs from the seed of the pairs that retrieval is tested on
 
 
-def make_mixtures(data: Path, scene: SceneRecipe, bundle: Path, out: Path, cache: Path) -> None:
+def make_mixtures(
+    data: Path,
+    scene: SceneRecipe,
+    bundle: Path,
+    out: Path,
+    cache: Path,
+    other_recordings: float = 0.0,
+) -> None:
     """Render and embed mixtures of the test side, or continue a stopped run.
 
-    The target of each pair is the mixture; its query, another excerpt of the same backgrounds
-    without the event, is the reference. The event has 0 to 12 LU over each of the two
+    The target of each pair is the mixture; its query, another excerpt of the same backgrounds (or
+    of other recordings of the same kind) without the event, is the reference. The event has 0 to 12 LU over each of the two
     backgrounds, as in every pair (``training.scenes.draw``).
 
     Args:
@@ -37,6 +43,8 @@ def make_mixtures(data: Path, scene: SceneRecipe, bundle: Path, out: Path, cache
         bundle: Bundle with the encoder.
         out: Folder of the set, in the format of ``minuend-train data scenes``.
         cache: Folder of decoded audio.
+        other_recordings: Share of the pairs whose target has other recordings of the same kind as
+            backgrounds, 0 to 1.
 
     Raises:
         DatasetError: The data does not give so many, or the folder holds another set.
@@ -50,10 +58,11 @@ def make_mixtures(data: Path, scene: SceneRecipe, bundle: Path, out: Path, cache
         n_pairs=DRAWN_PER_MIXTURE * N_MIXTURES,
         seed=SEED,
         permissive=False,
+        other_recordings=other_recordings,
     )
     pool = build_pool(store, scene, plan.side, permissive=plan.permissive)
     rendering = plan_rendering(store, pool, choose_mixtures(draw_pairs(pool, plan), N_MIXTURES))
-    about = asdict(plan) | {"n_pairs": N_MIXTURES, "manifest_sha256": hash_file(data).sha256}
+    about = plan.to_dict() | {"n_pairs": N_MIXTURES, "manifest_sha256": hash_file(data).sha256}
     embed_set(rendering, [encoder], out, about | {"only": "one event added"})
 
 

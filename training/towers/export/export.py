@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from service.bundle.files import Bundle, load_bundle, write_manifest
 from service.bundle.manifest import KnownAnswer, TowersInfo, TowersTraining
@@ -24,20 +25,28 @@ from training.scenes.load import load_scenes
 from training.towers.bank import EmbedTexts, make_bank, write_bank
 from training.towers.evaluation.projector import TowerProjector
 from training.towers.export.fingerprint import towers_fingerprint
-from training.towers.export.gate import TOLERANCE, TextEncoderGate, check_audio_tower
+from training.towers.export.gate import (
+    TOLERANCE,
+    TextEncoderGate,
+    check_audio_tower,
+    check_difference,
+)
 from training.towers.export.graphs import (
     TextModel,
     store_weights,
     write_audio_graph,
+    write_difference_graph,
     write_text_graph,
 )
 from training.towers.export.sources import find_sources, summarise_sources
+from training.towers.networks import DifferenceModel
 from training.towers.run import LoadedTowers, load_towers
 from training.towers.text_cache import TextCache
 from training.towers.text_encoder import TextEncoderNetwork
 from training.towers.text_encoder_files import TOKENIZER
 
 AUDIO_TOWER = "audio_tower.onnx"
+DIFFERENCE = "difference.onnx"
 TEXT_ENCODER = "text_encoder.onnx"
 TEXT_BANK = "text_bank.json"
 KNOWN_ANSWER = "towers_known_answer.npz"
@@ -126,6 +135,7 @@ def _write_towers(
     """Write graphs, tokeniser, bank and known answer; compare each with the torch model."""
     shutil.copy(inputs.cache.files.folder / TOKENIZER, staged.file(TOKENIZER))
     write_audio_graph(loaded.networks.audio, staged.file(AUDIO_TOWER))
+    model = _write_difference(staged, loaded)
     info = _describe(loaded, clips)
     scenes = load_scenes(inputs.scenes, loaded.encoder)
     audio = AudioTower.open(staged, info, device="cpu", threads=0)
@@ -135,21 +145,47 @@ def _write_towers(
         f"sha256 of the text encoder's {name}": value for name, value in loaded.text_encoder.items()
     }
     scores["audio_parity_with_torch"] = check_audio_tower(projector.project_audio, audio, sample)
+    if model is not None:
+        mixtures, references = (x[:100].astype(np.float32) for x in (scenes.target, scenes.query))
+        deviation = check_difference(model, audio, mixtures, references)
+        scores["difference_parity_with_torch"] = deviation
     gate = TextEncoderGate.of(scenes, loaded, inputs.cache)
     precision, text_scores = _write_text_encoder(staged, info, loaded, inputs, gate)
     info = info.model_copy(update={"text_precision": precision, "scores": scores | text_scores})
     embed = _served_text_encoder(staged, info)
     write_bank(staged.file(TEXT_BANK), make_bank(loaded.vocabulary, embed))
+    _write_known_answer(staged, audio, embed)
+    return info
+
+
+def _write_difference(staged: Bundle, loaded: LoadedTowers) -> DifferenceModel | None:
+    """Write the graph of a trained difference, if the towers have one, or remove an earlier one."""
+    if loaded.networks.difference is None:
+        staged.file(DIFFERENCE).unlink(missing_ok=True)
+        return None
+    weight = staged.manifest.difference.reference_weight
+    if loaded.reference_weight != weight:
+        raise CheckpointError(
+            f"the difference was trained with the reference weight {loaded.reference_weight}, "
+            f"{staged.manifest.id} has {weight}; train the towers on this bundle"
+        )
+    model = DifferenceModel(loaded.networks, torch.from_numpy(staged.mean), weight).eval()
+    write_difference_graph(model, staged.file(DIFFERENCE))
+    return model
+
+
+def _write_known_answer(staged: Bundle, audio: AudioTower, embed: EmbedTexts) -> None:
     with np.load(staged.file(staged.manifest.known_answer.file)) as known:
         embedding = known["embedding"]
+    vectors = {"audio_vector": audio.vectors(embedding[None])[0]}
+    vectors["text_vector"] = embed([KNOWN_TEXT])[0]
+    if audio.has_difference:
+        vectors["reference"] = reference = (embedding + staged.mean) / 2
+        weight = staged.manifest.difference.reference_weight
+        vectors["difference_vector"] = audio.difference(embedding, reference, weight)
     np.savez(
-        staged.file(KNOWN_ANSWER),
-        embedding=embedding,
-        text=np.array(KNOWN_TEXT),
-        audio_vector=audio.vectors(embedding[None])[0],
-        text_vector=embed([KNOWN_TEXT])[0],
+        staged.file(KNOWN_ANSWER), embedding=embedding, text=np.array(KNOWN_TEXT), **vectors
     )
-    return info
 
 
 def _write_text_encoder(
@@ -196,6 +232,7 @@ def _describe(loaded: LoadedTowers, clips: Sequence[SourceClip]) -> TowersInfo:
         fingerprint=towers_fingerprint(loaded),
         dim=recipe.network.dim,
         audio_tower=AUDIO_TOWER,
+        difference=DIFFERENCE if loaded.networks.difference else None,
         text_encoder=TEXT_ENCODER,
         text_precision="float32",
         tokenizer=TOKENIZER,

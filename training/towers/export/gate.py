@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+import torch
 from jaxtyping import Float32
 
 from service.difference import l2_normalize
@@ -17,6 +18,7 @@ from training.towers.bank import EmbedTexts
 from training.towers.evaluation.evaluate import draw_requests
 from training.towers.evaluation.projector import TowerProjector
 from training.towers.evaluation.ranks import KS, rank_targets, recalls
+from training.towers.networks import DifferenceModel
 from training.towers.run import LoadedTowers
 from training.towers.text_cache import TextCache
 
@@ -97,6 +99,27 @@ def check_audio_tower(
         ExportParityError: It is above 1e-4 of the largest value of a vector.
     """
     return _check(tower.vectors(embeddings), expected(embeddings), "audio tower")
+
+
+def check_difference(
+    model: DifferenceModel,
+    tower: AudioTower,
+    mixtures: Float32[np.ndarray, "pairs inputs"],
+    references: Float32[np.ndarray, "pairs inputs"],
+) -> float:
+    """Compare an exported difference with the torch model; return the largest deviation.
+
+    Raises:
+        ExportParityError: It is above 1e-4 of the largest value of a vector.
+    """
+    weight = model.default_weight
+    found = np.stack(
+        [tower.difference(m, r, weight) for m, r in zip(mixtures, references, strict=True)]
+    )
+    inputs = [torch.from_numpy(mixtures), torch.from_numpy(references)]
+    with torch.inference_mode():
+        expected = model(*inputs, torch.full((len(mixtures), 1), weight)).numpy()
+    return _check(found, expected, "difference")
 
 
 def _check(

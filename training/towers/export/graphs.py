@@ -14,7 +14,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from training.export.graph import export_onnx
-from training.towers.networks import TowerNetwork
+from training.towers.networks import DifferenceModel, TowerNetwork
 from training.towers.text_encoder import TextEncoderNetwork
 
 FEWEST_VALUES = 4096  # smaller tensors stay in float32
@@ -49,6 +49,16 @@ def write_audio_graph(tower: TowerNetwork, path: Path) -> None:
     batch = torch.export.Dim("batch")
     example = (torch.zeros(2, len(tower.mean)),)
     graph = export_onnx(tower, example, ["embedding"], ["vector"], ({0: batch},))
+    onnx.save(graph, str(path))
+
+
+def write_difference_graph(model: DifferenceModel, path: Path) -> None:
+    """Export a difference: ``mixture``, ``reference``, ``weight`` [batch, 1] -> ``vector``."""
+    batch = torch.export.Dim("batch")
+    n_inputs = len(model.mean)
+    example = (torch.zeros(2, n_inputs), torch.zeros(2, n_inputs), torch.zeros(2, 1))
+    inputs = ["mixture", "reference", "weight"]
+    graph = export_onnx(model, example, inputs, ["vector"], ({0: batch},) * 3)
     onnx.save(graph, str(path))
 
 

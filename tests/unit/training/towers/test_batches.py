@@ -8,6 +8,7 @@ from training.towers.batches import Batch, draw_batch, draw_batches, split_pairs
 from training.towers.data import TowerData
 
 BACKGROUND_IDS = np.repeat(np.arange(7), [10, 10, 10, 3, 1, 10, 9])
+BOTH = np.stack([BACKGROUND_IDS, BACKGROUND_IDS], axis=1)
 ROWS = np.arange(24)
 
 
@@ -47,22 +48,22 @@ def test_every_epoch_has_another_order() -> None:
 
 
 def test_pairs_over_the_same_backgrounds_are_validated_together() -> None:
-    trained, validated = split_pairs(BACKGROUND_IDS, share=0.3, by_background=True, seed=0)
+    trained, validated = split_pairs(BOTH, share=0.3, by_background=True, seed=0)
     assert sorted([*trained, *validated]) == list(range(len(BACKGROUND_IDS)))
     assert set(BACKGROUND_IDS[trained]).isdisjoint(BACKGROUND_IDS[validated])
     assert len(set(BACKGROUND_IDS[validated])) == 2
 
 
 def test_single_pairs_are_validated_as_in_the_paper() -> None:
-    trained, validated = split_pairs(BACKGROUND_IDS, share=0.1, by_background=False, seed=0)
+    trained, validated = split_pairs(BOTH, share=0.1, by_background=False, seed=0)
     assert len(validated) == round(0.1 * len(BACKGROUND_IDS))
     assert not set(trained) & set(validated)
-    _, other = split_pairs(BACKGROUND_IDS, share=0.1, by_background=False, seed=1)
+    _, other = split_pairs(BOTH, share=0.1, by_background=False, seed=1)
     assert set(other) != set(validated)
 
 
 def test_without_a_share_nothing_is_validated() -> None:
-    trained, validated = split_pairs(BACKGROUND_IDS, share=0.0, by_background=True, seed=0)
+    trained, validated = split_pairs(BOTH, share=0.0, by_background=True, seed=0)
     assert (len(trained), len(validated)) == (len(BACKGROUND_IDS), 0)
 
 

@@ -19,7 +19,7 @@ def test_the_tensors_agree_with_the_scenes(
     assert torch.equal(data.clips[1::2], torch.from_numpy(scenes.target.astype(np.float32)))
     assert torch.equal(data.mean, torch.from_numpy(bundle.mean))
     n = len(scenes.pairs)
-    assert data.background_ids[:n].tolist() == [pair.background_id for pair in scenes.pairs]
+    assert data.background_ids[:n].tolist() == [[pair.background_id] * 2 for pair in scenes.pairs]
     assert data.pair_clips[:n].tolist() == [[2 * i, 2 * i + 1] for i in range(n)]
     assert len(data.pair_clips) > n
     for row, encoded in enumerate(data.clip_labels):

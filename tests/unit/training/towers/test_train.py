@@ -94,7 +94,7 @@ def test_a_cosine_schedule_ends_slower_than_it_began(data: TowerData) -> None:
 
 
 def test_too_few_pairs_are_refused(data: TowerData, recipe: TowersRecipe) -> None:
-    few = dataclasses.replace(data, background_ids=np.arange(3))
+    few = dataclasses.replace(data, background_ids=np.zeros((3, 2), int))
     with pytest.raises(DatasetError, match="3 pairs are too few"):
         train_towers(recipe, few)
 

@@ -28,7 +28,8 @@ def test_pairs_across_are_over_the_same_backgrounds_and_of_two_rendered_pairs() 
     assert len(pairs) > len(SCENES.pairs)
     for pair in pairs:
         first, second = SCENES.pairs[pair.query // 2], SCENES.pairs[pair.target // 2]
-        assert first.background_id == second.background_id == pair.background_id
+        assert pair.background_ids == (first.background_id, second.background_id)
+        assert first.background_id == second.background_id
         assert first.index != second.index
     assert len({(pair.query, pair.target) for pair in pairs}) == len(pairs)
 
