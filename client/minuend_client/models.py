@@ -82,11 +82,12 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """Phrase that describes a change."""
+    """Phrase that describes a change; its reliability is None if the bundle does not tell."""
 
     phrase: str
     label: str
     score: float
+    reliability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,11 @@ class PhraseOut(ResponseModel):
     phrase: str = Field(description="For people: `dog barking`.")
     label: str = Field(description="For programs: `dog`.")
     score: float = Field(description="Inner product of unit vectors, -1..1; higher is nearer.")
+    reliability: float | None = Field(
+        None,
+        description="Share of the first hits of a search for the phrase that are right, as measured"
+        " in training, 0..1; null if the bundle does not tell.",
+    )
 
 
 class ChangedOut(ResponseModel):

@@ -10,7 +10,7 @@ import sys
 import click
 
 from service.errors import StartupError
-from training.cli import changed, datasets, evaluation, scenes, towers, train, variants
+from training.cli import captions, changed, datasets, evaluation, scenes, towers, train, variants
 from training.cli.export import export
 from training.cli.sweep import sweep
 from training.errors import TrainingError
@@ -47,7 +47,7 @@ MEMBERS = {
     ),
     data: (
         *(scenes.scenes, scenes.apwd, datasets.bgknown, datasets.prepare),
-        *(towers.mixtures, towers.held_out),
+        *(towers.mixtures, towers.held_out, captions.captions, captions.lexicon),
     ),
     evaluate: (
         *(evaluation.bgknown, evaluation.linear, evaluation.separation, evaluation.report),

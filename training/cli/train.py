@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from training.cli.options import BUNDLE, CACHE, OVERRIDES, PLACE, RUN, prints_result
+from training.cli.options import BUNDLE, CACHE, CAPTIONS, OVERRIDES, PLACE, RUN, prints_result
 
 
 @click.command("pretrain")
@@ -36,12 +36,19 @@ def pretrain(
 @click.option("--recipe", "name", default="retrieval", show_default=True, help="Name or YAML.")
 @OVERRIDES
 @click.option("--train", type=PLACE, required=True, help="Folder of scenes, the training side.")
+@CAPTIONS
 @BUNDLE
 @RUN
 @CACHE
 @prints_result
 def retrieval(
-    name: str, overrides: tuple[str, ...], train: Path, bundle: Path, out: Path, cache: Path
+    name: str,
+    overrides: tuple[str, ...],
+    train: Path,
+    captions: Path | None,
+    bundle: Path,
+    out: Path,
+    cache: Path,
 ) -> dict[str, Path]:
     """Train the towers, which map sounds and texts into one space, on cached embeddings."""
     from service.bundle.files import load_bundle
@@ -51,4 +58,6 @@ def retrieval(
 
     recipe = load_towers_recipe(name, overrides)
     texts = TextCache(cache / "texts", recipe.text)
-    return {"checkpoint": train_retrieval(recipe, train, load_bundle(bundle), out, texts)}
+    loaded = load_bundle(bundle)
+    checkpoint = train_retrieval(recipe, train, loaded, out, texts, captions=captions)
+    return {"checkpoint": checkpoint}

@@ -35,6 +35,8 @@ class CaptionData:
         is_unsure: Pairs that are no negatives, bool [windows concepts].
         texts: Output of the text encoder, float32 [texts hidden].
         variants: Rows of ``texts`` that describe each concept.
+        paths: File of each window's clip, as the manifest names it.
+        recordings: Recording of each window; windows of one are on one side of a split.
         shares: Probability of each window in a batch, float64 [windows].
     """
 
@@ -44,6 +46,8 @@ class CaptionData:
     is_unsure: Bool[Tensor, "windows concepts"]
     texts: Float32[Tensor, "texts hidden"]
     variants: list[Int64[np.ndarray, " variants"]]
+    paths: list[str]
+    recordings: list[str]
     shares: Float64[np.ndarray, " windows"]
 
     @classmethod
@@ -79,6 +83,8 @@ class CaptionData:
             is_unsure=torch.from_numpy(targets.is_unsure),
             texts=torch.from_numpy(embedded),
             variants=variants,
+            paths=[window.path for window in captions.windows],
+            recordings=[window.recording for window in captions.windows],
             shares=shares / shares.sum(),
         )
 
@@ -95,6 +101,8 @@ class CaptionData:
             windows=self.windows[chosen],
             weights=self.weights[chosen],
             is_unsure=self.is_unsure[chosen],
+            paths=[self.paths[row] for row in rows],
+            recordings=[self.recordings[row] for row in rows],
             shares=shares / shares.sum(),
         )
 

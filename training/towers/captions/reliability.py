@@ -22,9 +22,7 @@ TrainOn = Callable[[CaptionData], TowerNetworks]
 """Trains towers on some of the windows."""
 
 
-def measure_reliability(
-    data: CaptionData, recordings: list[str], train: TrainOn
-) -> dict[int, float]:
+def measure_reliability(data: CaptionData, train: TrainOn) -> dict[int, float]:
     """Measure the share of the first five hits of a search for each concept that hold it.
 
     Towers are trained on three quarters of the recordings and search the windows of the last
@@ -34,13 +32,12 @@ def measure_reliability(
 
     Args:
         data: All windows, with raw embeddings.
-        recordings: Recording of each window.
         train: Trains towers.
 
     Returns:
         The share for each column of a concept that three windows hold in quarters of their own.
     """
-    folds = np.array([int(hash_recording(name)[:8], 16) % FOLDS for name in recordings])
+    folds = np.array([int(hash_recording(name)[:8], 16) % FOLDS for name in data.recordings])
     found = np.zeros(len(data.variants))
     possible = np.zeros(len(data.variants))
     for fold in range(FOLDS):

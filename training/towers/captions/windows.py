@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from training.errors import DatasetError
 from training.model.frontend import SAMPLE_RATE
 from training.recipe import Recipe
 from training.teacher.files import N_CLASSES, TeacherFiles
-from training.teacher.yamnet import Yamnet, cut_patches
+from training.teacher.yamnet import Yamnet
 
 WINDOW_S = 10.0
 BATCH = 16
@@ -39,6 +39,7 @@ class Window:
         path: The clip's file, as the manifest names it.
         corpus: Its corpus.
         label: Its label in the manifest.
+        recording: Its recording.
         start: First sample.
         stop: Sample after the last.
     """
@@ -46,6 +47,7 @@ class Window:
     path: str
     corpus: str
     label: str
+    recording: str
     start: int
     stop: int
 
@@ -153,6 +155,7 @@ def _cut(store: ClipStore, row: int) -> Iterator[Window]:
             path=clip.name,
             corpus=clip.columns["corpus"],
             label=clip.columns["label"],
+            recording=clip.recording,
             start=i * length // n,
             stop=(i + 1) * length // n,
         )

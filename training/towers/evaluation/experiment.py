@@ -35,6 +35,7 @@ class ExperimentSettings:
         train: Folder of the training side.
         test: Folder of the test side.
         mixtures: Folder of the mixtures that phrases are tested on, or None.
+        captions: Folder of windows with captions, or None.
         bundle: Bundle with the encoder.
         runs: Folder of the checkpoints; one of the same recipe, data and encoder is reused.
         cache: Embeds texts.
@@ -45,6 +46,7 @@ class ExperimentSettings:
     train: Path
     test: Path
     mixtures: Path | None
+    captions: Path | None
     bundle: Bundle
     runs: Path
     cache: TextCache
@@ -105,9 +107,8 @@ def load_or_train(settings: ExperimentSettings, query: QueryTerms, seed: int) ->
         is_same &= found.data == read_about(settings.train)
         if is_same and found.encoder == settings.bundle.manifest.encoder.fingerprint:
             return found
-    return load_towers(
-        train_retrieval(recipe, settings.train, settings.bundle, folder, settings.cache)
-    )
+    data = (settings.train, settings.bundle, folder, settings.cache)
+    return load_towers(train_retrieval(recipe, *data, captions=settings.captions))
 
 
 def _measure_seed(settings: ExperimentSettings, seed: int, test: EvaluationSet) -> dict[str, Any]:
@@ -139,7 +140,7 @@ def _measure_phrases(
     vectors = l2_normalize(
         projector.project_differences(scenes.target, scenes.query, bundle.mean, weight)
     )
-    bank = make_bank(loaded.vocabulary, projector.project_texts)
+    bank = make_bank(loaded.bank, projector.project_texts)
     labels = [pair.changes[0].label for pair in scenes.pairs]
     figures: dict[str, Any] = {"mixtures": len(labels), "phrases": len(bank)}
     events = [phrase for phrase in bank if phrase.kind == "event"]

@@ -153,7 +153,7 @@ def _write_towers(
     precision, text_scores = _write_text_encoder(staged, info, loaded, inputs, gate)
     info = info.model_copy(update={"text_precision": precision, "scores": scores | text_scores})
     embed = _served_text_encoder(staged, info)
-    write_bank(staged.file(TEXT_BANK), make_bank(loaded.vocabulary, embed))
+    write_bank(staged.file(TEXT_BANK), make_bank(loaded.bank, embed))
     _write_known_answer(staged, audio, embed)
     return info
 
@@ -183,9 +183,7 @@ def _write_known_answer(staged: Bundle, audio: AudioTower, embed: EmbedTexts) ->
         vectors["reference"] = reference = (embedding + staged.mean) / 2
         weight = staged.manifest.difference.reference_weight
         vectors["difference_vector"] = audio.difference(embedding, reference, weight)
-    np.savez(
-        staged.file(KNOWN_ANSWER), embedding=embedding, text=np.array(KNOWN_TEXT), **vectors
-    )
+    np.savez(staged.file(KNOWN_ANSWER), embedding=embedding, text=np.array(KNOWN_TEXT), **vectors)
 
 
 def _write_text_encoder(

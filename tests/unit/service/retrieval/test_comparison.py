@@ -22,7 +22,7 @@ LABELS = ("first", "second", "third")
 @pytest.fixture
 def comparer(tiny_bundle_path: Path) -> Comparer:
     bank = TextBank(
-        [(f"a {name} sound", name) for name in LABELS], np.eye(3, DIM, dtype=np.float32)
+        [(f"a {name} sound", name, None) for name in LABELS], np.eye(3, DIM, dtype=np.float32)
     )
     return Comparer(MEAN, CentredSpace("f" * 64, MEAN), bank=bank, detector=None)
 
