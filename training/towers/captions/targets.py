@@ -94,7 +94,8 @@ def _known(window: Window, columns: dict[tuple[str, str], int]) -> list[int]:
     entry = label_names().get(window.label)
     if entry is None:
         return []
-    return [columns["label", window.label]] + [columns["class", name] for name in entry.classes]
+    same = [("label", window.label), *(("class", name) for name in entry.classes)]
+    return [columns[key] for key in same if key in columns]
 
 
 def _spread(
@@ -107,8 +108,8 @@ def _spread(
     rows = {name: i for i, name in enumerate(classes)}
     for column, concept in enumerate(concepts.concepts):
         same = label_names()[concept.key].classes if concept.kind == "label" else ()
-        if same:
-            spread[:, column] = weighted[:, [rows[name] for name in same]].max(axis=1)
+        if found := [rows[name] for name in same if name in rows]:
+            spread[:, column] = weighted[:, found].max(axis=1)
     return spread
 
 
