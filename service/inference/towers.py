@@ -57,7 +57,7 @@ class AudioTower:
             return cls(session, info)
         path = bundle.file(info.difference)
         difference = open_session(path, device=device, threads=threads)
-        inputs = {name: embeddings for name in ("mixture", "reference")}
+        inputs = dict.fromkeys(("mixture", "reference"), embeddings)
         inputs["weight"] = ("float32", (None, 1))
         if faults := difference.faults(inputs, {"vector": vectors}):
             raise BundleError(f"{path}: {'; '.join(faults)}")

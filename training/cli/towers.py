@@ -28,9 +28,7 @@ TRAIN = click.option("--train", type=PLACE, required=True, help="Scenes, the tra
 SCENE = click.option("--scene", default="general", show_default=True, help="Name or YAML.")
 RESULTS_FILE = click.option("--results", type=PLACE, required=True, help="JSON file to write.")
 SEEDS = click.option("--seeds", type=click.IntRange(min=1, max=10), default=3, show_default=True)
-scene_set_options = options_of(
-    DATA, SCENE, BUNDLE, SET, OTHER_RECORDINGS, CACHE, prints_result
-)
+scene_set_options = options_of(DATA, SCENE, BUNDLE, SET, OTHER_RECORDINGS, CACHE, prints_result)
 
 
 @click.command("mixtures")
@@ -65,6 +63,8 @@ def held_out(
 @TRAIN
 @click.option("--test", type=PLACE, required=True, help="Scenes, the test side.")
 @click.option("--mixtures", type=PLACE, help="To test the words for a difference.")
+@click.option("--other", type=PLACE, help="The test side, made with --other-recordings 1.")
+@click.option("--other-mixtures", type=PLACE, help="Mixtures made with --other-recordings 1.")
 @BUNDLE
 @click.option(
     "--runs", type=PLACE, required=True, help="Folder of the checkpoints, which are reused."

@@ -183,9 +183,7 @@ def _write_known_answer(staged: Bundle, audio: AudioTower, embed: EmbedTexts) ->
         vectors["reference"] = reference = (embedding + staged.mean) / 2
         weight = staged.manifest.difference.reference_weight
         vectors["difference_vector"] = audio.difference(embedding, reference, weight)
-    np.savez(
-        staged.file(KNOWN_ANSWER), embedding=embedding, text=np.array(KNOWN_TEXT), **vectors
-    )
+    np.savez(staged.file(KNOWN_ANSWER), embedding=embedding, text=np.array(KNOWN_TEXT), **vectors)
 
 
 def _write_text_encoder(
