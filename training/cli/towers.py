@@ -102,6 +102,7 @@ def retrieval(
 @OVERRIDES
 @TRAIN
 @click.option("--held-out", type=PLACE, required=True, help="Folder made by `data held-out`.")
+@click.option("--other", type=PLACE, help="The same, made with --other-recordings 1.")
 @click.option("--only", multiple=True, help="Variant to measure; all by default.")
 @BUNDLE
 @SEEDS

@@ -249,8 +249,9 @@ def _scores(choice: WeightChoice | None) -> dict[str, float | int | str]:
         "held_out_pairs": choice.same.n_pairs,
         "other_pairs": choice.other.n_pairs if choice.other else 0,
     }
-    for prefix, situation in {"": choice.same, "other_": choice.other}.items():
-        for name, weight in named.items() if situation else ():
+    situations = [("", choice.same)] + ([("other_", choice.other)] if choice.other else [])
+    for prefix, situation in situations:
+        for name, weight in named.items():
             scores[f"{prefix}first_{name}"] = round(situation.recall_at_1[weight], 4)
             scores[f"{prefix}rank_{name}"] = round(situation.reciprocal_rank[weight], 4)
     return scores

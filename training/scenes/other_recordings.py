@@ -84,8 +84,9 @@ def _over(clip: Clip, others: Sequence[Background], used_paths: Set[str]) -> Cli
         elif item.path in used_paths:
             other = others[0]
         if other is not None:
-            cut = {"path": other.path, "from_s": other.from_s, "length_s": other.length_s}
-            items.append(replace(item, **cut))
+            items.append(
+                replace(item, path=other.path, from_s=other.from_s, length_s=other.length_s)
+            )
         else:
             items.append(item)
     return Clip(items=tuple(items), labels=clip.labels)

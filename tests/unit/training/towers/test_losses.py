@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from service.difference import remainder
 from training.towers.batches import Batch, draw_batch
-from training.towers.data import NONE, TowerData
+from training.towers.data import TowerData
 from training.towers.losses import (
     compute_losses,
     contrastive_loss,
@@ -21,6 +21,7 @@ from training.towers.losses import (
 )
 from training.towers.networks import TowerNetworks
 from training.towers.recipe import TowersRecipe
+from training.towers.references import NONE
 from training.towers.train import new_networks
 
 SCALE = torch.tensor(12.5)
