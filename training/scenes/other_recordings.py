@@ -5,31 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from dataclasses import replace
 from itertools import combinations
-from typing import Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from training.scenes.pair import Background, Clip, Pair
 from training.scenes.pool import ScenePool
+
+if TYPE_CHECKING:  # the plan's module draws pairs and uses this one
+    from training.scenes.draw import PairPlan
 
 # The names of the streams are part of the seed.
 PAIRS, BACKGROUNDS = "pairs over other recordings", "other recordings"
 
 
-class Plan(Protocol):
-    """What the draw needs to know of a `training.scenes.draw.PairPlan`."""
-
-    @property
-    def other_recordings(self) -> float:
-        """Share of the pairs, 0 to 1."""
-        ...
-
-    def rng(self, stream: str, index: int) -> np.random.Generator:
-        """Make the generator of one index of a stream."""
-        ...
-
-
-def with_other_recordings(pair: Pair, pool: ScenePool, plan: Plan) -> Pair:
+def with_other_recordings(pair: Pair, pool: ScenePool, plan: PairPlan) -> Pair:
     """Give the target of a pair other backgrounds, if the share of the plan draws this pair.
 
     The query, the changes and all times and levels stay as they are. So does the whole pair, where
