@@ -47,7 +47,7 @@ def recipe(**sections: dict[str, object]) -> TowersRecipe:
         "optim": {"epochs": 4, "batch_size": 16, "learning_rate": 3e-3},
     }
     for name, values in sections.items():
-        content[name] |= values
+        content[name] = content.get(name, {}) | values
     return TowersRecipe.model_validate({"name": "tiny", "seed": 0} | content)
 
 
@@ -68,6 +68,35 @@ def make(n_backgrounds: int = 6, n_sharing: int = 8, seed: int = 0) -> SceneSet:
         target=_embed([pair.target for pair in pairs], rng),
         events=np.array([_sound_vector(row.path, row.label) + 1.0 for row in rows], np.float16),
         event_rows=rows,
+    )
+
+
+def with_other_recordings(scenes: SceneSet, seed: int = 0) -> SceneSet:
+    """Give every target the backgrounds of the next pairs over the same kind, if there are any."""
+    rng = np.random.default_rng(seed)
+    beds = {pair.background_id: pair.backgrounds for pair in scenes.pairs}
+    pairs = []
+    for pair in scenes.pairs:
+        alike = [n for n in beds if beds[n][0].kind == pair.backgrounds[0].kind]
+        others = beds[alike[(alike.index(pair.background_id) + 1) % len(alike)]]
+        if others == pair.backgrounds:
+            pairs.append(pair)
+            continue
+        paths = dict(zip((b.path for b in pair.backgrounds), (b.path for b in others), strict=True))
+        moved = [
+            dataclasses.replace(item, path=paths.get(item.path, item.path))
+            for item in pair.target.items
+        ]
+        pairs.append(
+            dataclasses.replace(
+                pair,
+                target=clip(moved),
+                target_background_id=-1 - pair.background_id,
+                target_backgrounds=others,
+            )
+        )
+    return dataclasses.replace(
+        scenes, pairs=pairs, target=_embed([pair.target for pair in pairs], rng)
     )
 
 

@@ -65,6 +65,8 @@ def held_out(
 @click.option("--test", type=PLACE, required=True, help="Scenes, the test side.")
 @click.option("--mixtures", type=PLACE, help="To test the words for a difference.")
 @CAPTIONS
+@click.option("--other", type=PLACE, help="The test side, made with --other-recordings 1.")
+@click.option("--other-mixtures", type=PLACE, help="Mixtures made with --other-recordings 1.")
 @BUNDLE
 @click.option(
     "--runs", type=PLACE, required=True, help="Folder of the checkpoints, which are reused."
@@ -102,6 +104,7 @@ def retrieval(
 @OVERRIDES
 @TRAIN
 @click.option("--held-out", type=PLACE, required=True, help="Folder made by `data held-out`.")
+@click.option("--other", type=PLACE, help="The same, made with --other-recordings 1.")
 @click.option("--only", multiple=True, help="Variant to measure; all by default.")
 @BUNDLE
 @SEEDS

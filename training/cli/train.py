@@ -35,20 +35,16 @@ def pretrain(
 @click.command("retrieval")
 @click.option("--recipe", "name", default="retrieval", show_default=True, help="Name or YAML.")
 @OVERRIDES
-@click.option("--train", type=PLACE, required=True, help="Folder of scenes, the training side.")
+@click.option(
+    "--train", "scenes", type=PLACE, required=True, help="Folder of scenes, the training side."
+)
 @CAPTIONS
 @BUNDLE
 @RUN
 @CACHE
 @prints_result
 def retrieval(
-    name: str,
-    overrides: tuple[str, ...],
-    train: Path,
-    captions: Path | None,
-    bundle: Path,
-    out: Path,
-    cache: Path,
+    name: str, overrides: tuple[str, ...], bundle: Path, cache: Path, **folders: Any
 ) -> dict[str, Path]:
     """Train the towers, which map sounds and texts into one space, on cached embeddings."""
     from service.bundle.files import load_bundle
@@ -59,5 +55,4 @@ def retrieval(
     recipe = load_towers_recipe(name, overrides)
     texts = TextCache(cache / "texts", recipe.text)
     loaded = load_bundle(bundle)
-    checkpoint = train_retrieval(recipe, train, loaded, out, texts, captions=captions)
-    return {"checkpoint": checkpoint}
+    return {"checkpoint": train_retrieval(recipe, bundle=loaded, cache=texts, **folders)}

@@ -246,9 +246,12 @@ def _scores(choice: WeightChoice | None) -> dict[str, float | int | str]:
     named = {"0": 0.0, "w": choice.weight, "1": 1.0}
     scores: dict[str, float | int | str] = {
         "held_out_clips": choice.n_clips,
-        "held_out_pairs": choice.n_pairs,
+        "held_out_pairs": choice.same.n_pairs,
+        "other_pairs": choice.other.n_pairs if choice.other else 0,
     }
-    for name, weight in named.items():
-        scores[f"first_{name}"] = round(choice.recall_at_1[weight], 4)
-        scores[f"rank_{name}"] = round(choice.reciprocal_rank[weight], 4)
+    situations = [("", choice.same)] + ([("other_", choice.other)] if choice.other else [])
+    for prefix, situation in situations:
+        for name, weight in named.items():
+            scores[f"{prefix}first_{name}"] = round(situation.recall_at_1[weight], 4)
+            scores[f"{prefix}rank_{name}"] = round(situation.reciprocal_rank[weight], 4)
     return scores

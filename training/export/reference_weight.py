@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,12 +11,33 @@ from jaxtyping import Float, Float32, Int64
 
 from service.difference import centre
 from service.inference.encoder import Encoder
+from training.data.manifest import SourceClip
+from training.data.splits import sources
 from training.data.store import ClipStore
 from training.model.frontend import SAMPLE_RATE
 
 WEIGHTS = np.round(np.arange(0.0, 1.0001, 0.05), 2)
 PAIRS_PER_CLIP = 4
+FEWEST_OTHERS = 20  # pairs with another recording, for them to count
+NONE = -1
 LONGEST_SAMPLES = 5 * SAMPLE_RATE  # longer clips are cut
+
+Rows = Int64[np.ndarray, " pairs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Searches with the same kind of reference.
+
+    Attributes:
+        n_pairs: Number of mixtures that were searched with.
+        recall_at_1: Share of mixtures whose nearest clip is the one that was added, by weight.
+        reciprocal_rank: Mean of 1 / rank of the clip that was added, by weight.
+    """
+
+    n_pairs: int
+    recall_at_1: dict[float, float]
+    reciprocal_rank: dict[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +45,17 @@ class WeightChoice:
     """The chosen weight, and the measurements behind the choice.
 
     Attributes:
-        weight: Weight of the reference at which the mean reciprocal rank is highest.
+        weight: Weight of the reference at which the mean reciprocal rank is highest, averaged over
+            both situations.
         n_clips: Number of held-out clips, the candidates of every search.
-        n_pairs: Number of mixtures that were searched with.
-        recall_at_1: Share of mixtures whose nearest clip is the one that was added, by weight.
-        reciprocal_rank: Mean of 1 / rank of the clip that was added, by weight.
+        same: The reference is the very clip in the mixture.
+        other: The reference is another recording with the same label; None with too few of them.
     """
 
     weight: float
     n_clips: int
-    n_pairs: int
-    recall_at_1: dict[float, float]
-    reciprocal_rank: dict[float, float]
+    same: Situation
+    other: Situation | None
 
 
 def choose_reference_weight(
@@ -41,9 +63,10 @@ def choose_reference_weight(
 ) -> WeightChoice:
     """Choose the weight w of the reference on pairs of clips that were not trained on.
 
-    Each clip A is added, at equal power, to other clips B. The difference of the mixture and B is
-    searched for among all clips but B, as in the service (see
-    ``service.difference.difference_query``). A should be the first hit.
+    Each clip A is added, at equal power, to other clips B. The difference of the mixture and the
+    reference is searched for among all clips but the reference, as in the service (see
+    ``service.difference.difference_query``). A should be the first hit. The reference is B or,
+    where there is one, another recording with the label of B; both situations count alike.
 
     Args:
         encoder: The exported encoder, as it is served.
@@ -56,16 +79,63 @@ def choose_reference_weight(
     mixtures = [mix(clips[a], clips[b]) for a, b in zip(added, references, strict=True)]
     clip_embeddings = encoder.embed(clips)
     mixture_embeddings = encoder.embed(mixtures)
-    candidates = centre(clip_embeddings, mean)
+    others = other_recordings(store.clips, added, references, seed)
+    rows = np.flatnonzero(others != NONE)
+
+    def measure(chosen: Rows, references: Rows) -> Situation:
+        embeddings = mixture_embeddings[chosen], clip_embeddings
+        return _measure(embeddings, mean, added[chosen], references)
+
+    same = measure(np.arange(len(added)), references)
+    other = measure(rows, others[rows]) if len(rows) >= FEWEST_OTHERS else None
+    ranks = [situation.reciprocal_rank for situation in (same, other) if situation]
+    best = max(same.reciprocal_rank, key=lambda w: sum(rank[w] for rank in ranks))
+    return WeightChoice(best, len(clips), same, other)
+
+
+def other_recordings(clips: Sequence[SourceClip], added: Rows, references: Rows, seed: int) -> Rows:
+    """Draw for each pair another recording with the label of its reference.
+
+    Args:
+        clips: The clips; the column ``label`` of their manifest is used.
+        added: Row of the clip that is added, which is not drawn.
+        references: Row of the reference.
+        seed: Draws.
+
+    Returns:
+        A row for each pair; -1 where there is none, as for clips without labels.
+    """
+    rng = np.random.default_rng([seed, 1])
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, clip in enumerate(clips):
+        if label := clip.columns.get("label"):
+            rows[label].append(row)
+    drawn = np.full(len(references), NONE)
+    for i, (a, b) in enumerate(zip(added, references, strict=True)):
+        used = sources(clips[b]) | sources(clips[a])
+        alike = rows.get(clips[b].columns.get("label", ""), [])
+        fitting = [row for row in alike if used.isdisjoint(sources(clips[row]))]
+        if fitting:
+            drawn[i] = fitting[int(rng.integers(len(fitting)))]
+    return drawn
+
+
+def _measure(
+    embeddings: tuple[Float32[np.ndarray, "pairs dim"], Float32[np.ndarray, "clips dim"]],
+    mean: Float32[np.ndarray, " dim"],
+    added: Rows,
+    references: Rows,
+) -> Situation:
+    """Search with the difference of each mixture and its reference, at every weight."""
+    mixtures, clips = embeddings
+    candidates = centre(clips, mean)
     ranks = {}
     for w in WEIGHTS:
-        differences = mixture_embeddings - w * clip_embeddings[references]
-        queries = centre(differences, (1.0 - w) * mean)
+        queries = centre(mixtures - w * clips[references], (1.0 - w) * mean)
         ranks[float(w)] = rank_of_added(queries @ candidates.T, added, references)
     reciprocal = {w: float((1.0 / rank).mean()) for w, rank in ranks.items()}
     first = {w: float((rank == 1).mean()) for w, rank in ranks.items()}
-    best = max(reciprocal, key=lambda w: reciprocal[w])
-    return WeightChoice(best, len(clips), len(mixtures), first, reciprocal)
+    return Situation(len(added), first, reciprocal)
 
 
 def pair_clips(

@@ -5,31 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from dataclasses import replace
 from itertools import combinations
-from typing import Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from training.scenes.pair import Background, Clip, Pair
 from training.scenes.pool import ScenePool
+
+if TYPE_CHECKING:  # the plan's module draws pairs and uses this one
+    from training.scenes.draw import PairPlan
 
 # The names of the streams are part of the seed.
 PAIRS, BACKGROUNDS = "pairs over other recordings", "other recordings"
 
 
-class Plan(Protocol):
-    """What the draw needs to know of a `training.scenes.draw.PairPlan`."""
-
-    @property
-    def other_recordings(self) -> float:
-        """Share of the pairs, 0 to 1."""
-        ...
-
-    def rng(self, stream: str, index: int) -> np.random.Generator:
-        """Make the generator of one index of a stream."""
-        ...
-
-
-def with_other_recordings(pair: Pair, pool: ScenePool, plan: Plan) -> Pair:
+def with_other_recordings(pair: Pair, pool: ScenePool, plan: PairPlan) -> Pair:
     """Give the target of a pair other backgrounds, if the share of the plan draws this pair.
 
     The query, the changes and all times and levels stay as they are. So does the whole pair, where
@@ -84,8 +72,9 @@ def _over(clip: Clip, others: Sequence[Background], used_paths: Set[str]) -> Cli
         elif item.path in used_paths:
             other = others[0]
         if other is not None:
-            cut = {"path": other.path, "from_s": other.from_s, "length_s": other.length_s}
-            items.append(replace(item, **cut))
+            items.append(
+                replace(item, path=other.path, from_s=other.from_s, length_s=other.length_s)
+            )
         else:
             items.append(item)
     return Clip(items=tuple(items), labels=clip.labels)

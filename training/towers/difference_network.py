@@ -1,4 +1,4 @@
-"""Trained subtraction of a reference: a correction to the weighted one, and the whole as a model."""
+"""A trained correction to the weighted subtraction of a reference."""
 
 from __future__ import annotations
 

@@ -8,10 +8,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.towers.batches import Batch
-from training.towers.data import NONE, TowerData
+from training.towers.data import TowerData
 from training.towers.graded_loss import graded_contrastive_loss
 from training.towers.networks import TowerNetworks, compose_query
 from training.towers.recipe import TowersRecipe
+from training.towers.references import NONE
 
 
 def contrastive_loss(

@@ -14,10 +14,14 @@ from service.difference import l2_normalize
 from training.scenes.load import SceneSet, load_scenes
 from training.towers.bank import label_entries, make_bank
 from training.towers.data import TowerData, build_tower_data
+from training.towers.evaluation.added_events import AddedEvents
 from training.towers.evaluation.evaluate import draw_requests
 from training.towers.evaluation.experiment import summarise
 from training.towers.evaluation.holdout import without_sources
-from training.towers.evaluation.phrases import rank_labels, share_among_first
+from training.towers.evaluation.other_recordings import (
+    OtherRecordings,
+    measure_other_recordings,
+)
 from training.towers.evaluation.projector import TowerProjector
 from training.towers.evaluation.ranks import measure_recall
 from training.towers.recipe import TowersRecipe, load_towers_recipe
@@ -56,6 +60,21 @@ VARIANTS: Mapping[str, Sequence[str]] = {
     "more dropout": ("network.dropout=0.4", "network.input_dropout=0.3"),
     "no weight decay": ("optim.weight_decay=0",),
     "constant rate": ("optim.schedule=constant",),
+    "pairs over other recordings": ("pairs.other_recordings=1",),
+    "references over other recordings": (
+        "references.other_recordings=0.5",
+        "references.most=3",
+    ),
+    "graded relevance": ("loss.relevance=0.5",),
+    "trained difference": ("network.difference=trained",),
+    "all for other recordings": (
+        "pairs.other_recordings=1",
+        "references.other_recordings=0.5",
+        "references.most=3",
+        "loss.relevance=0.5",
+        "network.difference=trained",
+        "network.fit_strength=true",
+    ),
 }
 
 
@@ -68,6 +87,7 @@ class AblationSettings:
         overrides: Overrides of that recipe, for all variants.
         train: Folder of the training side.
         held_out: Folder of the held-out sources; pairs that share one are not trained on.
+        other: Folder of the same held-out pairs with targets over other recordings, or None.
         bundle: Bundle with the encoder.
         cache: Embeds texts.
         seeds: Trainings of each variant.
@@ -82,6 +102,7 @@ class AblationSettings:
     cache: TextCache
     seeds: int
     only: Sequence[str] = ()
+    other: Path | None = None
 
 
 def run_ablation(settings: AblationSettings, report: Callable[[str], None]) -> dict[str, Any]:
@@ -99,13 +120,16 @@ def run_ablation(settings: AblationSettings, report: Callable[[str], None]) -> d
     """
     fingerprint = settings.bundle.manifest.encoder.fingerprint
     held_out = load_scenes(settings.held_out, fingerprint)
+    other = load_scenes(settings.other, fingerprint) if settings.other else None
     trained = without_sources(load_scenes(settings.train, fingerprint), held_out)
+    trained = without_sources(trained, other) if other else trained
     recipes = list_recipes(settings)
-    test, vocabulary = _HeldOutTest.of(held_out, settings.bundle), Vocabulary.of(trained)
+    test = _HeldOutTest.of(held_out, other, settings.bundle)
+    vocabulary = Vocabulary.of(trained)
     built: dict[str, TowerData] = {}  # recipes with the same pairs and texts share their data
     rows: dict[str, Any] = {}
     for name, recipe in recipes.items():
-        key = f"{recipe.text.model_dump_json()} {recipe.pairs.crossed}"
+        key = f"{recipe.text.model_dump_json()} {recipe.pairs.model_dump_json()}"
         if key not in built:
             built[key] = build_tower_data(
                 trained, vocabulary, settings.cache, recipe, settings.bundle
@@ -128,7 +152,7 @@ def run_ablation(settings: AblationSettings, report: Callable[[str], None]) -> d
         "encoder": fingerprint,
         "trained_pairs": len(trained.pairs),
         "held_out_pairs": len(held_out.pairs),
-        "data": {"train": read_about(settings.train), "held_out": read_about(settings.held_out)},
+        "data": {name: read_about(folder) for name, folder in _folders(settings).items()},
         "variants": rows,
     }
 
@@ -144,6 +168,11 @@ def list_recipes(settings: AblationSettings) -> dict[str, TowersRecipe]:
     }
 
 
+def _folders(settings: AblationSettings) -> dict[str, Path]:
+    folders = {"train": settings.train, "held_out": settings.held_out, "other": settings.other}
+    return {name: folder for name, folder in folders.items() if folder}
+
+
 @dataclass(frozen=True, slots=True)
 class _HeldOutTest:
     """Held-out pairs as they are measured: by search, and by phrases for added events.
@@ -152,34 +181,31 @@ class _HeldOutTest:
         scenes: The pairs.
         background_ids: Number of the backgrounds of each pair.
         texts: A request for the changes of each pair.
-        mixtures: Embedding of each mixture to which one event was added, as a pair with its
-            reference.
-        labels: Label of each of these events.
+        added: Mixtures to which one event was added.
+        other: The pairs with targets over other recordings, or None.
+        other_added: Mixtures whose reference is over other recordings, or None.
         bundle: Has the mean and the weight of differences.
     """
 
     scenes: SceneSet
     background_ids: np.ndarray
     texts: list[str]
-    mixtures: tuple[np.ndarray, np.ndarray]
-    labels: list[str]
+    added: AddedEvents
+    other: OtherRecordings | None
+    other_added: AddedEvents | None
     bundle: Bundle
 
     @classmethod
-    def of(cls, scenes: SceneSet, bundle: Bundle) -> _HeldOutTest:
-        query, target = (np.asarray(x, np.float32) for x in (scenes.query, scenes.target))
-        mixed, subtracted, labels = [], [], []
-        for row, pair in enumerate(scenes.pairs):
-            both = ((pair, target, query), (pair.reversed, query, target))
-            for directed, mixtures, references in both:
-                if [change.kind for change in directed.changes] == ["add"]:
-                    mixed.append(mixtures[row])
-                    subtracted.append(references[row])
-                    labels.append(directed.changes[0].label)
-        background_ids = np.array([pair.background_id for pair in scenes.pairs])
-        texts = draw_requests(scenes.pairs)
-        pairs = np.stack(mixed), np.stack(subtracted)
-        return cls(scenes, background_ids, texts, pairs, labels, bundle)
+    def of(cls, scenes: SceneSet, other: SceneSet | None, bundle: Bundle) -> _HeldOutTest:
+        return cls(
+            scenes=scenes,
+            background_ids=np.array([pair.background_id for pair in scenes.pairs]),
+            texts=draw_requests(scenes.pairs),
+            added=AddedEvents.of(scenes),
+            other=OtherRecordings.of(scenes, other) if other else None,
+            other_added=AddedEvents.of(other, only_other=True) if other else None,
+            bundle=bundle,
+        )
 
     def measure(self, projector: TowerProjector, vocabulary: Vocabulary) -> dict[str, Any]:
         """Measure recall, and the ranks of the phrases for the added events."""
@@ -187,10 +213,11 @@ class _HeldOutTest:
         queries = l2_normalize(projector.project_audio(self.scenes.query) + text)
         items = l2_normalize(projector.project_audio(self.scenes.target))
         bank = make_bank(label_entries(vocabulary), projector.project_texts)
-        weight = self.bundle.manifest.difference.reference_weight
-        vectors = projector.project_differences(*self.mixtures, self.bundle.mean, weight)
-        ranks = rank_labels(l2_normalize(vectors), bank, self.labels)
-        return {
+        figures = {
             "retrieval": measure_recall(queries, items, self.background_ids),
-            "phrases": {"mixtures": len(self.labels)} | share_among_first(ranks),
+            "phrases": self.added.measure(projector, bank, self.bundle),
         }
+        if self.other and self.other_added:
+            figures["other_recordings"] = measure_other_recordings(self.other, projector)
+            figures["other_phrases"] = self.other_added.measure(projector, bank, self.bundle)
+        return figures

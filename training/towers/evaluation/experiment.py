@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +16,11 @@ from training.scenes.load import SceneSet, load_scenes
 from training.towers.bank import make_bank
 from training.towers.evaluation.arithmetic import add_centroids, choose_step, find_centroids
 from training.towers.evaluation.evaluate import EvaluationSet, evaluate_towers, prepare_evaluation
+from training.towers.evaluation.other_recordings import (
+    OtherRecordings,
+    measure_embeddings,
+    measure_other_recordings,
+)
 from training.towers.evaluation.phrases import probe_events, rank_labels, share_among_first
 from training.towers.evaluation.projector import TowerProjector
 from training.towers.evaluation.ranks import chance_recall, measure_recall
@@ -36,6 +41,8 @@ class ExperimentSettings:
         test: Folder of the test side.
         mixtures: Folder of the mixtures that phrases are tested on, or None.
         captions: Folder of windows with captions, or None.
+        other: Folder of the test side with targets over other recordings, or None.
+        other_mixtures: Folder of mixtures whose references are other recordings, or None.
         bundle: Bundle with the encoder.
         runs: Folder of the checkpoints; one of the same recipe, data and encoder is reused.
         cache: Embeds texts.
@@ -46,7 +53,9 @@ class ExperimentSettings:
     train: Path
     test: Path
     mixtures: Path | None
-    captions: Path | None
+    captions: Path | None = None
+    other: Path | None = None
+    other_mixtures: Path | None = None
     bundle: Bundle
     runs: Path
     cache: TextCache
@@ -68,10 +77,15 @@ def run_experiment(settings: ExperimentSettings) -> dict[str, Any]:
     """
     fingerprint = settings.bundle.manifest.encoder.fingerprint
     train, test = (load_scenes(folder, fingerprint) for folder in (settings.train, settings.test))
-    prepared = prepare_evaluation(test)
+    prepared, other = prepare_evaluation(test), _load_other(settings, test)
     seeds = range(settings.recipe.seed, settings.recipe.seed + settings.seeds)
-    figures: dict[str, Any] = summarise([_measure_seed(settings, s, prepared) for s in seeds])
+    figures: dict[str, Any] = summarise(
+        [_measure_seed(settings, s, prepared, other) for s in seeds]
+    )
     figures["systems"] |= _measure_baselines(train, prepared, settings.bundle)
+    if other:
+        embeddings = measure_embeddings(other, settings.bundle.mean)
+        figures["other_recordings"]["systems"]["embedding_alone"] = embeddings
     if settings.mixtures:
         figures["phrases"]["linear_probe"] = _probe(train, test)
     return _describe(settings) | {"test_pairs": len(test.pairs)} | figures
@@ -111,7 +125,16 @@ def load_or_train(settings: ExperimentSettings, query: QueryTerms, seed: int) ->
     return load_towers(train_retrieval(recipe, *data, captions=settings.captions))
 
 
-def _measure_seed(settings: ExperimentSettings, seed: int, test: EvaluationSet) -> dict[str, Any]:
+def _load_other(settings: ExperimentSettings, test: SceneSet) -> OtherRecordings | None:
+    if settings.other is None:
+        return None
+    fingerprint = settings.bundle.manifest.encoder.fingerprint
+    return OtherRecordings.of(test, load_scenes(settings.other, fingerprint))
+
+
+def _measure_seed(
+    settings: ExperimentSettings, seed: int, test: EvaluationSet, other: OtherRecordings | None
+) -> dict[str, Any]:
     both = load_or_train(settings, "both", seed)
     projector = TowerProjector(both.networks, settings.cache)
     figures = evaluate_towers(test, projector)
@@ -126,8 +149,12 @@ def _measure_seed(settings: ExperimentSettings, seed: int, test: EvaluationSet) 
         items = l2_normalize(single.project_audio(test.scenes.target))
         recall = measure_recall(l2_normalize(queries), items, test.background_ids)
         figures["systems"][f"{term}_only"] = recall
-    if settings.mixtures:
-        figures["phrases"] = _measure_phrases(settings.mixtures, settings.bundle, both, projector)
+    if other:
+        figures["other_recordings"] = measure_other_recordings(other, projector)
+    mixtures = {"phrases": settings.mixtures, "phrases_other": settings.other_mixtures}
+    for name, folder in mixtures.items():
+        if folder:
+            figures[name] = _measure_phrases(folder, settings.bundle, both, projector)
     return figures
 
 
@@ -135,7 +162,7 @@ def _measure_phrases(
     mixtures: Path, bundle: Bundle, loaded: LoadedTowers, projector: TowerProjector
 ) -> dict[str, Any]:
     """Rank the phrases for events that were added to unseen mixtures, as ``/difference`` does."""
-    scenes = load_scenes(mixtures, bundle.manifest.encoder.fingerprint)
+    scenes = _only_other(load_scenes(mixtures, bundle.manifest.encoder.fingerprint))
     weight = bundle.manifest.difference.reference_weight
     vectors = l2_normalize(
         projector.project_differences(scenes.target, scenes.query, bundle.mean, weight)
@@ -147,6 +174,19 @@ def _measure_phrases(
     for name, phrases in (("whole_bank", bank), ("events_only", events)):
         figures[name] = share_among_first(rank_labels(vectors, phrases, labels))
     return figures
+
+
+def _only_other(scenes: SceneSet) -> SceneSet:
+    """Leave out the pairs over the same recordings, if some are over others."""
+    rows = [i for i, pair in enumerate(scenes.pairs) if pair.target_backgrounds is not None]
+    if not rows:
+        return scenes
+    return replace(
+        scenes,
+        pairs=[scenes.pairs[row] for row in rows],
+        query=np.asarray(scenes.query)[rows],
+        target=np.asarray(scenes.target)[rows],
+    )
 
 
 def _measure_baselines(train: SceneSet, test: EvaluationSet, bundle: Bundle) -> dict[str, Any]:
@@ -173,6 +213,7 @@ def _probe(train: SceneSet, test: SceneSet) -> dict[str, float]:
 def _describe(settings: ExperimentSettings) -> dict[str, Any]:
     """Describe the measurement: recipe, encoder, data, seeds."""
     folders = {"train": settings.train, "test": settings.test, "mixtures": settings.mixtures}
+    folders |= {"other": settings.other, "other_mixtures": settings.other_mixtures}
     manifest = settings.bundle.manifest
     return {
         "recipe": settings.recipe.to_dict(),

@@ -34,8 +34,8 @@ def make_mixtures(
     """Render and embed mixtures of the test side, or continue a stopped run.
 
     The target of each pair is the mixture; its query, another excerpt of the same backgrounds (or
-    of other recordings of the same kind) without the event, is the reference. The event has 0 to 12 LU over each of the two
-    backgrounds, as in every pair (``training.scenes.draw``).
+    of other recordings of the same kind) without the event, is the reference. The event has 0 to
+    12 LU over each of the two backgrounds, as in every pair (``training.scenes.draw``).
 
     Args:
         data: The manifest.

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -11,7 +13,13 @@ from tiny_evaluation import BandEmbedder
 from service.inference.encoder import Encoder
 from training.data.store import ClipStore
 from training.data.wav import FULL_SCALE
-from training.export.reference_weight import choose_reference_weight, mix, pair_clips, rank_of_added
+from training.export.reference_weight import (
+    choose_reference_weight,
+    mix,
+    other_recordings,
+    pair_clips,
+    rank_of_added,
+)
 
 
 def sounds(n: int) -> ClipStore:
@@ -70,8 +78,41 @@ def test_the_rank_counts_higher_scores_without_the_reference() -> None:
 def test_for_an_encoder_linear_in_power_the_whole_reference_is_subtracted() -> None:
     encoder, store = cast(Encoder, BandEmbedder()), sounds(12)
     choice = choose_reference_weight(encoder, store, np.zeros(40, np.float32), 0)
-    assert (choice.n_clips, choice.n_pairs) == (12, 48)
-    assert choice.recall_at_1[1.0] == choice.reciprocal_rank[1.0] == 1.0
-    assert choice.recall_at_1[0.0] < 1.0
-    assert choice.reciprocal_rank[choice.weight] == max(choice.reciprocal_rank.values())
-    assert set(choice.recall_at_1) == {round(0.05 * i, 2) for i in range(21)}
+    same = choice.same
+    assert (choice.n_clips, same.n_pairs) == (12, 48)
+    assert same.recall_at_1[1.0] == same.reciprocal_rank[1.0] == 1.0
+    assert same.recall_at_1[0.0] < 1.0
+    assert same.reciprocal_rank[choice.weight] == max(same.reciprocal_rank.values())
+    assert set(same.recall_at_1) == {round(0.05 * i, 2) for i in range(21)}
+    assert choice.other is None  # the clips have no labels
+
+
+def labelled(store: ClipStore, label_of: Sequence[str], recording_of: Sequence[str]) -> ClipStore:
+    clips = [
+        dataclasses.replace(clip, columns={"label": label, "recording": recording})
+        for clip, label, recording in zip(store.clips, label_of, recording_of, strict=True)
+    ]
+    return ClipStore(clips, store.samples, store.starts, store.lengths)
+
+
+def test_the_weight_is_the_best_on_average_over_both_situations() -> None:
+    """Neighbouring bands are recordings of one kind: alike, but not equal."""
+    encoder = cast(Encoder, BandEmbedder())
+    store = labelled(sounds(12), [f"kind{i // 3}" for i in range(12)], [str(i) for i in range(12)])
+    choice = choose_reference_weight(encoder, store, np.zeros(40, np.float32), 0)
+    assert choice.other is not None
+    assert choice.other.n_pairs == 48
+    both = {
+        w: rank + choice.other.reciprocal_rank[w] for w, rank in choice.same.reciprocal_rank.items()
+    }
+    assert both[choice.weight] == max(both.values())
+    assert max(choice.other.reciprocal_rank.values()) < 1.0
+
+
+def test_another_recording_has_the_label_but_no_source_of_the_pair() -> None:
+    labels = ["rain", "rain", "rain", "wind", "wind", "", ""]
+    recordings = ["a", "a", "b", "c", "d", "e", "f"]
+    clips = labelled(sounds(7), labels, recordings).clips
+    added, references = np.array([3, 2, 0, 0, 4]), np.array([0, 0, 3, 5, 3])
+    drawn = other_recordings(clips, added, references, 0)
+    assert drawn.tolist() == [2, -1, 4, -1, -1]

@@ -109,6 +109,16 @@ def test_the_card_has_the_figures_of_the_manifest(tiny_bundle_path: Path) -> Non
         assert absent not in card
 
 
+def test_the_card_has_the_figures_of_other_recordings(tiny_bundle_path: Path) -> None:
+    other = {"other_first_0": 0.11, "other_first_w": 0.66, "other_first_1": 0.22}
+    other |= {"other_rank_0": 0.33, "other_rank_w": 0.77, "other_rank_1": 0.44, "other_pairs": 33}
+    written = manifest(tiny_bundle_path)
+    card = render_card(written.model_copy(update={"scores": MEASURED | other}))
+    for fact in ("33 of the mixtures", "| 0.110 | 0.330 |", "| 0.660 | 0.770 |"):
+        assert fact in card
+    assert "another recording" not in render_card(written)
+
+
 def test_without_held_out_clips_no_scores_are_shown(tiny_bundle_path: Path) -> None:
     card = render_card(manifest(tiny_bundle_path).model_copy(update={"scores": NOT_MEASURED}))
     assert "Nothing was held out" in card

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tiny_pairs
 import torch
 
 from training.towers.batches import Batch, draw_batch, draw_batches, split_pairs
@@ -88,3 +89,41 @@ def test_the_share_of_reversed_pairs_is_that_of_the_recipe(data: TowerData) -> N
     drawn = [draw_batch(data, ROWS, 0.25, rng) for _ in range(40)]
     is_reversed = [(each.target_clip == data.pair_clips[ROWS, 0]).float().mean() for each in drawn]
     assert 0.2 < float(torch.stack(is_reversed).mean()) < 0.3
+
+
+def test_a_pair_over_drawn_and_other_backgrounds_has_no_part() -> None:
+    ids = np.array([[n, n] for n in range(8)] + [[n, (n + 1) % 8] for n in range(8)])
+    trained, validated = split_pairs(ids, share=0.4, by_background=True, seed=0)
+    drawn = {int(n) for n in ids[validated].ravel()}
+    assert len(drawn) == 3
+    for row, (first, second) in enumerate(ids):
+        n_drawn = (int(first) in drawn) + (int(second) in drawn)
+        assert (row in trained, row in validated) == (n_drawn == 0, n_drawn == 2)
+
+
+def test_the_other_backgrounds_of_a_rendered_pair_go_with_those_of_its_query() -> None:
+    ids = np.array([[n, -1 - n] for n in range(10)])
+    trained, validated = split_pairs(ids, share=0.3, by_background=True, seed=0)
+    assert len(validated) == 3
+    assert sorted([*trained, *validated]) == list(range(10))
+
+
+def test_references_and_grades_are_drawn_as_the_recipe_says(data: TowerData) -> None:
+    plain = tiny_pairs.recipe()
+    recipe = tiny_pairs.recipe(
+        references={"other_recordings": 0.9, "most": 2}, loss={"relevance": 0.5}
+    )
+    rows = np.arange(40)
+    without, with_plain, drawn = (
+        draw_batch(data, rows, 0.5, np.random.default_rng(0), it) for it in (None, plain, recipe)
+    )
+    for each in (without, with_plain):
+        assert torch.equal(each.reference, each.query)
+        assert each.relevance is None
+    assert torch.equal(with_plain.request, without.request)
+    has_candidates = torch.from_numpy((data.references[rows] >= 0).any(axis=(1, 2)))
+    is_other = (drawn.reference != drawn.query).any(dim=1)
+    assert is_other.any()
+    assert not (is_other & ~has_candidates).any()
+    assert drawn.relevance is not None
+    assert (drawn.relevance.diagonal() == 1).all()

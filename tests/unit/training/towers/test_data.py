@@ -5,9 +5,10 @@ import torch
 
 from service.bundle.files import Bundle
 from training.scenes.load import SceneSet
-from training.towers.data import NONE, TowerData
+from training.towers.data import TowerData
 from training.towers.networks import TowerNetwork
 from training.towers.recipe import TowersRecipe
+from training.towers.references import NONE
 from training.towers.training_pairs import clip_at, list_training_pairs
 from training.towers.vocabulary import Vocabulary, added_label
 

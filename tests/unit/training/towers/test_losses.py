@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from service.difference import remainder
 from training.towers.batches import Batch, draw_batch
-from training.towers.data import NONE, TowerData
+from training.towers.data import TowerData
 from training.towers.losses import (
     compute_losses,
     contrastive_loss,
@@ -21,6 +21,7 @@ from training.towers.losses import (
 )
 from training.towers.networks import TowerNetworks
 from training.towers.recipe import TowersRecipe
+from training.towers.references import NONE
 from training.towers.train import new_networks
 
 SCALE = torch.tensor(12.5)
@@ -143,3 +144,46 @@ def test_the_difference_is_computed_as_in_the_service(
     expected += contrastive_loss(vectors[has_event], clean, networks.scale, is_same)
     found = compute_losses(networks, batch, normalised, recipe, with_events=False)["difference"]
     assert float(found.detach()) == pytest.approx(float(expected.detach()) / 2, rel=1e-4)
+
+
+def test_the_reference_of_the_difference_is_that_of_the_batch(
+    data: TowerData, networks: TowerNetworks, recipe: TowersRecipe
+) -> None:
+    batch = draw(data)
+    other = dataclasses.replace(batch, reference=torch.randn_like(batch.reference))
+    found = [compute_losses(networks, b, data, recipe, with_events=False) for b in (batch, other)]
+    assert not torch.equal(found[0]["difference"], found[1]["difference"])
+    assert torch.equal(found[0]["contrastive"], found[1]["contrastive"])
+
+
+def test_grades_make_the_main_loss_the_graded_one(
+    data: TowerData, networks: TowerNetworks, recipe: TowersRecipe
+) -> None:
+    batch = draw(data)
+    only_own = dataclasses.replace(batch, relevance=torch.eye(len(ROWS)))
+    all_right = dataclasses.replace(batch, relevance=torch.ones(len(ROWS), len(ROWS)))
+    plain, own, every = (
+        float(compute_losses(networks, b, data, recipe, with_events=False)["contrastive"].detach())
+        for b in (batch, only_own, all_right)
+    )
+    assert own == pytest.approx(plain, rel=1e-5)
+    assert every == pytest.approx(0.0, abs=1e-6)
+
+
+def test_an_untrained_difference_has_the_loss_of_the_weighted_one(
+    data: TowerData, networks: TowerNetworks, recipe: TowersRecipe
+) -> None:
+    trained = tiny_pairs.recipe(network={"difference": "trained"})
+    torch.manual_seed(0)
+    other = new_networks(trained, data, ROWS).eval()
+    other.load_state_dict(networks.state_dict(), strict=False)
+    batch = draw(data)
+    found = [
+        compute_losses(it, batch, data, recipe, with_events=False)["difference"]
+        for it in (networks, other)
+    ]
+    assert torch.equal(found[0], found[1])
+    found[1].backward()
+    assert other.difference is not None
+    assert other.difference.exit.weight.grad is not None
+    assert other.difference.exit.weight.grad.abs().sum() > 0

@@ -52,18 +52,27 @@ def test_variants_are_measured_on_held_out_sources(
     )
     tiny_pairs.write(tmp_path / "train", trained, fingerprint)
     tiny_pairs.write(tmp_path / "held-out", held_out, fingerprint)
+    over_others = tiny_pairs.with_other_recordings(other)
+    over_others = dataclasses.replace(
+        held_out, pairs=over_others.pairs[:16], target=over_others.target[:16]
+    )
+    tiny_pairs.write(tmp_path / "other", over_others, fingerprint)
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(recipe.to_dict()))
     settings = dataclasses.replace(
         make_settings(str(tmp_path / "tiny.yaml"), bundle, cache, tmp_path),
-        only=("as shipped", "no difference loss"),
+        only=("as shipped", "no difference loss", "all for other recordings"),
+        other=tmp_path / "other",
     )
     lines: list[str] = []
     found = run_ablation(settings, lines.append)
-    assert list(found["variants"]) == ["as shipped", "no difference loss"]
-    assert len(lines) == 2
+    assert list(found["variants"]) == list(settings.only)
+    assert len(lines) == 3
+    assert set(found["data"]) == {"train", "held_out", "other"}
     assert 0 < found["trained_pairs"] < 64
     assert found["held_out_pairs"] == 16
     first = found["variants"]["as shipped"]
     assert 0 <= first["retrieval"]["r_at_1"]["mean"] <= 1
     assert first["phrases"]["mixtures"] > 0
+    assert first["other_phrases"]["mixtures"] > 0
+    assert first["other_recordings"]["pairs"] == 16
     json.dumps(found)

@@ -38,6 +38,11 @@ def settings(
     mixed = dataclasses.replace(
         tested, pairs=added, query=tested.query[rows], target=tested.target[rows]
     )
+    folders = {"other": tested, "other_mixtures": mixed}
+    others = {
+        name: tiny_pairs.write(folder / name, tiny_pairs.with_other_recordings(it), fingerprint)
+        for name, it in folders.items()
+    }
     return ExperimentSettings(
         recipe=recipe,
         train=scene_folder,
@@ -47,6 +52,7 @@ def settings(
         runs=folder / "runs",
         cache=cache,
         seeds=2,
+        **others,
     )
 
 
@@ -65,13 +71,27 @@ def test_every_system_is_measured_beside_the_towers(figures: dict[str, Any]) -> 
     assert set(figures["phrases"]) > {"whole_bank", "events_only", "linear_probe"}
 
 
+def test_targets_and_references_over_other_recordings_are_measured(
+    figures: dict[str, Any],
+) -> None:
+    found = figures["other_recordings"]
+    towers = {"audio_and_text", "audio_alone", "text_alone"}
+    assert set(found["systems"]) == towers | {"embedding_alone"}
+    assert set(found["same"]) == towers
+    assert found["pairs"] == 16  # of 24; there is no other background of the second kind
+    assert set(found["strength"]["other"]) == {"0", "0.5", "1", "2"}
+    assert len(found["systems"]["audio_and_text"]["r_at_5"]["values"]) == 2
+    assert figures["phrases_other"]["phrases"] == figures["phrases"]["phrases"]
+    assert 0 < figures["phrases_other"]["mixtures"] < figures["phrases"]["mixtures"]
+
+
 def test_the_figures_name_recipe_encoder_and_data(
     figures: dict[str, Any], settings: ExperimentSettings
 ) -> None:
     assert figures["seeds"] == [0, 1]
     assert figures["recipe_sha256"] == settings.recipe.sha256()
     assert figures["encoder"] == settings.bundle.manifest.encoder.fingerprint
-    assert set(figures["data"]) == {"train", "test", "mixtures"}
+    assert set(figures["data"]) == {"train", "test", "mixtures", "other", "other_mixtures"}
     json.dumps(figures)
 
 

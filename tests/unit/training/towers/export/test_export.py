@@ -24,7 +24,7 @@ from training.towers.export import export as module
 from training.towers.export import graphs
 from training.towers.export.export import ExportInputs, export_towers
 from training.towers.export.fingerprint import towers_fingerprint
-from training.towers.run import LoadedTowers
+from training.towers.run import LoadedTowers, load_towers, train_retrieval
 from training.towers.text_cache import TextCache
 
 ROUNDING = 1e-4
@@ -153,6 +153,41 @@ def test_towers_of_another_encoder_are_refused(
     with pytest.raises(BundleError, match="were trained on the encoder"):
         export_towers(checkpoint, other, inputs)
     assert sorted(path.name for path in other.iterdir()) == before
+
+
+def test_a_trained_difference_is_exported_and_served(
+    bundle: Bundle,
+    scene_folder: Path,
+    inputs: ExportInputs,
+    scenes: SceneSet,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Towers without one then replace it."""
+    network = {"difference": "trained", "unit": "both", "fit_strength": True}
+    recipe = tiny_pairs.recipe(network=network, references={"other_recordings": 0.5, "most": 2})
+    # Other weights: no graph of before can be used.
+    for name in ("write_audio_graph", "write_text_graph"):
+        monkeypatch.setattr(module, name, getattr(graphs, name))
+    trained = train_retrieval(recipe, scene_folder, bundle, tmp_path / "run", inputs.cache)
+    shutil.copytree(bundle.path, tmp_path / "tiny")
+    (tmp_path / "tiny" / "MODEL_CARD.md").write_text("# Model card: tiny\n")
+    found = load_bundle(export_towers(trained, tmp_path / "tiny", inputs))
+    towers, model = Towers.open(found, device="cpu"), load_towers(trained).networks
+    assert towers is not None
+    towers.check(found)
+    weight = found.manifest.difference.reference_weight
+    mixtures, references = (np.asarray(x[:8], np.float32) for x in (scenes.target, scenes.query))
+    projector = TowerProjector(model, inputs.cache)
+    expected = projector.project_differences(mixtures, references, found.mean, weight)
+    pairs = list(zip(mixtures, references, strict=True))
+    served = [towers.audio.difference(*pair, weight) for pair in pairs]
+    assert np.abs(served - expected).max() < ROUNDING
+    plain = [towers.audio.difference(*pair, 0.0) for pair in pairs]
+    assert np.abs(plain - projector.project_audio(mixtures)).max() < ROUNDING
+    encoded = towers.text.encode("add a dog")
+    assert encoded is not None
+    assert np.linalg.norm(encoded.vector) == pytest.approx(model.text.length, rel=1e-3)
 
 
 def test_another_text_encoder_is_refused(

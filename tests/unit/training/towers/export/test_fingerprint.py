@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from training.towers.difference_network import DifferenceNetwork
 from training.towers.export.fingerprint import towers_fingerprint
 from training.towers.networks import TowerNetworks
 from training.towers.recipe import TowersRecipe
@@ -55,7 +56,22 @@ def test_every_input_of_the_vectors_changes_the_fingerprint(
         update={"text": loaded.recipe.text.model_copy(update={"max_tokens": 31})}
     )
     found.add(towers_fingerprint(dataclasses.replace(loaded, recipe=recipe)))
-    assert len(found) == 6
+    longer = load_towers(checkpoint)
+    longer.networks.text.length = 1.2
+    found.add(towers_fingerprint(longer))
+    assert len(found) == 7
+
+
+def test_a_trained_difference_has_a_fingerprint(loaded: LoadedTowers, checkpoint: Path) -> None:
+    found = {towers_fingerprint(loaded)}
+    for bias in (0.0, 1.0):
+        other = load_towers(checkpoint)
+        n_used = other.networks.audio.entry.in_features
+        other.networks.difference = DifferenceNetwork(n_used, 4, 0.0)
+        for parameter in other.networks.difference.parameters():
+            torch.nn.init.constant_(parameter, bias)
+        found.add(towers_fingerprint(other))
+    assert len(found) == 3
 
 
 def test_parts_that_only_training_needs_do_not_change_it(

@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import pytest
+import torch
 
+from service.bundle.files import Bundle
+from service.inference.towers import AudioTower
 from training.errors import ExportParityError
 from training.scenes.load import SceneSet
+from training.towers.difference_network import DifferenceNetwork
 from training.towers.evaluation.projector import TowerProjector
-from training.towers.export.gate import TextEncoderGate
+from training.towers.export.gate import TextEncoderGate, check_difference
+from training.towers.networks import DifferenceModel
 from training.towers.run import LoadedTowers
 from training.towers.text_cache import TextCache
 
@@ -54,3 +61,31 @@ def test_the_gate_has_a_lowest_cosine_and_a_largest_loss_of_recall(
     gate: TextEncoderGate, cosine: float, recall_loss: float, expected: bool
 ) -> None:
     assert gate.passes({"cosine": cosine, "recall_loss": recall_loss}) is expected
+
+
+def test_a_difference_that_deviates_is_refused(
+    loaded: LoadedTowers, bundle: Bundle, scenes: SceneSet
+) -> None:
+    networks = copy.deepcopy(loaded.networks)
+    networks.difference = DifferenceNetwork(networks.audio.entry.in_features, 8, 0.0).eval()
+    model = DifferenceModel(networks, torch.from_numpy(bundle.mean), 0.5).eval()
+    mixtures, references = (x[:6].astype(np.float32) for x in (scenes.target, scenes.query))
+
+    class Served:
+        """The audio tower of a bundle, in torch, with values that are off."""
+
+        def __init__(self, off: float) -> None:
+            self.off = off
+
+        def difference(
+            self, mixture: np.ndarray, reference: np.ndarray, weight: float
+        ) -> np.ndarray:
+            inputs = torch.from_numpy(np.stack([mixture, reference]))
+            with torch.inference_mode():
+                exact = model(inputs[:1], inputs[1:], torch.full((1, 1), weight))
+            return exact.numpy()[0] * np.float32(1 + self.off)
+
+    exact, wrong = (cast(AudioTower, Served(off)) for off in (0.0, 0.01))
+    assert check_difference(model, exact, mixtures, references) < 1e-5
+    with pytest.raises(ExportParityError, match="the exported difference deviates"):
+        check_difference(model, wrong, mixtures, references)
