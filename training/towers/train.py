@@ -15,7 +15,7 @@ from torch import Tensor
 
 from training.errors import DatasetError, DivergenceError
 from training.towers.batches import draw_batch, draw_batches, split_pairs
-from training.towers.captions.data import CaptionData, draw_caption_loss
+from training.towers.captions.data import CaptionData, add_concepts, draw_caption_loss
 from training.towers.data import TowerData
 from training.towers.losses import compute_losses, total_loss
 from training.towers.networks import TowerNetworks
@@ -176,6 +176,8 @@ def _train_epoch(
     n = 0
     for chosen in _batches(recipe, data, rows, rng):
         batch = draw_batch(data, chosen, recipe.pairs.reversed, rng, recipe)
+        if captions is not None:
+            batch = add_concepts(batch, captions, rng)
         losses = compute_losses(networks, batch, data, recipe, with_events=True)
         if captions is not None:
             size = recipe.captions.batch_size

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float32, Float64, Int64
 from torch import Tensor
 
+from training.towers.batches import Batch
 from training.towers.captions.concepts import Concepts, caption_of
 from training.towers.captions.loss import caption_loss
-from training.towers.captions.targets import find_targets
+from training.towers.captions.targets import find_candidates, find_targets
 from training.towers.captions.windows import CaptionSet, load_captions
 from training.towers.networks import TowerNetwork, TowerNetworks, compose_query
 from training.towers.text_cache import TextCache
@@ -22,6 +24,14 @@ from training.words.grammar import list_descriptions
 
 BALANCE = 0.5
 """How much more often a rare concept is drawn: by 1 / (its weight in all windows) ** BALANCE."""
+
+
+class EmbedTexts(Protocol):
+    """Embeds texts, as the cache of texts does."""
+
+    def embed(self, texts: Sequence[str]) -> Float32[np.ndarray, "texts hidden"]:
+        """Return the output of the text encoder for each text."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,9 @@ class CaptionData:
         variants: Rows of ``texts`` that describe each concept.
         paths: File of each window's clip, as the manifest names it.
         recordings: Recording of each window; windows of one are on one side of a split.
+        is_candidate: Texts that a sound of each label of the scenes is classified among: the
+            labels, then the concepts, without those that may name the same sound; bool
+            [labels, labels + concepts].
         shares: Probability of each window in a batch, float64 [windows].
     """
 
@@ -48,32 +61,37 @@ class CaptionData:
     variants: list[Int64[np.ndarray, " variants"]]
     paths: list[str]
     recordings: list[str]
+    is_candidate: Bool[Tensor, "labels named"]
     shares: Float64[np.ndarray, " windows"]
 
     @classmethod
-    def load(cls, folder: Path, fingerprint: str, cache: TextCache) -> Self:
+    def load(cls, folder: Path, fingerprint: str, cache: TextCache, labels: Sequence[str]) -> Self:
         """Read a set of windows and weigh its concepts.
 
         Args:
             folder: Folder that ``minuend-train data captions`` wrote.
             fingerprint: Fingerprint of the encoder.
             cache: Embeds the texts.
+            labels: Labels of the scenes.
 
         Raises:
             DatasetError: The set is missing, or was not embedded by this encoder.
         """
         captions = load_captions(folder, fingerprint)
-        return cls.of(captions, concepts_of(captions), cache)
+        return cls.of(captions, concepts_of(captions), cache, labels)
 
     @classmethod
-    def of(cls, captions: CaptionSet, concepts: Concepts, cache: TextCache) -> Self:
+    def of(
+        cls, captions: CaptionSet, concepts: Concepts, cache: EmbedTexts, labels: Sequence[str]
+    ) -> Self:
         """Weigh the concepts of windows, and embed the descriptions of every concept."""
         described = [list_descriptions(concept.names) for concept in concepts.concepts]
         texts = sorted({text for each in described for text in each})
         rows = {text: row for row, text in enumerate(texts)}
         variants = [np.array([rows[text] for text in each]) for each in described]
         embedded = cache.embed(texts)
-        targets = find_targets(captions, concepts, embedded[[each[0] for each in variants]])
+        names = embedded[[each[0] for each in variants]]
+        targets = find_targets(captions, concepts, names)
         frequency = np.maximum(targets.weights.sum(axis=0, dtype=np.float64), 1e-3)
         shares = (targets.weights / frequency**BALANCE).sum(axis=1)
         return cls(
@@ -85,6 +103,7 @@ class CaptionData:
             variants=variants,
             paths=[window.path for window in captions.windows],
             recordings=[window.recording for window in captions.windows],
+            is_candidate=torch.from_numpy(find_candidates(concepts, names, labels)),
             shares=shares / shares.sum(),
         )
 
@@ -110,6 +129,12 @@ class CaptionData:
         """Draw one description of every concept."""
         rows = [int(each[rng.integers(len(each))]) for each in self.variants]
         return self.texts[rows]
+
+
+def add_concepts(batch: Batch, data: CaptionData, rng: np.random.Generator) -> Batch:
+    """Add a description of every concept to the texts that the sounds of a batch are named by."""
+    texts = torch.cat([batch.label_texts, data.draw_texts(rng)])
+    return dataclasses.replace(batch, label_texts=texts, is_candidate=data.is_candidate)
 
 
 def draw_caption_loss(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from training.towers.captions.concepts import Concepts, caption_of
+from training.towers.captions.concepts import Concepts, Kind, caption_of
 from training.towers.captions.windows import CaptionSet, Window
 from training.words.names import label_names
 
@@ -78,14 +79,47 @@ def find_targets(
     has_label = own.any(axis=1, keepdims=True)
     share = np.where(has_label, LABEL_SHARE, 0.0).astype(np.float32)
     weights = _normalise(share * own + (1 - share) * _normalise(heard))
-    unit = names / np.linalg.norm(names, axis=1, keepdims=True)
-    is_like = (unit @ unit.T) > SAME_NAME
-    is_unsure = (own > 0) @ is_like
+    is_unsure = (own > 0) @ _are_alike(names)
     is_unsure[:, list(concepts.classes)] |= scores > UNSURE_SCORE
     return Targets(weights, is_unsure & (weights == 0))
 
 
-def _known(window: Window, columns: dict[tuple[str, str], int]) -> list[int]:
+def find_candidates(
+    concepts: Concepts, names: Float32[np.ndarray, "concepts hidden"], labels: Sequence[str]
+) -> Bool[np.ndarray, "labels named"]:
+    """Select the texts that a sound of each label may be told from.
+
+    Args:
+        concepts: The concepts.
+        names: Text embedding of the plainest name of each concept.
+        labels: Labels of scenes.
+
+    Returns:
+        For each label the labels, then the concepts, that name another sound; and the label itself.
+    """
+    columns = concepts.columns()
+    rows = [columns["label", label] for label in labels]
+    same = np.zeros((len(labels), len(columns)), bool)
+    for i, label in enumerate(labels):
+        keys: list[tuple[Kind, str]] = [("class", name) for name in label_names()[label].classes]
+        same[i, [rows[i], *(columns[key] for key in keys if key in columns)]] = True
+    broad = [columns["class", name] for name in BROAD if ("class", name) in columns]
+    is_same = same @ _are_alike(names)
+    is_same[:, broad] = True
+    among_labels = is_same[:, rows] & ~np.eye(len(labels), dtype=bool)
+    return ~np.concatenate([among_labels, is_same], axis=1)
+
+
+def _are_alike(
+    names: Float32[np.ndarray, "concepts hidden"],
+) -> Bool[np.ndarray, "concepts concepts"]:
+    """Tell which names may be of the same sound."""
+    unit = names / np.linalg.norm(names, axis=1, keepdims=True)
+    alike: np.ndarray = (unit @ unit.T) > SAME_NAME
+    return alike
+
+
+def _known(window: Window, columns: Mapping[tuple[Kind, str], int]) -> list[int]:
     """Return the columns of the concepts that a window's label stands for."""
     caption = caption_of(window.corpus, window.label)
     if caption is not None:
@@ -94,7 +128,8 @@ def _known(window: Window, columns: dict[tuple[str, str], int]) -> list[int]:
     entry = label_names().get(window.label)
     if entry is None:
         return []
-    same = [("label", window.label), *(("class", name) for name in entry.classes)]
+    same: list[tuple[Kind, str]] = [("label", window.label)]
+    same += [("class", name) for name in entry.classes]
     return [columns[key] for key in same if key in columns]
 
 

@@ -48,4 +48,4 @@ def caption_set() -> CaptionSet:
 
 @pytest.fixture(scope="session")
 def captions(caption_set: CaptionSet) -> CaptionData:
-    return CaptionData.of(caption_set, Concepts.of(CLASSES, []), NamedTexts())
+    return CaptionData.of(caption_set, Concepts.of(CLASSES, []), NamedTexts(), ["dog", "rain"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from training.towers.captions.concepts import Concepts
-from training.towers.captions.targets import LABEL_SHARE, find_targets
+from training.towers.captions.targets import LABEL_SHARE, find_candidates, find_targets
 from training.towers.captions.windows import CaptionSet, Window
 
 CLASSES = ["Dog", "Bark", "Rain", "Animal"]
@@ -86,3 +86,18 @@ def test_a_window_of_which_nothing_is_known_has_no_target(
 ) -> None:
     targets = find_targets(captions([window("sfx_pool", "hit")], [[0] * 4]), concepts, names)
     assert not targets.weights.any()
+
+
+def test_a_sound_is_told_from_every_text_that_names_another_one(
+    concepts: Concepts, names: np.ndarray
+) -> None:
+    labels = ["dog", "rain", "frog"]
+    is_candidate = find_candidates(concepts, names, labels)
+    columns = {key: len(labels) + i for key, i in concepts.columns().items()}
+    assert is_candidate.shape == (3, 3 + len(concepts.concepts))
+    assert is_candidate[:, :3].all()  # each of the others, and itself
+    dog = is_candidate[0]
+    for same in (("label", "dog"), ("class", "Dog"), ("class", "Bark"), ("class", "Animal")):
+        assert not dog[columns[same]]
+    for other in (("label", "rain"), ("class", "Rain"), ("caption", "door slam")):
+        assert dog[columns[other]]
