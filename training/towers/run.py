@@ -92,10 +92,9 @@ def train_retrieval(
     loaded = load_scenes(scenes, fingerprint)
     vocabulary = Vocabulary.of(loaded)
     data = build_tower_data(loaded, vocabulary, cache, recipe, bundle)
-    uses_captions = captions is not None and recipe.loss.captions > 0
-    windows = (
-        CaptionData.load(captions, fingerprint, cache, vocabulary.labels) if uses_captions else None
-    )
+    windows = None
+    if captions is not None and recipe.loss.captions > 0:
+        windows = CaptionData.load(captions, fingerprint, cache, vocabulary.labels)
     trained = train_towers(recipe, data, windows)
     bank = _bank(recipe, data, windows, vocabulary)
     out.mkdir(parents=True, exist_ok=True)

@@ -107,7 +107,8 @@ def find_candidates(
     is_same = same @ _are_alike(names)
     is_same[:, broad] = True
     among_labels = is_same[:, rows] & ~np.eye(len(labels), dtype=bool)
-    return ~np.concatenate([among_labels, is_same], axis=1)
+    is_candidate: np.ndarray = ~np.concatenate([among_labels, is_same], axis=1)
+    return is_candidate
 
 
 def _are_alike(
@@ -153,4 +154,6 @@ def _normalise(
 ) -> Float32[np.ndarray, "windows concepts"]:
     """Scale the weights of each window to a sum of 1; zeros stay zero."""
     total = weights.sum(axis=1, keepdims=True)
-    return np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
+    zeros = np.zeros_like(weights)
+    scaled: np.ndarray = np.divide(weights, total, out=zeros, where=total > 0)
+    return scaled

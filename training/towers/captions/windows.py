@@ -93,13 +93,15 @@ def make_captions(data: TrainingData, bundle: Bundle, teacher: TeacherFiles, out
     path = out / WINDOWS_FILE
     if path.is_file() and path.read_text("utf-8") != text:
         raise DatasetError(f"{out} holds windows of other clips; choose another folder")
-    atomic_write(path, text.encode())
+    with atomic_write(path) as file:
+        file.write(text.encode())
 
     def read(first: int) -> Waveforms:
         return [_read(store, *row) for row in rows[first : first + BATCH]]
 
     about = {"manifest_sha256": hash_file(data.path).sha256, "classes": teacher.classes()}
-    atomic_write(out / ABOUT_FILE, json.dumps(about).encode())
+    with atomic_write(out / ABOUT_FILE) as file:
+        file.write(json.dumps(about).encode())
     _fill(out / SCORES_FILE, read, len(rows), N_CLASSES, Scorer(teacher))
     fingerprint = bundle.manifest.encoder.fingerprint
     encoder = Encoder.open(bundle)
@@ -178,6 +180,5 @@ def _fill(
     filled = np.zeros((n_rows, dim), np.float16)
     for first in tqdm(range(0, n_rows, BATCH), desc=path.stem, unit="batch"):
         filled[first : first + BATCH] = compute(read(first))
-    with path.with_suffix(".tmp").open("wb") as file:
+    with atomic_write(path) as file:
         np.save(file, filled)
-    path.with_suffix(".tmp").replace(path)
