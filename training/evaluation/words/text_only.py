@@ -29,21 +29,18 @@ def measure(search: Search, requests: Sequence[Request]) -> dict[str, Any]:
         of each request.
     """
     asked = countable(search.collection, requests)
-    rows = []
+    firsts, precisions, rows = [], [], []
     for request in asked:
         hits = search.first(text=request.text)
-        rows.append(
-            {
-                "text": request.text,
-                "first": is_first_right(hits, request.sounds),
-                "right_of_5": n_holding(hits, request.sounds),
-                "right_clips": count_right(search.collection, request)[0],
-            }
-        )
+        n_right = n_holding(hits, request.sounds)
+        firsts.append(is_first_right(hits, request.sounds))
+        precisions.append(n_right / FIRST)
+        n_clips, _ = count_right(search.collection, request)
+        rows.append({"text": request.text, "right_of_5": n_right, "right_clips": n_clips})
     random = mean([search.collection.share(request.sounds) for request in asked])
     return {
-        "first": mean([row["first"] for row in rows]),
-        "precision_at_5": mean([row["right_of_5"] / FIRST for row in rows]),
+        "first": mean(firsts),
+        "precision_at_5": mean(precisions),
         "random": random["value"],
         "left_out": len(requests) - len(asked),
         "requests": rows,
