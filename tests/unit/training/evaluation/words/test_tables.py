@@ -29,7 +29,7 @@ def labelled(corpus: str, label: str) -> SourceClip:
         ("esc50", "dog", {"dog"}),
         ("game_sfx2", "small dog barking", {"dog"}),
         ("berklee_foley", "rain and thunder", {"rain", "thunder"}),
-        ("noise_of_life", "FemaleCry", {"crying"}),
+        ("noise_of_life", "FemaleCry", {"crying_woman"}),
         ("speech_commands_9", "zero", {"speech", "digits"}),
         ("noise_of_life", "Keyboard", {"typing"}),
         ("gm_notes", "keyboard", {"piano"}),
