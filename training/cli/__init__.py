@@ -10,7 +10,17 @@ import sys
 import click
 
 from service.errors import StartupError
-from training.cli import captions, changed, datasets, evaluation, scenes, towers, train, variants
+from training.cli import (
+    captions,
+    changed,
+    datasets,
+    evaluation,
+    scenes,
+    towers,
+    train,
+    variants,
+    words,
+)
 from training.cli.export import export
 from training.cli.sweep import sweep
 from training.errors import TrainingError
@@ -52,6 +62,7 @@ MEMBERS = {
     evaluate: (
         *(evaluation.bgknown, evaluation.linear, evaluation.separation, evaluation.report),
         *(towers.retrieval, towers.ablation, towers.page, changed.changed, changed.page),
+        *(words.words, words.page),
     ),
 }
 for group, members in MEMBERS.items():
