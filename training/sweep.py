@@ -30,8 +30,7 @@ from training.evaluation.measure import (
 from training.evaluation.probe import Monitor
 from training.export.export import export
 from training.pretraining.pretrain import CHECKPOINT, pretrain
-from training.recipe import Recipe, load_recipe
-from training.reports.rows import with_defaults
+from training.recipe import Recipe, load_recipe, with_defaults
 from training.results import put_row, read_rows
 
 TRAIN_FOLDS = "1,2,3"

@@ -1,16 +1,17 @@
-"""Draw crops of 0.95 s for training, as a function of seed and step."""
+"""Draw crops of one length for training, as a function of seed and step."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Float32, Int64
 
 from training.data.store import ClipStore
 from training.data.wav import FULL_SCALE
+from training.model.frontend import SAMPLE_RATE
 from training.model.model import CROP_SAMPLES
-from training.recipe import Crops
+from training.recipe import Crops, DataRecipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class CropSampler:
         rank: Number of this process.
         world_size: Number of processes, which share each batch equally.
         crops: Crops of each clip in an epoch.
+        crop_samples: Length of a crop.
     """
 
     store: ClipStore
@@ -35,6 +37,7 @@ class CropSampler:
     rank: int = 0
     world_size: int = 1
     crops: Crops = "one"
+    crop_samples: int = CROP_SAMPLES
 
     @property
     def steps_per_epoch(self) -> int:
@@ -48,28 +51,63 @@ class CropSampler:
         Args:
             step: Number of the step in the run, from 0.
         """
+        rows = self._share(step)
+        return self._cut(rows, self._starts(rows, step))
+
+    def excerpts(self, step: int) -> Float32[np.ndarray, "batch samples"]:
+        """Cut another crop of the clip of each crop of a step.
+
+        It starts at least one length away from the first crop if the clip has room for that
+        wherever the first one lies (three lengths), and otherwise half as far as the starts reach.
+        Of a clip that is not longer than a crop it is the same crop.
+
+        Args:
+            step: Number of the step in the run, from 0.
+        """
+        rows = self._share(step)
+        n_starts = self._n_starts(rows)
+        apart = np.minimum(self.crop_samples, n_starts // 2)
+        draws = np.random.default_rng([self.seed, self.rank, step, 2]).random(len(rows))
+        moved = apart + (draws * (n_starts - 2 * apart + 1)).astype(np.int64)
+        return self._cut(rows, (self._starts(rows, step) + moved) % n_starts)
+
+    def _share(self, step: int) -> Int64[np.ndarray, " batch"]:
+        """List the row of the clip of each crop of this process in a step."""
         epoch, i = divmod(step, self.steps_per_epoch)
         order = np.random.default_rng([self.seed, epoch]).permutation(self._rows())
         shared = order[i * self.batch_size : (i + 1) * self.batch_size]
         own = len(shared) // self.world_size
-        rows = shared[self.rank * own : (self.rank + 1) * own]
-        draws = np.random.default_rng([self.seed, self.rank, step, 1]).random(own)
-        return self._cut(rows, draws)
+        share: np.ndarray = shared[self.rank * own : (self.rank + 1) * own]
+        return share
 
     def _rows(self) -> Int64[np.ndarray, " crops"]:
         """List the row of the clip of each crop of an epoch."""
         rows = np.arange(len(self.store.clips))
         if self.crops == "one":
             return rows
-        return np.repeat(rows, np.maximum(self.store.lengths // CROP_SAMPLES, 1))
+        return np.repeat(rows, np.maximum(self.store.lengths // self.crop_samples, 1))
+
+    def _n_starts(self, rows: Int64[np.ndarray, " batch"]) -> Int64[np.ndarray, " batch"]:
+        """Count the places at which a crop of each clip may start."""
+        counts: np.ndarray = np.maximum(self.store.lengths[rows] - self.crop_samples, 0) + 1
+        return counts
+
+    def _starts(self, rows: Int64[np.ndarray, " batch"], step: int) -> Int64[np.ndarray, " batch"]:
+        """Draw the first sample of each crop of a step."""
+        draws = np.random.default_rng([self.seed, self.rank, step, 1]).random(len(rows))
+        starts: np.ndarray = (draws * self._n_starts(rows)).astype(np.int64)
+        return starts
 
     def _cut(
-        self, rows: Int64[np.ndarray, " batch"], draws: Float64[np.ndarray, " batch"]
+        self, rows: Int64[np.ndarray, " batch"], first: Int64[np.ndarray, " batch"]
     ) -> Float32[np.ndarray, "batch samples"]:
         lengths = self.store.lengths[rows]
-        n_starts = np.maximum(lengths - CROP_SAMPLES, 0) + 1
-        first = (draws * n_starts).astype(np.int64)
-        offset = first[:, None] + np.arange(CROP_SAMPLES)
+        offset = first[:, None] + np.arange(self.crop_samples)
         inside = offset < lengths[:, None]
         index = self.store.starts[rows][:, None] + np.where(inside, offset, 0)
         return np.where(inside, self.store.samples[index], 0).astype(np.float32) / FULL_SCALE
+
+
+def crop_samples(recipe: DataRecipe) -> int:
+    """Return the length of a crop of a recipe [samples]."""
+    return round(recipe.crop_seconds * SAMPLE_RATE)
