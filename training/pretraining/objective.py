@@ -176,7 +176,9 @@ class Objective(nn.Module):
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Sum the teacher loss and the label loss over embeddings; ``zero`` without a weight."""
         teacher = labels = zero
-        for embedding in embeddings if taught is not None else ():
+        if taught is None:
+            return teacher, labels
+        for embedding in embeddings:
             if weights[0] > 0:
                 teacher = teacher + self.teacher_loss(embedding, taught.embedding)
             if weights[1] > 0:
