@@ -15,6 +15,21 @@ from training.recipe import Crops, DataRecipe
 
 
 @dataclass(frozen=True, slots=True)
+class DrawnCrops:
+    """Places of the crops of a step.
+
+    Attributes:
+        starts: First sample of the clip of each crop, in the store.
+        first: First sample of each crop, in its clip.
+        lengths: Number of samples of the clip of each crop.
+    """
+
+    starts: Int64[np.ndarray, " batch"]
+    first: Int64[np.ndarray, " batch"]
+    lengths: Int64[np.ndarray, " batch"]
+
+
+@dataclass(frozen=True, slots=True)
 class CropSampler:
     """Source of the batches of one process.
 
@@ -45,40 +60,45 @@ class CropSampler:
         whole, rest = divmod(len(self._rows()), self.batch_size)
         return whole + (rest // self.world_size >= 2)
 
-    def batch(self, step: int) -> Float32[np.ndarray, "batch samples"]:
+    def batch(self, step: int, *, excerpts: bool = False) -> Float32[np.ndarray, "batch samples"]:
         """Cut the crops of a step; clips shorter than a crop are followed by zeros.
 
         Args:
             step: Number of the step in the run, from 0.
+            excerpts: Cut the other excerpts of the same clips, see ``draw``.
         """
-        rows = self._share(step)
-        return self._cut(rows, self._starts(rows, step))
+        drawn = self.draw(step, excerpts=excerpts)
+        offset = drawn.first[:, None] + np.arange(self.crop_samples)
+        inside = offset < drawn.lengths[:, None]
+        index = drawn.starts[:, None] + np.where(inside, offset, 0)
+        return np.where(inside, self.store.samples[index], 0).astype(np.float32) / FULL_SCALE
 
-    def excerpts(self, step: int) -> Float32[np.ndarray, "batch samples"]:
-        """Cut another crop of the clip of each crop of a step.
+    def draw(self, step: int, *, excerpts: bool = False) -> DrawnCrops:
+        """Draw the places of the crops of a step.
 
-        It starts at least one length away from the first crop if the clip has room for that
-        wherever the first one lies (three lengths), and otherwise half as far as the starts reach.
-        Of a clip that is not longer than a crop it is the same crop.
+        The other excerpt of a clip starts at least one length away from its crop if the clip has
+        room for that wherever the crop lies (three lengths), and otherwise at least half as far
+        away as the starts reach. Of a clip that is not longer than a crop it is the same crop.
 
         Args:
             step: Number of the step in the run, from 0.
+            excerpts: Draw another excerpt of the clip of each crop.
         """
-        rows = self._share(step)
-        n_starts = self._n_starts(rows)
-        apart = np.minimum(self.crop_samples, n_starts // 2)
-        draws = np.random.default_rng([self.seed, self.rank, step, 2]).random(len(rows))
-        moved = apart + (draws * (n_starts - 2 * apart + 1)).astype(np.int64)
-        return self._cut(rows, (self._starts(rows, step) + moved) % n_starts)
-
-    def _share(self, step: int) -> Int64[np.ndarray, " batch"]:
-        """List the row of the clip of each crop of this process in a step."""
         epoch, i = divmod(step, self.steps_per_epoch)
         order = np.random.default_rng([self.seed, epoch]).permutation(self._rows())
         shared = order[i * self.batch_size : (i + 1) * self.batch_size]
         own = len(shared) // self.world_size
-        share: np.ndarray = shared[self.rank * own : (self.rank + 1) * own]
-        return share
+        rows = shared[self.rank * own : (self.rank + 1) * own]
+        draws = np.random.default_rng([self.seed, self.rank, step, 1]).random(own)
+        lengths = self.store.lengths[rows]
+        n_starts = np.maximum(lengths - self.crop_samples, 0) + 1
+        first = (draws * n_starts).astype(np.int64)
+        if excerpts:
+            apart = np.minimum(self.crop_samples, n_starts // 2)
+            draws = np.random.default_rng([self.seed, self.rank, step, 2]).random(own)
+            moved = apart + (draws * (n_starts - 2 * apart + 1)).astype(np.int64)
+            first = (first + moved) % n_starts
+        return DrawnCrops(self.store.starts[rows], first, lengths)
 
     def _rows(self) -> Int64[np.ndarray, " crops"]:
         """List the row of the clip of each crop of an epoch."""
@@ -86,26 +106,6 @@ class CropSampler:
         if self.crops == "one":
             return rows
         return np.repeat(rows, np.maximum(self.store.lengths // self.crop_samples, 1))
-
-    def _n_starts(self, rows: Int64[np.ndarray, " batch"]) -> Int64[np.ndarray, " batch"]:
-        """Count the places at which a crop of each clip may start."""
-        counts: np.ndarray = np.maximum(self.store.lengths[rows] - self.crop_samples, 0) + 1
-        return counts
-
-    def _starts(self, rows: Int64[np.ndarray, " batch"], step: int) -> Int64[np.ndarray, " batch"]:
-        """Draw the first sample of each crop of a step."""
-        draws = np.random.default_rng([self.seed, self.rank, step, 1]).random(len(rows))
-        starts: np.ndarray = (draws * self._n_starts(rows)).astype(np.int64)
-        return starts
-
-    def _cut(
-        self, rows: Int64[np.ndarray, " batch"], first: Int64[np.ndarray, " batch"]
-    ) -> Float32[np.ndarray, "batch samples"]:
-        lengths = self.store.lengths[rows]
-        offset = first[:, None] + np.arange(self.crop_samples)
-        inside = offset < lengths[:, None]
-        index = self.store.starts[rows][:, None] + np.where(inside, offset, 0)
-        return np.where(inside, self.store.samples[index], 0).astype(np.float32) / FULL_SCALE
 
 
 def crop_samples(recipe: DataRecipe) -> int:

@@ -181,7 +181,7 @@ class PretrainingRun:
     def _cut(self, step: int) -> tuple[Batch, Batch | None]:
         """Cut the crops of a step and, if the recipe mixes them, other excerpts of their clips."""
         mixes = self.recipe.loss.mixes_excerpts
-        return self.sampler.batch(step), self.sampler.excerpts(step) if mixes else None
+        return self.sampler.batch(step), self.sampler.batch(step, excerpts=True) if mixes else None
 
 
 def step_generator(seed: int, rank: int, step: int, device: torch.device) -> torch.Generator:

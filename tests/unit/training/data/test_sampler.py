@@ -140,7 +140,7 @@ def test_an_excerpt_is_another_crop_of_the_same_clip() -> None:
     sampler = CropSampler(store, 14, seed=2, crop_samples=CROP)
     for step in range(40):
         clips, first = places(sampler.batch(step))
-        same, other = places(sampler.excerpts(step))
+        same, other = places(sampler.batch(step, excerpts=True))
         assert np.array_equal(clips, same)
         starts = store.lengths[clips] - CROP + 1
         assert (other < starts).all()
@@ -150,8 +150,8 @@ def test_an_excerpt_is_another_crop_of_the_same_clip() -> None:
 def test_excerpts_of_three_lengths_do_not_overlap_and_reach_both_ends() -> None:
     sampler = CropSampler(ramps(*[3 * CROP] * 30), 30, seed=0, crop_samples=CROP)
     first, other = (
-        np.concatenate([places(cut(step))[1] for step in range(200)])
-        for cut in (sampler.batch, sampler.excerpts)
+        np.concatenate([places(sampler.batch(step, excerpts=it))[1] for step in range(200)])
+        for it in (False, True)
     )
     assert np.abs(first - other).min() == CROP
     assert (other.min(), other.max()) == (0, 2 * CROP)
@@ -159,7 +159,7 @@ def test_excerpts_of_three_lengths_do_not_overlap_and_reach_both_ends() -> None:
 
 def test_a_clip_that_is_not_longer_than_a_crop_has_no_other_excerpt() -> None:
     sampler = CropSampler(ramps(30, 99, 100), 3, seed=0, crop_samples=CROP)
-    assert np.array_equal(sampler.excerpts(0), sampler.batch(0))
+    assert np.array_equal(sampler.batch(0, excerpts=True), sampler.batch(0))
 
 
 def test_excerpts_are_a_function_of_seed_and_step_and_are_shared_by_the_processes() -> None:
@@ -168,10 +168,11 @@ def test_excerpts_are_a_function_of_seed_and_step_and_are_shared_by_the_processe
     again = CropSampler(store, 6, 1, 1, 2, crop_samples=CROP)
     for step in reversed(range(4)):
         for sampler in samplers:
-            own, other = sampler.batch(step), sampler.excerpts(step)
+            own, other = sampler.batch(step), sampler.batch(step, excerpts=True)
             assert np.array_equal(places(own)[0], places(other)[0])
-        assert np.array_equal(again.excerpts(step), samplers[1].excerpts(step))
-    first, second = (set(places(s.excerpts(0))[1].tolist()) for s in samplers)
+        expected = samplers[1].batch(step, excerpts=True)
+        assert np.array_equal(again.batch(step, excerpts=True), expected)
+    first, second = (set(places(s.batch(0, excerpts=True))[1].tolist()) for s in samplers)
     assert first != second
 
 
