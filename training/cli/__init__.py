@@ -22,7 +22,7 @@ from training.cli import (
     words,
 )
 from training.cli.export import export
-from training.cli.sweep import sweep
+from training.cli.sweep import sweep, trials
 from training.errors import TrainingError
 
 
@@ -53,7 +53,7 @@ def main() -> None:
 MEMBERS = {
     commands: (
         *(train.pretrain, train.retrieval, export, variants.variants, variants.renew),
-        *(changed.calibrate, sweep),
+        *(changed.calibrate, sweep, trials),
     ),
     data: (
         *(scenes.scenes, scenes.apwd, datasets.bgknown, datasets.prepare),

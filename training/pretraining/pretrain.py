@@ -14,7 +14,7 @@ from jaxtyping import Float32
 from tqdm import tqdm
 
 from training.data.clips import TrainingData
-from training.data.sampler import CropSampler
+from training.data.sampler import CropSampler, crop_samples
 from training.errors import CheckpointError, DatasetError, RecipeError
 from training.export.load import load_bundle
 from training.export.provenance import git_commit
@@ -28,6 +28,7 @@ from training.pretraining.step import TrainState, train_step
 from training.recipe import Recipe
 
 CHECKPOINT = "checkpoint.pt"
+Batch = Float32[np.ndarray, "batch samples"]
 PARENT_ATTRIBUTION = "parent-attribution.csv"
 
 
@@ -116,14 +117,15 @@ class PretrainingRun:
         """Do the remaining steps; write metrics and checkpoints."""
         first, compute = self.progress.step, self.recipe.compute
         n_steps = self.recipe.optim.epochs * self.sampler.steps_per_epoch
+        n_steps = min(n_steps, self.recipe.optim.max_steps or n_steps)
         last = n_steps if stop_after is None else min(stop_after, n_steps)
         quiet = not self.processes.is_first
         with (
             MetricsLog(out if not quiet else None, first) as log,
             tqdm(total=last, initial=first, unit="step", disable=quiet) as bar,
         ):
-            for step, crops in self._batches(first, last):
-                metrics = self._step(step, crops, n_steps)
+            for step, (crops, excerpts) in self._batches(first, last):
+                metrics = self._step(step, crops, excerpts, n_steps)
                 self.progress.step = step + 1
                 self.progress.samples_seen += len(crops) * self.processes.world_size
                 bar.update()
@@ -149,7 +151,7 @@ class PretrainingRun:
         save_run(path, self.state, self.progress, self.processes, recipe=self.recipe, origin=origin)
 
     def _step(
-        self, step: int, crops: Float32[np.ndarray, "batch samples"], n_steps: int
+        self, step: int, crops: Batch, excerpts: Batch | None, n_steps: int
     ) -> dict[str, float]:
         rate = learning_rate(step, n_steps, self.recipe.optim)
         decay = ema_decay(step, n_steps, self.recipe.optim)
@@ -162,20 +164,24 @@ class PretrainingRun:
             recipe=self.recipe,
             precision=self.precision,
             ema_decay=decay,
+            excerpts=None if excerpts is None else torch.from_numpy(excerpts).to(self.device),
         )
         self.stability.check(step, metrics)
         return asdict(metrics) | {"learning_rate": rate, "ema_decay": decay}
 
-    def _batches(
-        self, first: int, last: int
-    ) -> Iterator[tuple[int, Float32[np.ndarray, "batch samples"]]]:
+    def _batches(self, first: int, last: int) -> Iterator[tuple[int, tuple[Batch, Batch | None]]]:
         """Yield the batches; each is cut while the step before it is computed."""
         with ThreadPoolExecutor(1) as pool:
-            following = pool.submit(self.sampler.batch, first)
+            following = pool.submit(self._cut, first)
             for step in range(first, last):
-                crops = following.result()
-                following = pool.submit(self.sampler.batch, step + 1)
-                yield step, crops
+                batch = following.result()
+                following = pool.submit(self._cut, step + 1)
+                yield step, batch
+
+    def _cut(self, step: int) -> tuple[Batch, Batch | None]:
+        """Cut the crops of a step and, if the recipe mixes them, other excerpts of their clips."""
+        mixes = self.recipe.loss.mixes_excerpts
+        return self.sampler.batch(step), self.sampler.batch(step, excerpts=True) if mixes else None
 
 
 def step_generator(seed: int, rank: int, step: int, device: torch.device) -> torch.Generator:
@@ -189,7 +195,13 @@ def _start_run(
 ) -> PretrainingRun:
     device = choose_device()
     store, held_out = data.open(recipe)
-    first_rank = CropSampler(store, recipe.optim.batch_size, recipe.seed, crops=recipe.data.crops)
+    first_rank = CropSampler(
+        store,
+        recipe.optim.batch_size,
+        recipe.seed,
+        crops=recipe.data.crops,
+        crop_samples=crop_samples(recipe.data),
+    )
     sampler = replace(first_rank, rank=processes.rank, world_size=processes.world_size)
     share, rest = divmod(recipe.optim.batch_size, processes.world_size)
     if rest or share < 2:

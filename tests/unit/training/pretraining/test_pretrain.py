@@ -2,10 +2,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny_run
 import torch
+import yaml
+from torch import Tensor
 
 from service.bundle.files import load_bundle
 from training.data.clips import TrainingData
@@ -13,11 +16,11 @@ from training.errors import CheckpointError, DatasetError, DivergenceError
 from training.export.load import LoadedBundle
 from training.model.model import EmbeddingModel
 from training.pretraining import pretrain as module
-from training.pretraining.checkpoint import load_checkpoint
+from training.pretraining.checkpoint import load_checkpoint, save_checkpoint
 from training.pretraining.metrics import read_metrics
 from training.pretraining.pretrain import PARENT_ATTRIBUTION, pretrain, step_generator
-from training.pretraining.step import StepMetrics
-from training.recipe import Recipe
+from training.pretraining.step import StepMetrics, TrainState
+from training.recipe import Recipe, load_recipe
 
 pytestmark = pytest.mark.usefixtures("narrow")
 
@@ -37,8 +40,11 @@ def recipe() -> Recipe:
     )
 
 
+LOSSES = ("byol", "difference", "teacher", "remainder", "labels", "labels_remainder")
+
+
 def losses(run: Path) -> list[list[float]]:
-    names = ("step", "byol", "difference", "teacher", "remainder", "learning_rate")
+    names = ("step", "learning_rate", *LOSSES)
     return [[line[name] for name in names] for line in read_metrics(run / "metrics.jsonl")]
 
 
@@ -67,13 +73,26 @@ def test_a_run_trains_on_every_clip_once_an_epoch_and_logs_metrics(
     assert shares == pytest.approx([0.6, 0.6586, 0.8, 0.9414], abs=1e-4)
 
 
+ALL_VARIANTS = [
+    *("loss.teacher=1", "loss.teacher_difference=1"),
+    *("loss.teacher_labels=0.2", "loss.teacher_labels_difference=0.2"),
+    *("loss.snr_db=[-10,10]", "loss.mix_domain=waveform", "loss.reference=excerpt"),
+    "data.crop_seconds=0.47",
+]
+
+
+def with_settings(recipe: Recipe, folder: Path, *overrides: str) -> Recipe:
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe.to_dict()))
+    return load_recipe(str(path), overrides)
+
+
 @pytest.mark.usefixtures("any_teacher")
-@pytest.mark.parametrize("teacher", [0.0, 1.0])
+@pytest.mark.parametrize("settings", [[], ALL_VARIANTS], ids=["paper", "variants"])
 def test_a_resumed_run_is_the_run_that_never_stopped(
-    teacher: float, data: TrainingData, recipe: Recipe, tmp_path: Path
+    settings: list[str], data: TrainingData, recipe: Recipe, tmp_path: Path
 ) -> None:
-    weights = {"teacher": teacher, "teacher_difference": teacher}
-    recipe = recipe.model_copy(update={"loss": recipe.loss.model_copy(update=weights)})
+    recipe = with_settings(recipe, tmp_path, *settings)
     whole = pretrain(recipe, data, tmp_path / "whole")
     pretrain(recipe, data, tmp_path / "parts", stop_after=3)
     parts = pretrain(recipe, data, tmp_path / "parts", resume=True)
@@ -81,9 +100,66 @@ def test_a_resumed_run_is_the_run_that_never_stopped(
     expected, found = load_checkpoint(whole), load_checkpoint(parts)
     assert found["progress"] == expected["progress"]
     assert found["statistics"] == expected["statistics"]
+    assert all((losses(tmp_path / "whole")[-1][2 + i] > 0) == bool(settings) for i in range(2, 6))
     for network in ("online", "target"):
         for name, value in expected[network].items():
             assert torch.equal(found[network][name], value), name
+
+
+def test_a_run_of_an_older_recipe_is_resumed(
+    data: TrainingData, recipe: Recipe, tmp_path: Path
+) -> None:
+    """Settings that its recipe lacks have their defaults; the paper's step is unchanged."""
+    checkpoint = pretrain(recipe, data, tmp_path, stop_after=1)
+    content = load_checkpoint(checkpoint)
+    for name in ("snr_db", "reference", "teacher_labels", "teacher_labels_difference"):
+        del content["recipe"]["loss"][name]
+    del content["recipe"]["data"]["crop_seconds"], content["recipe"]["optim"]["max_steps"]
+    save_checkpoint(checkpoint, content)
+    pretrain(recipe, data, tmp_path, resume=True, stop_after=2)
+    assert load_checkpoint(checkpoint)["progress"]["step"] == 2
+
+
+def test_schedules_end_at_the_largest_number_of_steps(
+    data: TrainingData, recipe: Recipe, tmp_path: Path
+) -> None:
+    recipe = with_settings(recipe, tmp_path, "optim.max_steps=3", "optim.warmup_steps=0")
+    pretrain(recipe, data, tmp_path)
+    rates = [line["learning_rate"] for line in read_metrics(tmp_path / "metrics.jsonl")]
+    assert rates == pytest.approx([1e-3, 7.5e-4, 2.5e-4])
+
+
+def test_a_run_has_no_more_steps_than_its_epochs(
+    data: TrainingData, recipe: Recipe, tmp_path: Path
+) -> None:
+    recipe = with_settings(recipe, tmp_path, "optim.max_steps=9")
+    content = load_checkpoint(pretrain(recipe, data, tmp_path))
+    assert content["progress"]["step"] == 4
+
+
+@pytest.mark.usefixtures("any_teacher")
+def test_a_last_phase_has_longer_crops_of_a_bundle_s_encoder(
+    data: TrainingData, tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = load_bundle(tiny_bundle_path).manifest
+    loaded = LoadedBundle(EmbeddingModel(), manifest)
+    monkeypatch.setattr(module, "load_bundle", lambda path: loaded)
+    cut = []
+    step = module.train_step
+
+    def watched(state: TrainState, clips: Tensor, *more: Any, **options: Any) -> StepMetrics:
+        cut.append(tuple(clips.shape))
+        return step(state, clips, *more, **options)
+
+    monkeypatch.setattr(module, "train_step", watched)
+    longer = tiny_run.recipe(
+        data={"crop_seconds": 1.91}, loss={"teacher": 1.0, "teacher_difference": 1.0}
+    )
+    checkpoint = pretrain(longer, data, tmp_path / "run", init=tmp_path, stop_after=1)
+    assert cut == [(4, 30_560)]
+    content = load_checkpoint(checkpoint)
+    assert content["banks"][0]["inputs"].shape == (8, 64, 192)
+    assert content["progress"]["parent"] == manifest.encoder.fingerprint
 
 
 def test_a_folder_with_a_run_is_not_overwritten(

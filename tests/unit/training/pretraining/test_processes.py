@@ -26,7 +26,8 @@ from training.pretraining.objective import weighted_sum
 from training.pretraining.pretrain import pretrain, step_generator
 from training.pretraining.processes import Processes, join_processes
 from training.pretraining.run import measure_statistics, new_state
-from training.pretraining.step import TrainState, compute_losses, make_views
+from training.pretraining.step import TrainState, compute_losses
+from training.pretraining.views import make_views
 from training.recipe import Recipe
 
 pytestmark = [pytest.mark.usefixtures("narrow"), pytest.mark.timeout(300)]
@@ -138,7 +139,8 @@ def backward(recipe: Recipe, data: TrainingData, rank: int) -> TrainState:
     measure_statistics(state.model, CropSampler(store, 6, recipe.seed), torch.device("cpu"))
     sampler = CropSampler(store, 6, recipe.seed, rank, RANKS)
     generator = step_generator(recipe.seed, rank, 0, torch.device("cpu"))
-    views = make_views(state, torch.from_numpy(sampler.batch(0)), generator, recipe)
+    clips = torch.from_numpy(sampler.batch(0))
+    views = make_views(state.model, state.bank, clips, generator, recipe)
     losses = compute_losses(state, views, generator, torch.float32)
     loss = weighted_sum(losses, recipe.loss)
     loss.backward()  # type: ignore[no-untyped-call]
