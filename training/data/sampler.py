@@ -5,12 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Float32, Int64
 
 from training.data.store import ClipStore
 from training.data.wav import FULL_SCALE
 from training.model.model import CROP_SAMPLES
 from training.recipe import Crops
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnCrops:
+    """Places of the crops of a step.
+
+    Attributes:
+        starts: First sample of the clip of each crop, in the store.
+        first: First sample of each crop, in its clip.
+        lengths: Number of samples of the clip of each crop.
+    """
+
+    starts: Int64[np.ndarray, " batch"]
+    first: Int64[np.ndarray, " batch"]
+    lengths: Int64[np.ndarray, " batch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +63,27 @@ class CropSampler:
         Args:
             step: Number of the step in the run, from 0.
         """
+        drawn = self.draw(step)
+        offset = drawn.first[:, None] + np.arange(CROP_SAMPLES)
+        inside = offset < drawn.lengths[:, None]
+        index = drawn.starts[:, None] + np.where(inside, offset, 0)
+        return np.where(inside, self.store.samples[index], 0).astype(np.float32) / FULL_SCALE
+
+    def draw(self, step: int) -> DrawnCrops:
+        """Draw the places of the crops of a step.
+
+        Args:
+            step: Number of the step in the run, from 0.
+        """
         epoch, i = divmod(step, self.steps_per_epoch)
         order = np.random.default_rng([self.seed, epoch]).permutation(self._rows())
         shared = order[i * self.batch_size : (i + 1) * self.batch_size]
         own = len(shared) // self.world_size
         rows = shared[self.rank * own : (self.rank + 1) * own]
         draws = np.random.default_rng([self.seed, self.rank, step, 1]).random(own)
-        return self._cut(rows, draws)
+        lengths = self.store.lengths[rows]
+        n_starts = np.maximum(lengths - CROP_SAMPLES, 0) + 1
+        return DrawnCrops(self.store.starts[rows], (draws * n_starts).astype(np.int64), lengths)
 
     def _rows(self) -> Int64[np.ndarray, " crops"]:
         """List the row of the clip of each crop of an epoch."""
@@ -62,14 +91,3 @@ class CropSampler:
         if self.crops == "one":
             return rows
         return np.repeat(rows, np.maximum(self.store.lengths // CROP_SAMPLES, 1))
-
-    def _cut(
-        self, rows: Int64[np.ndarray, " batch"], draws: Float64[np.ndarray, " batch"]
-    ) -> Float32[np.ndarray, "batch samples"]:
-        lengths = self.store.lengths[rows]
-        n_starts = np.maximum(lengths - CROP_SAMPLES, 0) + 1
-        first = (draws * n_starts).astype(np.int64)
-        offset = first[:, None] + np.arange(CROP_SAMPLES)
-        inside = offset < lengths[:, None]
-        index = self.store.starts[rows][:, None] + np.where(inside, offset, 0)
-        return np.where(inside, self.store.samples[index], 0).astype(np.float32) / FULL_SCALE

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
 from training.data.sampler import CropSampler
 from training.errors import CheckpointError
@@ -38,12 +39,14 @@ class Progress:
         samples_seen: Number of crops this run was trained on.
         parent: Fingerprint of the encoder that the run started from, or None.
         parent_samples: Number of crops that encoder was trained on.
+        seconds: Training time [s]; only counted in a run of a given time.
     """
 
     step: int = 0
     samples_seen: int = 0
     parent: str | None = None
     parent_samples: int = 0
+    seconds: float = 0.0
 
 
 def new_state(
@@ -71,6 +74,9 @@ def new_state(
     for network in (model, online, target):
         network.train()
     bank = MixupBank(recipe.views.bank_size, N_MELS, FRAMES).to(device)
+    if recipe.compute.compile:
+        online.encoder.compile()
+        target.encoder.compile()
     optimiser = torch.optim.Adam(online.parameters(), lr=recipe.optim.learning_rate)
     objective = processes.wrap(Objective(online, recipe.loss))
     teacher = TeacherTarget(Yamnet(find_teacher())).to(device) if recipe.loss.has_teacher else None
@@ -138,7 +144,7 @@ def restore_run(path: Path, state: TrainState, recipe: Recipe, processes: Proces
     content = load_checkpoint(path)
     if content.get("format") != FORMAT:
         raise CheckpointError(f"{path} has format {content.get('format')}, this is {FORMAT}")
-    if content["recipe"] != recipe.to_dict():
+    if not _is_same(content["recipe"], recipe):
         raise CheckpointError(f"{path} was made by another recipe; start a new run, or use its own")
     if len(content["banks"]) != processes.world_size:
         raise CheckpointError(f"{path} belongs to a run of {len(content['banks'])} processes")
@@ -159,6 +165,14 @@ def restore_statistics(model: EmbeddingModel, content: dict[str, Any]) -> None:
     """Set the model's normalisation statistics from a checkpoint."""
     model.mean.fill_(content["statistics"]["mean"])
     model.std.fill_(content["statistics"]["std"])
+
+
+def _is_same(found: dict[str, Any], recipe: Recipe) -> bool:
+    """Compare recipes; settings that were added after one was written have their defaults."""
+    try:
+        return Recipe.model_validate(found) == recipe
+    except ValidationError:
+        return False
 
 
 def _local_buffers(state: TrainState) -> dict[str, torch.Tensor]:
