@@ -31,13 +31,15 @@ class Trial(Section):
         name: Its name, without lambda and seed.
         lambda_: Weight of the difference loss.
         settings: Settings ``section.key=value`` that it adds to those of the plan.
-        after: Name of a trial of the same lambda and seed whose encoder it starts from.
+        after: Full name of the trial whose encoder it starts from, of the same seed.
+        against: Full name of the trial that a report compares it with.
     """
 
     name: str
     lambda_: Annotated[float, Field(ge=0.0, le=1.0, alias="lambda")]
     settings: list[str] = Field(default_factory=list)
     after: str | None = None
+    against: str | None = None
 
     @property
     def full_name(self) -> str:
@@ -51,13 +53,11 @@ class TrialPlan(RecipeFile):
     Attributes:
         recipe: Recipe of all trials.
         settings: Settings ``section.key=value`` of all trials.
-        base: Full name of the trial that a report compares the others with.
         trials: The trials, in order.
     """
 
     recipe: str
     settings: list[str] = Field(default_factory=list)
-    base: str
     trials: Annotated[list[Trial], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -66,11 +66,10 @@ class TrialPlan(RecipeFile):
         for trial in self.trials:
             if trial.full_name in names:
                 raise ValueError(f"two trials are named {trial.full_name}")
-            if trial.after and f"{trial.after}-{trial.lambda_:g}" not in names:
-                raise ValueError(f"{trial.full_name} comes after {trial.after}, which is not above")
+            for other in (trial.after, trial.against):
+                if other is not None and other not in names:
+                    raise ValueError(f"{trial.full_name} names {other}, which is not above it")
             names.append(trial.full_name)
-        if self.base not in names:
-            raise ValueError(f"the base {self.base} is none of {', '.join(names)}")
         return self
 
 
@@ -152,9 +151,9 @@ class Trials:
         about = {
             "trial": trial.full_name,
             "order": self.plan.trials.index(trial),
-            "base": self.plan.base,
             "settings": trial.settings,
             "after": trial.after,
+            "against": trial.against,
             "seed": seed,
         }
         write_result(path, {**about, **row})
@@ -165,11 +164,7 @@ class Trials:
         settings = [*self.plan.settings, *trial.settings, f"name={trial.name}"]
         init = None
         if trial.after is not None:
-            (before,) = (
-                it
-                for it in self.plan.trials
-                if (it.name, it.lambda_) == (trial.after, trial.lambda_)
-            )
+            (before,) = (it for it in self.plan.trials if it.full_name == trial.after)
             first = self.sweep(before, seed)
             init = first.bundle(first.load(f"{before.lambda_:g}", seed))
         measured = self.out / "measured"

@@ -25,7 +25,7 @@ def read_trials(folder: Path) -> list[Row]:
 
 
 def trial_lines(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
-    """Average each trial over its seeds and compare it with the base of the plan, seed by seed.
+    """Average each trial over its seeds and compare it with another, seed by seed.
 
     Args:
         rows: Results of trials, in order.
@@ -34,21 +34,20 @@ def trial_lines(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
         The name and the settings; the number of runs and samples; means [%] on ESC-50 (``clean``)
         and on Background-known ESC-50 by validation accuracy; ``gains`` of subtraction of each
         seed, (a) less Mix in points; mean median ranks of A at 0 dB by the mixture and by the
-        difference; ``over_base``, differences of each seed in (a), and ``decided``, whether no
-        run of the one lies between those of the other.
+        difference; ``over``, differences of each seed in (a) from the trial ``against``, and
+        ``decided``, whether no run of the one lies between those of the other.
     """
     trials: dict[str, list[Row]] = {}
     for row in rows:
         trials.setdefault(row["trial"], []).append(row)
     for name, runs in trials.items():
-        base = {row["seed"]: _accuracy(row, "a") for row in trials.get(runs[0]["base"], ())}
+        against = trials.get(runs[0]["against"], ())
+        base = {row["seed"]: _accuracy(row, "a") for row in against}
         pairs = [(_accuracy(row, "a"), base[row["seed"]]) for row in runs if row["seed"] in base]
         ours, theirs = zip(*pairs, strict=True) if pairs else ((), ())
         yield {
             "trial": name,
-            "is_base": name == runs[0]["base"],
-            "settings": runs[0]["settings"],
-            "after": runs[0]["after"],
+            **{name: runs[0][name] for name in ("settings", "after", "against")},
             "runs": len(runs),
             "samples": samples_seen(runs[0]),
             "clean": fmean(row["esc50_folds_1_3_to_4_5"]["mean"] for row in runs),
@@ -58,7 +57,7 @@ def trial_lines(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
                 fmean(row["separation_at_0_db"][query]["median_rank"] for row in runs)
                 for query in ("mixture", "difference")
             ],
-            "over_base": [a - b for a, b in pairs],
+            "over": [a - b for a, b in pairs],
             "decided": len(pairs) > 1 and apart(ours, theirs),
         }
 

@@ -16,11 +16,13 @@ PLAN = {
     "name": "tiny",
     "recipe": "table",
     "settings": ["optim.max_steps=9"],
-    "base": "plain-0.2",
     "trials": [
         {"name": "plain", "lambda": 0.2},
-        {"name": "power", "lambda": 0.2, "settings": ["loss.mix_domain=power"]},
-        {"name": "later", "lambda": 0.2, "after": "plain", "settings": ["optim.epochs=1"]},
+        {
+            **{"name": "power", "lambda": 0.2, "against": "plain-0.2"},
+            "settings": ["loss.mix_domain=power"],
+        },
+        {"name": "later", "lambda": 0.2, "after": "plain-0.2", "settings": ["optim.epochs=1"]},
     ],
 }
 
@@ -55,7 +57,7 @@ def test_every_trial_has_a_file_and_is_not_repeated(pipeline: Pipeline, tmp_path
         *("plain-0.2", "power-0.2", "plain-0.2-seed43", "power-0.2-seed43"),
     ]
     found = json.loads(files[3].read_text())
-    assert (found["trial"], found["base"], found["seed"]) == ("power-0.2", "plain-0.2", 43)
+    assert (found["trial"], found["against"], found["seed"]) == ("power-0.2", "plain-0.2", 43)
     assert found["settings"] == ["loss.mix_domain=power"]
     recipe = found["encoder"]["recipe"]
     assert (recipe["optim"]["max_steps"], recipe["loss"]["mix_domain"]) == (9, "power")
@@ -116,9 +118,9 @@ def test_an_unknown_name_is_refused_with_the_known_ones(pipeline: Pipeline, tmp_
     ("changes", "fault"),
     [
         ({"trials": []}, "trials"),
-        ({"base": "other-0.2"}, "the base other-0.2 is none of plain-0.2"),
+        ({"trials": [PLAN["trials"][1]]}, "power-0.2 names plain-0.2, which is not above it"),
         ({"trials": [PLAN["trials"][0]] * 2}, "two trials are named plain-0.2"),
-        ({"trials": [PLAN["trials"][2], PLAN["trials"][0]]}, "comes after plain, which is not"),
+        ({"trials": [PLAN["trials"][2], PLAN["trials"][0]]}, "later-0.2 names plain-0.2"),
     ],
 )
 def test_a_faulty_plan_is_refused(tmp_path: Path, changes: dict[str, object], fault: str) -> None:
