@@ -16,6 +16,7 @@ from service.bundle.files import load_bundle
 from training.data.clips import TrainingData
 from training.errors import DatasetError, RecipeError
 from training.evaluation.measure import SWEEP
+from training.pretraining.pretrain import CHECKPOINT
 from training.recipe import Recipe, with_defaults
 from training.recipe_files import RecipeFile, Section, read_recipe
 from training.results import read_result, read_rows, write_result
@@ -133,7 +134,7 @@ class Trials:
         return [self.run_one(trial, seed) for trial, seed in chosen]
 
     def run_one(self, trial: Trial, seed: int) -> Path:
-        """Run one trial, unless its results file exists.
+        """Run one trial, unless its results file exists; then its checkpoint is removed.
 
         Raises:
             DatasetError: The file has the results of other settings.
@@ -157,6 +158,7 @@ class Trials:
             "seed": seed,
         }
         write_result(path, {**about, **row})
+        (self.out / sweep.name(recipe) / CHECKPOINT).unlink(missing_ok=True)
         return path
 
     def sweep(self, trial: Trial, seed: int) -> Sweep:

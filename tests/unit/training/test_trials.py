@@ -10,6 +10,7 @@ from tiny_pipeline import Pipeline, install
 from training.data.clips import TrainingData
 from training.errors import DatasetError, RecipeError
 from training.recipe import load_recipe
+from training.sweep import Sweep
 from training.trials import Trials, load_plan
 
 PLAN = {
@@ -48,6 +49,10 @@ def opened(
     return Trials(plan, data, tmp_path / "runs", tmp_path / "results", seeds, only)
 
 
+def stop(*_: object) -> None:
+    raise DatasetError("stopped")
+
+
 def test_every_trial_has_a_file_and_is_not_repeated(pipeline: Pipeline, tmp_path: Path) -> None:
     files = opened(pipeline, tmp_path, (42, 43), "plain-0.2", "power-0.2").run()
     folder = tmp_path / "results" / "trials" / "tiny"
@@ -80,6 +85,23 @@ def test_a_finished_run_without_a_file_is_measured_and_not_trained_again(
     opened(pipeline, tmp_path, (42,), "plain-0.2").run()
     assert len(pipeline.trained) == 1
     assert json.loads(file.read_text()) == before
+
+
+def test_a_checkpoint_is_kept_until_the_trial_is_measured(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty of them are many gigabytes; the bundle stays, for trials that start from it."""
+    checkpoint = tmp_path / "runs" / "plain-0.2" / "checkpoint.pt"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.touch()
+    with monkeypatch.context() as patch:
+        patch.setattr(Sweep, "measure", stop)
+        with pytest.raises(DatasetError, match="stopped"):
+            opened(pipeline, tmp_path, (42,), "plain-0.2").run()
+    assert checkpoint.is_file()
+    opened(pipeline, tmp_path, (42,), "plain-0.2").run()
+    assert not checkpoint.exists()
+    assert (tmp_path / "runs" / "bundles" / "plain-0.2" / "bundle.json").is_file()
 
 
 def test_a_trial_starts_from_the_encoder_of_the_trial_before_it(
