@@ -16,6 +16,7 @@ Weight = Annotated[float, Field(ge=0.0, le=100.0)]
 Level = Annotated[float, Field(ge=-60.0, le=60.0)]
 Crops = Literal["one", "by_length"]
 CropSeconds = Annotated[float, Field(ge=0.2, le=30.0)]
+Store = Literal["auto", "host", "device"]
 Columns = dict[str, list[str | int] | str | int]
 
 
@@ -166,11 +167,16 @@ class ComputeRecipe(Section):
 
     Attributes:
         precision: ``auto`` is bfloat16 if the processor or GPU has instructions for it.
+        store: Where crops are cut out of decoded clips; ``auto`` is a GPU if they fit into its
+            memory, else the host. The crops are the same.
+        compile: Compile the encoders by ``torch.compile``.
         checkpoint_every: Steps between checkpoints.
         log_every: Steps between lines of metrics.
     """
 
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    store: Store = "auto"
+    compile: bool = False
     checkpoint_every: Annotated[int, Field(ge=1)] = 500
     log_every: Annotated[int, Field(ge=1)] = 10
 

@@ -21,9 +21,9 @@ from training.cli import (
     variants,
     words,
 )
-from training.cli.export import export
+from training.cli.export import export, export_encoder
 from training.cli.sweep import sweep, trials
-from training.errors import TrainingError
+from training.errors import RunStoppedError, TrainingError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -42,9 +42,15 @@ def evaluate() -> None:
 
 
 def main() -> None:
-    """Run a command; an error that we raise ends it with one line and exit code 1."""
+    """Run a command; an error that we raise ends it with one line and exit code 1.
+
+    A run that a signal stopped has the exit code of that signal: 128 and its number.
+    """
     try:
         commands()
+    except RunStoppedError as error:
+        click.echo(f"minuend-train: {error}", err=True)
+        sys.exit(128 + error.number)
     except (TrainingError, StartupError) as error:
         click.echo(f"minuend-train: {error}", err=True)
         sys.exit(1)
@@ -53,10 +59,12 @@ def main() -> None:
 MEMBERS = {
     commands: (
         *(train.pretrain, train.retrieval, export, variants.variants, variants.renew),
+        export_encoder,
         *(changed.calibrate, sweep, trials),
     ),
     data: (
         *(scenes.scenes, scenes.apwd, datasets.bgknown, datasets.prepare),
+        datasets.pack,
         *(towers.mixtures, towers.held_out, captions.captions, captions.lexicon),
     ),
     evaluate: (

@@ -16,14 +16,22 @@ from training.cli.options import BUNDLE, CACHE, CAPTIONS, OVERRIDES, PLACE, RUN,
 @click.option("--data", type=PLACE, required=True, help="Folder of audio, or CSV manifest.")
 @RUN
 @CACHE
-@click.option("--init", type=PLACE, help="Bundle whose encoder to start from.")
+@click.option("--init", type=PLACE, help="Bundle, or encoder in parts, to start from.")
 @click.option("--resume", is_flag=True, help="Continue from the checkpoint of the run.")
 @click.option("--stop-after", type=click.IntRange(min=1), help="Stop after this step.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Length of the run in training time, instead of epochs; schedules end with it.",
+)
 @prints_result
 def pretrain(
     name: str, overrides: tuple[str, ...], data: Path, out: Path, cache: Path, **start_and_end: Any
 ) -> dict[str, Path]:
-    """Pre-train an encoder. Under torchrun, the processes share each batch."""
+    """Pre-train an encoder. Under torchrun, the processes share each batch.
+
+    SIGINT (Ctrl-C) and SIGTERM stop the run after the step at hand, with a checkpoint.
+    """
     from training.data.clips import TrainingData
     from training.pretraining.pretrain import pretrain
     from training.recipe import load_recipe

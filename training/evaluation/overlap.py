@@ -44,18 +44,20 @@ def unseen_clips(clips: Sequence[SourceClip], bundle: Path) -> list[SourceClip]:
     return [clip for clip in clips if seen.isdisjoint(sources(clip) | {clip.name})]
 
 
-def count_overlap(tested: Iterable[frozenset[str]], seen: frozenset[str]) -> dict[str, int] | None:
+def count_overlap(
+    tested: Iterable[frozenset[str]], seen: frozenset[str] | None
+) -> dict[str, int] | None:
     """Count the tested clips that share a source with the training data.
 
     Args:
         tested: The sources of each tested clip, and its path.
-        seen: The sources of the training data.
+        seen: The sources of the training data; None if they are not known.
 
     Returns:
-        ``heard``, the number of such clips, and ``tested``, that of all; None if no sources of
-        the tested clips are known.
+        ``heard``, the number of such clips, and ``tested``, that of all; None if the sources of
+        the training data or of the tested clips are not known.
     """
     clips = list(tested)
-    if not any(clips):
+    if seen is None or not any(clips):
         return None
     return {"heard": sum(not seen.isdisjoint(names) for names in clips), "tested": len(clips)}

@@ -89,6 +89,8 @@ def encoder_name(row: Row) -> str:
     encoder = row["encoder"]
     if encoder["kind"] == "log-mel":
         return "log-mel, mean and standard deviation"
+    if encoder["kind"] == "teacher":
+        return "YAMNet, the teacher of distillation"
     if encoder["kind"] == "random":
         return f"random initialisation, seed {encoder['id'].partition(':')[2] or 0}"
     details = (

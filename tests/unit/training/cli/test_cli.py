@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import tiny_bundle
+from tiny_datasets import write_corpora
 
 from training import cli
 
@@ -63,3 +64,20 @@ def test_a_manifest_is_renewed_from_the_shell(
     assert run(monkeypatch, "renew", str(bundle)) == 0
     assert capsys.readouterr().out.strip() == str(bundle)
     assert {path.name: path.read_bytes() for path in bundle.iterdir()} == before
+
+
+def test_all_corpora_of_a_manifest_are_evaluated_by_one_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    manifest = write_corpora(tmp_path / "corpora")
+    monkeypatch.setattr("training.evaluation.encoders.baselines", lambda: ["log-mel"])
+    places = ("--results", str(tmp_path / "results"), "--cache", str(tmp_path / "cache"))
+    command = ("evaluate", "linear", "--data", str(manifest), "--corpus", "esc50", *places)
+    assert run(monkeypatch, *command, "--json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert len(printed["rows"]) == 2
+    assert printed["rows"][0].startswith("log-mel, esc50, trained on folds 1, 2, 3: 100.0")
+    assert (tmp_path / "results" / "linear.md").is_file()
+    assert run(monkeypatch, *command, "--encoder", "log-mel") == 2
+    assert run(monkeypatch, "evaluate", "linear", "esc50", *places) == 2
+    assert "give TASK, METADATA and --encoder; or --data" in capsys.readouterr().err

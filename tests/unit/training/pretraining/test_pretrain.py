@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ from torch import Tensor
 
 from service.bundle.files import load_bundle
 from training.data.clips import TrainingData
-from training.errors import CheckpointError, DatasetError, DivergenceError
+from training.errors import CheckpointError, DatasetError, DivergenceError, RunStoppedError
+from training.export import parts
 from training.export.load import LoadedBundle
 from training.model.model import EmbeddingModel
 from training.pretraining import pretrain as module
@@ -58,6 +61,7 @@ def test_a_run_trains_on_every_clip_once_an_epoch_and_logs_metrics(
         "samples_seen": 2 * FILES,
         "parent": None,
         "parent_samples": 0,
+        "seconds": 0.0,
     }
     assert Recipe.model_validate(content["recipe"]) == recipe
     assert content["origin"]["data"] == str(data.path.resolve())
@@ -143,7 +147,7 @@ def test_a_last_phase_has_longer_crops_of_a_bundle_s_encoder(
 ) -> None:
     manifest = load_bundle(tiny_bundle_path).manifest
     loaded = LoadedBundle(EmbeddingModel(), manifest)
-    monkeypatch.setattr(module, "load_bundle", lambda path: loaded)
+    monkeypatch.setattr(parts, "load_bundle", lambda path: loaded)
     cut = []
     step = module.train_step
 
@@ -185,7 +189,7 @@ def test_a_run_starts_from_a_bundle_s_encoder_with_new_heads(
     seen = manifest.training.model_copy(update={"samples_seen": 1000})
     manifest = manifest.model_copy(update={"training": seen})
     weights = {name: value.clone() for name, value in model.encoder.state_dict().items()}
-    monkeypatch.setattr(module, "load_bundle", lambda path: LoadedBundle(model, manifest))
+    monkeypatch.setattr(parts, "load_bundle", lambda path: LoadedBundle(model, manifest))
     still = tiny_run.recipe(optim={"learning_rate": 1e-12})
     checkpoint = pretrain(still, data, tmp_path / "run", init=parent, stop_after=1)
     content = load_checkpoint(checkpoint)
@@ -194,6 +198,7 @@ def test_a_run_starts_from_a_bundle_s_encoder_with_new_heads(
         "samples_seen": 4,
         "parent": manifest.encoder.fingerprint,
         "parent_samples": 1000,
+        "seconds": 0.0,
     }
     assert content["statistics"] == {"mean": -3.0, "std": 2.0}
     for name, parameter in model.encoder.named_parameters():
@@ -251,3 +256,90 @@ def test_each_step_and_process_has_its_own_generator() -> None:
     places = [(seed, rank, step) for seed in range(3) for rank in range(3) for step in range(5)]
     assert len({draw(*place) for place in places}) == len(places)
     assert draw(1, 2, 3) == draw(1, 2, 3)
+
+
+def test_a_run_of_a_given_time_ends_with_it_at_any_number_of_epochs(
+    data: TrainingData, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step takes ten seconds by the clock: a minute has six, more than the four of epochs."""
+    now = iter(range(0, 10_000, 10))
+    monkeypatch.setattr(module.time, "monotonic", lambda: float(next(now)))
+    checkpoint = pretrain(recipe, data, tmp_path / "run", minutes=1.0)
+    assert load_checkpoint(checkpoint)["progress"]["step"] == 6
+    assert load_checkpoint(checkpoint)["progress"]["seconds"] == 60.0
+    rates = [line["learning_rate"] for line in read_metrics(tmp_path / "run/metrics.jsonl")]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] < 0.2e-3
+
+
+def test_a_resumed_run_has_the_rest_of_its_time(
+    data: TrainingData, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter(range(0, 10_000, 10))
+    monkeypatch.setattr(module.time, "monotonic", lambda: float(next(now)))
+    pretrain(recipe, data, tmp_path / "run", minutes=1.0, stop_after=2)
+    checkpoint = pretrain(recipe, data, tmp_path / "run", minutes=1.0, resume=True)
+    assert load_checkpoint(checkpoint)["progress"]["step"] == 6
+    pretrain(recipe, data, tmp_path / "run", minutes=1.0, resume=True)
+    assert load_checkpoint(checkpoint)["progress"]["step"] == 6
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_checkpoint_and_the_resumed_run_is_the_one_without_it(
+    number: signal.Signals,
+    data: TrainingData,
+    recipe: Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pretrain(recipe, data, tmp_path / "whole")
+    train_step, steps = module.train_step, iter(range(100))
+
+    def interrupted(*arguments: Any, **settings: Any) -> StepMetrics:
+        if next(steps) == 1:
+            os.kill(os.getpid(), number)
+        return train_step(*arguments, **settings)
+
+    monkeypatch.setattr(module, "train_step", interrupted)
+    with pytest.raises(RunStoppedError, match=f"stopped by {number.name} after step 2") as caught:
+        pretrain(recipe, data, tmp_path / "run")
+    assert caught.value.number == number
+    assert load_checkpoint(tmp_path / "run/checkpoint.pt")["progress"]["step"] == 2
+    pretrain(recipe, data, tmp_path / "run", resume=True)
+    assert losses(tmp_path / "run") == losses(tmp_path / "whole")
+
+
+def test_a_signal_in_the_last_step_is_no_error(
+    data: TrainingData, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_step = module.train_step
+
+    def last(*arguments: Any, **settings: Any) -> StepMetrics:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return train_step(*arguments, **settings)
+
+    monkeypatch.setattr(module, "train_step", last)
+    checkpoint = pretrain(recipe, data, tmp_path / "run", stop_after=1)
+    assert load_checkpoint(checkpoint)["progress"]["step"] == 1
+
+
+def test_crops_held_on_the_device_give_the_same_run(
+    data: TrainingData, recipe: Recipe, tmp_path: Path
+) -> None:
+    held = recipe.model_copy(
+        update={"compute": recipe.compute.model_copy(update={"store": "device"})}
+    )
+    pretrain(recipe, data, tmp_path / "host")
+    pretrain(held, data, tmp_path / "device")
+    assert losses(tmp_path / "device") == losses(tmp_path / "host")
+
+
+def test_a_checkpoint_of_a_recipe_without_newer_settings_is_resumed(
+    data: TrainingData, recipe: Recipe, tmp_path: Path
+) -> None:
+    checkpoint = pretrain(recipe, data, tmp_path / "run", stop_after=3)
+    content = load_checkpoint(checkpoint)
+    del content["recipe"]["compute"]["store"], content["progress"]["seconds"]
+    save_checkpoint(checkpoint, content)
+    pretrain(recipe, data, tmp_path / "run", resume=True)
+    assert load_checkpoint(checkpoint)["progress"]["step"] == 4
