@@ -1,0 +1,55 @@
+"""Embeddings of excerpts with those of their windows, as the service computes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+
+from service.inference.encoder import Encoder
+from service.inference.pooling import PooledStats, Windowing, WindowPool
+from service.retrieval.change_features import HOP_S, WINDOW_S
+
+WINDOWING = Windowing(WINDOW_S, HOP_S)
+MOST_WINDOWS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class WindowedEmbedder:
+    """Embeds clips of equal length and their windows.
+
+    Attributes:
+        encoder: The encoder of a bundle.
+    """
+
+    encoder: Encoder
+
+    @property
+    def identity(self) -> str:
+        """The fingerprint of the encoder, with the length and the step of the windows."""
+        return f"{self.encoder.fingerprint} {WINDOW_S:g} {HOP_S:g}"
+
+    def count(self, n_samples: int) -> int:
+        """Count the windows of a clip."""
+        return WINDOWING.count(n_samples, self.encoder.info)
+
+    def embed(
+        self, clips: Sequence[Float32[np.ndarray, " samples"]]
+    ) -> Float32[np.ndarray, "clips values"]:
+        """Return for each clip its embedding and those of its windows, in one row."""
+        return np.stack([self._embed(clip).ravel() for clip in clips])
+
+    def _embed(
+        self, clip: Float32[np.ndarray, " samples"]
+    ) -> Float32[np.ndarray, "windows_and_clip dim"]:
+        info = self.encoder.info
+        ((sums, maxima),) = self.encoder.run([clip], "partials")
+        stats = PooledStats(info.dim)
+        stats.add(sums, maxima)
+        n_frames = info.count_frames(clip.size)
+        whole = stats.embedding(n_frames)
+        pool = WindowPool(info, WINDOWING, max_windows=MOST_WINDOWS)
+        pool.add(sums, maxima)
+        return np.stack([whole, *pool.finish(whole, clip.size, n_frames).embeddings])
