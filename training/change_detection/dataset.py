@@ -21,10 +21,10 @@ from training.change_detection.excerpts import (
 )
 from training.change_detection.render import render_excerpt
 from training.change_detection.trials import Against, DetectionTrials, make_trials
-from training.change_detection.windows import WindowedEmbedder
+from training.change_detection.windows import windowed
 from training.data.splits import matches, sources
 from training.evaluation.embeddings import embed_cached, hash_parts
-from training.evaluation.encoders import BundleEmbedder, Embedder
+from training.evaluation.encoders import Embedder
 from training.evaluation.overlap import trained_sources
 from training.scenes.generate import open_scene_store
 from training.scenes.pool import PERMISSIVE
@@ -113,16 +113,14 @@ def build_dataset(data: Path, embedder: Embedder, cache: Path) -> DetectionDatas
         DatasetError: The file is not a manifest, has too few recordings or events, or the encoder
             is not that of a bundle.
     """
-    if not isinstance(embedder, BundleEmbedder):
-        raise DatasetError("windows are embedded by the encoder of a bundle alone")
-    windowed = WindowedEmbedder(embedder.encoder)
+    cutting = windowed(embedder)
     scene = load_scene("general")
     store = open_scene_store(data, scene, cache)
     clips = select_clips(store, scene)
     excerpts = draw_excerpts(clips, SEED)
     name = hash_parts(["changed", VERSION, SEED, hash_file(data).sha256])
     rows = embed_cached(
-        windowed, lambda i: render_excerpt(store, excerpts[i]), len(excerpts), name, cache
+        cutting, lambda i: render_excerpt(store, excerpts[i]), len(excerpts), name, cache
     )
-    parts = rows.reshape(len(excerpts), 1 + windowed.count(EXCERPT_SAMPLES), -1)
+    parts = rows.reshape(len(excerpts), 1 + cutting.count(EXCERPT_SAMPLES), -1)
     return DetectionDataset(clips, excerpts, np.array(parts[:, 0]), parts[:, 1:])

@@ -51,7 +51,14 @@ MEMBERS = {
     ),
     evaluate: (
         *(evaluation.bgknown, evaluation.linear, evaluation.separation, evaluation.report),
-        *(towers.retrieval, towers.ablation, towers.page, changed.changed, changed.page),
+        *(
+            towers.retrieval,
+            towers.ablation,
+            towers.page,
+            changed.changed,
+            changed.describe,
+            changed.page,
+        ),
     ),
 }
 for group, members in MEMBERS.items():
