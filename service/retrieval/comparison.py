@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from service.audio.levels import level_difference_db
+from service.clips import Windows
 from service.difference import centred_cosine, l2_normalize, mean_reference, relative_norm, spread
 from service.inference.embedding_space import Space
 from service.inference.phrases import RankedPhrase, TextBank
@@ -19,8 +20,9 @@ from service.retrieval.change_calibration import ChangeDecision
 from service.retrieval.change_detector import ChangeDetector
 from service.retrieval.description import NAMED, ChangeSide, describe, level_over_rest_db
 from service.retrieval.embedded import EmbeddedInput
+from service.retrieval.extent import Extent, locate, rises
 from service.retrieval.query import Query, compose
-from service.retrieval.timeline import Extent, Timeline, compare_windows, locate
+from service.retrieval.timeline import Timeline, compare_windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Comparison:
         level_difference_db: RMS level of the mixture over that of the references [dB]; None if it
             is not known or a side is silent.
         changed: What was added or removed; None if the bundle has no detector.
-        phrases: Phrases for what was added, best first; none without towers, or if nothing changed.
+        phrases: Those of `added`.
         added: What the mixture has and the references lack.
         removed: What the references have and the mixture lacks.
         query: Query for clips like what was added.
@@ -72,6 +74,14 @@ class Comparison:
     removed: ChangeSide
     query: Query
     curve: list[CurvePoint] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _SideOptions:
+    """Weight of the other side, 0 to 1, and most phrases."""
+
+    weight: float
+    n_phrases: int
 
 
 class Comparer:
@@ -125,10 +135,10 @@ class Comparer:
             windows = [each.windows for each in (mixture, *references)]
             changed = self._detector.decide(embedding, embeddings, windows)
         query = compose({"difference": self._space.project_difference(embedding, mean, weight)})
-        n_named = max(n_phrases, NAMED)
-        added, timeline = self._side(mixture, references, self._rank(query.vector, n_named))
+        options = _SideOptions(weight, max(n_phrases, NAMED))
+        added, timeline = self._side(mixture, references, query.vector, options)
         lacking = l2_normalize(self._space.project_difference(mean, embedding, weight))
-        removed = self._removed(mixture, references, self._rank(lacking, n_named))
+        removed = self._removed(mixture, references, lacking, options)
         curve = None
         if has_curve and timeline is not None:
             curve = self._curve(mixture, timeline, weight, n_phrases)
@@ -151,36 +161,61 @@ class Comparer:
         self,
         sound: EmbeddedInput,
         others: Sequence[EmbeddedInput],
-        phrases: list[RankedPhrase],
+        change: Float32[np.ndarray, " dim"],
+        options: _SideOptions,
     ) -> tuple[ChangeSide, Timeline | None]:
-        """Return what a sound has and the others lack, and its distance from them over time."""
+        """Return what a sound has and the others lack, and its distance from them over time.
+
+        Args:
+            sound: The sound.
+            others: The others, at least one.
+            change: Unit vector of the difference of the whole sounds.
+            options: Weight and number of phrases.
+        """
         known = [other.windows for other in others if other.windows is not None]
-        timeline, extent, duration_s = None, None, None
-        if sound.windows is not None and known:
-            timeline = compare_windows(sound.windows, known)
-            windows = sound.windows
-            extent = locate(timeline.relative_norms, windows.starts_s, windows.ends_s)
-            duration_s = float(windows.ends_s[-1])
-        level_db = _level_over_rest_db(sound, others, extent, duration_s)
+        windows = sound.windows
+        if windows is None or not known:
+            level_db = _level_over_rest_db(sound, others, None)
+            return ChangeSide(self._rank(change, options.n_phrases), level_db=level_db), None
+        timeline = compare_windows(windows, known)
+        extent = locate(rises(windows, known), windows)
+        if extent is not None and self._bank is not None:
+            change = l2_normalize(change + self._change_within(extent, windows, timeline, options))
+        phrases = self._rank(change, options.n_phrases)
+        level_db = _level_over_rest_db(sound, others, extent)
         if extent is None:
             return ChangeSide(phrases, level_db=level_db), timeline
         return ChangeSide(phrases, extent.start_s, extent.end_s, level_db), timeline
+
+    def _change_within(
+        self, extent: Extent, windows: Windows, timeline: Timeline, options: _SideOptions
+    ) -> Float32[np.ndarray, " dim"]:
+        """Return the unit vector of what the windows at a time have and the nearest ones lack."""
+        shares = extent.overlaps(windows)
+        inside = shares >= min(0.5, float(shares.max()))
+        change = self._space.project_difference(
+            windows.embeddings[inside].mean(axis=0),
+            timeline.nearest[inside].mean(axis=0),
+            options.weight,
+        )
+        return l2_normalize(change)
 
     def _removed(
         self,
         mixture: EmbeddedInput,
         references: Sequence[EmbeddedInput],
-        phrases: list[RankedPhrase],
+        change: Float32[np.ndarray, " dim"],
+        options: _SideOptions,
     ) -> ChangeSide:
         """Return what the references have and the mixture lacks, with its time in a single one."""
         if len(references) == 1:
-            return self._side(references[0], [mixture], phrases)[0]
+            return self._side(references[0], [mixture], change, options)[0]
         powers = [each.mean_square for each in references if each.mean_square is not None]
         level_db = None
         if len(powers) == len(references):
             together = EmbeddedInput(references[0].embedding, sum(powers) / len(powers))
-            level_db = _level_over_rest_db(together, [mixture], None, None)
-        return ChangeSide(phrases, level_db=level_db)
+            level_db = _level_over_rest_db(together, [mixture], None)
+        return ChangeSide(self._rank(change, options.n_phrases), level_db=level_db)
 
     def _rank(self, vector: Float32[np.ndarray, " dim"], n_phrases: int) -> list[RankedPhrase]:
         return [] if self._bank is None else self._bank.rank(vector, n_phrases)
@@ -217,15 +252,13 @@ def _level_difference_db(
 
 
 def _level_over_rest_db(
-    sound: EmbeddedInput,
-    others: Sequence[EmbeddedInput],
-    extent: Extent | None,
-    duration_s: float | None,
+    sound: EmbeddedInput, others: Sequence[EmbeddedInput], extent: Extent | None
 ) -> float | None:
     """Return the level of what a sound has over the others [dB]; None if a level is not known."""
     known = [each.mean_square for each in others if each.mean_square is not None]
     if sound.mean_square is None or len(known) < len(others):
         return None
-    extent_s = None if extent is None else (extent.start_s, extent.end_s)
-    rest = sum(known) / len(known)
-    return level_over_rest_db(sound.mean_square, rest, extent_s, duration_s)
+    share = 1.0
+    if extent is not None and sound.windows is not None:
+        share = (extent.end_s - extent.start_s) / float(sound.windows.ends_s[-1])
+    return level_over_rest_db(sound.mean_square, sum(known) / len(known), share)

@@ -34,9 +34,7 @@ class ChangeSide:
     level_db: float | None = None
 
 
-def level_over_rest_db(
-    louder: float, rest: float, extent_s: tuple[float, float] | None, duration_s: float | None
-) -> float | None:
+def level_over_rest_db(louder: float, rest: float, share: float) -> float | None:
     """Return the level of a sound over the rest of what is heard, while it lasts [dB].
 
     The power that was added to the rest is taken to be that of the sound.
@@ -44,18 +42,13 @@ def level_over_rest_db(
     Args:
         louder: Mean square of the side that has the sound.
         rest: Mean square of the side that lacks it.
-        extent_s: Start and end of the sound [s]; the whole time if None.
-        duration_s: Length of the side that has it [s].
+        share: Share of the time that the sound lasts, above 0 to 1.
 
     Returns:
-        None if the sound raised the level by so little that it cannot be told, or the rest is
-        silent.
+        None if the side that has the sound is not louder, or the rest is silent.
     """
     if rest <= 0 or louder <= rest:
         return None
-    share = 1.0
-    if extent_s is not None and duration_s:
-        share = min(max((extent_s[1] - extent_s[0]) / duration_s, 1e-3), 1.0)
     return 10.0 * math.log10((louder - rest) / (rest * share))
 
 

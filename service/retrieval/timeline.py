@@ -15,10 +15,6 @@ from service.inference.pooling import Windowing
 WINDOW_S = 1.0
 """Length of the windows of a curve, unless its hop is longer [s]."""
 MAX_PEAKS = 5
-ORDINARY = 0.25
-"""Share of the windows that lie below the distance of an ordinary one, 0 to 1."""
-LEVEL = 0.5
-"""Distance of a window that holds a sound, from the ordinary windows (0) to the highest (1)."""
 BLOCK_ROWS = 256
 """Windows of a mixture that are compared with all windows of the references at once."""
 
@@ -36,23 +32,6 @@ class Timeline:
     relative_norms: Float[np.ndarray, " windows"]
     nearest: Float32[np.ndarray, "windows dim"]
     peaks: list[int]
-
-
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """Where a sound is that the other side lacks.
-
-    Attributes:
-        start_s: Its start [s].
-        end_s: Its end [s].
-        first: The first window that holds it.
-        last: The last one.
-    """
-
-    start_s: float
-    end_s: float
-    first: int
-    last: int
 
 
 def curve_windowing(hop_s: float) -> Windowing:
@@ -95,46 +74,6 @@ def find_nearest(
     scale = np.sqrt(np.linalg.norm(windows, axis=1) * known_norms[rows])
     distances = np.linalg.norm(windows - found, axis=1) / np.maximum(scale, SMALLEST_NORM)
     return rows, distances
-
-
-def locate(
-    distances: Float[np.ndarray, " windows"],
-    starts_s: Float[np.ndarray, " windows"],
-    ends_s: Float[np.ndarray, " windows"],
-) -> Extent | None:
-    """Find where a sound is that the other side lacks.
-
-    The windows around the highest one that are more than `LEVEL` of the way up from the ordinary
-    windows hold it. A sound begins after the end of the last window before them, and not after the
-    end of the first of them: it is taken to begin in the middle of the two, and likewise to end.
-
-    Args:
-        distances: Distance of each window from the nearest one of the other side.
-        starts_s: Start of each window [s].
-        ends_s: Its end [s].
-
-    Returns:
-        None if no window differs.
-    """
-    top = int(distances.argmax())
-    ordinary = float(np.quantile(distances, ORDINARY))
-    if not distances[top] > 0:
-        return None
-    level = ordinary + LEVEL * (float(distances[top]) - ordinary)
-    is_high = distances >= level
-    before, after = np.flatnonzero(~is_high[:top]), np.flatnonzero(~is_high[top:])
-    first = int(before[-1]) + 1 if before.size else 0
-    last = top + int(after[0]) - 1 if after.size else len(distances) - 1
-    start_s, end_s = 0.0, float(ends_s[-1])
-    if first > 0:
-        start_s = float(ends_s[first - 1] + ends_s[first]) / 2.0
-    if last < len(distances) - 1:
-        end_s = float(starts_s[last] + starts_s[last + 1]) / 2.0
-    if end_s <= start_s:  # shorter than the step of the windows
-        middle_s = (start_s + end_s) / 2.0
-        step_s = float(starts_s[top] - starts_s[top - 1]) if top else 0.0
-        start_s, end_s = max(middle_s - step_s / 2.0, 0.0), middle_s + step_s / 2.0
-    return Extent(start_s, end_s, first, last)
 
 
 def find_peaks(distances: Float[np.ndarray, " windows"]) -> Int64[np.ndarray, " peaks"]:
