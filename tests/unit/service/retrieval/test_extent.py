@@ -26,7 +26,7 @@ def shares(cut: Windows, start_s: float, end_s: float) -> np.ndarray:
 
 @given(
     start=st.integers(0, 60),
-    length=st.integers(8, 60),
+    length=st.integers(11, 60),
     base=st.floats(0, 5),
     size=st.floats(0.1, 100),
 )
@@ -39,6 +39,20 @@ def test_a_sound_is_found_where_it_is(start: int, length: int, base: float, size
     assert found is not None
     assert found.start_s == pytest.approx(start_s, abs=0.11)
     assert found.end_s == pytest.approx(min(end_s, 15.0), abs=0.11)
+
+
+@pytest.mark.parametrize("start_s", [0.9, 3.0, 4.3])
+@pytest.mark.parametrize("length_s", [0.3, 0.7])
+def test_of_a_sound_shorter_than_a_window_the_middle_is_found(
+    start_s: float, length_s: float
+) -> None:
+    cut = windows(29)
+
+    found = locate(shares(cut, start_s, start_s + length_s), cut)
+
+    assert found is not None
+    middle_s = (found.start_s + found.end_s) / 2
+    assert middle_s == pytest.approx(start_s + length_s / 2, abs=0.11)
 
 
 def test_noise_moves_the_time_little() -> None:
