@@ -12,7 +12,7 @@ from service.bundle.files import hash_file, load_bundle, write_manifest
 from service.bundle.manifest import ChangeInfo
 from service.retrieval.change_calibration import Calibration
 from service.retrieval.change_detector import ChangeDetector
-from service.retrieval.change_features import WINDOW_FEATURES, Discriminant
+from service.retrieval.change_features import RISE_FEATURES, WINDOW_FEATURES, Discriminant
 from service.retrieval.change_file import DetectorParts
 
 FILE = "change.npz"
@@ -31,11 +31,11 @@ def detector(dim: int, *, windows: bool = True) -> ChangeDetector:
         unchanged=identity,
         added=identity / 4,
         shift=np.ones(N_AXES),
-        windows=2 * identity if windows else None,
+        scale=np.full(dim, 0.5, np.float32) if windows else None,
     )
     weights = np.array([[1.0, 1.0, -0.5, 0.0, -1.0], [1.0, 1.0, -0.5, -1.0, 0.5]])
     of_windows = np.insert(weights, 4, np.zeros((WINDOW_FEATURES, 1)), axis=1)
-    of_windows[:, 4:10] = [0.1, 0.1, 0.1, -0.1, -0.1, -0.1]
+    of_windows[:, 4:-1] = np.repeat([0.1, -0.1], RISE_FEATURES)
     return ChangeDetector(
         DetectorParts(
             discriminant, _calibration(weights), _calibration(of_windows) if windows else None
@@ -51,6 +51,7 @@ def _calibration(weights: np.ndarray) -> Calibration:
         thresholds=np.array([[3.6, 4.6], [3.7, 4.7]]),
         quantiles=np.stack([quantiles, quantiles]),
         margins=np.linspace([-8.0, -8.0], [0.4, 0.4], 101, axis=1),
+        balances=np.array([1.0, 1.0]),
     )
 
 

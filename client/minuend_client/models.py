@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 Vector: TypeAlias = "array[float]"
 """Embedding of float32 values; ``numpy.asarray`` does not copy it."""
 
-Model = TypeVar("Model", "Hit", "Notice", "Phrase", "Clip", "Changed")
+Model = TypeVar("Model", "Hit", "Notice", "Phrase", "Clip", "Changed", "Direction", "ChangeSide")
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,8 +327,10 @@ def parse_bulk(body: Mapping[str, Any]) -> BulkResult:
 
 
 def _parse_changed(body: Mapping[str, Any]) -> Changed:
-    sides = {name: _pick(Direction, body[name]) for name in ("added", "removed") if body.get(name)}
-    return replace(_pick(Changed, {**body, "added": None, "removed": None}), **sides)
+    added, removed = (
+        _pick(Direction, body[name]) if body.get(name) else None for name in ("added", "removed")
+    )
+    return replace(_pick(Changed, body), added=added, removed=removed)
 
 
 def _parse_side(body: Mapping[str, Any] | None) -> ChangeSide:

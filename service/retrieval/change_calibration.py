@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
 from service.retrieval.change_features import exchange
 
 What = Literal["nothing", "added", "removed", "both"]
+CHANGES: tuple[What, ...] = get_args(What)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,9 @@ class Calibration:
             [directions counts].
         quantiles: Scores of unchanged pairs at evenly spaced shares from 0 to 1
             [directions counts shares].
-        margins: The same of the larger score above its threshold of each pair [counts shares].
+        margins: Quantiles of the margin of these pairs, by which the larger of the two scores
+            exceeds its threshold [counts shares].
+        balances: A change is in both directions if their margins differ by less [counts].
     """
 
     counts: np.ndarray
@@ -74,6 +77,7 @@ class Calibration:
     thresholds: Float[np.ndarray, "directions counts"]
     quantiles: Float[np.ndarray, "directions counts shares"]
     margins: Float[np.ndarray, "counts shares"]
+    balances: Float[np.ndarray, " counts"]
 
     def row(self, n_references: int) -> int:
         """Return the row for a number of references, at least one."""
@@ -107,29 +111,37 @@ class Calibration:
             DirectionDecision(float(score), float(threshold), rate)
             for score, threshold, rate in zip(scores, thresholds, rates, strict=True)
         ]
-        is_over = [bool(margin > 0) and not is_equal for margin in margins]
-        what = _name(*is_over)
+        rate = 1.0 if is_equal else _share_above(self.margins[row], float(margins[best]))
+        number = 0 if is_equal else int(name_changes(margins, float(self.balances[row])))
+        what = CHANGES[number]
         return ChangeDecision(
             what=what,
             changed=what != "nothing",
             score=sides[best].score,
             threshold=sides[best].threshold,
-            false_alarm_rate=1.0
-            if is_equal
-            else _share_above(self.margins[row], float(margins[best])),
+            false_alarm_rate=rate,
             added=sides[0],
             removed=sides[1] if len(sides) > 1 else None,
         )
 
 
+def name_changes(
+    margins: Float[np.ndarray, "directions *pairs"], balance: float
+) -> Int64[np.ndarray, "*pairs"]:
+    """Name changes by the scores less their thresholds, as numbers in `CHANGES`.
+
+    Something changed if either margin is above 0. It was added or removed, whichever margin is
+    larger; both, if they differ by less than the balance.
+
+    Args:
+        margins: One or two directions: added, removed.
+        balance: Least difference of the margins of a change in one direction.
+    """
+    lead = margins[0] - margins[1] if len(margins) > 1 else np.full_like(margins[0], np.inf)
+    numbers = np.where(np.abs(lead) < balance, 3, np.where(lead > 0, 1, 2))
+    return np.where(margins.max(axis=0) > 0, numbers, 0)
+
+
 def _share_above(quantiles: Float[np.ndarray, " shares"], score: float) -> float:
     shares = np.linspace(0.0, 1.0, len(quantiles))
     return 1.0 - float(np.interp(score, quantiles, shares))
-
-
-def _name(is_added: bool, is_removed: bool = False) -> What:
-    if is_added and is_removed:
-        return "both"
-    if is_added:
-        return "added"
-    return "removed" if is_removed else "nothing"

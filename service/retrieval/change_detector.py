@@ -21,7 +21,7 @@ from service.clips import Windows
 from service.errors import BundleError
 from service.retrieval import change_file
 from service.retrieval.change_calibration import ChangeDecision
-from service.retrieval.change_features import are_comparable, window_features
+from service.retrieval.change_features import are_comparable
 from service.retrieval.change_file import DetectorParts
 
 TOLERANCE = 1e-3
@@ -86,8 +86,8 @@ class ChangeDetector:
         """
         features, calibration = self._clip_features(mixture, references), self.parts.clips
         if self.parts.windows is not None and windows and are_comparable(windows):
-            known = [self._whiten(each) for each in windows if each is not None]
-            found = window_features(known[0], known[1:])
+            own, *others = [each.embeddings for each in windows if each is not None]
+            found = self.parts.discriminant.window_features(own, others)
             features, calibration = np.append(features, found), self.parts.windows
         is_equal = all(np.array_equal(mixture, reference) for reference in references)
         scores = calibration.scores(features, len(references))
@@ -118,6 +118,3 @@ class ChangeDetector:
             project(mixture[np.newaxis]), project(np.stack(references))[np.newaxis]
         )[0]
         return found
-
-    def _whiten(self, windows: Windows) -> Float[np.ndarray, "windows axes"]:
-        return self.parts.discriminant.whiten(self.parts.discriminant.project(windows.embeddings))

@@ -1,10 +1,10 @@
-"""Features of a change between two sides, from embeddings along principal axes.
+"""Features of a change between two sides, from their embeddings and those of their windows.
 
 Two excerpts of one recording differ, and a change of level, a codec or a shift moves an embedding
-too. Along the axes, d = f(mixture) - mean f(reference) has one covariance where nothing was added,
-and another covariance and mean where something was. Windows are compared with the nearest window of
-the other side; how far the windows of one sound lie apart tells how much the recording varies by
-itself. Every feature is a logarithm. With the two sides exchanged they are in another order.
+too. Along the principal axes of the embeddings, d = f(mixture) - mean f(reference) has one
+covariance where nothing was added, and another covariance and mean where something was. Windows are
+compared with the largest values of the other side: what is heard on one side alone exceeds them.
+Every feature is a logarithm. With the two sides exchanged they are in another order.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from jaxtyping import Float, Float32
 from service.clips import Windows
 
 CLIP_FEATURES = 4
-WINDOW_FEATURES = 10
+RISE_FEATURES = 7
+WINDOW_FEATURES = 2 * RISE_FEATURES
 WINDOW_S, HOP_S = 1.0, 0.5
 """Length and step of the windows that are compared [s]."""
 GAP = round(WINDOW_S / HOP_S)
@@ -27,7 +28,6 @@ GAP = round(WINDOW_S / HOP_S)
 _SMALLEST = 1e-9
 """Keeps logarithms finite."""
 _EXCHANGED_CLIP = (2, 1, 0, 3)
-_EXCHANGED_WINDOWS = (3, 4, 5, 0, 1, 2, 8, 9, 6, 7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +40,8 @@ class Discriminant:
         unchanged: Inverse covariance of differences where nothing was added [axes axes].
         added: Inverse covariance of differences where something was added [axes axes].
         shift: Mean of differences where something was added [axes].
-        windows: Inverse covariance of differences of windows of unchanged sounds [axes axes]; None
-            if windows are not compared.
+        scale: Standard deviation of each value of the embeddings [dim]; None if windows are not
+            compared.
     """
 
     origin: Float32[np.ndarray, " dim"]
@@ -49,7 +49,7 @@ class Discriminant:
     unchanged: Float[np.ndarray, "axes axes"]
     added: Float[np.ndarray, "axes axes"]
     shift: Float[np.ndarray, " axes"]
-    windows: Float[np.ndarray, "axes axes"] | None = None
+    scale: Float32[np.ndarray, " dim"] | None = None
 
     def project(
         self, embeddings: Float32[np.ndarray, "*rows dim"]
@@ -81,46 +81,38 @@ class Discriminant:
             between = np.log(_squares(left_out, self.unchanged).mean(axis=1) + _SMALLEST)
         return np.stack([distance - added, distance, distance - removed, between], axis=1)
 
-    def whiten(
-        self, windows: Float[np.ndarray, "*windows axes"]
-    ) -> Float[np.ndarray, "*windows axes"]:
-        """Return projected windows so that their squared distances are those of `windows`."""
-        assert self.windows is not None
-        whitened: np.ndarray = windows @ np.linalg.cholesky(self.windows)
-        return whitened
+    def window_features(
+        self,
+        mixture: Float32[np.ndarray, "*pairs windows dim"],
+        references: Sequence[Float32[np.ndarray, "*pairs others dim"]],
+    ) -> Float[np.ndarray, "*pairs features"]:
+        """Return the features of windows.
 
+        First how far those of the mixture rise above the references, see `_rises`, then how far
+        those of each reference rise above the mixture, averaged over the references.
 
-def window_features(
-    mixture: Float[np.ndarray, "*pairs windows axes"],
-    references: Sequence[Float[np.ndarray, "*pairs others axes"]],
-) -> Float[np.ndarray, "*pairs features"]:
-    """Return the features of whitened windows.
-
-    They are logarithms of squared distances: the largest, the mean and the least of the windows of
-    the mixture from the nearest window of any reference; the same of each reference from the
-    mixture; and the largest and the mean of the windows of each reference, and of the mixture, from
-    the nearest window of the same sound that does not overlap. Those of references are averaged.
-
-    Args:
-        mixture: Windows of the mixture.
-        references: Windows of each reference, at least one; they may differ in number.
-    """
-    distances = [_distances(mixture, reference) for reference in references]
-    forward = np.min([each.min(axis=-1) for each in distances], axis=0)
-    backward = np.mean([_three(each.min(axis=-2)) for each in distances], axis=0)
-    known = np.mean([_own(reference) for reference in references], axis=0)
-    return np.concatenate([_three(forward), backward, known, _own(mixture)], axis=-1)
+        Args:
+            mixture: Windows of the mixture, raw.
+            references: Windows of each reference, at least one; they may differ in number.
+        """
+        assert self.scale is not None
+        own = mixture / self.scale
+        others = [reference / self.scale for reference in references]
+        peaks = np.max([other.max(axis=-2) for other in others], axis=0)
+        means = np.mean([other.mean(axis=-2) for other in others], axis=0)
+        forward = _rises(own, peaks, means)
+        peak, mean = own.max(axis=-2), own.mean(axis=-2)
+        backward = np.mean([_rises(other, peak, mean) for other in others], axis=0)
+        return np.concatenate([forward, backward], axis=-1)
 
 
 def exchange(
     features: Float[np.ndarray, "*pairs features"],
 ) -> Float[np.ndarray, "*pairs features"]:
     """Return the features in the order in which a removed sound is what an added sound was."""
-    order = list(_EXCHANGED_CLIP)
-    if features.shape[-1] > CLIP_FEATURES:
-        order += [CLIP_FEATURES + column for column in _EXCHANGED_WINDOWS]
-    exchanged: np.ndarray = features[..., order]
-    return exchanged
+    clips, windows = np.split(features, [CLIP_FEATURES], axis=-1)
+    exchanged = np.roll(windows, RISE_FEATURES, axis=-1)
+    return np.concatenate([clips[..., _EXCHANGED_CLIP], exchanged], axis=-1)
 
 
 def are_comparable(sounds: Sequence[Windows | None]) -> bool:
@@ -137,32 +129,31 @@ def are_comparable(sounds: Sequence[Windows | None]) -> bool:
     return bool(np.allclose(firsts, WINDOW_S, atol=1e-3)) and max(ends) <= 2.0 * min(ends)
 
 
-def _three(squares: Float[np.ndarray, "*pairs windows"]) -> Float[np.ndarray, "*pairs three"]:
-    values = [squares.max(axis=-1), squares.mean(axis=-1), squares.min(axis=-1)]
-    return np.log(np.stack(values, axis=-1) + _SMALLEST)
+def _rises(
+    windows: Float32[np.ndarray, "*pairs windows dim"],
+    peaks: Float32[np.ndarray, "*pairs dim"],
+    means: Float32[np.ndarray, "*pairs dim"],
+) -> Float[np.ndarray, "*pairs rises"]:
+    """Return how far windows rise above the others, as logarithms.
 
+    Of what exceeds the largest values of the others: the sum and the sum of squares over the
+    dimensions, each as its largest value and its mean over the windows; the same two of the largest
+    values of the windows; and the sum of what the means exceed.
 
-def _own(windows: Float[np.ndarray, "*pairs windows axes"]) -> Float[np.ndarray, "*pairs two"]:
-    """Return the largest and the mean distance to the nearest window that does not overlap."""
-    distances = _distances(windows, windows)
-    places = np.arange(windows.shape[-2])
-    distances[..., np.abs(places[:, np.newaxis] - places) < GAP] = np.inf
-    nearest = distances.min(axis=-1)
-    # A window in the middle of three overlaps both others.
-    nearest = np.where(np.isfinite(nearest), nearest, np.nan)
-    values = [np.nanmax(nearest, axis=-1), np.nanmean(nearest, axis=-1)]
-    return np.log(np.stack(values, axis=-1) + _SMALLEST)
-
-
-def _distances(
-    windows: Float[np.ndarray, "*pairs windows axes"],
-    others: Float[np.ndarray, "*pairs others axes"],
-) -> Float[np.ndarray, "*pairs windows others"]:
-    """Return the squared distance of every window from every other one."""
-    squares = np.square(windows).sum(axis=-1)[..., :, np.newaxis]
-    squares = squares + np.square(others).sum(axis=-1)[..., np.newaxis, :]
-    products = windows @ np.swapaxes(others, -1, -2)
-    return np.maximum(squares - 2.0 * products, 0.0)
+    Args:
+        windows: The windows, scaled.
+        peaks: Largest value of each dimension in the windows of the others.
+        means: Mean of each dimension in the windows of the others.
+    """
+    rises = np.maximum(windows - peaks[..., np.newaxis, :], 0.0)
+    sums, squares = rises.sum(axis=-1), np.square(rises).sum(axis=-1)
+    highest = rises.max(axis=-2)
+    above = np.maximum(windows.mean(axis=-2) - means, 0.0)
+    values = [
+        *(sums.max(axis=-1), sums.mean(axis=-1), squares.max(axis=-1), squares.mean(axis=-1)),
+        *(highest.sum(axis=-1), np.square(highest).sum(axis=-1), above.sum(axis=-1)),
+    ]
+    return np.log1p(np.stack(values, axis=-1).astype(np.float64))
 
 
 def _squares(

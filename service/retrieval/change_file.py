@@ -49,12 +49,12 @@ def read(path: Path, dim: int) -> DetectorParts:
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise ValueError(f"{name} is not finite")
-    names = [field.name for field in fields(Discriminant) if field.name != "windows"]
+    names = [field.name for field in fields(Discriminant) if field.name != "scale"]
     has_windows = "windows_weights" in arrays
     parts = DetectorParts(
         Discriminant(
             **{name: arrays[name] for name in names},
-            windows=arrays["windows"] if has_windows else None,
+            scale=arrays["scale"] if has_windows else None,
         ),
         _calibration(arrays, "clips"),
         _calibration(arrays, "windows") if has_windows else None,
@@ -97,6 +97,7 @@ def upgrade(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         "thresholds": thresholds[np.newaxis],
         "quantiles": arrays["quantiles"][np.newaxis],
         "margins": arrays["quantiles"] - thresholds[:, np.newaxis],
+        "balances": np.zeros(len(thresholds)),
     }
 
 
@@ -115,8 +116,8 @@ def _faults(parts: DetectorParts, dim: int) -> list[str]:
         "unchanged": (part.unchanged, (n_axes, n_axes)),
         "added": (part.added, (n_axes, n_axes)),
     }
-    if part.windows is not None:
-        expected["windows"] = (part.windows, (n_axes, n_axes))
+    if part.scale is not None:
+        expected["scale"] = (part.scale, (dim,))
     faults = _wrong_shapes(expected)
     faults += _calibration_faults(parts.clips, "clips", CLIP_FEATURES)
     if parts.windows is not None:
@@ -133,6 +134,7 @@ def _calibration_faults(calibration: Calibration, mode: str, n_features: int) ->
         "thresholds": (calibration.thresholds, (n_directions, n_counts)),
         "quantiles": (calibration.quantiles, (n_directions, n_counts, n_shares)),
         "margins": (calibration.margins, (n_counts, n_shares)),
+        "balances": (calibration.balances, (n_counts,)),
     }
     faults = _wrong_shapes({prefix + name: pair for name, pair in expected.items()})
     if n_directions not in {1, 2}:

@@ -80,11 +80,11 @@ def describe(
         where = " of the reference"
         parts.append(f"{_name(removed.phrases)} is gone{_when(removed, where)}{_how_loud(removed)}")
     text = "; ".join(parts)
-    rate = decision.false_alarm_rate
-    word = "Almost certain" if rate < 0.005 else "Likely" if rate < 0.03 else "Probable"
+    share = decision.false_alarm_rate
+    word = "Almost certain" if share < 0.005 else "Likely" if share < 0.03 else "Probable"
     return (
         f"{text[0].upper()}{text[1:]}."
-        f" {word}: {_percent(rate)} of unchanged recordings differ as much by themselves."
+        f" {word}: {_percent(share)} of unchanged recordings differ as much by themselves."
     )
 
 

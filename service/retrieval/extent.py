@@ -29,7 +29,8 @@ class Extent:
 
     def overlaps(self, windows: Windows) -> Float[np.ndarray, " windows"]:
         """Return the share of each window that lies in the sound, 0 to 1."""
-        return _overlaps(windows, np.array([self.start_s]), np.array([self.end_s]))[0]
+        shares: np.ndarray = _overlaps(windows, np.array([self.start_s]), np.array([self.end_s]))[0]
+        return shares
 
 
 def rises(windows: Windows, others: Sequence[Windows]) -> Float32[np.ndarray, " windows"]:

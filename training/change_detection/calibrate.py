@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-from service.retrieval.change_calibration import Calibration
+from service.retrieval.change_calibration import CHANGES, Calibration, What, name_changes
 from service.retrieval.change_detector import ChangeDetector
 from service.retrieval.change_features import Discriminant, exchange
 from service.retrieval.change_file import DetectorParts
 from training.change_detection.dataset import REFERENCE_COUNTS, DetectionDataset
 from training.change_detection.discriminant import fit_discriminant
 from training.change_detection.features import (
-    ProjectedExcerpts,
-    all_features,
+    ExcerptEmbeddings,
     clip_features,
-    project,
+    prepare,
+    window_features,
 )
 from training.change_detection.logistic import fit_weights
 from training.change_detection.trials import DetectionTrials
@@ -25,12 +25,11 @@ from training.errors import DatasetError
 
 FALSE_ALARM_RATE = 0.05
 N_QUANTILES = 201
-OTHER_CHANGES = 0.25  # weight of a trial with a change of the other side, or of both
 BISECTIONS = 30
+BALANCES = 21
+DIRECTION_VALUES: Mapping[What, float] = {"added": 1.0, "removed": 1.0, "both": 0.5}
 
-Features = Callable[
-    [Discriminant, ProjectedExcerpts, DetectionTrials], Float[np.ndarray, "trials features"]
-]
+Features = Float[np.ndarray, "trials features"]
 
 
 def fit(dataset: DetectionDataset, chosen: Bool[np.ndarray, " excerpts"]) -> ChangeDetector:
@@ -56,12 +55,12 @@ def fit(dataset: DetectionDataset, chosen: Bool[np.ndarray, " excerpts"]) -> Cha
     nuisances = dataset.nuisances()
     nuisances = nuisances[chosen[nuisances].all(axis=1)]
     rows = np.unique(np.concatenate([trials[1].mixtures, trials[1].references.ravel()]))
-    projected = project(dataset.embeddings, dataset.windows, rows)
-    return fit_detector(projected, trials, nuisances, folds)
+    excerpts = prepare(dataset.embeddings, dataset.windows, rows)
+    return fit_detector(excerpts, trials, nuisances, folds)
 
 
 def fit_detector(
-    projected: ProjectedExcerpts,
+    excerpts: ExcerptEmbeddings,
     trials: Mapping[int, DetectionTrials],
     nuisances: Int64[np.ndarray, "pairs two"],
     folds: Int64[np.ndarray, " recordings"],
@@ -69,7 +68,7 @@ def fit_detector(
     """Fit a detector to trials and set its thresholds by cross-validation over folds.
 
     Args:
-        projected: All excerpts.
+        excerpts: All excerpts.
         trials: By the number of their references.
         nuisances: Pairs of excerpts that differ by level, codec or a shift alone.
         folds: Fold of each recording, by its row in the store.
@@ -78,38 +77,46 @@ def fit_detector(
     discriminants = {}
     for fold in np.unique(folds[trials[1].recordings]):
         rest = trials[1].select(folds[trials[1].recordings] != fold)
-        discriminants[int(fold)] = fit_discriminant(projected, rest, nuisances[pair_folds != fold])
-    final = fit_discriminant(projected, trials[1], nuisances)
+        discriminants[int(fold)] = fit_discriminant(excerpts, rest, nuisances[pair_folds != fold])
+    final = fit_discriminant(excerpts, trials[1], nuisances)
 
-    def calibrate(features: Features) -> Calibration:
+    of_windows = {n: window_features(final, excerpts, of_n) for n, of_n in trials.items()}
+
+    def calibrate(*, with_windows: bool) -> Calibration:
+        def features(discriminant: Discriminant, n: int) -> Features:
+            found = clip_features(discriminant, excerpts, trials[n])
+            return np.concatenate([found, of_windows[n]], axis=1) if with_windows else found
+
         rows = [
             _calibrate(
                 of_n,
-                features(final, projected, of_n),
-                {fold: features(each, projected, of_n) for fold, each in discriminants.items()},
+                features(final, n),
+                {fold: features(each, n) for fold, each in discriminants.items()},
                 folds[of_n.recordings],
             )
-            for of_n in trials.values()
+            for n, of_n in trials.items()
         ]
-        weights, thresholds, quantiles, margins = zip(*rows, strict=True)
+        weights, thresholds, quantiles, margins, balances = zip(*rows, strict=True)
         return Calibration(
             counts=np.array(list(trials), np.int64),
             weights=np.stack(weights, axis=1),
             thresholds=np.stack(thresholds, axis=1),
             quantiles=np.stack(quantiles, axis=1),
             margins=np.stack(margins),
+            balances=np.array(balances),
         )
 
-    return ChangeDetector(DetectorParts(final, calibrate(clip_features), calibrate(all_features)))
+    clips, windows = calibrate(with_windows=False), calibrate(with_windows=True)
+    return ChangeDetector(DetectorParts(final, clips, windows))
 
 
 def _calibrate(
     trials: DetectionTrials,
-    features: Float[np.ndarray, "trials features"],
-    by_fold: Mapping[int, Float[np.ndarray, "trials features"]],
+    features: Features,
+    by_fold: Mapping[int, Features],
     trial_folds: Int64[np.ndarray, " trials"],
-) -> tuple[np.ndarray, ...]:
-    """Return weights, thresholds, quantiles and margins for one number of references.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]:
+    """Return weights, thresholds, quantiles, margins and balance for one number of references.
 
     Args:
         trials: The trials.
@@ -123,37 +130,59 @@ def _calibrate(
         if left_out.any():
             weights = _fit_directions(of_fold[~left_out], trials.select(~left_out))
             scores[:, left_out] = direction_scores(weights, of_fold[left_out])
-    unchanged = ~trials.is_changed
+    unchanged = trials.of("nothing")
     known, shares = scores[:, unchanged], trials.weights[unchanged]
     thresholds = joint_thresholds(known, shares, FALSE_ALARM_RATE)
-    margins = (known - thresholds[:, np.newaxis]).max(axis=0)
+    margins = scores - thresholds[:, np.newaxis]
     evenly = np.linspace(0.0, 1.0, N_QUANTILES)
     return (
         _fit_directions(features, trials),
         thresholds,
         np.stack([weighted_quantiles(each, shares, evenly) for each in known]),
-        weighted_quantiles(margins, shares, evenly),
+        weighted_quantiles(margins[:, unchanged].max(axis=0), shares, evenly),
+        best_balance(margins, trials),
     )
+
+
+def best_balance(margins: Float[np.ndarray, "directions trials"], trials: DetectionTrials) -> float:
+    """Find the balance at which most changes that are found have the right direction.
+
+    A change in one direction counts twice as much as one in both.
+    """
+    found = margins.max(axis=0) > 0
+    leads = np.abs(margins[0] - margins[1])[found & trials.of("both")]
+    candidates = (
+        [0.0, *np.quantile(leads, np.linspace(0.0, 1.0, BALANCES))] if leads.size else [0.0]
+    )
+
+    def right(balance: float) -> float:
+        numbers = name_changes(margins, balance)
+        total = 0.0
+        for change, value in DIRECTION_VALUES.items():
+            side = trials.of(change) & found
+            if side.any():
+                is_right = numbers[side] == CHANGES.index(change)
+                total += value * float(np.average(is_right, weights=trials.weights[side]))
+        return total
+
+    return float(max(candidates, key=right))
 
 
 def _fit_directions(
-    features: Float[np.ndarray, "trials features"], trials: DetectionTrials
+    features: Features, trials: DetectionTrials
 ) -> Float[np.ndarray, "directions weights"]:
-    sides = (
-        (features, trials.is_added, trials.is_removed),
-        (exchange(features), trials.is_removed, trials.is_added),
-    )
-    return np.stack(
-        [
-            fit_weights(side, labels, trials.weights * np.where(others, OTHER_CHANGES, 1.0))
-            for side, labels, others in sides
-        ]
-    )
+    fitted = []
+    sides: list[tuple[Features, What]] = [(features, "added"), (exchange(features), "removed")]
+    for side, change in sides:
+        labels = trials.of(change)
+        used = labels | trials.of("nothing")
+        fitted.append(fit_weights(side[used], labels[used], trials.weights[used]))
+    return np.stack(fitted)
 
 
 def direction_scores(
     weights: Float[np.ndarray, "directions weights"],
-    features: Float[np.ndarray, "trials features"],
+    features: Features,
 ) -> Float[np.ndarray, "directions trials"]:
     """Compute the scores of trials for both directions."""
     sides = (features, exchange(features))

@@ -13,13 +13,12 @@ from jaxtyping import Bool
 from service.bundle.files import load_bundle
 from service.inference.embedding_space import make_space
 from service.inference.towers import Towers
-from service.retrieval.change_calibration import What
+from service.retrieval.change_calibration import CHANGES, What
 from service.retrieval.comparison import Comparer, Comparison
 from service.retrieval.description import ChangeSide
 from training.change_detection.calibrate import fit
 from training.change_detection.dataset import DetectionDataset
 from training.change_detection.scenes import ChangedScene, draw_scenes
-from training.change_detection.trials import CHANGES
 from training.change_detection.windows import WindowedEmbedder
 from training.data.splits import sources, union_of_sources
 from training.errors import DatasetError

@@ -7,63 +7,62 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float32, Int64
 
-from service.retrieval.change_features import Discriminant, window_features
+from service.retrieval.change_features import WINDOW_FEATURES, Discriminant
 from training.change_detection.trials import DetectionTrials
 
-AXES = 64
+AXES = 32
 EIGEN_ROWS = 1500  # most rows that the principal axes are computed from
-BLOCK_EXCERPTS = 256
-BLOCK_TRIALS = 2000
+BLOCK_TRIALS = 64
+LEAST_SCALE = np.float32(0.02)  # values that hardly vary are not blown up
 
 Embeddings = Float32[np.ndarray, "excerpts dim"]
 Windows = Float32[np.ndarray, "excerpts windows dim"]
 
 
 @dataclass(frozen=True, slots=True)
-class ProjectedExcerpts:
-    """Embeddings along their principal axes.
+class ExcerptEmbeddings:
+    """Embeddings of all excerpts, raw and along the principal axes of those of a fit.
 
     Attributes:
-        origin: Mean of the embeddings [dim].
-        axes: The axes [dim axes].
-        clips: Whole excerpts [excerpts axes].
-        windows: Their windows [excerpts windows axes].
+        origin: Mean of the embeddings of the fit [dim].
+        axes: Their principal axes [dim axes].
+        scale: Their standard deviation, at least `LEAST_SCALE` [dim].
+        clips: Whole excerpts along the axes [excerpts axes].
+        windows: Their windows, raw; may be mapped into memory [excerpts windows dim].
     """
 
     origin: Float32[np.ndarray, " dim"]
     axes: Float32[np.ndarray, "dim axes"]
+    scale: Float32[np.ndarray, " dim"]
     clips: Float[np.ndarray, "excerpts axes"]
-    windows: Float[np.ndarray, "excerpts windows axes"]
+    windows: Windows
 
 
-def project(
+def prepare(
     embeddings: Embeddings, windows: Windows, rows: Int64[np.ndarray, " rows"]
-) -> ProjectedExcerpts:
-    """Project all excerpts on the principal axes of some of them.
+) -> ExcerptEmbeddings:
+    """Compute the axes of some excerpts, and all excerpts along them.
 
     Args:
         embeddings: Of all excerpts.
-        windows: Of all excerpts; may be mapped into memory.
-        rows: The excerpts whose axes are computed.
+        windows: Of all excerpts.
+        rows: The excerpts of the fit.
     """
-    return project_on(embeddings, windows, *principal_axes(embeddings[rows]))
+    origin, axes = principal_axes(embeddings[rows])
+    scale = np.maximum(embeddings[rows].std(axis=0), LEAST_SCALE)
+    return prepare_for(embeddings, windows, origin, axes, scale)
 
 
-def project_on(
+def prepare_for(
     embeddings: Embeddings,
     windows: Windows,
     origin: Float32[np.ndarray, " dim"],
     axes: Float32[np.ndarray, "dim axes"],
-) -> ProjectedExcerpts:
-    """Project all excerpts on given axes."""
-    blocks = range(0, len(windows), BLOCK_EXCERPTS)
-    projected = [(windows[i : i + BLOCK_EXCERPTS] - origin) @ axes for i in blocks]
-    return ProjectedExcerpts(
-        origin,
-        axes,
-        ((embeddings - origin) @ axes).astype(np.float64),
-        np.concatenate(projected).astype(np.float64),
-    )
+    scale: Float32[np.ndarray, " dim"],
+) -> ExcerptEmbeddings:
+    """Compute all excerpts along given axes."""
+    clips = ((embeddings - origin) @ axes).astype(np.float64)
+    return ExcerptEmbeddings(origin, axes, scale, clips, windows)
 
 
 def principal_axes(
@@ -81,24 +80,24 @@ def principal_axes(
 
 
 def clip_features(
-    discriminant: Discriminant, projected: ProjectedExcerpts, trials: DetectionTrials
+    discriminant: Discriminant, excerpts: ExcerptEmbeddings, trials: DetectionTrials
 ) -> Float[np.ndarray, "trials features"]:
     """Compute the features of whole excerpts."""
     found: np.ndarray = discriminant.clip_features(
-        projected.clips[trials.mixtures], projected.clips[trials.references]
+        excerpts.clips[trials.mixtures], excerpts.clips[trials.references]
     )
     return found
 
 
-def all_features(
-    discriminant: Discriminant, projected: ProjectedExcerpts, trials: DetectionTrials
+def window_features(
+    discriminant: Discriminant, excerpts: ExcerptEmbeddings, trials: DetectionTrials
 ) -> Float[np.ndarray, "trials features"]:
-    """Compute the features of whole excerpts and of their windows."""
-    whitened = discriminant.whiten(projected.windows)
-    blocks = []
-    for first in range(0, max(len(trials.mixtures), 1), BLOCK_TRIALS):
-        mixtures = trials.mixtures[first : first + BLOCK_TRIALS]
-        references = trials.references[first : first + BLOCK_TRIALS]
-        blocks.append(window_features(whitened[mixtures], [whitened[r] for r in references.T]))
-    clips = clip_features(discriminant, projected, trials)
-    return np.concatenate([clips, np.vstack(blocks)], axis=1)
+    """Compute the features of the windows of excerpts."""
+    blocks = [
+        discriminant.window_features(
+            excerpts.windows[trials.mixtures[first : first + BLOCK_TRIALS]],
+            [excerpts.windows[rows] for rows in trials.references[first : first + BLOCK_TRIALS].T],
+        )
+        for first in range(0, len(trials.mixtures), BLOCK_TRIALS)
+    ]
+    return np.vstack([np.zeros((0, WINDOW_FEATURES)), *blocks])

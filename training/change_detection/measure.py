@@ -11,22 +11,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 
 from service.difference import relative_norm
-from service.retrieval.change_calibration import What
+from service.retrieval.change_calibration import CHANGES, What, name_changes
 from service.retrieval.change_detector import ChangeDetector
-from training.change_detection.calibrate import FALSE_ALARM_RATE, Features, fit, weighted_quantiles
+from training.change_detection.calibrate import FALSE_ALARM_RATE, fit, weighted_quantiles
 from training.change_detection.dataset import REFERENCE_COUNTS, DetectionDataset
 from training.change_detection.excerpts import CONDITIONS, EXCERPT_SAMPLES, FOLDS
 from training.change_detection.features import (
-    ProjectedExcerpts,
-    all_features,
+    ExcerptEmbeddings,
     clip_features,
-    project_on,
+    prepare_for,
+    window_features,
 )
 from training.change_detection.render import SNR_LU
-from training.change_detection.trials import CHANGES, DetectionTrials
+from training.change_detection.trials import DetectionTrials
 from training.model.frontend import SAMPLE_RATE
 
 BOOTSTRAPS = 1000
@@ -41,17 +41,16 @@ class ScoredTrials:
         trials: The trials.
         margins: Scores minus the thresholds of the detector, by direction: added and, unless only
             that is detected, removed [directions trials].
+        numbers: Answers, as numbers in `CHANGES` [trials].
     """
 
     trials: DetectionTrials
     margins: Float[np.ndarray, "directions trials"]
+    numbers: Int64[np.ndarray, " trials"]
 
     def answers(self, answer: What) -> Bool[np.ndarray, " trials"]:
         """Tell which trials get an answer."""
-        over = self.margins > 0
-        is_added, is_removed = over[0], over[1] if len(over) > 1 else np.zeros_like(over[0])
-        number = CHANGES.index(answer)
-        found: np.ndarray = (is_added == bool(number & 1)) & (is_removed == bool(number & 2))
+        found: np.ndarray = self.numbers == CHANGES.index(answer)
         return found
 
     def share(
@@ -81,16 +80,28 @@ class ScoredTrials:
         detections[-1] = 1.0
         return detections
 
+    def one_sided(self) -> float:
+        """Return the share of additions found by the score of additions alone."""
+        margins, weights = self.margins[0], self.trials.weights
+        unchanged, added = self.trials.of("nothing"), self.trials.of("added")
+        share = [1.0 - FALSE_ALARM_RATE]
+        (bound,) = weighted_quantiles(margins[unchanged], weights[unchanged], share)
+        return float(np.average(margins[added] > bound, weights=weights[added]))
+
     def figures(self) -> dict[str, Any]:
         """Return rates of false alarms and of detections with their intervals.
 
-        A detection is an addition that is answered by "added" or "both".
+        A detection is an addition that is answered by "added" or "both". ``one_sided`` is the share
+        of additions that score higher, as additions, than all but the stated share of the unchanged
+        trials of this table.
         """
+        has_added = self.answers("added") | self.answers("both")
         return {
             "recordings": len(np.unique(self.trials.recordings)),
             "trials": int((self.trials.of("nothing") | self.trials.of("added")).sum()),
-            **_with_interval("false_alarms", self.share((self.margins > 0).any(0), "nothing")),
-            **_with_interval("detections", self.share(self.margins[0] > 0, "added")),
+            **_with_interval("false_alarms", self.share(self.numbers > 0, "nothing")),
+            **_with_interval("detections", self.share(has_added, "added")),
+            "one_sided": round(self.one_sided(), 4),
         }
 
     def confusion(self) -> list[dict[str, Any]]:
@@ -105,24 +116,23 @@ class ScoredTrials:
         return rows
 
 
-Scorer = Callable[[DetectionTrials], Float[np.ndarray, "directions trials"]]
-"""Computes the margins of trials."""
+Scorer = Callable[[DetectionTrials], ScoredTrials]
+"""Decides on trials."""
 
 
 def measure(dataset: DetectionDataset) -> dict[str, Any]:
     """Measure rates of false alarms and of detections, for a results file."""
     detectors = [_fit_without(dataset, fold) for fold in range(FOLDS)]
-    projected = [_project(dataset, detector) for detector in detectors]
-    pairs = list(zip(detectors, projected, strict=True))
+    pairs = [(detector, _prepare(dataset, detector)) for detector in detectors]
     by_norm = [_norm_scorer(dataset, fold) for fold in range(FOLDS)]
     rates, without_windows, directions, curves = [], [], [], {}
     for n in REFERENCE_COUNTS:
-        scorers = [_detector_scorer(*pair, n, all_features) for pair in pairs]
+        scorers = [_detector_scorer(*pair, n) for pair in pairs]
         rows, curves[str(n)] = _rates(dataset, n, scorers)
         rates += rows
         plain = _cross_validate(dataset, dataset.trials(n, conditions=["plain"]), scorers)
         directions += [{"references": n} | row for row in plain.confusion()]
-        by_clip = [_detector_scorer(*pair, n, clip_features) for pair in pairs]
+        by_clip = [_detector_scorer(*pair, n, with_windows=False) for pair in pairs]
         rows, curve = _rates(dataset, n, by_clip)
         without_windows += rows
         if n == 1:
@@ -169,23 +179,30 @@ def _fit_without(dataset: DetectionDataset, fold: int) -> ChangeDetector:
     return fit(dataset, others & dataset.is_permissive)
 
 
-def _project(dataset: DetectionDataset, detector: ChangeDetector) -> ProjectedExcerpts:
-    discriminant = detector.parts.discriminant
-    return project_on(dataset.embeddings, dataset.windows, discriminant.origin, discriminant.axes)
+def _prepare(dataset: DetectionDataset, detector: ChangeDetector) -> ExcerptEmbeddings:
+    part = detector.parts.discriminant
+    assert part.scale is not None
+    return prepare_for(dataset.embeddings, dataset.windows, part.origin, part.axes, part.scale)
 
 
 def _detector_scorer(
-    detector: ChangeDetector, projected: ProjectedExcerpts, n: int, features: Features
+    detector: ChangeDetector, excerpts: ExcerptEmbeddings, n: int, *, with_windows: bool = True
 ) -> Scorer:
     parts = detector.parts
-    calibration = parts.clips if features is clip_features else parts.windows
+    calibration = parts.windows if with_windows else parts.clips
     assert calibration is not None
 
-    def margins(trials: DetectionTrials) -> Float[np.ndarray, "directions trials"]:
-        found: np.ndarray = calibration.scores(features(parts.discriminant, projected, trials), n)
-        return found - calibration.thresholds[:, [calibration.row(n)]]
+    def scored(trials: DetectionTrials) -> ScoredTrials:
+        features = clip_features(parts.discriminant, excerpts, trials)
+        if with_windows:
+            found = window_features(parts.discriminant, excerpts, trials)
+            features = np.concatenate([features, found], axis=1)
+        row = calibration.row(n)
+        margins = calibration.scores(features, n) - calibration.thresholds[:, [row]]
+        numbers = name_changes(margins, float(calibration.balances[row]))
+        return ScoredTrials(trials, margins, numbers)
 
-    return margins
+    return scored
 
 
 def _norm_scorer(dataset: DetectionDataset, fold: int) -> Scorer:
@@ -195,7 +212,12 @@ def _norm_scorer(dataset: DetectionDataset, fold: int) -> Scorer:
     rest = trials.select(is_other & trials.of("nothing"))
     norms, share = _norms(dataset, rest), 1 - FALSE_ALARM_RATE
     (threshold,) = weighted_quantiles(norms, rest.weights, [share])
-    return lambda trials: (_norms(dataset, trials) - threshold)[np.newaxis]
+
+    def scored(trials: DetectionTrials) -> ScoredTrials:
+        margins = (_norms(dataset, trials) - threshold)[np.newaxis]
+        return ScoredTrials(trials, margins, name_changes(margins, 0.0))
+
+    return scored
 
 
 def _norms(dataset: DetectionDataset, trials: DetectionTrials) -> Float[np.ndarray, " trials"]:
@@ -213,9 +235,10 @@ def _cross_validate(
 ) -> ScoredTrials:
     """Score the trials of each fold by the scorer that was fitted without this fold."""
     folds = dataset.folds[trials.recordings]
-    margins = [scorer(trials.select(folds == fold)) for fold, scorer in enumerate(scorers)]
+    parts = [scorer(trials.select(folds == fold)) for fold, scorer in enumerate(scorers)]
     order = np.argsort(np.concatenate([np.flatnonzero(folds == i) for i in range(len(scorers))]))
-    return ScoredTrials(trials, np.concatenate(margins, axis=1)[:, order])
+    margins = np.concatenate([part.margins for part in parts], axis=1)[:, order]
+    return ScoredTrials(trials, margins, np.concatenate([part.numbers for part in parts])[order])
 
 
 def _rounded(values: Sequence[float] | Float[np.ndarray, " values"]) -> list[float]:

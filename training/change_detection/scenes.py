@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
-from service.retrieval.change_calibration import What
-from training.change_detection.trials import CHANGES
+from service.retrieval.change_calibration import CHANGES, What
 from training.scenes.draw import PairPlan, draw_pairs
 from training.scenes.pair import Clip, Item, Pair
 from training.scenes.pool import ScenePool

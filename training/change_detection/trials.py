@@ -10,14 +10,13 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-from service.retrieval.change_calibration import What
+from service.retrieval.change_calibration import CHANGES, What
 from training.change_detection.excerpts import EXCERPT_SAMPLES, Condition, Excerpt
 
 SEED = 0  # of the drawn references
 
 Against = Literal["others", "itself"]
 """References of a trial: other excerpts of the recording, or the same excerpt unprocessed."""
-CHANGES: tuple[What, ...] = ("nothing", "added", "removed", "both")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +42,15 @@ class DetectionTrials:
     @property
     def is_changed(self) -> Bool[np.ndarray, " trials"]:
         """Whether something was added or removed [trials]."""
-        return self.is_added | self.is_removed
+        changed: np.ndarray = self.is_added | self.is_removed
+        return changed
 
     def of(self, change: What) -> Bool[np.ndarray, " trials"]:
         """Return which trials have a change."""
         number = CHANGES.index(change)
-        return (self.is_added == bool(number & 1)) & (self.is_removed == bool(number & 2))
+        is_added, is_removed = bool(number & 1), bool(number & 2)
+        found: np.ndarray = (self.is_added == is_added) & (self.is_removed == is_removed)
+        return found
 
     def select(self, chosen: Bool[np.ndarray, " trials"]) -> DetectionTrials:
         """Select some of the trials."""

@@ -13,7 +13,7 @@ from training.errors import DatasetError
 from training.reports.render import render
 
 RESULTS, DESCRIPTIONS = "changed.json", "describe.json"
-FIELDS = {"directions": [], "without_windows": []}  # that older results lack
+FIELDS: Mapping[str, Any] = {"directions": [], "without_windows": []}  # that older results lack
 PAGE = "changed.md"
 PLOT = "changed_roc.png"
 DPI = 110
@@ -46,7 +46,7 @@ def write_page(folder: Path) -> Path:
     described = folder / DESCRIPTIONS
     page = render(
         "changed",
-        result=FIELDS | result,
+        result={**FIELDS, **result},
         description=json.loads(described.read_text("utf-8")) if described.is_file() else None,
         aimed_right=AIMED_RIGHT,
         aimed_on_time=AIMED_ON_TIME,

@@ -122,9 +122,12 @@ def test_the_false_alarm_rate_is_the_share_of_unchanged_pairs_as_far_above_a_thr
         ((9.0, 0.0), "added"),
         ((0.0, 9.0), "removed"),
         ((9.0, 9.0), "both"),
+        ((9.0, 8.5), "both"),
+        ((9.0, 7.0), "added"),
+        ((3.7, 3.5), "both"),
     ],
 )
-def test_each_direction_over_its_threshold_is_named(
+def test_the_direction_that_is_further_above_its_threshold_is_named(
     detector: ChangeDetector, scores: tuple[float, float], what: str
 ) -> None:
     decision = detector.parts.clips.decide(np.array(scores), 1, is_equal=False)
@@ -213,7 +216,8 @@ def test_a_bundle_without_a_detector_has_none(tiny_bundle_path: Path) -> None:
         ("axes", np.zeros((DIM + 1, 3), np.float32), r"axes is \[9, 3\], must be \[8, 3\]"),
         ("weights", np.zeros((2, 2, 2)), r"weights is \[2, 2, 2\]"),
         ("windows_weights", np.zeros((2, 2, 5)), r"windows_weights is \[2, 2, 5\]"),
-        ("windows", np.zeros((2, 2)), r"windows is \[2, 2\], must be \[3, 3\]"),
+        ("scale", np.zeros(3, np.float32), r"scale is \[3\], must be \[8\]"),
+        ("balances", np.zeros(3), r"balances is \[3\], must be \[2\]"),
         ("counts", np.array([2, 3]), "counts must ascend from 1"),
         ("quantiles", np.zeros((2, 2, 101)) - np.arange(101), "quantiles must ascend"),
         ("margins", np.zeros((2, 101)) - np.arange(101), "margins must ascend"),
@@ -243,3 +247,31 @@ def test_another_score_of_the_known_answer_is_refused(bundle: Bundle) -> None:
     assert detector is not None
     with pytest.raises(BundleError, match="not 99 as stored"):
         detector.check(bundle)
+
+
+def naive_rises(windows: Windows, others: list[Windows], scale: float) -> list[float]:
+    """Compute how far windows rise above others, value by value."""
+    rows = windows.embeddings.astype(np.float64) / scale
+    known = [other.embeddings.astype(np.float64) / scale for other in others]
+    peaks = np.max(np.concatenate(known), axis=0)
+    means = np.mean([each.mean(axis=0) for each in known], axis=0)
+    sums = [sum(max(v - p, 0) for v, p in zip(row, peaks, strict=True)) for row in rows]
+    squares = [sum(max(v - p, 0) ** 2 for v, p in zip(row, peaks, strict=True)) for row in rows]
+    highest = np.maximum(rows.max(axis=0) - peaks, 0)
+    above = np.maximum(rows.mean(axis=0) - means, 0)
+    values = [max(sums), np.mean(sums), max(squares), np.mean(squares)]
+    values += [highest.sum(), (highest**2).sum(), above.sum()]
+    return [float(np.log(1 + value)) for value in values]
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_the_features_of_windows_equal_their_definition(detector: ChangeDetector, n: int) -> None:
+    mixture, *references = [windows(4 + seed, seed) for seed in range(n + 1)]
+
+    found = detector.parts.discriminant.window_features(
+        mixture.embeddings, [reference.embeddings for reference in references]
+    )
+
+    forward = naive_rises(mixture, references, 0.5)
+    backward = np.mean([naive_rises(each, [mixture], 0.5) for each in references], axis=0)
+    np.testing.assert_allclose(found, [*forward, *backward], rtol=1e-4, atol=1e-5)

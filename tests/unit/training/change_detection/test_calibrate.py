@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from service.clips import Windows
+from service.retrieval.change_calibration import CHANGES, name_changes
 from service.retrieval.change_detector import ChangeDetector
 from service.retrieval.change_features import HOP_S, WINDOW_S
 from training.change_detection.calibrate import (
     FALSE_ALARM_RATE,
     N_QUANTILES,
+    best_balance,
     fit,
     fit_detector,
     joint_thresholds,
@@ -18,7 +20,7 @@ from training.change_detection.calibrate import (
 )
 from training.change_detection.dataset import DetectionDataset
 from training.change_detection.excerpts import CONDITIONS, EXCERPT_SAMPLES, Excerpt
-from training.change_detection.features import project
+from training.change_detection.features import prepare
 from training.change_detection.trials import DetectionTrials, make_trials
 from training.errors import DatasetError
 
@@ -69,8 +71,8 @@ def trials() -> dict[int, DetectionTrials]:
 def detector(trials: dict[int, DetectionTrials]) -> ChangeDetector:
     folds = np.arange(N_RECORDINGS) % 5
     rows = np.arange(len(excerpts()))
-    projected = project(embeddings(0), windows(0), rows)
-    return fit_detector(projected, trials, np.zeros((0, 2), np.int64), folds)
+    prepared = prepare(embeddings(0), windows(0), rows)
+    return fit_detector(prepared, trials, np.zeros((0, 2), np.int64), folds)
 
 
 def decide(
@@ -124,6 +126,20 @@ def test_thresholds_are_passed_by_the_stated_share_of_the_unchanged(
         assert calibration.quantiles.shape == (2, 2, N_QUANTILES)
         for margins in calibration.margins:
             assert np.interp(0.0, margins, shares) == pytest.approx(1 - FALSE_ALARM_RATE, abs=0.01)
+
+
+def test_the_balance_divides_changes_on_both_sides_from_those_on_one() -> None:
+    leads = np.array([5.0, 6.0, -5.0, -6.0, 1.0, -1.5])
+    margins = np.stack([7.0 + leads / 2, 7.0 - leads / 2])
+    rows = np.arange(6)
+    is_added, is_removed = np.array([[1, 1, 0, 0, 1, 1], [0, 0, 1, 1, 1, 1]], bool)
+    of_all = DetectionTrials(rows, rows[:, None], rows, is_added, is_removed, np.ones(6))
+
+    balance = best_balance(margins, of_all)
+
+    assert [CHANGES[number] for number in name_changes(margins, balance + 0.01)] == [
+        *("added", "added", "removed", "removed", "both", "both")
+    ]
 
 
 def test_each_direction_alone_has_the_same_rate() -> None:

@@ -3,15 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from service.retrieval.change_features import CLIP_FEATURES, Discriminant, window_features
+from service.retrieval.change_features import Discriminant
 from training.change_detection.discriminant import fit_discriminant
 from training.change_detection.features import (
     AXES,
-    ProjectedExcerpts,
-    all_features,
+    BLOCK_TRIALS,
+    ExcerptEmbeddings,
     clip_features,
+    prepare,
     principal_axes,
-    project,
+    window_features,
 )
 from training.change_detection.trials import DetectionTrials
 
@@ -34,11 +35,11 @@ def trials(n: int) -> DetectionTrials:
     )
 
 
-def projected(rows: np.ndarray, seed: int = 1) -> ProjectedExcerpts:
-    """Project excerpts with five windows, which scatter around them."""
+def prepared(rows: np.ndarray, seed: int = 1) -> ExcerptEmbeddings:
+    """Prepare excerpts with five windows, which scatter around them."""
     random = np.random.default_rng(seed)
     windows = rows[:, None] + random.standard_normal((len(rows), 5, rows.shape[1]))
-    return project(rows, windows.astype(np.float32), np.arange(len(rows)))
+    return prepare(rows, windows.astype(np.float32), np.arange(len(rows)))
 
 
 def test_the_axes_are_orthonormal_and_sorted_by_variance() -> None:
@@ -63,7 +64,7 @@ def test_the_mean_change_becomes_the_shift() -> None:
     direction[3] = 8.0
     rows[pairs.mixtures[pairs.is_added]] += direction
 
-    sounds = projected(rows)
+    sounds = prepared(rows)
     found = fit_discriminant(sounds, pairs, np.zeros((0, 2), np.int64))
 
     # The mean of 100 differences of a spread of up to 4.2 is off by up to about 0.4 in each axis.
@@ -79,8 +80,8 @@ def test_nuisances_reduce_the_distance_along_them() -> None:
     changed = np.concatenate([rows, rows[:50] + 4 * louder])
     nuisances = np.stack([np.arange(400, 450), np.arange(50)], axis=1)
 
-    plain = fit_discriminant(projected(changed), pairs, np.zeros((0, 2), np.int64))
-    robust = fit_discriminant(projected(changed), pairs, nuisances)
+    plain = fit_discriminant(prepared(changed), pairs, np.zeros((0, 2), np.int64))
+    robust = fit_discriminant(prepared(changed), pairs, nuisances)
 
     def distance(found: Discriminant) -> float:
         along = louder @ found.axes
@@ -92,19 +93,20 @@ def test_nuisances_reduce_the_distance_along_them() -> None:
 @pytest.mark.parametrize("n_references", [1, 3])
 def test_features_of_trials_are_those_of_their_rows(n_references: int) -> None:
     rows, pairs = embeddings(60), trials(20)
-    sounds = projected(rows)
+    sounds = prepared(rows)
     found = fit_discriminant(sounds, pairs, np.zeros((0, 2), np.int64))
-    chosen = np.arange(n_references)[None] + np.array([[10], [20]])
-    sides = np.zeros(2, bool)
-    chosen_trials = DetectionTrials(
-        np.array([0, 1]), chosen, np.zeros(2, int), sides, sides, np.ones(2)
-    )
+    n_trials = BLOCK_TRIALS + 3
+    mixtures = np.arange(n_trials) % 20
+    chosen = 20 + (np.arange(n_trials)[:, None] + np.arange(n_references)) % 40
+    sides = np.zeros(n_trials, bool)
+    chosen_trials = DetectionTrials(mixtures, chosen, mixtures, sides, sides, np.ones(n_trials))
 
-    features = all_features(found, sounds, chosen_trials)
+    clips = clip_features(found, sounds, chosen_trials)
+    windows = window_features(found, sounds, chosen_trials)
 
-    along, windows = found.project(rows), found.whiten(sounds.windows)
-    for row, (mixture, references) in zip(features, ((0, chosen[0]), (1, chosen[1])), strict=True):
-        expected = found.clip_features(along[[mixture]], along[references][None])[0]
-        np.testing.assert_allclose(row[:CLIP_FEATURES], expected, rtol=1e-4)
-        expected = window_features(windows[mixture], list(windows[references]))
-        np.testing.assert_allclose(row[CLIP_FEATURES:], expected)
+    along = found.project(rows)
+    for i in (0, 1, BLOCK_TRIALS, n_trials - 1):
+        expected = found.clip_features(along[[mixtures[i]]], along[chosen[i]][None])[0]
+        np.testing.assert_allclose(clips[i], expected, rtol=1e-4)
+        own, others = sounds.windows[mixtures[i]], sounds.windows[chosen[i]]
+        np.testing.assert_allclose(windows[i], found.window_features(own, list(others)), rtol=1e-4)

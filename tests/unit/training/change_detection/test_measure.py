@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from service.retrieval.change_calibration import CHANGES, name_changes
 from training.change_detection.dataset import DetectionDataset
 from training.change_detection.measure import ROC_POINTS, ScoredTrials, measure
-from training.change_detection.trials import CHANGES, DetectionTrials
+from training.change_detection.trials import DetectionTrials
 
 
 def scored(
@@ -14,19 +15,21 @@ def scored(
     rows = np.arange(len(is_added))
     removed = np.zeros(len(rows), bool) if is_removed is None else is_removed
     trials = DetectionTrials(rows, rows[:, None], rows // 2, is_added, removed, np.ones(len(rows)))
-    return ScoredTrials(trials, np.atleast_2d(margins))
+    both = np.atleast_2d(margins)
+    return ScoredTrials(trials, both, name_changes(both, balance=0.5))
 
 
 def test_rates_are_shares_over_the_threshold() -> None:
     found = scored(np.array([-1.0, 1, -1, -1, 1, 1, -1, 1]), np.arange(8) >= 4).figures()
 
     assert (found["false_alarms"], found["detections"]) == (0.25, 0.75)
+    assert found["one_sided"] == 0.75
     low, high = found["detections_95"]
     assert low <= 0.75 <= high
 
 
 def test_the_answers_to_each_change_are_counted() -> None:
-    margins = np.array([[1.0, 1, -1, -1, -1, 1], [-1, 1, -1, 1, 1, 1]])
+    margins = np.array([[1.0, 1, -1, -1, -1, 1], [-1, 1.2, -1, 1, 1, 0.6]])
     is_added = np.array([True, True, True, False, False, True])
     is_removed = np.array([False, False, False, False, True, True])
 

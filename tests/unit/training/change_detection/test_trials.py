@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from service.retrieval.change_calibration import CHANGES
 from training.change_detection.excerpts import CONDITIONS, EXCERPT_SAMPLES, Condition, Excerpt
-from training.change_detection.trials import CHANGES, make_trials
+from training.change_detection.trials import make_trials
 
 
 def excerpts() -> list[Excerpt]:
