@@ -151,9 +151,10 @@ def best_balance(margins: Float[np.ndarray, "directions trials"], trials: Detect
     """
     found = margins.max(axis=0) > 0
     leads = np.abs(margins[0] - margins[1])[found & trials.of("both")]
-    candidates = (
-        [0.0, *np.quantile(leads, np.linspace(0.0, 1.0, BALANCES))] if leads.size else [0.0]
-    )
+    candidates = [0.0]
+    if leads.size:
+        quantiles = np.quantile(leads, np.linspace(0.0, 1.0, BALANCES))
+        candidates += np.nextafter(quantiles, np.inf).tolist()
 
     def right(balance: float) -> float:
         numbers = name_changes(margins, balance)

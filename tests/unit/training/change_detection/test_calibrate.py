@@ -137,7 +137,7 @@ def test_the_balance_divides_changes_on_both_sides_from_those_on_one() -> None:
 
     balance = best_balance(margins, of_all)
 
-    assert [CHANGES[number] for number in name_changes(margins, balance + 0.01)] == [
+    assert [CHANGES[number] for number in name_changes(margins, balance)] == [
         *("added", "added", "removed", "removed", "both", "both")
     ]
 

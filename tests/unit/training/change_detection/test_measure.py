@@ -23,7 +23,7 @@ def test_rates_are_shares_over_the_threshold() -> None:
     found = scored(np.array([-1.0, 1, -1, -1, 1, 1, -1, 1]), np.arange(8) >= 4).figures()
 
     assert (found["false_alarms"], found["detections"]) == (0.25, 0.75)
-    assert found["one_sided"] == 0.75
+    assert found["one_sided"] == 0
     low, high = found["detections_95"]
     assert low <= 0.75 <= high
 
