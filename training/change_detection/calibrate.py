@@ -27,7 +27,7 @@ FALSE_ALARM_RATE = 0.05
 N_QUANTILES = 201
 BISECTIONS = 30
 BALANCES = 21
-DIRECTION_VALUES: Mapping[What, float] = {"added": 1.0, "removed": 1.0, "both": 0.5}
+DIRECTION_VALUES: Mapping[What, float] = {"added": 1.0, "removed": 1.0, "both": 1.0}
 
 Features = Float[np.ndarray, "trials features"]
 
@@ -147,7 +147,7 @@ def _calibrate(
 def best_balance(margins: Float[np.ndarray, "directions trials"], trials: DetectionTrials) -> float:
     """Find the balance at which most changes that are found have the right direction.
 
-    A change in one direction counts twice as much as one in both.
+    The three kinds of change count the same.
     """
     found = margins.max(axis=0) > 0
     leads = np.abs(margins[0] - margins[1])[found & trials.of("both")]
@@ -172,13 +172,20 @@ def best_balance(margins: Float[np.ndarray, "directions trials"], trials: Detect
 def _fit_directions(
     features: Features, trials: DetectionTrials
 ) -> Float[np.ndarray, "directions weights"]:
-    fitted = []
+    """Fit the score of each direction against unchanged trials.
+
+    With one reference the directions are the same with the sides exchanged, so they share weights.
+    """
     sides: list[tuple[Features, What]] = [(features, "added"), (exchange(features), "removed")]
+    parts = []
     for side, change in sides:
         labels = trials.of(change)
         used = labels | trials.of("nothing")
-        fitted.append(fit_weights(side[used], labels[used], trials.weights[used]))
-    return np.stack(fitted)
+        parts.append((side[used], labels[used], trials.weights[used]))
+    if trials.references.shape[1] == 1:
+        both = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+        return np.stack([fit_weights(*both)] * 2)
+    return np.stack([fit_weights(*part) for part in parts])
 
 
 def direction_scores(

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.optimize import minimize
 
-PENALTY = 1e-3
+PENALTY = 1e-4
 
 
 def fit_weights(
