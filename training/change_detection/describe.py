@@ -103,7 +103,7 @@ def measure_descriptions(
     if towers is None:
         raise DatasetError(f"{bundle} has no towers, so it has no words for a change")
     space = make_space(opened, towers.audio)
-    detector = fit(dataset, dataset.is_permissive & _unused(dataset, side))
+    detector = fit(dataset, dataset.is_permissive & unused(dataset, side))
     comparer = Comparer(opened.mean, space, bank=towers.bank, detector=detector)
     weight = opened.manifest.difference.reference_weight
     clips = dataset.clips
@@ -121,14 +121,15 @@ def judge(scene: ChangedScene, found: Comparison) -> Judgement:
     """Compare a comparison of the mixture of a scene with its reference with the truth."""
     assert found.changed is not None
     sides = [
-        _judge_side(item, side, found.description)
+        judge_side(item, side, found.description)
         for item, side in ((scene.added, found.added), (scene.removed, found.removed))
         if item is not None
     ]
     return Judgement(scene, found.changed.what, sides)
 
 
-def _judge_side(item: Item, side: ChangeSide, description: str) -> SideJudgement:
+def judge_side(item: Item, side: ChangeSide, description: str) -> SideJudgement:
+    """Compare what is told of one side with its event."""
     names = {item.label, *list_names(item.label)}
     first = side.phrases[0]
     # Both backgrounds of a scene are at its reference.
@@ -199,7 +200,7 @@ def _median(values: Sequence[float]) -> float | None:
     return round(float(np.median(values)), 3) if values else None
 
 
-def _unused(dataset: DetectionDataset, side: Side) -> Bool[np.ndarray, " excerpts"]:
+def unused(dataset: DetectionDataset, side: Side) -> Bool[np.ndarray, " excerpts"]:
     """Return the excerpts that share no source with the clips of a side."""
     store = dataset.clips.store
     taken = union_of_sources(clips_of_side(store.clips, dataset.clips.scene, side))
