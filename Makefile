@@ -157,6 +157,7 @@ towers: $(DEV)/.ready text-encoder  ## train, measure and export the towers of B
 changes: $(DEV)/.ready  ## let BUNDLE tell whether something was added, and measure it; DATA=manifest
 	$(TRAIN) calibrate $(BUNDLE) --data $(DATA) --cache $(CACHE)
 	$(TRAIN) evaluate changed $(BUNDLE) --data $(DATA) --cache $(CACHE) --results $(RESULTS)
+	$(TRAIN) evaluate describe $(BUNDLE) --data $(DATA) --cache $(CACHE) --results $(RESULTS)
 	$(TRAIN) evaluate changed-page --results $(RESULTS)
 
 separation: $(DEV)/.ready  ## measure whether BUNDLE finds what was added; DATA=manifest

@@ -155,11 +155,20 @@ class Searcher:
         weight = self._weight(ranking)
         options = options or DifferenceOptions()
         inputs = [mixture, *references]
-        windowing = None if options.hop_s is None else curve_windowing(options.hop_s)
-        embedded = self._inputs.embed(inputs, timings, windowing=windowing)
+        if options.hop_s is None:
+            windowing = self._inputs.describing(len(inputs))
+        else:
+            windowing = curve_windowing(options.hop_s)
+        embedded = self._inputs.embed(
+            inputs, timings, windowing=windowing, files_only=options.hop_s is None
+        )
         with timings.measure("compose"):
             comparison = self._comparer.compare(
-                embedded[0], embedded[1:], weight=weight, n_phrases=options.n_phrases
+                embedded[0],
+                embedded[1:],
+                weight=weight,
+                n_phrases=options.n_phrases,
+                has_curve=options.hop_s is not None,
             )
         return Difference(comparison, self._rank(comparison.query, k, ranking, inputs, timings))
 

@@ -69,8 +69,8 @@ MEMBERS = {
     ),
     evaluate: (
         *(evaluation.bgknown, evaluation.linear, evaluation.separation, evaluation.report),
-        *(towers.retrieval, towers.ablation, towers.page, changed.changed, changed.page),
-        *(words.words, words.page),
+        *(towers.retrieval, towers.ablation, towers.page, words.words, words.page),
+        *(changed.changed, changed.describe, changed.page),
     ),
 }
 for group, members in MEMBERS.items():

@@ -1,0 +1,133 @@
+"""Description of a change in words, made from measured parts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.inference.phrases import RankedPhrase
+from service.retrieval.change_calibration import ChangeDecision
+
+ALIKE = 0.02
+"""Largest lead of the first phrase over the second at which both are named."""
+NAMED = 2
+"""Most phrases in a description of one side."""
+EQUAL_DB = 1.5
+"""A sound is as loud as the rest if the levels differ by at most this [dB]."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSide:
+    """What one side has and the other lacks.
+
+    Attributes:
+        phrases: Phrases for it, best first; none without towers, or if the sides are equal.
+        start_s: Where it starts in the sound that has it [s]; None if windows do not tell.
+        end_s: Where it ends [s].
+        level_db: Its level over that of the rest, while it lasts [dB]; None if it is not known.
+    """
+
+    phrases: list[RankedPhrase]
+    start_s: float | None = None
+    end_s: float | None = None
+    level_db: float | None = None
+
+
+def level_over_rest_db(louder: float, rest: float, share: float) -> float | None:
+    """Return the level of a sound over the rest of what is heard, while it lasts [dB].
+
+    The power that was added to the rest is taken to be that of the sound.
+
+    Args:
+        louder: Mean square of the side that has the sound.
+        rest: Mean square of the side that lacks it.
+        share: Share of the time that the sound lasts, above 0 to 1.
+
+    Returns:
+        None if the side that has the sound is not louder, or the rest is silent.
+    """
+    if rest <= 0 or louder <= rest:
+        return None
+    return 10.0 * math.log10((louder - rest) / (rest * share))
+
+
+def describe(
+    added: ChangeSide, removed: ChangeSide, decision: ChangeDecision | None, *, is_equal: bool
+) -> str:
+    """Describe what changed in one or two sentences.
+
+    Args:
+        added: What the mixture has and the references lack.
+        removed: What the references have and the mixture lacks.
+        decision: Of the change detector; None for a bundle without.
+        is_equal: Whether the two sides are equal.
+    """
+    if is_equal:
+        return "Nothing changed: the two are equal."
+    if decision is None:
+        return _undecided(added, removed)
+    if decision.what == "nothing":
+        rate = _percent(decision.false_alarm_rate)
+        return (
+            "Nothing was clearly added or removed."
+            f" The two differ as two parts of one recording do: {rate} of such parts differ more."
+        )
+    parts = []
+    if decision.what in {"added", "both"}:
+        parts.append(f"{_name(added.phrases)} was added{_when(added, '')}{_how_loud(added)}")
+    if decision.what in {"removed", "both"}:
+        where = " of the reference"
+        parts.append(f"{_name(removed.phrases)} is gone{_when(removed, where)}{_how_loud(removed)}")
+    text = "; ".join(parts)
+    share = decision.false_alarm_rate
+    word = "Almost certain" if share < 0.005 else "Likely" if share < 0.03 else "Probable"
+    return (
+        f"{text[0].upper()}{text[1:]}."
+        f" {word}: {_percent(share)} of unchanged recordings differ as much by themselves."
+    )
+
+
+def _undecided(added: ChangeSide, removed: ChangeSide) -> str:
+    """Describe the sides of a bundle that cannot decide whether anything changed."""
+    parts = [
+        f"{verb} is most like {_name(side.phrases)}{_when(side, where)}"
+        for verb, side, where in (
+            ("what the mixture has more of", added, ""),
+            ("what it lacks", removed, " of the reference"),
+        )
+        if side.phrases
+    ]
+    unknown = "This bundle is not calibrated to tell whether anything changed."
+    if not parts:
+        return unknown
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}. {unknown}"
+
+
+def _name(phrases: Sequence[RankedPhrase]) -> str:
+    if not phrases:
+        return "a sound"
+    first, *others = phrases[:NAMED]
+    if others and first.score - others[0].score < ALIKE:
+        return f"a sound like “{first.phrase}” or “{others[0].phrase}”"
+    return f"a sound like “{first.phrase}”"
+
+
+def _when(side: ChangeSide, where: str) -> str:
+    if side.start_s is None or side.end_s is None:
+        return ""
+    return f" from {side.start_s:.1f} s to {side.end_s:.1f} s{where}"
+
+
+def _how_loud(side: ChangeSide) -> str:
+    if side.level_db is None:
+        return ""
+    if abs(side.level_db) <= EQUAL_DB:
+        return ", about as loud as the rest"
+    word = "louder" if side.level_db > 0 else "quieter"
+    return f", about {abs(side.level_db):.0f} dB {word} than the rest"
+
+
+def _percent(share: float) -> str:
+    return "less than 1 %" if share < 0.005 else f"{100.0 * share:.0f} %"
