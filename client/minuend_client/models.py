@@ -73,11 +73,31 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class UnderstoodSound:
+    """Sound that a text names.
+
+    Attributes:
+        change: What the text asks for: ``describe``, ``add``, ``remove``, ``louder``, ``quieter``,
+            ``more``, ``less``, ``instead_of``, ``only`` or ``none``.
+        sound: Words of the text.
+        confidence: Probability of the change, 0 to 1.
+    """
+
+    change: str
+    sound: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Hits of a search, best first, and notices about changes to the query."""
+    """Hits of a search, best first, and notices about changes to the query.
+
+    ``understood`` has the sounds of its text; it is empty if the bundle cannot tell.
+    """
 
     hits: tuple[Hit, ...]
     notices: tuple[Notice, ...] = ()
+    understood: tuple[UnderstoodSound, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +262,8 @@ def parse_hits(body: Mapping[str, Any]) -> tuple[Hit, ...]:
 def parse_search(body: Mapping[str, Any]) -> SearchResult:
     """Parse an answer of /search."""
     notices = tuple(_pick(Notice, notice) for notice in body.get("notices") or ())
-    return SearchResult(parse_hits(body), notices)
+    understood = tuple(_pick(UnderstoodSound, each) for each in body.get("understood") or ())
+    return SearchResult(parse_hits(body), notices, understood)
 
 
 def parse_difference(body: Mapping[str, Any]) -> Difference:

@@ -189,6 +189,57 @@ class TowersTraining(_Record):
     data: list[DataSource]
 
 
+class CompositionWeights(_Record):
+    """Weights of the sounds of a text in a query, at strength 1.
+
+    The query is l2(audio + strength * (sum of weight * sound + sentence * text)): a sound is the
+    unit vector of its name alone, the text is the vector of the whole text. Positive weights move
+    towards a sound, negative ones away from it.
+
+    Attributes:
+        sentence: Weight of the vector of the whole text, for texts that ask for a change.
+        describe: Weight of a sound that is only named; the other fields are those of the changes.
+    """
+
+    sentence: float = 0.0
+    describe: float = 1.0
+    add: float = 1.0
+    remove: float = -1.0
+    louder: float = 0.5
+    quieter: float = -0.5
+    more: float = 0.5
+    less: float = -0.5
+    instead_of: float = -1.0
+    only: float = 2.0
+    none: float = 2.0
+
+
+class UnderstandingInfo(_Record):
+    """How the text encoder tells the sounds of a text, the changes, and unknown texts.
+
+    Attributes:
+        tags: Names of the classes of a token, see `service.inference.understanding`. The text
+            encoder then has two further outputs: `embedding` float32 [batch, hidden], before the
+            text tower, and `tags` float32 [batch, tokens, classes], probabilities.
+        novelty: An npz of the detector of unknown texts, see `service.inference.novelty`.
+        weights: Weights of the sounds of a text in a query.
+        recipe: All settings of the training.
+        recipe_sha256: Hash of the settings.
+        commit: Commit of the training code.
+        names: Names of sounds in the training.
+        scores: Accuracy on held-out names and phrasings.
+    """
+
+    tags: tuple[str, ...]
+    novelty: FileName
+    weights: CompositionWeights = CompositionWeights()
+    recipe: dict[str, object]
+    recipe_sha256: Sha256
+    commit: str
+    names: PositiveInt
+    scores: dict[str, float]
+
+
 class TowersInfo(_Record):
     """The towers, which project sounds and texts into one space (paper, section 5.3).
 
@@ -206,7 +257,10 @@ class TowersInfo(_Record):
         max_tokens: Most tokens of a text, special tokens included.
         text_bank: JSON of the phrases for changes, see `service.inference.phrases`.
         known_answer: An npz of `embedding` [dim of the encoder] and `text`, with the vectors
-            `audio_vector` and `text_vector` [dim] of the two.
+            `audio_vector` and `text_vector` [dim] of the two. With `understanding`, also `sounds`,
+            "change: words" of each sound of the text, and `unknown`, the probability that the text
+            is unknown.
+        understanding: How sounds and changes are told from a text; None for a bundle without.
     """
 
     fingerprint: Sha256
@@ -220,12 +274,14 @@ class TowersInfo(_Record):
     known_answer: KnownAnswer
     training: TowersTraining
     scores: dict[str, float | int | str]
+    understanding: UnderstandingInfo | None = None
 
     @property
     def files(self) -> tuple[str, ...]:
         """The files of the towers."""
         graphs = self.audio_tower, self.text_encoder
-        return (*graphs, self.tokenizer, self.text_bank, self.known_answer.file)
+        novelty = (self.understanding.novelty,) if self.understanding else ()
+        return (*graphs, self.tokenizer, self.text_bank, self.known_answer.file, *novelty)
 
 
 class ChangeInfo(_Record):

@@ -10,7 +10,16 @@ import sys
 import click
 
 from service.errors import StartupError
-from training.cli import changed, datasets, evaluation, scenes, towers, train, variants
+from training.cli import (
+    changed,
+    datasets,
+    evaluation,
+    scenes,
+    towers,
+    train,
+    understanding,
+    variants,
+)
 from training.cli.export import export
 from training.cli.sweep import sweep
 from training.errors import TrainingError
@@ -43,7 +52,7 @@ def main() -> None:
 MEMBERS = {
     commands: (
         *(train.pretrain, train.retrieval, export, variants.variants, variants.renew),
-        *(changed.calibrate, sweep),
+        *(changed.calibrate, sweep, understanding.understanding, understanding.composition),
     ),
     data: (
         *(scenes.scenes, scenes.apwd, datasets.bgknown, datasets.prepare),
