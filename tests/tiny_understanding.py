@@ -11,6 +11,7 @@ from onnx import TensorProto, helper
 from tokenizers import Tokenizer
 
 from service.bundle import files, manifest
+from service.bundle.understanding import CompositionWeights, UnderstandingInfo
 from service.inference.novelty import N_STATISTICS, NoveltyDetector, round_embeddings
 from service.inference.towers import Towers, describe_sounds
 from service.inference.understanding import CHANGES, TAGS, Change
@@ -27,7 +28,7 @@ CHANGE_OF: dict[str, Change] = {
 """The change of the sound that follows a word; after any other word it is only described."""
 
 
-def add(path: Path, weights: manifest.CompositionWeights | None = None) -> Path:
+def add(path: Path, weights: CompositionWeights | None = None) -> Path:
     """Let the towers of a bundle understand texts; a text is unknown if it has an unknown word.
 
     Args:
@@ -54,10 +55,10 @@ def add(path: Path, weights: manifest.CompositionWeights | None = None) -> Path:
     assert about.towers is not None
     info = about.towers.model_copy(
         update={
-            "understanding": manifest.UnderstandingInfo(
+            "understanding": UnderstandingInfo(
                 tags=TAGS,
                 novelty=NOVELTY_FILE,
-                weights=weights or manifest.CompositionWeights(),
+                weights=weights or CompositionWeights(),
                 recipe={"name": "tiny"},
                 recipe_sha256="0" * 64,
                 commit="0" * 40,

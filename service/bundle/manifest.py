@@ -7,12 +7,12 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 from jaxtyping import Float32
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from service.bundle.records import FileName, PositiveInt, Record, Sha256
+from service.bundle.understanding import UnderstandingInfo
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
-PositiveInt = Annotated[int, Field(gt=0)]
 Precision = Literal["float32", "int8", "float16"]
 
 SCHEMA_VERSION = 3
@@ -21,25 +21,21 @@ GEOMETRY = frozenset({"frame_stride", "floor_samples", "pooling"})
 """Fields of the encoder that were added in version 2."""
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class FileEntry(_Record):
+class FileEntry(Record):
     """Size and hash of one file of the bundle."""
 
     sha256: Sha256
     size_bytes: Annotated[int, Field(ge=0)]
 
 
-class ResamplerInfo(_Record):
+class ResamplerInfo(Record):
     """The resampler of the training audio."""
 
     name: str
     quality: str
 
 
-class EncoderVariant(_Record):
+class EncoderVariant(Record):
     """The encoder in another arithmetic; it passed the gate of `training.export.gate`.
 
     Attributes:
@@ -57,7 +53,7 @@ class EncoderVariant(_Record):
     figures: dict[str, float]
 
 
-class EncoderInfo(_Record):
+class EncoderInfo(Record):
     """The graph of the encoder, and its geometry.
 
     Attributes:
@@ -117,7 +113,7 @@ class EncoderInfo(_Record):
         return -(-self.count_frames(n_samples) // self.partial_frames)
 
 
-class DifferenceInfo(_Record):
+class DifferenceInfo(Record):
     """Parameters of the search by difference.
 
     Attributes:
@@ -136,7 +132,7 @@ class DifferenceInfo(_Record):
         return text
 
 
-class KnownAnswer(_Record):
+class KnownAnswer(Record):
     """A stored clip and its embedding.
 
     Attributes:
@@ -148,7 +144,7 @@ class KnownAnswer(_Record):
     tolerance: Annotated[float, Field(gt=0)]
 
 
-class DataSource(_Record):
+class DataSource(Record):
     """The part of the training data from one corpus, with the number of clips of each licence."""
 
     corpus: str
@@ -157,7 +153,7 @@ class DataSource(_Record):
     licences: dict[str, int]
 
 
-class TrainingInfo(_Record):
+class TrainingInfo(Record):
     """The training of the encoder.
 
     Attributes:
@@ -179,7 +175,7 @@ class TrainingInfo(_Record):
     precision: str | None = None
 
 
-class TowersTraining(_Record):
+class TowersTraining(Record):
     """The training of the towers."""
 
     recipe: dict[str, object]
@@ -189,58 +185,7 @@ class TowersTraining(_Record):
     data: list[DataSource]
 
 
-class CompositionWeights(_Record):
-    """Weights of the sounds of a text in a query, at strength 1.
-
-    The query is l2(audio + strength * (sum of weight * sound + sentence * text)): a sound is the
-    unit vector of its name alone, the text is the vector of the whole text. Positive weights move
-    towards a sound, negative ones away from it.
-
-    Attributes:
-        sentence: Weight of the vector of the whole text, for texts that ask for a change.
-        describe: Weight of a sound that is only named; the other fields are those of the changes.
-    """
-
-    sentence: float = 0.0
-    describe: float = 1.0
-    add: float = 1.0
-    remove: float = -1.0
-    louder: float = 0.5
-    quieter: float = -0.5
-    more: float = 0.5
-    less: float = -0.5
-    instead_of: float = -1.0
-    only: float = 2.0
-    none: float = 2.0
-
-
-class UnderstandingInfo(_Record):
-    """How the text encoder tells the sounds of a text, the changes, and unknown texts.
-
-    Attributes:
-        tags: Names of the classes of a token, see `service.inference.understanding`. The text
-            encoder then has two further outputs: `embedding` float32 [batch, hidden], before the
-            text tower, and `tags` float32 [batch, tokens, classes], probabilities.
-        novelty: An npz of the detector of unknown texts, see `service.inference.novelty`.
-        weights: Weights of the sounds of a text in a query.
-        recipe: All settings of the training.
-        recipe_sha256: Hash of the settings.
-        commit: Commit of the training code.
-        names: Names of sounds in the training.
-        scores: Accuracy on held-out names and phrasings.
-    """
-
-    tags: tuple[str, ...]
-    novelty: FileName
-    weights: CompositionWeights = CompositionWeights()
-    recipe: dict[str, object]
-    recipe_sha256: Sha256
-    commit: str
-    names: PositiveInt
-    scores: dict[str, float]
-
-
-class TowersInfo(_Record):
+class TowersInfo(Record):
     """The towers, which project sounds and texts into one space (paper, section 5.3).
 
     A query is l2(audio + strength * text), an item is l2(audio), and a score their inner product.
@@ -284,7 +229,7 @@ class TowersInfo(_Record):
         return (*graphs, self.tokenizer, self.text_bank, self.known_answer.file, *novelty)
 
 
-class ChangeInfo(_Record):
+class ChangeInfo(Record):
     """The change detector, see `service.retrieval.change_detector`.
 
     Attributes:
@@ -305,7 +250,7 @@ class ChangeInfo(_Record):
     scores: dict[str, float | int | str]
 
 
-class BundleManifest(_Record):
+class BundleManifest(Record):
     """The content of `bundle.json`; `files` lists all files of the bundle except the manifest.
 
     `manifest_sha256` is the SHA-256 of `bundle.json` itself, without these 64 digits; versions 1

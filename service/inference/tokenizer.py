@@ -57,7 +57,8 @@ class Tokenizer:
             raise BundleError(f"{path} adds {n_special} tokens, the window holds {max_tokens}")
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_tokens)
-        self._unknown = self._tokenizer.token_to_id("[UNK]")
+        unknown = self._tokenizer.token_to_id("[UNK]")
+        self._unknown = -1 if unknown is None else unknown
 
     def tokenize(self, text: str) -> Tokens:
         """Split a text into tokens.

@@ -30,6 +30,13 @@ Change = Literal[
 """What a text asks for about a sound. `describe`: it names the sound and no change. `instead_of`:
 the sound is replaced. `only`: this sound and no other. `none`: no sound at all."""
 CHANGES: tuple[Change, ...] = get_args(Change)
+DIRECTIONS: tuple[frozenset[Change], ...] = (
+    frozenset({"describe", "add", "louder", "more"}),
+    frozenset({"remove", "quieter", "less", "instead_of"}),
+    frozenset({"only"}),
+    frozenset({"none"}),
+)
+"""Changes that move a query the same way: towards a sound, away from it, to it alone, to none."""
 TAGS = ("outside", *(f"{change}.{part}" for change in CHANGES for part in ("begin", "inside")))
 """Names of the classes of a token, in the order of the graph."""
 MAX_SOUNDS = 8
@@ -72,11 +79,18 @@ def read_sounds(
     found = []
     for begin, end in _runs(means[:, 0] < changes.sum(axis=1), starts):
         of_sound = changes[begin:end].mean(axis=0)
-        best = int(of_sound.argmax())
+        best = _choose(of_sound)
         characters = tokens.offsets[np.concatenate(words[begin:end])]
         sound = text[int(characters[:, 0].min()) : int(characters[:, 1].max())]
         found.append(UnderstoodSound(CHANGES[best], sound, float(of_sound[best])))
     return tuple(found[:MAX_SOUNDS])
+
+
+def _choose(probabilities: Float32[np.ndarray, " changes"]) -> int:
+    """Return the likeliest change of the likeliest direction: a wrong direction does most harm."""
+    directions = np.array([[change in each for change in CHANGES] for each in DIRECTIONS])
+    direction = directions[(directions @ probabilities).argmax()]
+    return int(np.where(direction, probabilities, -1.0).argmax())
 
 
 def _runs(

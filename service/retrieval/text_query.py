@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float32
 
-from service.bundle.manifest import CompositionWeights
+from service.bundle.understanding import CompositionWeights
 from service.difference import l2_normalize
 from service.inference.novelty import Novelty
 from service.inference.towers import EncodedText, Towers

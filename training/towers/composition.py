@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
-from service.bundle.manifest import CompositionWeights
+from service.bundle.understanding import CompositionWeights
 from service.difference import l2_normalize
 from service.inference.understanding import Change
 from training.errors import DatasetError

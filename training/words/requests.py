@@ -86,7 +86,7 @@ class RequestGrammar:
         if kind < WITHOUT_SOUND:
             return Request(_choose(self._words.without_sounds, rng), ())
         if kind < WITHOUT_SOUND + DESCRIPTION:
-            drawn = self._description(rng)
+            drawn = self.describe(rng)
         elif kind < WITHOUT_SOUND + DESCRIPTION + MIXED:
             drawn = _join(
                 _choose(self._words.joined["mixed"], rng),
@@ -96,7 +96,8 @@ class RequestGrammar:
             drawn = self._requests(rng)
         return _write_carelessly(drawn, rng)
 
-    def _description(self, rng: np.random.Generator) -> Request:
+    def describe(self, rng: np.random.Generator) -> Request:
+        """Draw a description, which asks for no change."""
         drawn = self._template("{a}", "describe", rng)
         while rng.random() < 0.3:
             form = _choose(self._words.joined["descriptions"], rng)

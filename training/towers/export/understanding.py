@@ -11,7 +11,7 @@ from typing import Self
 import torch
 
 from service.bundle.files import Bundle
-from service.bundle.manifest import CompositionWeights, UnderstandingInfo
+from service.bundle.understanding import CompositionWeights, UnderstandingInfo
 from service.inference.tokenizer import Tokenizer
 from service.inference.towers import TextEncoder, describe_sounds
 from service.inference.understanding import TAGS, read_sounds

@@ -7,24 +7,19 @@ from collections.abc import Sequence
 
 import torch
 
-from service.inference.understanding import Change, UnderstoodSound, read_sounds
+from service.inference.understanding import (
+    CHANGES,
+    DIRECTIONS,
+    Change,
+    UnderstoodSound,
+    read_sounds,
+)
 from training.towers.understanding.states import TokenStates
 from training.towers.understanding.tagger import Tagger
 from training.words.requests import Request
 
-DIRECTION: dict[Change, str] = {
-    "describe": "towards",
-    "add": "towards",
-    "louder": "towards",
-    "more": "towards",
-    "remove": "away",
-    "quieter": "away",
-    "less": "away",
-    "instead_of": "away",
-    "only": "only",
-    "none": "none",
-}
-"""Where a change moves a query; changes of one direction differ in how far."""
+DIRECTION = {change: number for number, each in enumerate(DIRECTIONS) for change in each}
+"""Number of the direction of each change."""
 
 
 def evaluate_tagger(
@@ -51,7 +46,7 @@ def evaluate_tagger(
         "changes": counts["changes"] / max(n_found, 1),
         "directions": counts["directions"] / max(n_found, 1),
     }
-    for change in DIRECTION:
+    for change in CHANGES:
         if counts[f"found {change}"]:
             measured[change] = counts[f"right {change}"] / counts[f"found {change}"]
     return {name: round(value, 4) for name, value in measured.items()}
@@ -81,5 +76,5 @@ def _count(request: Request, found: Sequence[UnderstoodSound], counts: Counter[s
             counts["directions"] += DIRECTION[change_of[sound]] == DIRECTION[change]
 
 
-def _directions(sounds: Sequence[tuple[str, Change]]) -> list[tuple[str, str]]:
+def _directions(sounds: Sequence[tuple[str, Change]]) -> list[tuple[str, int]]:
     return [(sound, DIRECTION[change]) for sound, change in sounds]

@@ -53,8 +53,11 @@ def draw_requests(
 
 
 def draw_tests(names: SoundNames, n: int) -> dict[str, list[Request]]:
-    """Draw requests that are not trained on: with new names, new phrasings, and both."""
+    """Draw descriptions with new names, and requests with new names, phrasings, or both."""
+    grammar, rng = RequestGrammar(names.held_out), np.random.default_rng(TEST_SEED)
+    described = {request.text: request for request in (grammar.describe(rng) for _ in range(n))}
     return {
+        "descriptions": list(described.values()),
         "held_out_names": draw_requests(names.held_out, n, TEST_SEED),
         "held_out_phrasings": draw_requests(names.seen, n, TEST_SEED, part="held_out"),
         "held_out_both": draw_requests(names.held_out, n, TEST_SEED, part="held_out"),

@@ -13,7 +13,13 @@ from service.bundle.manifest import BundleManifest
 from service.errors import BundleError
 from service.inference.tokenizer import Tokens
 from service.inference.towers import EncodedText, Towers
-from service.inference.understanding import CHANGES, MAX_SOUNDS, TAGS, read_sounds
+from service.inference.understanding import (
+    CHANGES,
+    DIRECTIONS,
+    MAX_SOUNDS,
+    TAGS,
+    read_sounds,
+)
 
 
 def tokens_of(*words: str) -> tuple[str, Tokens]:
@@ -71,6 +77,18 @@ def test_the_change_of_a_sound_is_that_of_most_of_its_words() -> None:
     words = ("a", "big", "dog")
     tags = ("more.begin", "only.inside", "only.inside")
     assert read(words, *tags) == [("only", "a big dog")]
+
+
+def test_the_direction_counts_more_than_the_single_change() -> None:
+    tags = tagged("add.begin")
+    tags[1] = 0
+    for tag, probability in (("only", 0.4), ("more", 0.3), ("louder", 0.2), ("describe", 0.1)):
+        tags[1, TAGS.index(f"{tag}.begin")] = probability
+
+    (found,) = read_sounds(*tokens_of("rain"), tags)
+
+    assert (found.change, found.confidence) == ("more", pytest.approx(0.3))
+    assert sorted(change for each in DIRECTIONS for change in each) == sorted(CHANGES)
 
 
 def test_a_text_without_sounds_or_words_has_none() -> None:

@@ -11,7 +11,7 @@ import tiny_towers
 import tiny_understanding
 
 from service.bundle.files import load_bundle
-from service.bundle.manifest import CompositionWeights
+from service.bundle.understanding import CompositionWeights
 from service.inference.towers import Towers
 from service.inference.understanding import CHANGES
 from service.retrieval.query import Modifier

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_pairs
 
 from service.bundle.files import Bundle
-from service.bundle.manifest import CompositionWeights
+from service.bundle.understanding import CompositionWeights
 from training.scenes.load import SceneSet
 from training.towers import composition
 from training.towers.composition import AWAY, CompositionTask, fit_composition, make_tasks
@@ -18,8 +17,8 @@ from training.towers.text_cache import TextCache
 
 
 @pytest.fixture(scope="module")
-def projector(loaded: LoadedTowers) -> TowerProjector:
-    return TowerProjector(loaded.networks, tiny_pairs.WordVectors())
+def projector(loaded: LoadedTowers, cache: TextCache) -> TowerProjector:
+    return TowerProjector(loaded.networks, cache)
 
 
 def test_a_weight_that_finds_all_targets_is_found() -> None:

@@ -10,7 +10,7 @@ import pytest
 import tiny_pairs
 
 from service.bundle.files import Bundle, load_bundle
-from service.bundle.manifest import CompositionWeights
+from service.bundle.understanding import CompositionWeights
 from service.inference.towers import Towers, describe_sounds
 from training.errors import CheckpointError
 from training.towers.export.export import KNOWN_TEXT, ExportInputs, export_towers

@@ -33,7 +33,12 @@ def test_scores_are_written_beside_it_and_are_shares(
     understanding_checkpoint: Path, understood: LoadedUnderstanding
 ) -> None:
     scores = json.loads((understanding_checkpoint.parent / "scores.json").read_text())
-    assert set(scores["tagger"]) == {"held_out_names", "held_out_phrasings", "held_out_both"}
+    assert set(scores["tagger"]) == {
+        "descriptions",
+        "held_out_names",
+        "held_out_phrasings",
+        "held_out_both",
+    }
     assert scores["novelty"]["known_flagged"] == understood.scores["known_flagged"]
     assert "held_out_both_exact" in understood.scores
     assert all(0 <= value <= 1 for value in understood.scores.values())

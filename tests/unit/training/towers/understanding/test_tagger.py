@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from service.inference.tokenizer import Tokenizer
-from service.inference.understanding import TAGS
+from service.inference.understanding import CHANGES, TAGS
 from training.towers.recipe import TextRecipe
 from training.towers.understanding.evaluate_tagger import DIRECTION, evaluate_tagger, tag
 from training.towers.understanding.recipe import TaggerRecipe
@@ -79,13 +79,16 @@ def test_stored_states_are_those_of_the_text_encoder(
     np.testing.assert_allclose(first.of(0), first.of(2), atol=1e-2)
 
 
-def test_a_tagger_learns_its_requests_and_repeats_itself(data: TaggedRequests) -> None:
-    recipe = TaggerRecipe(epochs=60, batch_size=8, learning_rate=5e-3)
-    tagger = train_tagger(data, recipe)
-    measured = evaluate_tagger(tagger, data.requests, data.encoded)
-    assert measured["sounds"] > 0.9
-    assert measured["changes"] > 0.9
-    again = train_tagger(data, recipe)
+def test_a_tagger_learns_its_requests(data: TaggedRequests) -> None:
+    recipe = TaggerRecipe(epochs=40, batch_size=8, learning_rate=3e-3)
+    measured = evaluate_tagger(train_tagger(data, recipe), data.requests, data.encoded)
+    assert measured["sounds"] > 0.8
+    assert measured["changes"] > 0.8
+
+
+def test_a_training_repeats_itself(data: TaggedRequests) -> None:
+    recipe = TaggerRecipe(epochs=1, batch_size=8)
+    tagger, again = (train_tagger(data, recipe) for _ in range(2))
     for one, other in zip(tagger.parameters(), again.parameters(), strict=True):
         assert torch.equal(one, other)
 
@@ -107,6 +110,8 @@ def test_tests_have_new_names_or_new_phrasings(names: SoundNames) -> None:
     trained = {request.text for request in draw_requests(names.seen, 200, 0)}
     for kind, requests in draw_tests(names, 30).items():
         assert requests
-        if kind != "held_out_names":
+        if "phrasings" in kind or "both" in kind:
             assert not {request.text for request in requests} & trained
-    assert set(DIRECTION.values()) == {"towards", "away", "only", "none"}
+    described = draw_tests(names, 30)["descriptions"]
+    assert {span.change for request in described for span in request.spans} == {"describe"}
+    assert set(DIRECTION) == set(CHANGES)
