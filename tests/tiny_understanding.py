@@ -95,7 +95,7 @@ def _store_known_answer(path: Path) -> None:
 
 
 def _tag(graph: onnx.GraphProto, words: dict[str, int], sounds: list[str]) -> None:
-    """Add the outputs `embedding` and `tags`: sounds by the word itself, changes by the last."""
+    """Add `text_embedding` and `tags`: sounds by the word itself, changes by the word before."""
     changes = np.zeros((len(words), len(TAGS)), np.float32)
     for word, number in words.items():
         changes[number, 1 + 2 * CHANGES.index(CHANGE_OF.get(word, "describe"))] = 1
@@ -122,12 +122,12 @@ def _tag(graph: onnx.GraphProto, words: dict[str, int], sounds: list[str]) -> No
             helper.make_node("Mul", ["change", "sound"], ["inside"]),
             helper.make_node("Mul", ["no_sound", "outside"], ["others"]),
             helper.make_node("Add", ["inside", "others"], ["tags"]),
-            helper.make_node("Identity", ["average"], ["embedding"]),
+            helper.make_node("Identity", ["average"], ["text_embedding"]),
         ]
     )
     graph.output.extend(
         [
-            tiny_towers.value("embedding", TensorProto.FLOAT, ["batch", tiny_towers.HIDDEN]),
+            tiny_towers.value("text_embedding", TensorProto.FLOAT, ["batch", tiny_towers.HIDDEN]),
             tiny_towers.value("tags", TensorProto.FLOAT, ["batch", "tokens", len(TAGS)]),
         ]
     )

@@ -35,8 +35,8 @@ class UnderstandingInfo(Record):
 
     Attributes:
         tags: Names of the classes of a token, see `service.inference.understanding`. The text
-            encoder then has two further outputs: `embedding` float32 [batch, hidden], before the
-            text tower, and `tags` float32 [batch, tokens, classes], probabilities.
+            encoder then has two further outputs: `text_embedding` float32 [batch, hidden], before
+            the text tower, and `tags` float32 [batch, tokens, classes], probabilities.
         novelty: An npz of the detector of unknown texts, see `service.inference.novelty`.
         weights: Weights of the sounds of a text in a query.
         recipe: All settings of the training.

@@ -127,7 +127,7 @@ class TextEncoder:
             if info.understanding.tags != TAGS:
                 raise BundleError(f"{path} has other tags than this version of the service reads")
             detector = NoveltyDetector.read(bundle.file(info.understanding.novelty))
-            outputs["embedding"] = ("float32", (None, detector.levels.shape[1]))
+            outputs["text_embedding"] = ("float32", (None, detector.levels.shape[1]))
             outputs["tags"] = ("float32", (None, None, len(TAGS)))
         if faults := session.faults(inputs, outputs):
             raise BundleError(f"{path}: {'; '.join(faults)}")
@@ -144,7 +144,7 @@ class TextEncoder:
             return None
         ids = tokens.ids[np.newaxis]
         inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-        outputs = ["vector", "embedding", "tags"] if self._detector else ["vector"]
+        outputs = ["vector", "text_embedding", "tags"] if self._detector else ["vector"]
         vector, *rest = (output[0] for output in self._session.run(inputs, outputs))
         vector.flags.writeable = False  # it is cached and returned again
         if self._detector is None:

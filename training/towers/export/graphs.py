@@ -47,8 +47,8 @@ class TextModel(nn.Module):
         """Map tokens into the common space.
 
         Returns:
-            ``vector`` [batch, dim]; with a tagger also ``embedding`` [batch, hidden], before the
-            text tower, and ``tags`` [batch, tokens, classes], probabilities.
+            ``vector`` [batch, dim]; with a tagger also ``text_embedding`` [batch, hidden], before
+            the text tower, and ``tags`` [batch, tokens, classes], probabilities.
         """
         middle, last = self.encoder.layers(input_ids, attention_mask)
         embedding = masked_mean(last, attention_mask)
@@ -72,7 +72,7 @@ def write_text_graph(model: TextModel, path: Path, max_tokens: int) -> None:
     batch, tokens = torch.export.Dim("batch"), torch.export.Dim("tokens", min=1, max=max_tokens)
     example = (torch.ones(2, 7, dtype=torch.int64), torch.ones(2, 7, dtype=torch.int64))
     axes = {0: batch, 1: tokens}
-    outputs = ["vector"] if model.tagger is None else ["vector", "embedding", "tags"]
+    outputs = ["vector"] if model.tagger is None else ["vector", "text_embedding", "tags"]
     graph = export_onnx(model, example, ["input_ids", "attention_mask"], outputs, (axes, axes))
     onnx.save(graph, str(path))
 
