@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from string import Formatter
 from typing import get_args
 
@@ -10,10 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.inference.understanding import CHANGES, Change
+from training.scenes.changes import CHANGE_KINDS
 from training.words import requests
-from training.words.grammar import Part, list_names
+from training.words.grammar import Part, list_names, list_phrasings
 from training.words.requests import RequestGrammar, split_article, vary_sound
 
+FUNCTION = frozenset(
+    [
+        *("a", "an", "the", "it", "its", "any", "no", "not", "all", "this", "also", "too", "as"),
+        *("of", "in", "on", "at", "to", "from", "with", "into", "over", "up", "down", "out", "off"),
+        *("away", "by", "and", "be", "is", "for", "i", "me", "must", "needs", "let", "more"),
+    ]
+)
 SOUNDS = ("rain", "a dog barking", "church bells", "an old engine")
 
 seeds = st.integers(0, 2**32)
@@ -81,3 +90,19 @@ def test_articles_are_split_off() -> None:
     assert split_article("anvil") == ("", "anvil")
     assert split_article("a") == ("", "a")
     assert list_names("dog")[0] == "dog barking"
+
+
+def test_held_out_requests_share_no_verb_or_noun_with_any_that_is_seen() -> None:
+    seen = {word for templates in words_of("seen").values() for word in content_words(templates)}
+    seen |= {w for kind in CHANGE_KINDS for w in content_words(list_phrasings(kind))}
+    for part in (words_of("held_out"), {k: list_phrasings(k, "held_out") for k in CHANGE_KINDS}):
+        for templates in part.values():
+            assert templates
+            assert not content_words(templates) & seen
+
+
+def content_words(templates: Iterable[str]) -> set[str]:
+    """Return the stems of the words that have a meaning of their own."""
+    texts = (re.sub(r"\{[^}]*\}", " ", template.lower()) for template in templates)
+    words = {word for text in texts for word in re.findall(r"[a-z]+", text)}
+    return {re.sub(r"(ing|ed|es|er|s|e)$", "", w) if len(w) > 4 else w for w in words - FUNCTION}
