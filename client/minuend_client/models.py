@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 Vector: TypeAlias = "array[float]"
 """Embedding of float32 values; ``numpy.asarray`` does not copy it."""
 
-Model = TypeVar("Model", "Hit", "Notice", "Phrase", "Clip", "Changed")
+Model = TypeVar("Model", "Hit", "Notice", "UnderstoodSound", "Phrase", "Clip", "Changed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ def compose_sounds(
         sounds: The change and the vector of each sound.
         weights: Weights of the changes, and of the whole text.
     """
-    total = np.float32(weights.sentence) * sentence
+    total: np.ndarray = np.float32(weights.sentence) * sentence
     for change, vector in sounds:
         total = total + np.float32(getattr(weights, change)) * l2_normalize(vector)
     return total

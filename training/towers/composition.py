@@ -117,7 +117,7 @@ def fit_composition(scenes: SceneSet, projector: TowerProjector) -> FittedCompos
         key=lambda found: float(requests.scores(found, requests.all_rows).mean()),
     )
     weights = _ascend(only, weights)
-    scores = {}
+    scores: dict[str, dict[str, float]] = {}
     for task in (requests, only):
         for change in task.changes:
             rows = task.rows_of(change)

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -152,14 +153,13 @@ def _write_towers(
     write_bank(staged.file(TEXT_BANK), make_bank(loaded.vocabulary, embed))
     with np.load(staged.file(staged.manifest.known_answer.file)) as known:
         embedding = known["embedding"]
-    np.savez(
-        staged.file(KNOWN_ANSWER),
-        embedding=embedding,
-        text=np.array(KNOWN_TEXT),
-        audio_vector=audio.vectors(embedding[None])[0],
-        text_vector=embed([KNOWN_TEXT])[0],
-        **_known_understanding(encoder),
-    )
+    known_answer: dict[str, Any] = {
+        "embedding": embedding,
+        "text": np.array(KNOWN_TEXT),
+        "audio_vector": audio.vectors(embedding[None])[0],
+        "text_vector": embed([KNOWN_TEXT])[0],
+    }
+    np.savez(staged.file(KNOWN_ANSWER), **known_answer, **_known_understanding(encoder))
     return info
 
 
@@ -206,7 +206,7 @@ def _embedding(encoder: TextEncoder) -> EmbedTexts:
     return embed
 
 
-def _known_understanding(encoder: TextEncoder) -> dict[str, np.ndarray]:
+def _known_understanding(encoder: TextEncoder) -> dict[str, Any]:
     """Return what a known answer holds of the sounds of its text; nothing without understanding."""
     encoded = encoder.encode(KNOWN_TEXT)
     if encoded is None or encoded.novelty is None:

@@ -35,7 +35,7 @@ def train_tagger(data: TaggedRequests, recipe: TaggerRecipe) -> Tagger:
         n_steps = recipe.epochs * -(-len(data.requests) // recipe.batch_size)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
         for _ in range(recipe.epochs):
-            for rows in torch.randperm(len(data.requests)).split(recipe.batch_size):
+            for rows in torch.split(torch.randperm(len(data.requests)), recipe.batch_size):
                 states, mask, tags = pad(data, rows.tolist())
                 logits = tagger(states, mask)
                 loss = nn.functional.cross_entropy(
@@ -44,7 +44,7 @@ def train_tagger(data: TaggedRequests, recipe: TaggerRecipe) -> Tagger:
                 if not torch.isfinite(loss):
                     raise DivergenceError("the loss of the tagger is not finite")
                 optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation here
+                loss.backward()  # type: ignore[no-untyped-call]  # by torch
                 optimizer.step()
                 schedule.step()
     return tagger.eval().requires_grad_(False)
