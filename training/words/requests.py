@@ -19,7 +19,7 @@ from training.scenes.changes import CHANGE_KINDS
 from training.words.grammar import Part, list_phrasings
 
 SEVERAL = 0.25  # share of places with more than one sound
-ADJECTIVE, TAIL = 0.06, 0.05  # shares of sounds with a further word that belongs to them
+ADJECTIVE, TAIL = 0.06, 0.09  # shares of sounds with a further word that belongs to them
 TYPO = 0.06  # share of requests with a mistake in typing
 DESCRIPTION, MIXED, WITHOUT_SOUND = 0.3, 0.15, 0.03  # shares of the kinds of text
 ARTICLE = 0.45  # share of names without an article that get one, where the phrasing takes it
