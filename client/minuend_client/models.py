@@ -12,7 +12,17 @@ from typing import Any, TypeAlias, TypeVar
 Vector: TypeAlias = "array[float]"
 """Embedding of float32 values; ``numpy.asarray`` does not copy it."""
 
-Model = TypeVar("Model", "Hit", "Notice", "Phrase", "Clip", "Changed", "Direction", "ChangeSide")
+Model = TypeVar(
+    "Model",
+    "Hit",
+    "Notice",
+    "UnderstoodSound",
+    "Phrase",
+    "Clip",
+    "Changed",
+    "Direction",
+    "ChangeSide",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +83,31 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class UnderstoodSound:
+    """Sound that a text names.
+
+    Attributes:
+        change: What the text asks for: ``describe``, ``add``, ``remove``, ``louder``, ``quieter``,
+            ``more``, ``less``, ``instead_of``, ``only`` or ``none``.
+        sound: Words of the text.
+        confidence: Probability of the change, 0 to 1.
+    """
+
+    change: str
+    sound: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Hits of a search, best first, and notices about changes to the query."""
+    """Hits of a search, best first, and notices about changes to the query.
+
+    ``understood`` has the sounds of its text; it is empty if the bundle cannot tell.
+    """
 
     hits: tuple[Hit, ...]
     notices: tuple[Notice, ...] = ()
+    understood: tuple[UnderstoodSound, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +317,8 @@ def parse_hits(body: Mapping[str, Any]) -> tuple[Hit, ...]:
 def parse_search(body: Mapping[str, Any]) -> SearchResult:
     """Parse an answer of /search."""
     notices = tuple(_pick(Notice, notice) for notice in body.get("notices") or ())
-    return SearchResult(parse_hits(body), notices)
+    understood = tuple(_pick(UnderstoodSound, each) for each in body.get("understood") or ())
+    return SearchResult(parse_hits(body), notices, understood)
 
 
 def parse_difference(body: Mapping[str, Any]) -> Difference:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.inference.understanding import Change
+
 if TYPE_CHECKING:
     from service.clips import ClipRecord
     from service.retrieval.searcher import RankedHit
@@ -82,8 +84,21 @@ class HitOut(ResponseModel):
 class NoticeOut(ResponseModel):
     """Something that should be known about an answer."""
 
-    code: Literal["modifier_cut", "modifier_empty"] = Field(description="Stable.")
+    code: Literal["modifier_cut", "modifier_empty", "modifier_unknown"] = Field(
+        description="Stable."
+    )
     detail: str
+
+
+class UnderstoodOut(ResponseModel):
+    """A sound that the modifier names."""
+
+    change: Change = Field(
+        description="What is asked for: `describe` names a sound and no change, `instead_of` is the"
+        " sound that is replaced, `only` is this sound and no other, `none` is no sound at all."
+    )
+    sound: str = Field(description="The words of the modifier.")
+    confidence: float = Field(description="Of the change, 0..1.")
 
 
 class SearchAnswer(ResponseModel):
@@ -91,6 +106,9 @@ class SearchAnswer(ResponseModel):
 
     hits: list[HitOut]
     notices: list[NoticeOut] = Field(description="Such as that the modifier was cut.")
+    understood: list[UnderstoodOut] = Field(
+        description="The sounds of the modifier; empty with a bundle that cannot tell."
+    )
     bundle: BundleIdentity
 
 

@@ -18,6 +18,7 @@ from training.cli import (
     scenes,
     towers,
     train,
+    understanding,
     variants,
     words,
 )
@@ -61,6 +62,7 @@ MEMBERS = {
         *(train.pretrain, train.retrieval, export, variants.variants, variants.renew),
         export_encoder,
         *(changed.calibrate, sweep, trials),
+        *(understanding.understanding, understanding.composition),
     ),
     data: (
         *(scenes.scenes, scenes.apwd, datasets.bgknown, datasets.prepare),

@@ -18,6 +18,8 @@ from training.cli.options import AS_JSON, CACHE, PLACE, prints_result, tell
     help="Towers: manifest of the clips of their scenes. Encoder: where the data is now, if moved.",
 )
 @click.option("--scenes", type=PLACE, help="Towers: scenes for their gate, not trained on.")
+@click.option("--understanding", type=PLACE, help="Towers: checkpoint of `understanding`.")
+@click.option("--composition", type=PLACE, help="Towers: JSON of `composition`.")
 @CACHE
 @click.option("--any-licence", is_flag=True, help="Towers: for experiments that are not shipped.")
 @AS_JSON
@@ -26,6 +28,8 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter an option
     out: Path,
     data: Path | None,
     scenes: Path | None,
+    understanding: Path | None,
+    composition: Path | None,
     cache: Path,
     any_licence: bool,
     as_json: bool,
@@ -50,13 +54,21 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter an option
         return
     if data is None or scenes is None:
         raise click.UsageError("to export towers, give --data and --scenes")
+    if composition is not None and understanding is None:
+        raise click.UsageError("--composition needs --understanding")
 
     from training.towers.export.export import ExportInputs, export_towers
+    from training.towers.export.understanding import load_inputs
     from training.towers.run import load_towers
     from training.towers.text_cache import TextCache
 
-    texts = TextCache(cache / "texts", load_towers(checkpoint).recipe.text)
-    inputs = ExportInputs(data=data, scenes=scenes, cache=texts, any_licence=any_licence)
+    inputs = ExportInputs(
+        data=data,
+        scenes=scenes,
+        cache=TextCache(cache / "texts", load_towers(checkpoint).recipe.text),
+        understanding=load_inputs(understanding, composition) if understanding else None,
+        any_licence=any_licence,
+    )
     tell({"bundle": export_towers(checkpoint, out, inputs)}, as_json=as_json)
 
 

@@ -43,6 +43,13 @@ def test_notices_are_parsed() -> None:
     assert models.parse_search(body).notices == (models.Notice("modifier_cut", "too long"),)
 
 
+def test_the_sounds_that_a_text_names_are_parsed() -> None:
+    sound = {"change": "remove", "sound": "rain", "confidence": 0.9}
+    found = models.parse_search({"hits": [], "understood": [sound]})
+    assert found.understood == (models.UnderstoodSound("remove", "rain", 0.9),)
+    assert models.parse_search({"hits": []}).understood == ()
+
+
 def difference_body() -> dict[str, object]:
     vector = models.to_base64([1.0, 2.0])
     return {"embedding": vector, "relative_norm": 0.5, "cosine": 0.25, "hits": [], "phrases": []}
