@@ -26,7 +26,7 @@ from training.scenes.pair import Item
 from training.scenes.pool import build_pool, clips_of_side
 from training.scenes.recipe import Side
 from training.scenes.render import StoredSources, render_pair
-from training.words.grammar import list_names
+from training.words.names import list_names
 
 TOLERANCE_S = 0.5
 BOOTSTRAPS = 1000

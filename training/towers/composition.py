@@ -22,7 +22,7 @@ from training.scenes.load import SceneSet
 from training.towers.evaluation.evaluate import draw_requests
 from training.towers.evaluation.fulfilment import FIRST, tabulate_fulfilment
 from training.towers.evaluation.projector import TowerProjector
-from training.words.grammar import list_names
+from training.words.names import list_names
 
 SIZES = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 SENTENCES = (0.0, 0.25, 0.5, 1.0)

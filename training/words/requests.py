@@ -16,7 +16,8 @@ from pydantic import TypeAdapter
 
 from service.inference.understanding import Change
 from training.scenes.changes import CHANGE_KINDS
-from training.words.grammar import Part, list_phrasings
+from training.words.grammar import list_phrasings
+from training.words.names import Part
 
 SEVERAL = 0.25  # share of places with more than one sound
 ADJECTIVE, TAIL = 0.06, 0.09  # shares of sounds with a further word that belongs to them

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from training.errors import DatasetError
-from training.words.grammar import list_labels, list_names
+from training.towers.captions.concepts import Concepts
+from training.words.names import class_names, list_labels, list_names
 
 NOT_NAMED = frozenset({"speech_commands_9", "music_pool"})
 """Corpora whose labels do not name a sound: the words that are said, vague tags."""
@@ -42,7 +43,7 @@ class SoundNames:
 def collect_sounds(
     *, manifest: Path | None = None, classes: Sequence[str] = (), files: Sequence[Path] = ()
 ) -> SoundNames:
-    """Collect names of sounds: those of names.yaml, and those of the places given.
+    """Collect names of sounds: those of the files of names, and those of the places given.
 
     Args:
         manifest: Manifest of clips; its labels are names.
@@ -54,7 +55,10 @@ def collect_sounds(
     """
     grammar = [name for label in list_labels() for name in list_names(label)]
     kept = {name for label in list_labels() for name in list_names(label, "held_out")}
-    lines = [*grammar, *classes]
+    written = [
+        name for concept in Concepts.of(list(class_names()), []).concepts for name in concept.names
+    ]
+    lines = [*grammar, *written, *classes]
     try:
         lines += _labels(manifest) if manifest else []
         for file in files:

@@ -14,7 +14,7 @@ from service.inference.understanding import TAGS
 from training.towers.recipe import TextRecipe
 from training.towers.understanding.sounds import SoundNames
 from training.towers.understanding.states import TokenStates, embed_tokens
-from training.words.grammar import Part
+from training.words.names import Part
 from training.words.requests import Request, RequestGrammar
 
 IGNORED = -100  # tag of a special token, which no loss counts

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from service.inference.understanding import CHANGES, Change
 from training.scenes.changes import CHANGE_KINDS
 from training.words import requests
-from training.words.grammar import Part, list_names, list_phrasings
+from training.words.grammar import list_phrasings
+from training.words.names import Part, list_names
 from training.words.requests import RequestGrammar, split_article, vary_sound
 
 FUNCTION = frozenset(

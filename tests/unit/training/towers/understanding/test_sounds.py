@@ -6,7 +6,7 @@ import pytest
 
 from training.errors import DatasetError
 from training.towers.understanding.sounds import HELD_OUT, clean_names, collect_sounds
-from training.words.grammar import list_labels, list_names
+from training.words.names import list_labels, list_names
 
 
 @pytest.mark.parametrize(
