@@ -19,15 +19,15 @@ class CompositionWeights(Record):
 
     sentence: float = 0.0
     describe: float = 1.0
-    add: float = 1.0
-    remove: float = -1.0
-    louder: float = 0.5
+    add: float = 0.5
+    remove: float = -1.5
+    louder: float = 0.75
     quieter: float = -0.5
-    more: float = 0.5
+    more: float = 0.75
     less: float = -0.5
-    instead_of: float = -1.0
-    only: float = 2.0
-    none: float = 2.0
+    instead_of: float = -0.5
+    only: float = 3.0
+    none: float = 3.0
 
 
 class UnderstandingInfo(Record):

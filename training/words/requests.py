@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -170,6 +170,36 @@ def _elaborate(name: str, rng: np.random.Generator) -> str:
     if rng.random() < TAIL:
         bare = f"{bare} {_choose(words.tails, rng)}"
     return f"{article} {bare}".strip()
+
+
+def ask_for(changes: Mapping[Change, str], rng: np.random.Generator) -> str:
+    """Ask for the changes of some sounds, in phrasings of requests.yaml.
+
+    Args:
+        changes: Name of the sound of each change, without an article. ``instead_of`` takes the
+            sound that is added, if there is one, into its own phrasing.
+        rng: Chooses the phrasings.
+    """
+    asked = [each for each in changes if each != "add" or "instead_of" not in changes]
+    filled = []
+    for change in asked:
+        options = _read_words().seen[change]
+        fitting = [o for o in options if all(n in changes for n in _named(o, change))]
+        text = ""
+        template = _choose(fitting, rng)
+        for literal, form, named, _ in Formatter().parse(template):
+            text += literal
+            if form is not None:
+                sound = changes[TypeAdapter(Change).validate_python(named or change)]
+                text += {"a": "a ", "the": "the "}.get(form, "") + sound
+        filled.append(text)
+    return " and ".join(filled)
+
+
+def _named(template: str, change: Change) -> list[str]:
+    """List the changes of the places of a template."""
+    parsed = Formatter().parse(template)
+    return [named or change for _, form, named, _ in parsed if form is not None]
 
 
 def split_article(name: str) -> tuple[str, str]:

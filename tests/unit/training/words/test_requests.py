@@ -15,7 +15,7 @@ from training.scenes.changes import CHANGE_KINDS
 from training.words import requests
 from training.words.grammar import list_phrasings
 from training.words.names import Part, list_names
-from training.words.requests import RequestGrammar, split_article, vary_sound
+from training.words.requests import RequestGrammar, ask_for, split_article, vary_sound
 
 FUNCTION = frozenset(
     [
@@ -84,6 +84,16 @@ def test_a_varied_sound_keeps_its_words(seed: int) -> None:
     varied = vary_sound("a dog barking", np.random.default_rng(seed))
     assert "dog barking" in varied
     assert re.fullmatch(r"[a-z -]+", varied)
+
+
+@given(seeds)
+def test_changes_are_asked_for_with_their_sounds(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    assert ask_for({"remove": "xxxx"}, rng).count("xxxx") == 1
+    both = ask_for({"remove": "xxxx", "more": "yyyy"}, rng)
+    assert both.count("xxxx") == both.count("yyyy") == 1
+    replaced = ask_for({"add": "xxxx", "instead_of": "yyyy"}, rng)
+    assert "yyyy" in replaced
 
 
 def test_articles_are_split_off() -> None:
