@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,16 @@ class SideJudgement:
 
     Attributes:
         is_named: Whether the first phrase names the event.
+        is_second: Whether the second phrase does.
+        lead: Score of the first phrase less that of the second.
         is_mentioned: Whether the description names it.
         start_error_s: Estimated less true start [s]; None if no time is given.
         level_error_db: Estimated level less the true one [dB]; None if no level is given.
     """
 
     is_named: bool
+    is_second: bool
+    lead: float
     is_mentioned: bool
     start_error_s: float | None
     level_error_db: float | None
@@ -131,15 +136,17 @@ def judge(scene: ChangedScene, found: Comparison) -> Judgement:
 def judge_side(item: Item, side: ChangeSide, description: str) -> SideJudgement:
     """Compare what is told of one side with its event."""
     names = {item.label, *list_names(item.label)}
-    first = side.phrases[0]
+    first, second = side.phrases[:2]
+    rights = [phrase.label == item.label or phrase.phrase in names for phrase in (first, second)]
     # Both backgrounds of a scene are at its reference.
     true_db = item.snr_db - 10.0 * np.log10(2.0)
     return SideJudgement(
-        is_named=first.label == item.label or first.phrase in names,
+        is_named=rights[0],
+        is_second=rights[1],
+        lead=first.score - second.score,
         is_mentioned=any(
-            f"“{phrase.phrase}”" in description
-            for phrase in side.phrases
-            if phrase.label == item.label or phrase.phrase in names
+            is_right and f"“{phrase.phrase}”" in description
+            for phrase, is_right in zip((first, second), rights, strict=True)
         ),
         start_error_s=None if side.start_s is None else side.start_s - item.onset_s,
         level_error_db=None if side.level_db is None else side.level_db - true_db,
@@ -158,7 +165,25 @@ def summarize(judged: Sequence[Judgement]) -> dict[str, Any]:
         }
         rows.append(row | _figures(of_change))
     one_sided = [each for each in judged if each.scene.change in {"added", "removed"}]
-    return {"changes": rows, "one_event": {"scenes": len(one_sided)} | _figures(one_sided)}
+    return {
+        "changes": rows,
+        "one_event": {"scenes": len(one_sided)} | _figures(one_sided),
+        "names_by_lead": _by_lead([side for each in one_sided for side in each.sides]),
+    }
+
+
+def _by_lead(sides: Sequence[SideJudgement]) -> list[dict[str, Any]]:
+    """Return how often the first two phrases are right, by the lead of the first."""
+    rows = []
+    for low, high in pairwise((0.0, 0.02, 0.05, 0.1, 0.2, np.inf)):
+        within = [side for side in sides if low <= side.lead < high]
+        if within:
+            first, second = (
+                round(float(np.mean([getattr(side, name) for side in within])), 4)
+                for name in ("is_named", "is_second")
+            )
+            rows.append({"lead_from": low, "sounds": len(within), "first": first, "second": second})
+    return rows
 
 
 def _figures(judged: Sequence[Judgement]) -> dict[str, Any]:
