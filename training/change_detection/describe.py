@@ -90,7 +90,8 @@ def measure_descriptions(
 ) -> dict[str, Any]:
     """Describe scenes and compare the descriptions with the truth, for a results file.
 
-    The detector is fitted to the permissive excerpts that share no source with the scenes.
+    The detector is fitted to the permissive excerpts that share no source with the test side; it
+    has heard the sources of scenes of the training side.
 
     Args:
         bundle: A bundle with towers.
@@ -108,7 +109,7 @@ def measure_descriptions(
     if towers is None:
         raise DatasetError(f"{bundle} has no towers, so it has no words for a change")
     space = make_space(opened, towers.audio)
-    detector = fit(dataset, dataset.is_permissive & unused(dataset, side))
+    detector = fit(dataset, dataset.is_permissive & unused(dataset))
     comparer = Comparer(opened.mean, space, bank=towers.bank, detector=detector)
     weight = opened.manifest.difference.reference_weight
     clips = dataset.clips
@@ -225,10 +226,10 @@ def _median(values: Sequence[float]) -> float | None:
     return round(float(np.median(values)), 3) if values else None
 
 
-def unused(dataset: DetectionDataset, side: Side) -> Bool[np.ndarray, " excerpts"]:
-    """Return the excerpts that share no source with the clips of a side."""
+def unused(dataset: DetectionDataset) -> Bool[np.ndarray, " excerpts"]:
+    """Return the excerpts that share no source with the clips of the test side."""
     store = dataset.clips.store
-    taken = union_of_sources(clips_of_side(store.clips, dataset.clips.scene, side))
+    taken = union_of_sources(clips_of_side(store.clips, dataset.clips.scene, "test"))
     is_free = [taken.isdisjoint(sources(clip)) for clip in store.clips]
     return np.array(
         [

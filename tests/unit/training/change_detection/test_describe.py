@@ -161,7 +161,7 @@ def test_scenes_are_described_from_their_sound(
         assert sum(row["answers"].values()) == pytest.approx(1)
 
 
-def _all_excerpts(dataset: DetectionDataset, side: str) -> np.ndarray:
+def _all_excerpts(dataset: DetectionDataset) -> np.ndarray:
     return np.ones(len(dataset.excerpts), bool)
 
 
@@ -171,7 +171,7 @@ def test_the_detector_of_scenes_is_fitted_without_their_sources(dataset: Detecti
 
     clips = dataset.clips
     names = {clip.name for clip in clips_of_side(clips.store.clips, clips.scene, "test")}
-    kept = unused(dataset, "test")
+    kept = unused(dataset)
 
     assert 0 < kept.sum() < len(kept)
     for excerpt, is_kept in zip(dataset.excerpts, kept, strict=True):
