@@ -16,7 +16,7 @@ from service.inference.embedding_space import make_space
 from service.inference.towers import Towers
 from service.retrieval.change_calibration import CHANGES, What
 from service.retrieval.comparison import Comparer, Comparison
-from service.retrieval.description import ChangeSide
+from service.retrieval.description import ChangeSide, told
 from training.change_detection.calibrate import fit
 from training.change_detection.dataset import DetectionDataset
 from training.change_detection.scenes import ChangedScene, draw_scenes
@@ -60,12 +60,14 @@ class Judgement:
 
     Attributes:
         scene: The scene.
-        answer: The decision of the detector.
+        answer: What the description tells, be it as a possibility.
+        decision: The decision of the detector.
         sides: Of the events that were added and removed.
     """
 
     scene: ChangedScene
     answer: What
+    decision: What
     sides: list[SideJudgement]
 
     @property
@@ -131,7 +133,7 @@ def judge(scene: ChangedScene, found: Comparison) -> Judgement:
         for item, side in ((scene.added, found.added), (scene.removed, found.removed))
         if item is not None
     ]
-    return Judgement(scene, found.changed.what, sides)
+    return Judgement(scene, told(found.changed), found.changed.what, sides)
 
 
 def judge_side(item: Item, side: ChangeSide, description: str) -> SideJudgement:
@@ -162,6 +164,10 @@ def summarize(judged: Sequence[Judgement]) -> dict[str, Any]:
         row: dict[str, Any] = {"change": change, "scenes": len(of_change)}
         row["answers"] = {
             answer: _share([each.answer == answer for each in of_change], of_change)["share"]
+            for answer in CHANGES
+        }
+        row["decisions"] = {
+            answer: _share([each.decision == answer for each in of_change], of_change)["share"]
             for answer in CHANGES
         }
         rows.append(row | _figures(of_change))

@@ -98,7 +98,7 @@ def judgement(
     scene = next(scene for scene in scenes if scene.change == change)
     n_sides = bool(scene.added) + bool(scene.removed)
     return Judgement(
-        scene, answer, [SideJudgement(named, False, 0.03, named, error_s, None)] * n_sides
+        scene, answer, answer, [SideJudgement(named, False, 0.03, named, error_s, None)] * n_sides
     )
 
 

@@ -66,7 +66,7 @@ def test_the_page_has_both_directions_and_the_descriptions(tmp_path: Path) -> No
         "side": "test",
         "tolerance_s": 0.5,
         "one_event": {"scenes": 100} | figures | level,
-        "changes": [{"change": "added", "scenes": 50} | figures],
+        "changes": [{"change": "added", "scenes": 50, "decisions": {"added": 0.3}} | figures],
         "names_by_lead": [{"lead_from": 0.1, "sounds": 7, "first": 0.9, "second": 0.1}],
     }
     (tmp_path / "changed.json").write_text(json.dumps(changed))
