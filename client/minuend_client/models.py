@@ -145,6 +145,8 @@ class Changed:
         threshold: Threshold of the bundle.
         false_alarm_rate: Share of unchanged pairs that scored at least as high, 0 to 1.
         what: "nothing", "added", "removed" or "both"; empty for an older service.
+        leaning: What changed if anything did: "added", "removed" or "both"; empty for an older
+            service.
         added: What the mixture has and the references lack; None for an older service.
         removed: The reverse; None for a bundle that is calibrated for added sounds alone.
     """
@@ -154,6 +156,7 @@ class Changed:
     threshold: float
     false_alarm_rate: float
     what: str = ""
+    leaning: str = ""
     added: Direction | None = None
     removed: Direction | None = None
 

@@ -142,6 +142,9 @@ class ChangedOut(ResponseModel):
     what: Literal["nothing", "added", "removed", "both"] = Field(
         description="Directions whose score is over their threshold."
     )
+    leaning: Literal["added", "removed", "both"] = Field(
+        description="What changed if anything did, whether or not a score is over its threshold."
+    )
     score: float = Field(
         description="Of the direction that is furthest above its threshold; the higher, the more it"
         " sounds as if something changed."

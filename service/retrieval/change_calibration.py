@@ -35,7 +35,8 @@ class ChangeDecision:
 
     Attributes:
         what: The decision.
-        changed: Whether it is not "nothing".
+        leaning: What changed if anything did: the direction of the larger margin.
+        changed: Whether something changed.
         score: Of the direction whose score is the furthest above its threshold.
         threshold: Of this direction.
         false_alarm_rate: Share of unchanged pairs that were as far above one of their thresholds, 0
@@ -46,6 +47,7 @@ class ChangeDecision:
     """
 
     what: What
+    leaning: What
     changed: bool
     score: float
     threshold: float
@@ -114,8 +116,10 @@ class Calibration:
         rate = 1.0 if is_equal else _share_above(self.margins[row], float(margins[best]))
         number = 0 if is_equal else int(name_changes(margins, float(self.balances[row])))
         what = CHANGES[number]
+        leaning = name_changes(margins - margins.max() + 1.0, float(self.balances[row]))
         return ChangeDecision(
             what=what,
+            leaning=CHANGES[int(leaning)],
             changed=what != "nothing",
             score=sides[best].score,
             threshold=sides[best].threshold,

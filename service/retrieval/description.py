@@ -7,12 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.inference.phrases import RankedPhrase
-from service.retrieval.change_calibration import ChangeDecision
+from service.retrieval.change_calibration import ChangeDecision, What
 
-ALIKE = 0.02
-"""Largest lead of the first phrase over the second at which both are named."""
+SURE_LEAD = 0.1
+"""Lead of the first phrase over the second from which it alone is named. Of 120 scenes of training
+sources, the first phrase was right for 85 % above it and for 44 % below, where the second was right
+for 29 %."""
 NAMED = 2
 """Most phrases in a description of one side."""
+LARGEST_TOLD_RATE = 0.8
+"""A change is told, as a possibility, if at most this share of unchanged recordings differ as much.
+Unchanged scenes of training sources were at or below it for less than a fifth."""
 EQUAL_DB = 1.5
 """A sound is as loud as the rest if the levels differ by at most this [dB]."""
 
@@ -67,31 +72,44 @@ def describe(
         return "Nothing changed: the two are equal."
     if decision is None:
         return _undecided(added, removed)
+    what, rate = told(decision), _percent(decision.false_alarm_rate)
+    change = _changes(added, removed, what)
     if decision.what == "nothing":
-        rate = _percent(decision.false_alarm_rate)
-        return (
-            "Nothing was clearly added or removed."
-            f" The two differ as two parts of one recording do: {rate} of such parts differ more."
+        text = (
+            "Nothing was clearly added or removed:"
+            f" {rate} of unchanged recordings differ as much by themselves."
         )
-    parts = []
-    if decision.what in {"added", "both"}:
-        parts.append(f"{_name(added.phrases)} was added{_when(added, '')}{_how_loud(added)}")
-    if decision.what in {"removed", "both"}:
-        where = " of the reference"
-        parts.append(f"{_name(removed.phrases)} is gone{_when(removed, where)}{_how_loud(removed)}")
-    text = "; ".join(parts)
+        return f"{text} If anything, {change}." if change else text
     share = decision.false_alarm_rate
     word = "Almost certain" if share < 0.005 else "Likely" if share < 0.03 else "Probable"
     return (
-        f"{text[0].upper()}{text[1:]}."
-        f" {word}: {_percent(share)} of unchanged recordings differ as much by themselves."
+        f"{change[0].upper()}{change[1:]}."
+        f" {word}: {rate} of unchanged recordings differ as much by themselves."
     )
+
+
+def told(decision: ChangeDecision) -> What:
+    """Return the change that a description tells, be it as a mere possibility."""
+    if decision.what == "nothing" and decision.false_alarm_rate <= LARGEST_TOLD_RATE:
+        return decision.leaning
+    return decision.what
+
+
+def _changes(added: ChangeSide, removed: ChangeSide, what: What) -> str:
+    """Return what changed as a part of a sentence; empty for nothing."""
+    parts = []
+    if what in {"added", "both"}:
+        parts.append(f"{_name(added.phrases)} was added{_when(added, '')}{_how_loud(added)}")
+    if what in {"removed", "both"}:
+        when = _when(removed, " of the reference")
+        parts.append(f"{_name(removed.phrases)} is gone{when}{_how_loud(removed)}")
+    return "; ".join(parts)
 
 
 def _undecided(added: ChangeSide, removed: ChangeSide) -> str:
     """Describe the sides of a bundle that cannot decide whether anything changed."""
     parts = [
-        f"{verb} is most like {_name(side.phrases)}{_when(side, where)}"
+        f"{verb} is {_name(side.phrases)}{_when(side, where)}".rstrip(",")
         for verb, side, where in (
             ("what the mixture has more of", added, ""),
             ("what it lacks", removed, " of the reference"),
@@ -109,8 +127,8 @@ def _name(phrases: Sequence[RankedPhrase]) -> str:
     if not phrases:
         return "a sound"
     first, *others = phrases[:NAMED]
-    if others and first.score - others[0].score < ALIKE:
-        return f"a sound like “{first.phrase}” or “{others[0].phrase}”"
+    if others and first.score - others[0].score < SURE_LEAD:
+        return f"a sound, perhaps “{first.phrase}” or “{others[0].phrase}”,"
     return f"a sound like “{first.phrase}”"
 
 

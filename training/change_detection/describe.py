@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from service.inference.embedding_space import make_space
 from service.inference.towers import Towers
 from service.retrieval.change_calibration import CHANGES, What
 from service.retrieval.comparison import Comparer, Comparison
-from service.retrieval.description import ChangeSide
+from service.retrieval.description import ChangeSide, told
 from training.change_detection.calibrate import fit
 from training.change_detection.dataset import DetectionDataset
 from training.change_detection.scenes import ChangedScene, draw_scenes
@@ -38,12 +39,16 @@ class SideJudgement:
 
     Attributes:
         is_named: Whether the first phrase names the event.
+        is_second: Whether the second phrase does.
+        lead: Score of the first phrase less that of the second.
         is_mentioned: Whether the description names it.
         start_error_s: Estimated less true start [s]; None if no time is given.
         level_error_db: Estimated level less the true one [dB]; None if no level is given.
     """
 
     is_named: bool
+    is_second: bool
+    lead: float
     is_mentioned: bool
     start_error_s: float | None
     level_error_db: float | None
@@ -55,12 +60,14 @@ class Judgement:
 
     Attributes:
         scene: The scene.
-        answer: The decision of the detector.
+        answer: What the description tells, be it as a possibility.
+        decision: The decision of the detector.
         sides: Of the events that were added and removed.
     """
 
     scene: ChangedScene
     answer: What
+    decision: What
     sides: list[SideJudgement]
 
     @property
@@ -85,7 +92,8 @@ def measure_descriptions(
 ) -> dict[str, Any]:
     """Describe scenes and compare the descriptions with the truth, for a results file.
 
-    The detector is fitted to the permissive excerpts that share no source with the scenes.
+    The detector is fitted to the permissive excerpts that share no source with the test side; it
+    has heard the sources of scenes of the training side.
 
     Args:
         bundle: A bundle with towers.
@@ -103,7 +111,7 @@ def measure_descriptions(
     if towers is None:
         raise DatasetError(f"{bundle} has no towers, so it has no words for a change")
     space = make_space(opened, towers.audio)
-    detector = fit(dataset, dataset.is_permissive & unused(dataset, side))
+    detector = fit(dataset, dataset.is_permissive & unused(dataset))
     comparer = Comparer(opened.mean, space, bank=towers.bank, detector=detector)
     weight = opened.manifest.difference.reference_weight
     clips = dataset.clips
@@ -125,21 +133,23 @@ def judge(scene: ChangedScene, found: Comparison) -> Judgement:
         for item, side in ((scene.added, found.added), (scene.removed, found.removed))
         if item is not None
     ]
-    return Judgement(scene, found.changed.what, sides)
+    return Judgement(scene, told(found.changed), found.changed.what, sides)
 
 
 def judge_side(item: Item, side: ChangeSide, description: str) -> SideJudgement:
     """Compare what is told of one side with its event."""
     names = {item.label, *list_names(item.label)}
-    first = side.phrases[0]
+    first, second = side.phrases[:2]
+    rights = [phrase.label == item.label or phrase.phrase in names for phrase in (first, second)]
     # Both backgrounds of a scene are at its reference.
     true_db = item.snr_db - 10.0 * np.log10(2.0)
     return SideJudgement(
-        is_named=first.label == item.label or first.phrase in names,
+        is_named=rights[0],
+        is_second=rights[1],
+        lead=first.score - second.score,
         is_mentioned=any(
-            f"“{phrase.phrase}”" in description
-            for phrase in side.phrases
-            if phrase.label == item.label or phrase.phrase in names
+            is_right and f"“{phrase.phrase}”" in description
+            for phrase, is_right in zip((first, second), rights, strict=True)
         ),
         start_error_s=None if side.start_s is None else side.start_s - item.onset_s,
         level_error_db=None if side.level_db is None else side.level_db - true_db,
@@ -156,9 +166,31 @@ def summarize(judged: Sequence[Judgement]) -> dict[str, Any]:
             answer: _share([each.answer == answer for each in of_change], of_change)["share"]
             for answer in CHANGES
         }
+        row["decisions"] = {
+            answer: _share([each.decision == answer for each in of_change], of_change)["share"]
+            for answer in CHANGES
+        }
         rows.append(row | _figures(of_change))
     one_sided = [each for each in judged if each.scene.change in {"added", "removed"}]
-    return {"changes": rows, "one_event": {"scenes": len(one_sided)} | _figures(one_sided)}
+    return {
+        "changes": rows,
+        "one_event": {"scenes": len(one_sided)} | _figures(one_sided),
+        "names_by_lead": _by_lead([side for each in one_sided for side in each.sides]),
+    }
+
+
+def _by_lead(sides: Sequence[SideJudgement]) -> list[dict[str, Any]]:
+    """Return how often the first two phrases are right, by the lead of the first."""
+    rows = []
+    for low, high in pairwise((0.0, 0.02, 0.05, 0.1, 0.2, np.inf)):
+        within = [side for side in sides if low <= side.lead < high]
+        if within:
+            first, second = (
+                round(float(np.mean([getattr(side, name) for side in within])), 4)
+                for name in ("is_named", "is_second")
+            )
+            rows.append({"lead_from": low, "sounds": len(within), "first": first, "second": second})
+    return rows
 
 
 def _figures(judged: Sequence[Judgement]) -> dict[str, Any]:
@@ -200,10 +232,10 @@ def _median(values: Sequence[float]) -> float | None:
     return round(float(np.median(values)), 3) if values else None
 
 
-def unused(dataset: DetectionDataset, side: Side) -> Bool[np.ndarray, " excerpts"]:
-    """Return the excerpts that share no source with the clips of a side."""
+def unused(dataset: DetectionDataset) -> Bool[np.ndarray, " excerpts"]:
+    """Return the excerpts that share no source with the clips of the test side."""
     store = dataset.clips.store
-    taken = union_of_sources(clips_of_side(store.clips, dataset.clips.scene, side))
+    taken = union_of_sources(clips_of_side(store.clips, dataset.clips.scene, "test"))
     is_free = [taken.isdisjoint(sources(clip)) for clip in store.clips]
     return np.array(
         [

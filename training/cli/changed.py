@@ -88,7 +88,7 @@ def describe(  # noqa: PLR0913 - one parameter an option
     """Measure how often the description of a change is right.
 
     Compares rendered scenes, in which a sound was added or removed, both, or neither. The detector
-    is fitted without the sources of the scenes. Writes describe.json, or describe_train.json for
+    is fitted without the sources of the test side. Writes describe.json, or describe_train.json for
     the training side.
     """
     from service.bundle.files import load_bundle

@@ -9,6 +9,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from service.retrieval.description import SURE_LEAD
 from training.errors import DatasetError
 from training.reports.render import render
 
@@ -48,6 +49,7 @@ def write_page(folder: Path) -> Path:
         "changed",
         result={**FIELDS, **result},
         description=json.loads(described.read_text("utf-8")) if described.is_file() else None,
+        sure_lead=SURE_LEAD,
         aimed_right=AIMED_RIGHT,
         aimed_on_time=AIMED_ON_TIME,
         claims=list(aims_reached(result["rates"], result["false_alarm_rate"])),

@@ -91,6 +91,7 @@ def test_what_changed_is_parsed_for_both_sides() -> None:
         "changed": {
             "changed": True,
             "what": "added",
+            "leaning": "added",
             **direction,
             "added": direction,
             "removed": None,
@@ -103,7 +104,7 @@ def test_what_changed_is_parsed_for_both_sides() -> None:
 
     assert found.description == "A dog was added."
     assert found.changed is not None
-    assert found.changed.what == "added"
+    assert (found.changed.what, found.changed.leaning) == ("added", "added")
     assert found.changed.added == models.Direction(2.0, 1.0, 0.01)
     assert found.changed.removed is None
     assert found.added == models.ChangeSide((models.Phrase(**phrase),), 1.0, 2.5)

@@ -133,6 +133,7 @@ def test_the_direction_that_is_further_above_its_threshold_is_named(
     decision = detector.parts.clips.decide(np.array(scores), 1, is_equal=False)
 
     assert decision.what == what
+    assert decision.leaning == ("both" if what == "nothing" else what)
     assert decision.changed == (what != "nothing")
     assert decision.changed == (decision.score > decision.threshold)
 

@@ -6,7 +6,7 @@ import pytest
 
 from service.inference.phrases import RankedPhrase
 from service.retrieval.change_calibration import ChangeDecision, DirectionDecision, What
-from service.retrieval.description import ChangeSide, describe, level_over_rest_db
+from service.retrieval.description import ChangeSide, describe, level_over_rest_db, told
 
 DOG = [RankedPhrase("dog barking", "dog", 0.8), RankedPhrase("a cat", "cat", 0.5)]
 RAIN = [RankedPhrase("rain", "rain", 0.7), RankedPhrase("hail", "hail", 0.69)]
@@ -14,7 +14,8 @@ RAIN = [RankedPhrase("rain", "rain", 0.7), RankedPhrase("hail", "hail", 0.69)]
 
 def decision(what: What, rate: float = 0.01) -> ChangeDecision:
     side = DirectionDecision(2.0, 1.0, rate)
-    return ChangeDecision(what, what != "nothing", 2.0, 1.0, rate, side, side)
+    leaning: What = "added" if what == "nothing" else what
+    return ChangeDecision(what, leaning, what != "nothing", 2.0, 1.0, rate, side, side)
 
 
 def test_an_addition_is_told_with_name_time_level_and_certainty() -> None:
@@ -32,21 +33,36 @@ def test_an_addition_is_told_with_name_time_level_and_certainty() -> None:
     ("what", "words", "others"),
     [
         ("added", ["“dog barking” was added"], ["gone", "rain"]),
-        ("removed", ["“rain” or “hail” is gone"], ["added", "dog"]),
-        ("both", ["“dog barking” was added", "“rain” or “hail” is gone"], []),
+        ("removed", ["“rain” or “hail”, is gone"], ["added", "dog"]),
+        ("both", ["“dog barking” was added", "“rain” or “hail”, is gone"], []),
         ("nothing", ["Nothing was clearly added or removed"], ["dog", "rain"]),
     ],
 )
 def test_only_the_sides_that_changed_are_told(
     what: What, words: list[str], others: list[str]
 ) -> None:
-    text = describe(ChangeSide(DOG), ChangeSide(RAIN), decision(what), is_equal=False)
+    rate = 0.9 if what == "nothing" else 0.01
+    text = describe(ChangeSide(DOG), ChangeSide(RAIN), decision(what, rate), is_equal=False)
 
     for word in words:
         assert word in text
     for word in others:
         assert word not in text.replace("added or removed", "")
     assert text.count(". ") <= 1
+
+
+def test_a_change_that_is_not_clear_is_told_as_a_possibility() -> None:
+    added = ChangeSide(DOG, 1.0, 2.0)
+
+    text = describe(added, ChangeSide(RAIN), decision("nothing", 0.2), is_equal=False)
+
+    assert text == (
+        "Nothing was clearly added or removed: 20 % of unchanged recordings differ as much by"
+        " themselves. If anything, a sound like “dog barking” was added from 1.0 s to 2.0 s."
+    )
+    assert told(decision("nothing", 0.2)) == "added"
+    assert told(decision("nothing", 0.9)) == "nothing"
+    assert told(decision("removed")) == "removed"
 
 
 def test_the_time_of_what_is_gone_is_that_of_the_reference() -> None:
@@ -76,7 +92,7 @@ def test_without_towers_the_sound_has_no_name() -> None:
 def test_without_a_detector_nothing_is_said_to_have_changed() -> None:
     text = describe(ChangeSide(DOG, 1.0, 2.0), ChangeSide([]), None, is_equal=False)
 
-    assert text.startswith("What the mixture has more of is most like a sound like")
+    assert text.startswith("What the mixture has more of is a sound like")
     assert "from 1.0 s to 2.0 s" in text
     assert text.endswith("This bundle is not calibrated to tell whether anything changed.")
 

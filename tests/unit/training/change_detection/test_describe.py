@@ -81,6 +81,8 @@ def test_an_event_is_named_by_the_first_phrase_and_mentioned_by_the_description(
 
     first = judge_side(item(), ChangeSide([dog, cat], 3.25, 5.0, 2.0), "A sound was added.")
     second = judge_side(item(), ChangeSide([cat, dog]), text)
+    assert (first.is_second, second.is_second) == (False, True)
+    assert first.lead == pytest.approx(0.01)
 
     assert (first.is_named, first.is_mentioned) == (True, False)
     assert (second.is_named, second.is_mentioned) == (False, True)
@@ -95,7 +97,9 @@ def judgement(
 ) -> Judgement:
     scene = next(scene for scene in scenes if scene.change == change)
     n_sides = bool(scene.added) + bool(scene.removed)
-    return Judgement(scene, answer, [SideJudgement(named, named, error_s, None)] * n_sides)
+    return Judgement(
+        scene, answer, answer, [SideJudgement(named, False, 0.03, named, error_s, None)] * n_sides
+    )
 
 
 def test_shares_are_over_scenes_and_times_over_those_that_are_right(
@@ -123,6 +127,7 @@ def test_shares_are_over_scenes_and_times_over_those_that_are_right(
     assert (one["scenes"], one["right"]["share"]) == (5, 0.6)
     assert one["right_and_on_time"]["of"] == 3
     assert one["right_and_on_time"]["share"] == pytest.approx(1 / 3, abs=1e-4)
+    assert found["names_by_lead"] == [{"lead_from": 0.02, "sounds": 5, "first": 0.8, "second": 0.0}]
     low, high = one["right"]["share_95"]
     assert low <= 0.6 <= high
 
@@ -156,7 +161,7 @@ def test_scenes_are_described_from_their_sound(
         assert sum(row["answers"].values()) == pytest.approx(1)
 
 
-def _all_excerpts(dataset: DetectionDataset, side: str) -> np.ndarray:
+def _all_excerpts(dataset: DetectionDataset) -> np.ndarray:
     return np.ones(len(dataset.excerpts), bool)
 
 
@@ -166,7 +171,7 @@ def test_the_detector_of_scenes_is_fitted_without_their_sources(dataset: Detecti
 
     clips = dataset.clips
     names = {clip.name for clip in clips_of_side(clips.store.clips, clips.scene, "test")}
-    kept = unused(dataset, "test")
+    kept = unused(dataset)
 
     assert 0 < kept.sum() < len(kept)
     for excerpt, is_kept in zip(dataset.excerpts, kept, strict=True):
