@@ -15,7 +15,7 @@ from training.scenes.changes import CHANGE_KINDS
 from training.scenes.load import SceneSet
 from training.towers.evaluation.fulfilment import FIRST, tabulate_fulfilment
 from training.towers.evaluation.projector import TowerProjector
-from training.words.grammar import list_names
+from training.words.names import list_names
 from training.words.requests import ask_for
 
 CHANGES: tuple[Change, ...] = (*CHANGE_KINDS, "instead_of", "only")
