@@ -24,7 +24,7 @@ class CompositionWeights(Record):
     louder: float = 0.75
     quieter: float = -0.5
     more: float = 0.75
-    less: float = -0.5
+    less: float = -1.0
     instead_of: float = -0.5
     only: float = 3.0
     none: float = 3.0

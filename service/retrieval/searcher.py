@@ -121,7 +121,7 @@ class Searcher:
             ClientError: A sound cannot be embedded, or k is out of range.
         """
         k = self._check_k(ranking.k)
-        text = self._read(modifier, timings)
+        text = self._read(modifier, timings, is_alone=sound is None)
         if sound is None and reference is not None:
             raise QueryIncompleteError(
                 "a reference is subtracted from a sound: give audio, clip_id or embedding as well"
@@ -194,7 +194,9 @@ class Searcher:
             change = self._space.project_difference(sound, references[0], weight)
             return {"difference": change}
 
-    def _read(self, modifier: Modifier | None, timings: RequestTimings) -> TextPart:
+    def _read(
+        self, modifier: Modifier | None, timings: RequestTimings, *, is_alone: bool
+    ) -> TextPart:
         """Return what a text contributes to a query."""
         if modifier is None:
             return TextPart()
@@ -203,7 +205,7 @@ class Searcher:
                 "this bundle has no text tower, so it cannot take a modifier; leave it out"
             )
         with timings.measure("text"):
-            return read_modifier(modifier, self._towers)
+            return read_modifier(modifier, self._towers, is_alone=is_alone)
 
     def _rank(
         self,

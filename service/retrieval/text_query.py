@@ -17,6 +17,8 @@ from service.retrieval.query import Modifier, Notice
 
 SILENCE = "silence"
 """What is searched for where a text asks for no sound at all."""
+COMPARED: frozenset[Change] = frozenset({"add", "louder", "quieter", "more", "less"})
+"""Changes that only name a sound where there is nothing to compare with."""
 SHOWN_CHARACTERS = 60
 """Characters of a text in a notice."""
 
@@ -36,15 +38,17 @@ class TextPart:
     notices: list[Notice] = field(default_factory=list)
 
 
-def read_modifier(modifier: Modifier, towers: Towers) -> TextPart:
+def read_modifier(modifier: Modifier, towers: Towers, *, is_alone: bool = False) -> TextPart:
     """Encode a text, and compose the vectors of its sounds by what it asks for.
 
     A text that only names sounds has the vector of the whole text, as has every text with a bundle
-    that cannot tell the sounds of a text.
+    that cannot tell the sounds of a text. Without a sound that it changes, a text only names those
+    that shall be quieter or less: "quieter rain" alone is rain.
 
     Args:
         modifier: A text of any length, and its strength.
         towers: They encode it.
+        is_alone: Whether the text is the whole query.
     """
     if modifier.strength == 0:
         return TextPart()
@@ -55,12 +59,11 @@ def read_modifier(modifier: Modifier, towers: Towers) -> TextPart:
     sounds = [(each, _encode_sound(each, towers)) for each in encoded.sounds]
     vector = encoded.vector
     understanding = towers.info.understanding
-    if understanding is not None and any(each.change != "describe" for each, _ in sounds):
-        vector = compose_sounds(
-            encoded.vector,
-            [(each.change, sound.vector) for each, sound in sounds if sound is not None],
-            understanding.weights,
-        )
+    changes = [_change(each, is_alone=is_alone) for each, _ in sounds]
+    if understanding is not None and set(changes) - {"describe"}:
+        vectors = [sound.vector if sound else encoded.vector for _, sound in sounds]
+        named = list(zip(changes, vectors, strict=True))
+        vector = compose_sounds(encoded.vector, named, understanding.weights)
     notices = [*_cut_notices(encoded, towers), *_unknown_notices(modifier.text, encoded, sounds)]
     return TextPart(np.float32(modifier.strength) * vector, list(encoded.sounds), notices)
 
@@ -81,6 +84,11 @@ def compose_sounds(
     for change, vector in sounds:
         total = total + np.float32(getattr(weights, change)) * l2_normalize(vector)
     return total
+
+
+def _change(sound: UnderstoodSound, *, is_alone: bool) -> Change:
+    """Return what a sound means for the query."""
+    return "describe" if is_alone and sound.change in COMPARED else sound.change
 
 
 def _encode_sound(sound: UnderstoodSound, towers: Towers) -> EncodedText | None:

@@ -26,6 +26,8 @@ from training.towers.evaluation.projector import TowerProjector
 SIZES = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 SENTENCES = (0.0, 0.25, 0.5, 1.0)
 ROUNDS = 2
+WORTH = 0.01
+"""What the vector of the whole text, which has no sign, must add to the score to get a weight."""
 AWAY: frozenset[Change] = frozenset({"remove", "quieter", "less", "instead_of"})
 """Changes whose weight is negative."""
 
@@ -63,7 +65,8 @@ def fit_composition(scenes: SceneSet, projector: TowerProjector) -> FittedCompos
     if len(tasks[0].items) < FIRST:
         raise DatasetError(f"{len(tasks[0].items)} pairs about levels are too few")
     fitted = [ascend(tasks, CompositionWeights(sentence=size)) for size in SENTENCES]
-    weights = max(fitted, key=lambda each: float(np.mean(_means(tasks, each))))
+    means = np.array([np.mean(_means(tasks, each)) for each in fitted])
+    weights = fitted[int(np.argmax(means >= means.max() - WORTH))]
     return FittedComposition(weights, compare(tasks, weights))
 
 

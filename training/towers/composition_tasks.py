@@ -13,7 +13,8 @@ from service.difference import l2_normalize
 from service.inference.understanding import Change
 from training.scenes.changes import CHANGE_KINDS
 from training.scenes.load import SceneSet
-from training.towers.evaluation.fulfilment import FIRST, tabulate_fulfilment
+from training.scenes.pair import Clip, Pair
+from training.towers.evaluation.fulfilment import FIRST, fulfils, level_db
 from training.towers.evaluation.projector import TowerProjector
 from training.words.names import list_names
 from training.words.requests import ask_for
@@ -96,7 +97,8 @@ class _Asked:
 def make_level_task(scenes: SceneSet, projector: TowerProjector) -> CompositionTask:
     """Make the queries about levels: the pairs whose sounds become louder, quieter, more or less.
 
-    Only a rendered pair knows levels. Its target has the same recordings as its query.
+    Only a rendered pair knows levels. Its target has the same recordings as its query. A clip
+    without a sound that shall be quieter or less fulfils the query, too.
     """
     rows = [
         row
@@ -113,7 +115,7 @@ def make_level_task(scenes: SceneSet, projector: TowerProjector) -> CompositionT
         sounds=_sounds(asked, projector),
         items=l2_normalize(projector.project_audio(scenes.target[rows])),
         targets=np.arange(len(rows)),
-        fulfils=tabulate_fulfilment(pairs),
+        fulfils=np.array([[_is_fulfilled(pair, hit.target) for hit in pairs] for pair in pairs]),
     )
 
 
@@ -171,6 +173,14 @@ def _ask_one(
 ) -> _Asked:
     text = ask_for({change: _name(label) for change, label in changes.items()}, rng)
     return _Asked(row, changes, text, present, frozenset(absent))
+
+
+def _is_fulfilled(pair: Pair, hit: Clip) -> bool:
+    return all(
+        fulfils(change, pair.query, hit)
+        or (change.kind in {"quieter", "less"} and level_db(hit, change.label) is None)
+        for change in pair.changes
+    )
 
 
 def _name(label: str) -> str:

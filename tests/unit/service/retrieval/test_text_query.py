@@ -81,6 +81,20 @@ def test_a_text_without_changes_has_the_vector_of_the_whole_text(
     np.testing.assert_allclose(found, tiny_towers.encode_text(path, text), atol=1e-6)
 
 
+@pytest.mark.parametrize("text", ["quieter high", "less low", "with high more low"])
+def test_a_text_alone_names_the_sounds_that_it_would_change(
+    path: Path, towers: Towers, text: str
+) -> None:
+    found = vector(read_modifier(Modifier(text), towers, is_alone=True))
+    np.testing.assert_allclose(found, tiny_towers.encode_text(path, text), atol=1e-6)
+
+
+def test_a_text_alone_may_exclude_a_sound(path: Path, towers: Towers) -> None:
+    found = vector(read_modifier(Modifier("quieter low without high"), towers, is_alone=True))
+    expected = 0.9 * unit(path, "low") - 1.3 * unit(path, "high")
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def test_the_whole_text_has_its_own_weight() -> None:
     sentence, sound = np.array([1.0, 2.0], np.float32), np.array([0.0, 4.0], np.float32)
     weights = CompositionWeights(sentence=0.5, remove=-2.0)

@@ -77,7 +77,7 @@ def test_an_exported_bundle_understands_as_it_was_trained(
     assert info.understanding.weights == WEIGHTS
     assert info.understanding.scores == loaded.scores
     assert info.understanding.novelty in exported.manifest.files
-    assert float(info.scores[f"{info.text_precision}_same_sounds"]) >= 0.99
+    assert float(info.scores[f"{info.text_precision}_same_sounds"]) >= 0.98
     towers = Towers.open(exported, device="cpu", threads=1)
     assert towers is not None
     towers.check(exported)
