@@ -51,6 +51,18 @@ def test_only_the_sides_that_changed_are_told(
     assert text.count(". ") <= 1
 
 
+def test_a_phrase_is_not_said_twice() -> None:
+    twice = [RankedPhrase("rain", label, 0.7) for label in ("rain", "shower")]
+
+    alone = describe(ChangeSide(twice), ChangeSide([]), decision("added"), is_equal=False)
+    among = describe(
+        ChangeSide(twice + RAIN[1:]), ChangeSide([]), decision("added"), is_equal=False
+    )
+
+    assert alone.startswith("A sound like “rain” was added.")
+    assert among.startswith("A sound, perhaps “rain” or “hail”, was added.")
+
+
 def test_a_change_that_is_not_clear_is_told_as_a_possibility() -> None:
     added = ChangeSide(DOG, 1.0, 2.0)
 
