@@ -219,7 +219,7 @@ def _share(hits: Sequence[bool], judged: Sequence[Judgement]) -> dict[str, Any]:
     """Return a share with its interval; recordings that scenes have in common count once."""
     if not hits:
         return {"share": None, "share_95": None, "of": 0}
-    beds = [each.scene.pair.background_id for each in judged]
+    beds = [" ".join(sorted(each.path for each in it.scene.pair.backgrounds)) for it in judged]
     _, numbers = np.unique(beds, return_inverse=True)
     found, total = np.bincount(numbers, np.array(hits, float)), np.bincount(numbers)
     drawn = np.random.default_rng(0).integers(len(total), size=(BOOTSTRAPS, len(total)))

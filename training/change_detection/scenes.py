@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 
 from service.retrieval.change_calibration import CHANGES, What
-from training.scenes.draw import PairPlan, draw_pairs
+from training.scenes.draw import PAIRS_PER_BACKGROUND, PairPlan, draw_pairs
 from training.scenes.pair import Clip, Item, Pair
 from training.scenes.pool import ScenePool
 from training.scenes.recipe import Side
 
 SEED = 7
-BATCH = 200
-MOST_BATCHES = 100
+MOST_DRAWS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +33,7 @@ class ChangedScene:
 
 
 def draw_scenes(pool: ScenePool, side: Side, n_each: int) -> list[ChangedScene]:
-    """Draw scenes of every change, the same number of each.
+    """Draw scenes of every change, the same number of each, over many backgrounds.
 
     Args:
         pool: Backgrounds and events.
@@ -43,30 +41,34 @@ def draw_scenes(pool: ScenePool, side: Side, n_each: int) -> list[ChangedScene]:
         n_each: Scenes of each change.
     """
     drawn: dict[What, list[ChangedScene]] = {change: [] for change in CHANGES}
-    for scene in _all_scenes(pool, side):
-        if len(drawn[scene.change]) < n_each:
-            drawn[scene.change].append(scene)
-        if len(drawn["nothing"]) < n_each:
-            drawn["nothing"].append(_without_events(scene))
+    for number in range(MOST_DRAWS):
+        for scene in _one_of_each(pool, side, number):
+            if len(drawn[scene.change]) < n_each:
+                drawn[scene.change].append(scene)
         if all(len(scenes) == n_each for scenes in drawn.values()):
             break
     return [scene for scenes in drawn.values() for scene in scenes]
 
 
-def _all_scenes(pool: ScenePool, side: Side) -> Iterator[ChangedScene]:
-    """Yield the drawn pairs that add or remove one event, or both."""
-    for batch in count():
-        if batch == MOST_BATCHES:
-            return
-        plan = PairPlan(
-            scene=pool.scene.name, side=side, n_pairs=BATCH, seed=SEED + batch, permissive=False
-        )
-        for pair in draw_pairs(pool, plan):
-            kinds = sorted(change.kind for change in pair.changes)
-            if kinds in (["add"], ["remove"], ["add", "remove"]):
-                added, removed = _event(pair.target.items), _event(pair.query.items)
-                number = bool(added) + 2 * bool(removed)
-                yield ChangedScene(pair, CHANGES[number], added, removed)
+def _one_of_each(pool: ScenePool, side: Side, number: int) -> list[ChangedScene]:
+    """Return the first scene of each change over two backgrounds, as far as there is one."""
+    found: dict[What, ChangedScene] = {}
+    plan = PairPlan(
+        scene=pool.scene.name,
+        side=side,
+        n_pairs=PAIRS_PER_BACKGROUND[side],
+        seed=SEED + number,
+        permissive=False,
+    )
+    for pair in draw_pairs(pool, plan):
+        kinds = sorted(change.kind for change in pair.changes)
+        if kinds in (["add"], ["remove"], ["add", "remove"]):
+            added, removed = _event(pair.target.items), _event(pair.query.items)
+            change = CHANGES[bool(added) + 2 * bool(removed)]
+            scene = ChangedScene(pair, change, added, removed)
+            found.setdefault(change, scene)
+            found.setdefault("nothing", _without_events(scene))
+    return list(found.values())
 
 
 def _event(items: Sequence[Item]) -> Item | None:
