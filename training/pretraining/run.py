@@ -15,6 +15,7 @@ from training.model.frontend import HOP_LENGTH, N_MELS
 from training.model.model import EmbeddingModel
 from training.pretraining.augment import MixupBank
 from training.pretraining.checkpoint import load_checkpoint, save_checkpoint
+from training.pretraining.compute import compile_forward
 from training.pretraining.networks import OnlineNetwork, TargetNetwork
 from training.pretraining.objective import Objective
 from training.pretraining.processes import Processes
@@ -76,8 +77,7 @@ def new_state(
     frames = 1 + crop_samples(recipe.data) // HOP_LENGTH
     bank = MixupBank(recipe.views.bank_size, N_MELS, frames).to(device)
     if recipe.compute.compile:
-        online.encoder.compile()
-        target.encoder.compile()
+        compile_forward([online.encoder, target.encoder])
     optimiser = torch.optim.Adam(online.parameters(), lr=recipe.optim.learning_rate)
     objective = processes.wrap(Objective(online, recipe.loss))
     teacher = TeacherTarget(Yamnet(find_teacher())).to(device) if recipe.loss.has_teacher else None
