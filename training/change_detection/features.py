@@ -10,7 +10,7 @@ from jaxtyping import Float, Float32, Int64
 from service.retrieval.change_features import WINDOW_FEATURES, Discriminant
 from training.change_detection.trials import DetectionTrials
 
-AXES = 32
+AXES = 64
 EIGEN_ROWS = 1500  # most rows that the principal axes are computed from
 BLOCK_TRIALS = 64
 LEAST_SCALE = np.float32(0.02)  # values that hardly vary are not blown up
