@@ -58,12 +58,14 @@ class Evaluation:
         store: The decoded clips of the mixtures.
         partners: The mixtures.
         identity: Hash of all that the figures depend on, but the bundle.
+        sounds: Hash of all that the sounds depend on: the texts do not.
     """
 
     clips: Sequence[SourceClip]
     store: ClipStore
     partners: Sequence[Partners]
     identity: str
+    sounds: str
 
     def describe(self) -> dict[str, Any]:
         """Describe the clips for a results file."""
@@ -99,9 +101,11 @@ def prepare(data: Path, bundles: Sequence[Path], cache: Path) -> Evaluation:
     unseen = unseen_by_all(read_clips(data), bundles)
     clips = judged(unseen)
     store = open_store(scene_clips(unseen, table), cache, MAX_UNREADABLE)
-    names = [clip.name for clip in clips]
-    identity = hash_parts([VERSION, hash_tables(), hash_file(data).sha256, *names])[:16]
-    return Evaluation(clips, store, draw_scenes(store, table), identity)
+    partners = draw_scenes(store, table)
+    names = [clip.name for clip in (*clips, *store.clips)]
+    sounds = hash_parts([VERSION, hash_file(data).sha256, *names, *partners])[:16]
+    identity = hash_parts([sounds, hash_tables()])[:16]
+    return Evaluation(clips, store, partners, identity, sounds)
 
 
 def measure_words(
@@ -143,7 +147,7 @@ def measure_words(
 def measure_bundle(service: Service, evaluation: Evaluation, cache: Path) -> dict[str, Any]:
     """Run all protocols on one bundle."""
     encoder = service.models.encoder
-    name = hash_parts([encoder.fingerprint, encoder.precision, evaluation.identity])[:24]
+    name = hash_parts([encoder.fingerprint, encoder.precision, evaluation.sounds])[:24]
     folder = cache / "words" / name
     with service.library(folder / "corpora") as served:
         figures = _over_corpora(served, evaluation)
@@ -160,11 +164,12 @@ def _over_corpora(served: ServedLibrary, evaluation: Evaluation) -> dict[str, An
     readable = served.ids()
     items = [item_of(clip) for clip in evaluation.clips]
     search = Search(served, Collection(item for item in items if item.id in readable))
-    requests = list_requests()
+    requests, texts = list_requests(), list_texts()
     asked = text_only.countable(search.collection, requests)
     return {
         "text_only": text_only.measure(search, requests),
-        "unknown": unknown.measure(search, asked, list_texts()),
+        "names": text_only.measure(search, texts.known),
+        "unknown": unknown.measure(search, asked, texts),
         "example": example.measure(search),
     }
 

@@ -30,9 +30,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Known names, and texts of no sound by their group."""
+    """Plain names that every bundle should know, and texts of no sound by their group."""
 
-    known: tuple[str, ...]
+    known: tuple[Request, ...]
     nonsense: dict[str, tuple[str, ...]]
 
 

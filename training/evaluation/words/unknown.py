@@ -26,7 +26,7 @@ def measure(search: Search, requests: Sequence[Request], texts: Texts) -> dict[s
         ``nonsense`` and of its ``groups``; and the known texts that were flagged.
     """
     asked = {request.text: _flag(search, request.text) for request in requests}
-    names = {text: _flag(search, text) for text in texts.known}
+    names = {name.text: _flag(search, name.text) for name in texts.known}
     groups = {
         group: [_flag(search, text) for text in of_group]
         for group, of_group in texts.nonsense.items()

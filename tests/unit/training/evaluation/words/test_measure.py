@@ -65,7 +65,7 @@ def test_a_second_run_gives_the_same_figures_from_the_cache(measured: Path) -> N
     again = json.loads((results / RESULTS).read_text())["rows"]
     first = json.loads((measured / "results" / RESULTS).read_text())["rows"]
     for row, same in zip(first, again, strict=True):
-        for name in ("text_only", "negation", "composition", "subtraction", "example"):
+        for name in ("text_only", "names", "negation", "composition", "subtraction", "example"):
             assert row[name] == same[name]
     assert sorted(cache.glob("words/*/*/catalog.sqlite")) == libraries
 

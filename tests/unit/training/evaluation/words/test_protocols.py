@@ -52,7 +52,10 @@ def test_flags_of_known_texts_and_of_nonsense_are_counted_apart() -> None:
     library = RankedClips(
         DOGS, notices=lambda text: flag if text in ("xyz", "cow") else frozenset({"modifier_cut"})
     )
-    texts = Texts(known=("dog", "cow"), nonsense={"letters": ("xyz", "abc"), "other": ("xyz",)})
+    texts = Texts(
+        known=(Request("dog", ("dog",)), Request("cow", ())),
+        nonsense={"letters": ("xyz", "abc"), "other": ("xyz",)},
+    )
 
     result = unknown.measure(library.open(), [Request("hound", ("dog",))], texts)
 

@@ -85,10 +85,11 @@ def test_every_request_asks_for_known_sounds_in_other_words_than_trained_texts()
 def test_known_texts_and_nonsense_are_different_and_nonsense_is_never_trained() -> None:
     texts = list_texts()
     nonsense = [text for group in texts.nonsense.values() for text in group]
-    known = [*texts.known, *(request.text for request in list_requests())]
+    known = [request.text for request in (*texts.known, *list_requests())]
 
     assert len(nonsense) == len(set(nonsense)) >= 60
     assert not set(nonsense) & set(known)
+    assert all(set(name.sounds) <= set(list_sounds()) for name in texts.known)
     assert not {without_article(text.lower()) for text in nonsense} & trained_texts()
 
 
