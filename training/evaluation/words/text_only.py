@@ -1,8 +1,8 @@
 """Protocol `text_only`: search by a text alone.
 
-The requests of ``requests.yaml``, and apart from them the plain names of ``texts.yaml``, which
-towers may be trained on, are searched among all unseen clips of all corpora whose label
-says what is heard. A hit is right if its label names one of the sounds of the request
+The requests of ``requests.yaml`` are searched among all unseen clips of all corpora whose label
+says what is heard; so are, apart from them, the plain names of ``texts.yaml``, which towers may
+be trained on. A hit is right if its label names one of the sounds of the request
 (``sounds.yaml``). A request counts if at least ``FEWEST_CLIPS`` clips of ``FEWEST_RECORDINGS``
 recordings are right, so that five right hits are possible. Figures: the share of requests whose
 first hit is right, and the mean share of right hits among the first five.
