@@ -68,18 +68,21 @@ def aims_reached(rows: Sequence[Mapping[str, Any]], rate: float) -> Iterator[dic
         rate: The stated rate of false alarms, 0 to 1.
 
     Yields:
-        Number of references, share of detections without further conditions, the aim, whether it is
+        Number of references, share of detections without further conditions and, if it is known, by
+        the score of additions alone, the aim, whether it is
         reached, lowest and highest rate of false alarms, and whether both are within the factor.
     """
     others = [row for row in rows if row["against"] == "others"]
     for n in dict.fromkeys(row["references"] for row in others):
         of_n = [row for row in others if row["references"] == n]
-        detections = next(row["detections"] for row in of_n if row["condition"] == "plain")
+        plain = next(row for row in of_n if row["condition"] == "plain")
+        detections = plain["detections"]
         alarms = [row["false_alarms"] for row in of_n]
         aimed = AIMED_DETECTIONS.get(n, AIMED_OTHERWISE)
         yield {
             "references": n,
             "detections": detections,
+            "one_sided": plain.get("one_sided"),
             "aimed": aimed,
             "reached": detections >= aimed,
             "lowest": min(alarms),
