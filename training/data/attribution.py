@@ -13,6 +13,17 @@ from training.model.frontend import SAMPLE_RATE
 
 TRAINED = "trained"
 HELD_OUT = "held out"
+TEACHER = "teacher"
+YAMNET = {
+    "path": "yamnet",
+    "corpus": TEACHER,
+    "title": "YAMNet, a classifier trained on AudioSet",
+    "author": "Google",
+    "licence": "Apache-2.0",
+    "url": "https://github.com/tensorflow/models/tree/master/research/audioset/yamnet",
+    "role": TEACHER,
+}
+"""Row of the teacher of distillation, whose outputs were targets of the training."""
 SOURCES = ("freesound_id", "recording", "esc50_src_overlap")  # see training.data.splits
 COLUMNS = ("path", "corpus", "title", "author", "licence", "url", *SOURCES, "role")
 NOT_STATED = "not stated"
@@ -48,6 +59,27 @@ def summarise_corpora(
         )
         for corpus, rows in sorted(corpora.items())
     ]
+
+
+def write_encoder_attribution(
+    path: Path, stores: tuple[ClipStore, ClipStore], parent: Path, *, has_teacher: bool
+) -> None:
+    """Write the attribution of an encoder: its clips, those of its parent, and the teacher.
+
+    Clips that only the towers or the calibration of the parent's bundle used are left out.
+
+    Args:
+        path: The CSV to write.
+        stores: Clips for training, and those held out.
+        parent: Attribution of the bundle that training started from; it may be missing.
+        has_teacher: Whether a teacher gave targets.
+    """
+    trained, held_out = stores
+    write_attribution(path, {TRAINED: trained.clips, HELD_OUT: held_out.clips}, parent)
+    rows = [row for row in read_table(path) if row["role"] in (TRAINED, HELD_OUT, TEACHER)]
+    if has_teacher and not any(row["role"] == TEACHER for row in rows):
+        rows.append({column: YAMNET.get(column, "") for column in COLUMNS})
+    write_table(path, COLUMNS, rows)
 
 
 def write_attribution(

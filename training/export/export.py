@@ -29,7 +29,7 @@ from service.bundle.manifest import (
 from service.concurrency.durable import staged_folder
 from service.errors import BundleError
 from service.inference.encoder import Encoder
-from training.data.attribution import HELD_OUT, TRAINED, describe_data, write_attribution
+from training.data.attribution import describe_data, write_encoder_attribution
 from training.data.clips import TrainingData
 from training.data.store import ClipStore
 from training.export.fingerprint import fingerprint
@@ -186,9 +186,11 @@ def _write_documents(
     run = checkpoint if in_parts else checkpoint.parent
     shutil.copy(run / METRICS, staged / METRICS)
     write_card(staged, manifest)
-    roles = {TRAINED: trained.clips, HELD_OUT: held_out.clips}
     earlier = run / (ATTRIBUTION if in_parts else PARENT_ATTRIBUTION)
-    write_attribution(staged / ATTRIBUTION, roles, earlier)
+    has_teacher = Recipe.model_validate(manifest.training.recipe).loss.has_teacher
+    write_encoder_attribution(
+        staged / ATTRIBUTION, (trained, held_out), earlier, has_teacher=has_teacher
+    )
     write_manifest(staged, with_files(staged, manifest))
 
 

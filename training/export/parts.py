@@ -18,7 +18,7 @@ import torch
 
 from service.bundle.files import hash_file
 from service.concurrency.durable import staged_folder
-from training.data.attribution import HELD_OUT, TRAINED, write_attribution
+from training.data.attribution import write_encoder_attribution
 from training.data.clips import TrainingData
 from training.errors import CheckpointError
 from training.export.fingerprint import fingerprint
@@ -82,9 +82,10 @@ def write_parts(checkpoint: Path, out: Path, part_bytes: int = PART_BYTES) -> li
     trained, held_out = data.open(recipe)
     out.parent.mkdir(parents=True, exist_ok=True)
     with staged_folder(out, replace=True) as staged:
-        roles = {TRAINED: trained.clips, HELD_OUT: held_out.clips}
         parent = checkpoint.parent / PARENT_ATTRIBUTION
-        write_attribution(staged / ATTRIBUTION, roles, parent)
+        write_encoder_attribution(
+            staged / ATTRIBUTION, (trained, held_out), parent, has_teacher=recipe.loss.has_teacher
+        )
         shutil.copy(checkpoint.parent / METRICS, staged / METRICS)
         hashes = _cut(buffer.getvalue(), staged, part_bytes)
         about = {"format": FORMAT, "parts": hashes}

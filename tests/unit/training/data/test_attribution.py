@@ -5,8 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data.attribution import COLUMNS, describe_data, write_attribution
-from training.data.manifest import SourceClip
+from training.data.attribution import (
+    COLUMNS,
+    describe_data,
+    write_attribution,
+    write_encoder_attribution,
+)
+from training.data.manifest import SourceClip, read_table
 from training.data.store import ClipStore
 
 
@@ -73,3 +78,38 @@ def test_the_clips_of_the_parent_are_listed_too(tmp_path: Path) -> None:
     assert rows["a"]["role"] == "trained"
     # It was trained on once, so it stays so.
     assert rows["b"]["role"] == "trained"
+
+
+def a_store(*clips: SourceClip) -> ClipStore:
+    n = len(clips)
+    return ClipStore(list(clips), np.zeros(0, np.int16), np.zeros(n, int), np.ones(n, int))
+
+
+def test_an_encoder_names_its_teacher_and_not_what_only_towers_of_its_parent_heard(
+    tmp_path: Path,
+) -> None:
+    clips = {name: SourceClip(tmp_path, f"{name}.wav") for name in "abcd"}
+    parent, out = tmp_path / "parent.csv", tmp_path / "out.csv"
+    roles = {"trained": [clips["a"]], "towers": [clips["b"]], "calibration": [clips["c"]]}
+    write_attribution(parent, roles, None)
+    stores = a_store(clips["d"]), a_store(clips["a"])
+
+    write_encoder_attribution(out, stores, parent, has_teacher=True)
+    rows = read_table(out)
+    assert {row["path"]: row["role"] for row in rows} == {
+        "a.wav": "trained",  # by the parent, though held out now
+        "d.wav": "trained",
+        "yamnet": "teacher",
+    }
+    assert [row["licence"] for row in rows if row["role"] == "teacher"] == ["Apache-2.0"]
+
+    write_encoder_attribution(tmp_path / "next.csv", stores, out, has_teacher=False)
+    heard = [row["path"] for row in read_table(tmp_path / "next.csv")]
+    assert heard.count("yamnet") == 1  # of the parent
+
+
+def test_an_encoder_without_a_teacher_names_none(tmp_path: Path) -> None:
+    stores = a_store(SourceClip(tmp_path, "a.wav")), a_store(SourceClip(tmp_path, "b.wav"))
+    write_encoder_attribution(tmp_path / "out.csv", stores, tmp_path / "none", has_teacher=False)
+    roles = {row["path"]: row["role"] for row in read_table(tmp_path / "out.csv")}
+    assert roles == {"a.wav": "trained", "b.wav": "held out"}

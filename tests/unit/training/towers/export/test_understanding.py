@@ -78,6 +78,10 @@ def test_an_exported_bundle_understands_as_it_was_trained(
     assert info.understanding.scores == loaded.scores
     assert info.understanding.novelty in exported.manifest.files
     assert float(info.scores[f"{info.text_precision}_same_sounds"]) >= 0.98
+    card = exported.file("MODEL_CARD.md").read_text()
+    assert "### What a text asks for" in card
+    assert f"| remove | {WEIGHTS.remove:g} |" in card
+    assert all(f"| {name} |" in card for name in loaded.scores)
     towers = Towers.open(exported, device="cpu", threads=1)
     assert towers is not None
     towers.check(exported)
