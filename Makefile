@@ -10,6 +10,7 @@ CHECKPOINT ?= $(RUNS)/default/checkpoint.pt
 ONCE ?=
 DATA ?=
 BASE ?=
+BEFORE ?=
 SCENES ?=
 PEERS ?=
 # What docs/ shows is of the shipped bundle; what is measured of another one stays with its runs.
@@ -25,7 +26,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint c
 
 UV_COMPILE := pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --constraint constraints.txt
 
-.PHONY: setup text-encoder teacher demo run test browser-test container-test lint format docs reference figures bench bench-engine fuzz powercut faults corruption torture soak reliability bundle towers changes separation image lock audit sbom schemathesis clean
+.PHONY: setup text-encoder teacher demo run test browser-test container-test lint format docs reference figures bench bench-engine fuzz powercut faults corruption torture soak reliability bundle towers changes separation words image lock audit sbom schemathesis clean
 
 setup: $(SERVICE)/.ready $(DEV)/.ready  ## both environments: the service's, and the one for training and tests
 
@@ -135,7 +136,7 @@ reliability: torture soak fuzz powercut faults corruption  ## all of these tests
 
 bundle: $(DEV)/.ready $(SERVICE)/.ready  ## rebuild all that depends on the encoder of CHECKPOINT; DATA=manifest for towers and calibration
 	$(TRAIN) export $(CHECKPOINT) --out $(BUNDLE)
-	test -z "$(DATA)" || $(MAKE) towers changes separation
+	test -z "$(DATA)" || $(MAKE) towers changes separation words
 	$(SERVICE)/bin/minuend check $(BUNDLE)
 ifeq ($(BUNDLE),$(SHIPPED))
 	$(SERVICE)/bin/python benchmarks/demo_difference.py
@@ -145,22 +146,29 @@ ifeq ($(BUNDLE),$(SHIPPED))
 	$(DEV)/bin/python benchmarks/engine_report.py
 endif
 
-towers: $(DEV)/.ready text-encoder  ## train, measure and export the towers of BUNDLE; DATA=manifest
+towers: $(DEV)/.ready text-encoder teacher  ## train, measure and export the towers of BUNDLE; DATA=manifest
 	$(TRAIN) data scenes --scene general --side train --permissive --pairs 4000 --data $(DATA) --bundle $(BUNDLE) --out $(RUNS)/general-train --cache $(CACHE)
 	$(TRAIN) data scenes --scene general --side test --pairs 1000 --data $(DATA) --bundle $(BUNDLE) --out $(RUNS)/general-test --cache $(CACHE)
 	$(TRAIN) data mixtures --data $(DATA) --bundle $(BUNDLE) --out $(RUNS)/mixtures --cache $(CACHE)
 	$(TRAIN) evaluate retrieval --train $(RUNS)/general-train --test $(RUNS)/general-test --mixtures $(RUNS)/mixtures --bundle $(BUNDLE) --runs $(RUNS)/towers --results $(RESULTS)/retrieval-general.json --cache $(CACHE)
-	$(TRAIN) export $(RUNS)/towers/both-42/checkpoint.pt --out $(BUNDLE) --data $(DATA) --scenes $(RUNS)/general-test --cache $(CACHE)
+	$(TRAIN) understanding --data $(DATA) --teacher --out $(RUNS)/understanding --cache $(CACHE)
+	$(TRAIN) composition $(RUNS)/towers/both-42/checkpoint.pt --scenes $(RUNS)/general-train --bundle $(BUNDLE) --out $(RUNS)/composition.json --cache $(CACHE)
+	$(TRAIN) export $(RUNS)/towers/both-42/checkpoint.pt --out $(BUNDLE) --data $(DATA) --scenes $(RUNS)/general-test --cache $(CACHE) --understanding $(RUNS)/understanding/checkpoint.pt --composition $(RUNS)/composition.json
 	$(TRAIN) evaluate retrieval-page --results $(RESULTS)
 
 changes: $(DEV)/.ready  ## let BUNDLE tell whether something was added, and measure it; DATA=manifest
 	$(TRAIN) calibrate $(BUNDLE) --data $(DATA) --cache $(CACHE)
 	$(TRAIN) evaluate changed $(BUNDLE) --data $(DATA) --cache $(CACHE) --results $(RESULTS)
+	$(TRAIN) evaluate describe $(BUNDLE) --data $(DATA) --cache $(CACHE) --results $(RESULTS)
 	$(TRAIN) evaluate changed-page --results $(RESULTS)
 
 separation: $(DEV)/.ready  ## measure whether BUNDLE finds what was added; DATA=manifest
 	$(TRAIN) evaluate separation $(DATA) --encoder $(BUNDLE) --cache $(CACHE) --results $(RESULTS)
 	$(TRAIN) evaluate report --results $(RESULTS)
+
+words: $(DEV)/.ready  ## measure searches by words, example and difference of BUNDLE; DATA=manifest BEFORE=bundle to compare with
+	$(TRAIN) evaluate words --bundle $(BUNDLE) $(if $(BEFORE),--bundle $(BEFORE)) --data $(DATA) --cache $(CACHE) --results $(RESULTS)
+	$(TRAIN) evaluate words-page --results $(RESULTS)
 
 image:  ## the image; BASE=python:3.11-slim-bookworm@sha256:... pins the base image
 	docker build --network host $(if $(BASE),--build-arg BASE=$(BASE)) --tag minuend:latest .

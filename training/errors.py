@@ -4,6 +4,7 @@ TrainingError
 ├─ RecipeError           a recipe or an override is wrong; lists every fault
 ├─ DatasetError          the data cannot be used: nothing was found, or too much is unreadable
 ├─ CheckpointError       a checkpoint is missing, damaged or belongs to another run
+├─ RunStoppedError       a signal stopped a run, which has a checkpoint
 ├─ DivergenceError       a loss is not finite
 ├─ CollapseError         the embeddings of different sounds became the same
 ├─ TextEncoderError      the files of the text encoder are missing, or have another checksum
@@ -28,6 +29,19 @@ class DatasetError(TrainingError, OSError):
 
 class CheckpointError(TrainingError):
     """A checkpoint is missing, damaged or belongs to another run."""
+
+
+class RunStoppedError(TrainingError):
+    """A signal stopped a run, which has written a checkpoint.
+
+    Args:
+        number: Number of the signal.
+        message: Where the run stands, and how to continue it.
+    """
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.number = number
 
 
 class DivergenceError(TrainingError):

@@ -62,6 +62,21 @@ def write_result(path: Path, figures: Mapping[str, Any]) -> None:
     _write(path, header() | dict(figures))
 
 
+def read_result(path: Path) -> dict[str, Any]:
+    """Read a file of figures.
+
+    Raises:
+        DatasetError: The file is no file of results.
+    """
+    try:
+        figures = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DatasetError(f"{path} is no file of results: {error}") from error
+    if not isinstance(figures, dict):
+        raise DatasetError(f"{path} is no file of results")
+    return figures
+
+
 def put_row(path: Path, key: Mapping[str, Any], figures: Mapping[str, Any]) -> None:
     """Add a row with its own header to a file of rows; a row of the same key is replaced.
 

@@ -29,9 +29,9 @@ from training.evaluation.measure import (
 )
 from training.evaluation.probe import Monitor
 from training.export.export import export
+from training.export.variants import KINDS, Kind
 from training.pretraining.pretrain import CHECKPOINT, pretrain
-from training.recipe import Recipe, load_recipe
-from training.reports.rows import with_defaults
+from training.recipe import Recipe, load_recipe, with_defaults
 from training.results import put_row, read_rows
 
 TRAIN_FOLDS = "1,2,3"
@@ -49,6 +49,8 @@ class Sweep:
         data: Audio and cache; the manifest must contain ESC-50 and backgrounds.
         out: Folder of runs, bundles and data sets.
         results: Folder of the results files.
+        init: Bundle whose encoder all runs start from; None starts from scratch.
+        kinds: Variants of the exported encoders, see ``training.export.variants``.
     """
 
     recipe: str
@@ -56,6 +58,8 @@ class Sweep:
     data: TrainingData
     out: Path
     results: Path
+    init: Path | None = None
+    kinds: Sequence[Kind] = KINDS
 
     def run(self, lambdas: Iterable[str], seeds: Sequence[int]) -> list[Path]:
         """Train, export and measure every run; write its row of ``sweep.json``.
@@ -94,8 +98,7 @@ class Sweep:
 
     def make(self, recipe: Recipe) -> Path:
         """Train a run to its end and export it, unless its bundle exists."""
-        name = self.name(recipe)
-        run, bundle = self.out / name, self.out / "bundles" / name
+        run, bundle = self.out / self.name(recipe), self.bundle(recipe)
         if (bundle / MANIFEST_FILE).is_file():
             # Not by the recipe's hash, which changes when a setting is added to the format.
             found = load_bundle(bundle).manifest.training.recipe
@@ -103,9 +106,13 @@ class Sweep:
                 raise CheckpointError(f"{bundle} was made by another recipe; choose another --out")
             return bundle
         resume = (run / CHECKPOINT).is_file()
-        checkpoint = pretrain(recipe, self.data, run, resume=resume)
+        checkpoint = pretrain(recipe, self.data, run, init=self.init, resume=resume)
         bundle.parent.mkdir(parents=True, exist_ok=True)
-        return export(checkpoint, bundle)
+        return export(checkpoint, bundle, kinds=self.kinds)
+
+    def bundle(self, recipe: Recipe) -> Path:
+        """Return the folder of the bundle of a run."""
+        return self.out / "bundles" / self.name(recipe)
 
     def measure(self, bundle: Path) -> None:
         """Measure a bundle in three ways and write the results as one row."""

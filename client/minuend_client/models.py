@@ -6,13 +6,23 @@ import base64
 import sys
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeAlias, TypeVar
 
 Vector: TypeAlias = "array[float]"
 """Embedding of float32 values; ``numpy.asarray`` does not copy it."""
 
-Model = TypeVar("Model", "Hit", "Notice", "Phrase", "Clip", "Changed")
+Model = TypeVar(
+    "Model",
+    "Hit",
+    "Notice",
+    "UnderstoodSound",
+    "Phrase",
+    "Clip",
+    "Changed",
+    "Direction",
+    "ChangeSide",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,37 +83,99 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class UnderstoodSound:
+    """Sound that a text names.
+
+    Attributes:
+        change: What the text asks for: ``describe``, ``add``, ``remove``, ``louder``, ``quieter``,
+            ``more``, ``less``, ``instead_of``, ``only`` or ``none``.
+        sound: Words of the text.
+        confidence: Probability of the change, 0 to 1.
+    """
+
+    change: str
+    sound: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Hits of a search, best first, and notices about changes to the query."""
+    """Hits of a search, best first, and notices about changes to the query.
+
+    ``understood`` has the sounds of its text; it is empty if the bundle cannot tell.
+    """
 
     hits: tuple[Hit, ...]
     notices: tuple[Notice, ...] = ()
+    understood: tuple[UnderstoodSound, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """Phrase that describes a change."""
+    """Phrase that describes a change; its reliability is None if the bundle does not tell."""
 
     phrase: str
     label: str
     score: float
+    reliability: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """Score of one direction of a change.
+
+    Attributes:
+        score: Higher means more.
+        threshold: Threshold of the bundle.
+        false_alarm_rate: Share of unchanged pairs that scored at least as high, 0 to 1.
+    """
+
+    score: float
+    threshold: float
+    false_alarm_rate: float
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """Whether something was added.
+    """Whether something was added or removed.
 
     Attributes:
-        changed: Whether the score is above the threshold.
+        changed: Whether a score is above its threshold.
         score: Score of the change; higher means more.
         threshold: Threshold of the bundle.
         false_alarm_rate: Share of unchanged pairs that scored at least as high, 0 to 1.
+        what: "nothing", "added", "removed" or "both"; empty for an older service.
+        leaning: What changed if anything did: "added", "removed" or "both"; empty for an older
+            service.
+        added: What the mixture has and the references lack; None for an older service.
+        removed: The reverse; None for a bundle that is calibrated for added sounds alone.
     """
 
     changed: bool
     score: float
     threshold: float
     false_alarm_rate: float
+    what: str = ""
+    leaning: str = ""
+    added: Direction | None = None
+    removed: Direction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSide:
+    """What one side has and the other lacks.
+
+    Attributes:
+        phrases: Phrases for it, best first.
+        start_s: Where it starts in the sound that has it [s], if it is known.
+        end_s: Where it ends [s].
+        level_db: Its level over that of the rest while it lasts [dB], if it is known.
+    """
+
+    phrases: tuple[Phrase, ...] = ()
+    start_s: float | None = None
+    end_s: float | None = None
+    level_db: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +201,11 @@ class Difference:
         answer: JSON of the answer, with the fields of newer services.
         spread: Distance of several references from their mean, on the scale of relative_norm.
         level_difference_db: RMS level of the mixture over the references [dB], if it is known.
-        changed: Whether something was added, if the bundle is calibrated.
+        changed: Whether something was added or removed, if the bundle is calibrated.
         curve: Distance over time, if it was requested.
+        description: What changed, in one or two sentences; empty for an older service.
+        added: What the mixture has and the references lack.
+        removed: What the references have and the mixture lacks.
     """
 
     embedding: Vector
@@ -143,6 +218,9 @@ class Difference:
     level_difference_db: float | None = None
     changed: Changed | None = None
     curve: tuple[CurvePoint, ...] = ()
+    description: str = ""
+    added: ChangeSide = ChangeSide()
+    removed: ChangeSide = ChangeSide()
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +320,8 @@ def parse_hits(body: Mapping[str, Any]) -> tuple[Hit, ...]:
 def parse_search(body: Mapping[str, Any]) -> SearchResult:
     """Parse an answer of /search."""
     notices = tuple(_pick(Notice, notice) for notice in body.get("notices") or ())
-    return SearchResult(parse_hits(body), notices)
+    understood = tuple(_pick(UnderstoodSound, each) for each in body.get("understood") or ())
+    return SearchResult(parse_hits(body), notices, understood)
 
 
 def parse_difference(body: Mapping[str, Any]) -> Difference:
@@ -256,7 +335,10 @@ def parse_difference(body: Mapping[str, Any]) -> Difference:
         body,
         spread=body.get("spread"),
         level_difference_db=body.get("level_difference_db"),
-        changed=_pick(Changed, body["changed"]) if body.get("changed") else None,
+        changed=_parse_changed(body["changed"]) if body.get("changed") else None,
+        description=body.get("description") or "",
+        added=_parse_side(body.get("added")),
+        removed=_parse_side(body.get("removed")),
         curve=tuple(
             CurvePoint(p["start_s"], p["end_s"], p["relative_norm"], _parse_phrases(p))
             for p in body.get("curve") or ()
@@ -277,6 +359,19 @@ def parse_page(body: Mapping[str, Any]) -> ClipPage:
 def parse_bulk(body: Mapping[str, Any]) -> BulkResult:
     """Parse an answer of /clips/bulk."""
     return BulkResult(body["created"], body["updated"])
+
+
+def _parse_changed(body: Mapping[str, Any]) -> Changed:
+    added, removed = (
+        _pick(Direction, body[name]) if body.get(name) else None for name in ("added", "removed")
+    )
+    return replace(_pick(Changed, body), added=added, removed=removed)
+
+
+def _parse_side(body: Mapping[str, Any] | None) -> ChangeSide:
+    if body is None:
+        return ChangeSide()
+    return replace(_pick(ChangeSide, body), phrases=_parse_phrases(body))
 
 
 def _parse_phrases(body: Mapping[str, Any]) -> tuple[Phrase, ...]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.inference.understanding import Change
+
 if TYPE_CHECKING:
     from service.clips import ClipRecord
     from service.retrieval.searcher import RankedHit
@@ -82,8 +84,21 @@ class HitOut(ResponseModel):
 class NoticeOut(ResponseModel):
     """Something that should be known about an answer."""
 
-    code: Literal["modifier_cut", "modifier_empty"] = Field(description="Stable.")
+    code: Literal["modifier_cut", "modifier_empty", "modifier_unknown"] = Field(
+        description="Stable."
+    )
     detail: str
+
+
+class UnderstoodOut(ResponseModel):
+    """A sound that the modifier names."""
+
+    change: Change = Field(
+        description="What is asked for: `describe` names a sound and no change, `instead_of` is the"
+        " sound that is replaced, `only` is this sound and no other, `none` is no sound at all."
+    )
+    sound: str = Field(description="The words of the modifier.")
+    confidence: float = Field(description="Of the change, 0..1.")
 
 
 class SearchAnswer(ResponseModel):
@@ -91,6 +106,9 @@ class SearchAnswer(ResponseModel):
 
     hits: list[HitOut]
     notices: list[NoticeOut] = Field(description="Such as that the modifier was cut.")
+    understood: list[UnderstoodOut] = Field(
+        description="The sounds of the modifier; empty with a bundle that cannot tell."
+    )
     bundle: BundleIdentity
 
 
@@ -100,20 +118,61 @@ class PhraseOut(ResponseModel):
     phrase: str = Field(description="For people: `dog barking`.")
     label: str = Field(description="For programs: `dog`.")
     score: float = Field(description="Inner product of unit vectors, -1..1; higher is nearer.")
+    reliability: float | None = Field(
+        None,
+        description="Share of the first hits of a search for the phrase that are right, as measured"
+        " in training, 0..1; null if the bundle does not tell.",
+    )
+
+
+class DirectionOut(ResponseModel):
+    """Score of one direction of a change."""
+
+    score: float = Field(description="The higher, the more it sounds like such a change.")
+    threshold: float = Field(description="Of the bundle, for as many references.")
+    false_alarm_rate: float = Field(
+        description="Share of unchanged pairs that scored at least as high in this direction, 0..1."
+    )
 
 
 class ChangedOut(ResponseModel):
-    """Whether something was added."""
+    """Whether something was added or removed."""
 
-    changed: bool = Field(description="Whether the score is over the threshold.")
-    score: float = Field(description="The higher, the more it sounds as if something was added.")
+    changed: bool = Field(description="Whether `what` is not `nothing`.")
+    what: Literal["nothing", "added", "removed", "both"] = Field(
+        description="Directions whose score is over their threshold."
+    )
+    leaning: Literal["added", "removed", "both"] = Field(
+        description="What changed if anything did, whether or not a score is over its threshold."
+    )
+    score: float = Field(
+        description="Of the direction that is furthest above its threshold; the higher, the more it"
+        " sounds as if something changed."
+    )
     threshold: float = Field(
-        description="Of the bundle, for as many references; excerpts of one recording pass it at"
-        " the rate that the model card states."
+        description="Of this direction, for as many references; excerpts of one recording pass"
+        " either threshold at the rate that the model card states."
     )
     false_alarm_rate: float = Field(
-        description="Share of the pairs of excerpts of the same recording, with nothing added, that"
-        " scored at least as high when the bundle was calibrated, 0..1."
+        description="Share of the pairs of excerpts of the same recording, with nothing changed,"
+        " that were as far above a threshold when the bundle was calibrated, 0..1."
+    )
+    added: DirectionOut = Field(description="What the mixture has and the references lack.")
+    removed: DirectionOut | None = Field(
+        description="The reverse; null for a bundle that is calibrated for added sounds alone."
+    )
+
+
+class ChangeSideOut(ResponseModel):
+    """What one side has and the other lacks."""
+
+    phrases: list[PhraseOut] = Field(description="Words for it, best first.")
+    start_s: float | None = Field(
+        description="Where it begins in the sound that has it; null if that is not known."
+    )
+    end_s: float | None = Field(description="Where it ends.")
+    level_db: float | None = Field(
+        description="Its level over that of the rest while it lasts; null if that is not known."
     )
 
 
@@ -133,6 +192,10 @@ class CurvePointOut(ResponseModel):
 class ComparisonOut(ResponseModel):
     """The part of POST /difference that needs no library."""
 
+    description: str = Field(
+        description="What changed, in one or two sentences: what was added or is gone, when, how"
+        " loud, and how sure."
+    )
     embedding: VectorOut = Field(description="f(mixture) less the mean of f(reference).")
     relative_norm: float = Field(description="|d| / sqrt(|f(mixture)| |mean f(reference)|), 0..")
     spread: float | None = Field(
@@ -146,12 +209,14 @@ class ComparisonOut(ResponseModel):
         " that was not decoded."
     )
     changed: ChangedOut | None = Field(
-        description="Whether something was added; null for a bundle that is not calibrated."
+        description="What was added or removed; null for a bundle that is not calibrated."
     )
     curve: list[CurvePointOut] | None = Field(
         description="Over the mixture's time; null unless curve=true."
     )
     phrases: list[PhraseOut] = Field(description="Words for what was added, best first.")
+    added: ChangeSideOut = Field(description="What the mixture has and the references lack.")
+    removed: ChangeSideOut = Field(description="What the references have and the mixture lacks.")
 
 
 class DifferenceAnswer(ComparisonOut):

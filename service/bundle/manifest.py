@@ -7,12 +7,12 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 from jaxtyping import Float32
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from service.bundle.records import FileName, PositiveInt, Record, Sha256
+from service.bundle.understanding import UnderstandingInfo
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
-PositiveInt = Annotated[int, Field(gt=0)]
 Precision = Literal["float32", "int8", "float16"]
 
 SCHEMA_VERSION = 3
@@ -21,25 +21,21 @@ GEOMETRY = frozenset({"frame_stride", "floor_samples", "pooling"})
 """Fields of the encoder that were added in version 2."""
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class FileEntry(_Record):
+class FileEntry(Record):
     """Size and hash of one file of the bundle."""
 
     sha256: Sha256
     size_bytes: Annotated[int, Field(ge=0)]
 
 
-class ResamplerInfo(_Record):
+class ResamplerInfo(Record):
     """The resampler of the training audio."""
 
     name: str
     quality: str
 
 
-class EncoderVariant(_Record):
+class EncoderVariant(Record):
     """The encoder in another arithmetic; it passed the gate of `training.export.gate`.
 
     Attributes:
@@ -57,7 +53,7 @@ class EncoderVariant(_Record):
     figures: dict[str, float]
 
 
-class EncoderInfo(_Record):
+class EncoderInfo(Record):
     """The graph of the encoder, and its geometry.
 
     Attributes:
@@ -117,7 +113,7 @@ class EncoderInfo(_Record):
         return -(-self.count_frames(n_samples) // self.partial_frames)
 
 
-class DifferenceInfo(_Record):
+class DifferenceInfo(Record):
     """Parameters of the search by difference.
 
     Attributes:
@@ -136,7 +132,7 @@ class DifferenceInfo(_Record):
         return text
 
 
-class KnownAnswer(_Record):
+class KnownAnswer(Record):
     """A stored clip and its embedding.
 
     Attributes:
@@ -148,7 +144,7 @@ class KnownAnswer(_Record):
     tolerance: Annotated[float, Field(gt=0)]
 
 
-class DataSource(_Record):
+class DataSource(Record):
     """The part of the training data from one corpus, with the number of clips of each licence."""
 
     corpus: str
@@ -157,7 +153,7 @@ class DataSource(_Record):
     licences: dict[str, int]
 
 
-class TrainingInfo(_Record):
+class TrainingInfo(Record):
     """The training of the encoder.
 
     Attributes:
@@ -179,7 +175,7 @@ class TrainingInfo(_Record):
     precision: str | None = None
 
 
-class TowersTraining(_Record):
+class TowersTraining(Record):
     """The training of the towers."""
 
     recipe: dict[str, object]
@@ -189,7 +185,7 @@ class TowersTraining(_Record):
     data: list[DataSource]
 
 
-class TowersInfo(_Record):
+class TowersInfo(Record):
     """The towers, which project sounds and texts into one space (paper, section 5.3).
 
     A query is l2(audio + strength * text), an item is l2(audio), and a score their inner product.
@@ -209,7 +205,10 @@ class TowersInfo(_Record):
         text_bank: JSON of the phrases for changes, see `service.inference.phrases`.
         known_answer: An npz of `embedding` [dim of the encoder] and `text`, with the vectors
             `audio_vector` and `text_vector` [dim] of the two; with a trained difference also
-            `difference_vector`, of the embedding without `reference`.
+            `difference_vector`, of the embedding without `reference`. With `understanding`, also
+            `sounds`, "change: words" of each sound of the text, and `unknown`, the probability that
+            the text is unknown.
+        understanding: How sounds and changes are told from a text; None for a bundle without.
     """
 
     fingerprint: Sha256
@@ -224,16 +223,18 @@ class TowersInfo(_Record):
     difference: FileName | None = None
     training: TowersTraining
     scores: dict[str, float | int | str]
+    understanding: UnderstandingInfo | None = None
 
     @property
     def files(self) -> tuple[str, ...]:
         """The files of the towers."""
         difference = (self.difference,) if self.difference else ()
         graphs = self.audio_tower, self.text_encoder, *difference
-        return (*graphs, self.tokenizer, self.text_bank, self.known_answer.file)
+        novelty = (self.understanding.novelty,) if self.understanding else ()
+        return (*graphs, self.tokenizer, self.text_bank, self.known_answer.file, *novelty)
 
 
-class ChangeInfo(_Record):
+class ChangeInfo(Record):
     """The change detector, see `service.retrieval.change_detector`.
 
     Attributes:
@@ -254,7 +255,7 @@ class ChangeInfo(_Record):
     scores: dict[str, float | int | str]
 
 
-class BundleManifest(_Record):
+class BundleManifest(Record):
     """The content of `bundle.json`; `files` lists all files of the bundle except the manifest.
 
     `manifest_sha256` is the SHA-256 of `bundle.json` itself, without these 64 digits; versions 1

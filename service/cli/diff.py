@@ -52,9 +52,9 @@ def command(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Subtract the sound of file B, or the mean of several, from that of file A.
 
-    Prints the distance of the two, whether something was added if the bundle is calibrated for
-    that and, if it has towers, phrases for what was added. With --library or MINUEND_LIBRARY, also
-    prints the clips that are nearest to what was added.
+    Prints what changed in words, the distance of the two, whether something was added or removed if
+    the bundle is calibrated for that and, if it has towers, phrases for both sides. With --library
+    or MINUEND_LIBRARY, also prints the clips that are nearest to what was added.
     """
     from service.api.response_models import ComparisonOut, make_body
     from service.concurrency.timings import RequestTimings
@@ -83,6 +83,7 @@ def command(  # noqa: PLR0913 - one parameter an option
 
 
 def _print_comparison(found: Comparison) -> None:
+    click.echo(found.description)
     click.echo(f"relative norm {found.relative_norm:8.4f}  (0: nothing differs)")
     if found.spread is not None:
         click.echo(f"spread        {found.spread:8.4f}  (of the references, on the same scale)")
@@ -90,13 +91,13 @@ def _print_comparison(found: Comparison) -> None:
     if found.level_difference_db is not None:
         click.echo(f"level         {found.level_difference_db:+8.2f}  dB")
     if found.changed is not None:
-        decision = "yes" if found.changed.changed else "no"
         click.echo(
-            f"changed       {decision:>8}  (score {found.changed.score:.2f}, threshold"
+            f"changed       {found.changed.what:>8}  (score {found.changed.score:.2f}, threshold"
             f" {found.changed.threshold:.2f})"
         )
-    for phrase in found.phrases:
-        click.echo(f"{phrase.score:22.4f}  {phrase.phrase}")
+    for name, side in (("added", found.added), ("removed", found.removed)):
+        for phrase in side.phrases:
+            click.echo(f"{name:<8}{phrase.score:14.4f}  {phrase.phrase}")
     for point in found.curve or []:
         times = f"{point.start_s:8.1f} s {point.end_s:8.1f} s"
         phrases = "  ".join(phrase.phrase for phrase in point.phrases)

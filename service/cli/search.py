@@ -81,9 +81,16 @@ def command(  # noqa: PLR0913 - one parameter an option
         searcher = stack.enter_context(open_searcher(settings))
         found = searcher.search(sound, subtrahend, ranking, RequestTimings(), modifier=text)
     if as_json:
-        notices = [asdict(notice) for notice in found.notices]
-        click.echo(json_text({"hits": [hit_body(hit) for hit in found.hits], "notices": notices}))
+        body = {
+            "hits": [hit_body(hit) for hit in found.hits],
+            "notices": [asdict(notice) for notice in found.notices],
+            "understood": [asdict(sound) for sound in found.understood],
+        }
+        click.echo(json_text(body))
         return
+    if found.understood:
+        sounds = (f"{s.change.replace('_', ' ')} {s.sound!r}" for s in found.understood)
+        click.echo(f"understood: {', '.join(sounds)}", err=True)
     for notice in found.notices:
         click.echo(notice.detail, err=True)
     print_hits(found.hits)

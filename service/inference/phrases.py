@@ -23,8 +23,9 @@ class _Entry(BaseModel):
 
     phrase: Annotated[str, Field(min_length=1)]
     label: Annotated[str, Field(min_length=1)]
-    kind: Literal["event", "background"]
+    kind: Literal["event", "background", "sound"]
     vector: str
+    reliability: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
 class _File(BaseModel):
@@ -41,11 +42,14 @@ class RankedPhrase:
         phrase: Text for people, such as "dog barking".
         label: Name for programs, such as "dog".
         score: Inner product of the unit vectors of the change and the phrase, -1 to 1.
+        reliability: Share of the first hits of a search for the phrase that are right, as
+            measured in training; None if the bundle does not tell.
     """
 
     phrase: str
     label: str
     score: float
+    reliability: float | None = None
 
 
 class TextBank:
@@ -55,12 +59,14 @@ class TextBank:
         vectors: Unit vectors, float32 [phrases, dim].
 
     Args:
-        phrases: Pairs of phrase and label.
+        phrases: Phrase, label and reliability of each.
         vectors: Unit vectors, float32 [phrases, dim].
     """
 
     def __init__(
-        self, phrases: list[tuple[str, str]], vectors: Float32[np.ndarray, "phrases dim"]
+        self,
+        phrases: list[tuple[str, str, float | None]],
+        vectors: Float32[np.ndarray, "phrases dim"],
     ) -> None:
         self._phrases = phrases
         self.vectors = vectors
@@ -84,7 +90,8 @@ class TextBank:
             vectors = np.stack([_vector(entry, dim) for entry in entries])
         except (OSError, ValidationError, ValueError) as error:
             raise BundleError(f"{path} is no text bank: {error}") from error
-        return cls([(entry.phrase, entry.label) for entry in entries], vectors)
+        phrases = [(entry.phrase, entry.label, entry.reliability) for entry in entries]
+        return cls(phrases, vectors)
 
     def rank(self, change: Float32[np.ndarray, " dim"], n: int) -> list[RankedPhrase]:
         """Return the phrases that describe a change best, the best first; none without a change.
@@ -97,8 +104,10 @@ class TextBank:
             return []
         scores = self.vectors @ change
         best = np.argsort(-scores, kind="stable")[:n]
-        ranked = ((*self._phrases[row], float(scores[row])) for row in best)
-        return [RankedPhrase(phrase, label, score) for phrase, label, score in ranked]
+        return [
+            RankedPhrase(phrase, label, float(score), reliability)
+            for (phrase, label, reliability), score in ((self._phrases[i], scores[i]) for i in best)
+        ]
 
 
 def _vector(entry: _Entry, dim: int) -> Float32[np.ndarray, " dim"]:

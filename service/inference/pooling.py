@@ -24,15 +24,18 @@ class Windowing:
         window_s: Length of a window [s].
         hop_s: Time from the start of one window to the start of the next [s].
         beyond_s: A clip up to this length has no windows [s].
+        up_to_s: A longer clip has no windows [s].
     """
 
     window_s: float
     hop_s: float
     beyond_s: float = 0.0
+    up_to_s: float = np.inf
 
     def cuts(self, n_samples: int, info: EncoderInfo) -> bool:
         """Tell whether a clip of this length has windows."""
-        return n_samples > self.beyond_s * info.sample_rate_hz
+        rate_hz = info.sample_rate_hz
+        return self.beyond_s * rate_hz < n_samples <= self.up_to_s * rate_hz
 
     def in_partials(self, info: EncoderInfo) -> tuple[int, float]:
         """Return the length rounded to partials, and the hop rounded to half partials.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,13 +12,17 @@ from jaxtyping import Float32
 from service.bundle.files import Bundle
 from service.bundle.manifest import TowersInfo
 from service.errors import BundleError
+from service.inference.novelty import Novelty, NoveltyDetector
 from service.inference.onnx_session import Device, Session, open_session
 from service.inference.phrases import TextBank
 from service.inference.tokenizer import Tokenizer
+from service.inference.understanding import TAGS, UnderstoodSound, read_sounds
 
 ROWS = 16
 """Embeddings in one run of the audio tower."""
 CACHED_TEXTS = 256
+UNKNOWN_TOLERANCE = 0.01
+"""Largest deviation of the probability that the known text is unknown."""
 
 
 class AudioTower:
@@ -111,10 +116,14 @@ class EncodedText:
     Attributes:
         vector: Vector in the common space, not normalised, float32 [dim].
         is_cut: Whether the text was longer than the window.
+        sounds: The sounds that it names, with their changes; empty for a bundle that cannot tell.
+        novelty: Whether it is a text that the towers know; None for a bundle that cannot tell.
     """
 
     vector: Float32[np.ndarray, " dim"]
     is_cut: bool
+    sounds: tuple[UnderstoodSound, ...] = ()
+    novelty: Novelty | None = None
 
 
 class TextEncoder:
@@ -122,12 +131,27 @@ class TextEncoder:
 
     Attributes:
         max_tokens: Most tokens of a text, special tokens included.
+        understands: Whether it tells the sounds of a text and unknown texts.
+
+    Args:
+        session: The graph.
+        tokenizer: Its tokeniser.
+        max_tokens: Its window.
+        detector: Tells unknown texts; None for a graph without tags.
     """
 
-    def __init__(self, session: Session, tokenizer: Tokenizer, max_tokens: int) -> None:
+    def __init__(
+        self,
+        session: Session,
+        tokenizer: Tokenizer,
+        max_tokens: int,
+        detector: NoveltyDetector | None = None,
+    ) -> None:
         self._session = session
         self._tokenizer = tokenizer
+        self._detector = detector
         self.max_tokens = max_tokens
+        self.understands = detector is not None
         self.encode = lru_cache(CACHED_TEXTS)(self._encode)
 
     @classmethod
@@ -137,10 +161,18 @@ class TextEncoder:
         session = open_session(path, device=device, threads=threads)
         tokens, vectors = ("int64", (None, None)), ("float32", (None, info.dim))
         inputs = {"input_ids": tokens, "attention_mask": tokens}
-        if faults := session.faults(inputs, {"vector": vectors}):
+        outputs: dict[str, tuple[str, tuple[int | None, ...]]] = {"vector": vectors}
+        detector = None
+        if info.understanding is not None:
+            if info.understanding.tags != TAGS:
+                raise BundleError(f"{path} has other tags than this version of the service reads")
+            detector = NoveltyDetector.read(bundle.file(info.understanding.novelty))
+            outputs["text_embedding"] = ("float32", (None, detector.levels.shape[1]))
+            outputs["tags"] = ("float32", (None, None, len(TAGS)))
+        if faults := session.faults(inputs, outputs):
             raise BundleError(f"{path}: {'; '.join(faults)}")
         tokenizer = Tokenizer(bundle.file(info.tokenizer), info.max_tokens)
-        return cls(session, tokenizer, info.max_tokens)
+        return cls(session, tokenizer, info.max_tokens, detector)
 
     def _encode(self, text: str) -> EncodedText | None:
         """Return the vector of a text, None if the text has no tokens.
@@ -152,10 +184,19 @@ class TextEncoder:
             return None
         ids = tokens.ids[np.newaxis]
         inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-        (vectors,) = self._session.run(inputs, ["vector"])
-        vector = vectors[0]
+        outputs = ["vector", "text_embedding", "tags"] if self._detector else ["vector"]
+        vector, *rest = (output[0] for output in self._session.run(inputs, outputs))
         vector.flags.writeable = False  # it is cached and returned again
-        return EncodedText(vector, tokens.is_cut)
+        if self._detector is None:
+            return EncodedText(vector, tokens.is_cut)
+        embedding, tags = rest
+        readable = text.encode("utf-8", "replace").decode("utf-8")
+        return EncodedText(
+            vector,
+            tokens.is_cut,
+            read_sounds(readable, tokens, tags),
+            self._detector.assess(text, tokens, embedding),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +264,10 @@ class Towers:
                 weight = bundle.manifest.difference.reference_weight
                 found["difference"] = self.audio.difference(embedding, reference, weight)
             deviations = {name: _deviation(found[name], expected[name]) for name in found}
+            if self.text.understands:
+                with np.load(path, allow_pickle=False) as stored:
+                    sounds, unknown = stored["sounds"].tolist(), float(stored["unknown"])
+                _check_understanding(encoded, sounds, unknown)
         except (OSError, ValueError, KeyError, IndexError) as error:
             raise BundleError(f"{path} holds no known answer: {error}") from error
         for name, deviation in deviations.items():
@@ -231,6 +276,20 @@ class Towers:
                     f"the {name} vector of the known answer in {path} deviates by {deviation:.2g}"
                     f" of its largest value; {known.tolerance:g} is allowed"
                 )
+
+
+def describe_sounds(sounds: Sequence[UnderstoodSound]) -> list[str]:
+    """Return "change: words" of each sound, as a known answer stores them."""
+    return [f"{each.change}: {each.sound}" for each in sounds]
+
+
+def _check_understanding(encoded: EncodedText, sounds: list[str], unknown: float) -> None:
+    """Compare the sounds of the known text, and whether it is known, with the stored ones."""
+    if (found := describe_sounds(encoded.sounds)) != sounds:
+        raise BundleError(f"the sounds of the known answer are {found}, not {sounds}")
+    novelty = encoded.novelty
+    if novelty is None or not abs(novelty.probability - unknown) <= UNKNOWN_TOLERANCE:
+        raise BundleError("the known answer is another text for the detector of unknown texts")
 
 
 def _deviation(found: np.ndarray, expected: np.ndarray) -> float:

@@ -66,6 +66,7 @@ async function subtract() {
     });
     showProblem(byId("difference-problem"), null);
     results.replaceChildren(
+      ...(answer.description ? [make("p", { class: "words-of-it" }, answer.description)] : []),
       verdict(answer),
       timeline(sounds, pictures, answer),
       ...nearest(answer),
@@ -130,7 +131,8 @@ function measures(answer) {
     const rate = answer.changed.false_alarm_rate;
     const often = typeof rate === "number" ? `, as high in ${(100 * rate).toFixed(0)} % of unchanged` : "";
     const suffix = typeof score === "number" ? ` (score ${score.toFixed(2)}${often})` : "";
-    rows.push(["Changed", `${isChanged ? "yes" : "no"}${suffix}`]);
+    const what = answer.changed.what ?? (isChanged ? "yes" : "no");
+    rows.push(["Changed", `${what}${suffix}`]);
   }
   return rows;
 }

@@ -109,10 +109,31 @@ const nothingToSearch = () =>
     ? "Give a sound or words to search with; a reference alone is no query."
     : "Give a sound to search with; a reference alone is no query.";
 
-function show({ hits, notices = [] }) {
+const CHANGES = {
+  describe: "",
+  add: "with",
+  remove: "without",
+  louder: "louder",
+  quieter: "quieter",
+  more: "more",
+  less: "less",
+  instead_of: "instead of",
+  only: "only",
+  none: "no sound:",
+};
+
+// What was understood of a request; nothing for words that only describe.
+function understoodText(understood) {
+  if (understood.every(({ change }) => change === "describe")) return null;
+  const sounds = understood.map(({ change, sound }) => `${CHANGES[change] ?? change} ${sound}`.trim());
+  return make("p", { class: "understood" }, `Understood: ${sounds.join(", ")}`);
+}
+
+function show({ hits, notices = [], understood = [] }) {
   const heading = hits.length ? `${count(hits.length, "clip")} nearest to` : "Nothing found for";
   byId("search-results").replaceChildren(
     make("h2", { class: "equals" }, `${heading} `, ...terms()),
+    understoodText(understood) ?? "",
     ...notices.map(({ detail }) => make("p", { class: "notice" }, detail)),
     hits.length ? makeHits(hits) : make("p", { class: "empty" }, emptyText()),
   );

@@ -1,4 +1,4 @@
-"""Comparison of a mixture with its references: distance, level, change, phrases and curve.
+"""Comparison of a mixture with its references: distance, level, what changed, and the curve.
 
 Embeddings and levels come in; nothing here decodes or searches.
 """
@@ -6,19 +6,23 @@ Embeddings and levels come in; nothing here decodes or searches.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float32
 
 from service.audio.levels import level_difference_db
+from service.clips import Windows
 from service.difference import centred_cosine, l2_normalize, mean_reference, relative_norm, spread
 from service.inference.embedding_space import Space
 from service.inference.phrases import RankedPhrase, TextBank
-from service.retrieval.change_detector import ChangeDecision, ChangeDetector
-from service.retrieval.inputs import EmbeddedInput
+from service.retrieval.change_calibration import ChangeDecision
+from service.retrieval.change_detector import ChangeDetector
+from service.retrieval.description import NAMED, ChangeSide, describe, level_over_rest_db
+from service.retrieval.embedded import EmbeddedInput
+from service.retrieval.extent import Extent, locate, rises
 from service.retrieval.query import Query, compose
-from service.retrieval.timeline import compare_windows
+from service.retrieval.timeline import Timeline, compare_windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +47,22 @@ class Comparison:
     """Difference between a mixture and its references.
 
     Attributes:
+        description: What changed, in one or two sentences.
         embedding: f(mixture) less the mean of f(reference) [dim].
         relative_norm: |d| / sqrt(|f(mixture)| |mean f(reference)|).
         spread: Distance of the references from their mean, on the same scale; None for one.
         cosine: Cosine of the centred mixture and mean reference, -1..1.
         level_difference_db: RMS level of the mixture over that of the references [dB]; None if it
             is not known or a side is silent.
-        changed: Whether something was added; None if the bundle has no detector.
-        phrases: Phrases for it, best first; none without towers, or if nothing changed.
+        changed: What was added or removed; None if the bundle has no detector.
+        phrases: Those of `added`.
+        added: What the mixture has and the references lack.
+        removed: What the references have and the mixture lacks.
         query: Query for clips like what was added.
         curve: Distance of the mixture from the references over time; None if not asked for.
     """
 
+    description: str
     embedding: Float32[np.ndarray, " dim"]
     relative_norm: float
     spread: float | None
@@ -62,8 +70,18 @@ class Comparison:
     level_difference_db: float | None
     changed: ChangeDecision | None
     phrases: list[RankedPhrase]
+    added: ChangeSide
+    removed: ChangeSide
     query: Query
     curve: list[CurvePoint] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _SideOptions:
+    """Weight of the other side, 0 to 1, and most phrases."""
+
+    weight: float
+    n_phrases: int
 
 
 class Comparer:
@@ -96,6 +114,7 @@ class Comparer:
         *,
         weight: float,
         n_phrases: int,
+        has_curve: bool = True,
     ) -> Comparison:
         """Compare a mixture with its references, at least one.
 
@@ -106,41 +125,106 @@ class Comparer:
             references: Their mean is subtracted.
             weight: Weight of the reference in query and phrases, 0 to 1.
             n_phrases: Most phrases, of the whole and of each peak.
+            has_curve: Whether to return the curve, if there are windows.
         """
         embedding = mixture.embedding
         embeddings = [reference.embedding for reference in references]
-        level_db = _level_difference_db(mixture, references)
         mean = mean_reference(embeddings)
-        distance, deviation = relative_norm(embedding, mean), spread(embedding, embeddings)
-        cosine = centred_cosine(embedding, mean, self._mean)
-        detector, bank = self._detector, self._bank
-        changed = None if detector is None else detector.decide(embedding, embeddings)
+        changed = None
+        if self._detector is not None:
+            windows = [each.windows for each in (mixture, *references)]
+            changed = self._detector.decide(embedding, embeddings, windows)
         query = compose({"difference": self._space.project_difference(embedding, mean, weight)})
-        phrases = [] if bank is None else bank.rank(query.vector, n_phrases)
+        options = _SideOptions(weight, max(n_phrases, NAMED))
+        added, timeline = self._side(mixture, references, query.vector, options)
+        lacking = l2_normalize(self._space.project_difference(mean, embedding, weight))
+        removed = self._removed(mixture, references, lacking, options)
+        curve = None
+        if has_curve and timeline is not None:
+            curve = self._curve(mixture, timeline, weight, n_phrases)
         return Comparison(
+            description=describe(added, removed, changed, is_equal=np.array_equal(embedding, mean)),
             embedding=embedding - mean,
-            relative_norm=distance,
-            spread=deviation,
-            cosine=cosine,
-            level_difference_db=level_db,
+            relative_norm=relative_norm(embedding, mean),
+            spread=spread(embedding, embeddings),
+            cosine=centred_cosine(embedding, mean, self._mean),
+            level_difference_db=_level_difference_db(mixture, references),
             changed=changed,
-            phrases=phrases,
+            phrases=added.phrases[:n_phrases],
+            added=replace(added, phrases=added.phrases[:n_phrases]),
+            removed=replace(removed, phrases=removed.phrases[:n_phrases]),
             query=query,
-            curve=self._curve(mixture, references, weight, n_phrases),
+            curve=curve,
         )
 
-    def _curve(
+    def _side(
+        self,
+        sound: EmbeddedInput,
+        others: Sequence[EmbeddedInput],
+        change: Float32[np.ndarray, " dim"],
+        options: _SideOptions,
+    ) -> tuple[ChangeSide, Timeline | None]:
+        """Return what a sound has and the others lack, and its distance from them over time.
+
+        Args:
+            sound: The sound.
+            others: The others, at least one.
+            change: Unit vector of the difference of the whole sounds.
+            options: Weight and number of phrases.
+        """
+        known = [other.windows for other in others if other.windows is not None]
+        windows = sound.windows
+        if windows is None or not known:
+            level_db = _level_over_rest_db(sound, others, None)
+            return ChangeSide(self._rank(change, options.n_phrases), level_db=level_db), None
+        timeline = compare_windows(windows, known)
+        extent = locate(rises(windows, known), windows)
+        if extent is not None and self._bank is not None:
+            change = l2_normalize(change + self._change_within(extent, windows, timeline, options))
+        phrases = self._rank(change, options.n_phrases)
+        level_db = _level_over_rest_db(sound, others, extent)
+        if extent is None:
+            return ChangeSide(phrases, level_db=level_db), timeline
+        return ChangeSide(phrases, extent.start_s, extent.end_s, level_db), timeline
+
+    def _change_within(
+        self, extent: Extent, windows: Windows, timeline: Timeline, options: _SideOptions
+    ) -> Float32[np.ndarray, " dim"]:
+        """Return the unit vector of what the windows at a time have and the nearest ones lack."""
+        shares = extent.overlaps(windows)
+        inside = shares >= min(0.5, float(shares.max()))
+        change = self._space.project_difference(
+            windows.embeddings[inside].mean(axis=0),
+            timeline.nearest[inside].mean(axis=0),
+            options.weight,
+        )
+        return l2_normalize(change)
+
+    def _removed(
         self,
         mixture: EmbeddedInput,
         references: Sequence[EmbeddedInput],
-        weight: float,
-        n_phrases: int,
-    ) -> list[CurvePoint] | None:
-        known = [reference.windows for reference in references if reference.windows is not None]
+        change: Float32[np.ndarray, " dim"],
+        options: _SideOptions,
+    ) -> ChangeSide:
+        """Return what the references have and the mixture lacks, with its time in a single one."""
+        if len(references) == 1:
+            return self._side(references[0], [mixture], change, options)[0]
+        powers = [each.mean_square for each in references if each.mean_square is not None]
+        level_db = None
+        if len(powers) == len(references):
+            together = EmbeddedInput(references[0].embedding, sum(powers) / len(powers))
+            level_db = _level_over_rest_db(together, [mixture], None)
+        return ChangeSide(self._rank(change, options.n_phrases), level_db=level_db)
+
+    def _rank(self, vector: Float32[np.ndarray, " dim"], n_phrases: int) -> list[RankedPhrase]:
+        return [] if self._bank is None else self._bank.rank(vector, n_phrases)
+
+    def _curve(
+        self, mixture: EmbeddedInput, timeline: Timeline, weight: float, n_phrases: int
+    ) -> list[CurvePoint]:
         windows = mixture.windows
-        if windows is None or not known:
-            return None
-        timeline = compare_windows(windows, known)
+        assert windows is not None
         phrases: dict[int, list[RankedPhrase]] = {}
         if self._bank is not None:
             for row in timeline.peaks:
@@ -165,3 +249,16 @@ def _level_difference_db(
     if mixture.mean_square is None or len(known) < len(references):
         return None
     return level_difference_db(mixture.mean_square, known)
+
+
+def _level_over_rest_db(
+    sound: EmbeddedInput, others: Sequence[EmbeddedInput], extent: Extent | None
+) -> float | None:
+    """Return the level of what a sound has over the others [dB]; None if a level is not known."""
+    known = [each.mean_square for each in others if each.mean_square is not None]
+    if sound.mean_square is None or len(known) < len(others):
+        return None
+    share = 1.0
+    if extent is not None and sound.windows is not None:
+        share = (extent.end_s - extent.start_s) / float(sound.windows.ends_s[-1])
+    return level_over_rest_db(sound.mean_square, sum(known) / len(known), share)

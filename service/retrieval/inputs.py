@@ -10,13 +10,15 @@ from typing import BinaryIO
 import numpy as np
 from jaxtyping import Float32
 
-from service.clips import Windows
 from service.concurrency.timings import RequestTimings
 from service.difference import check_dim
 from service.errors import ClipUnknownError
 from service.inference.file_embedder import FileEmbedder
 from service.inference.pooling import Windowing
 from service.library.library import Library
+from service.retrieval.embedded import EmbeddedInput
+from service.retrieval.options import DEFAULT_HOP_S
+from service.retrieval.timeline import WINDOW_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +45,6 @@ class EmbeddingInput:
 AudioInput = FileInput | ClipInput | EmbeddingInput
 
 
-@dataclass(frozen=True, slots=True)
-class EmbeddedInput:
-    """The embedding of a sound.
-
-    Attributes:
-        embedding: Raw embedding [dim].
-        mean_square: Mean square of its samples; None if it was not decoded.
-        windows: Embeddings of its windows, if they were asked for.
-    """
-
-    embedding: Float32[np.ndarray, " dim"]
-    mean_square: float | None = None
-    windows: Windows | None = None
-
-
 class InputEmbedder:
     """Embeds sounds.
 
@@ -76,6 +63,7 @@ class InputEmbedder:
         timings: RequestTimings,
         *,
         windowing: Windowing | None = None,
+        files_only: bool = False,
     ) -> list[EmbeddedInput]:
         """Embed sounds, in their order; equal samples get equal bits.
 
@@ -85,6 +73,7 @@ class InputEmbedder:
             inputs: The sounds.
             timings: Takes the time spent.
             windowing: Cut the sounds into windows.
+            files_only: Cut the files alone; clips are not decoded.
 
         Raises:
             AudioError: A file is not readable audio, or is over a limit.
@@ -95,7 +84,8 @@ class InputEmbedder:
         """
         with ExitStack() as opened:
             # An unknown clip is refused here, before any file is decoded.
-            found = [self._find(sound, opened, is_cut=windowing is not None) for sound in inputs]
+            is_cut = windowing is not None and not files_only
+            found = [self._find(sound, opened, is_cut=is_cut) for sound in inputs]
             files = [sound for sound in found if not isinstance(sound, EmbeddedInput)]
             decoded = self._embedder.embed(files, timings, windowing=windowing)
             embedded = iter(
@@ -104,6 +94,21 @@ class InputEmbedder:
             return [
                 sound if isinstance(sound, EmbeddedInput) else next(embedded) for sound in found
             ]
+
+    def describing(self, n_inputs: int) -> Windowing | None:
+        """Return windows that tell when something happens; longer sounds have none.
+
+        Args:
+            n_inputs: Sounds of the request, which share the limit on windows.
+
+        Returns:
+            None if the encoder cannot cut so short windows.
+        """
+        info = self._embedder.encoder.info
+        up_to_s = self._embedder.limits.max_windows * DEFAULT_HOP_S / n_inputs
+        windowing = Windowing(WINDOW_S, DEFAULT_HOP_S, beyond_s=WINDOW_S, up_to_s=up_to_s)
+        partial_s = info.partial_frames * info.block_samples / info.sample_rate_hz
+        return windowing if partial_s <= DEFAULT_HOP_S else None
 
     def _find(
         self, sound: AudioInput, opened: ExitStack, *, is_cut: bool

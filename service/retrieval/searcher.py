@@ -13,12 +13,14 @@ from service.errors import KOutOfRangeError, ModifierUnavailableError, QueryInco
 from service.inference.embedding_space import Space
 from service.inference.encoder import Encoder
 from service.inference.towers import Towers
+from service.inference.understanding import UnderstoodSound
 from service.library.hits import Hit
 from service.retrieval.change_detector import ChangeDetector
 from service.retrieval.comparison import Comparer, Comparison
 from service.retrieval.inputs import AudioInput, ClipInput, InputEmbedder
 from service.retrieval.options import DEFAULT_K, DifferenceOptions, RankingOptions
 from service.retrieval.query import Modifier, Notice, Query, compose
+from service.retrieval.text_query import TextPart, read_modifier
 from service.retrieval.timeline import curve_windowing
 
 
@@ -37,10 +39,18 @@ class RankedHit:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Hits of a search, best first, and remarks about it."""
+    """Hits of a search, best first.
+
+    Attributes:
+        hits: The hits.
+        notices: Remarks about the query.
+        understood: The sounds that its text names, with their changes; empty for a bundle that
+            cannot tell.
+    """
 
     hits: list[RankedHit]
     notices: list[Notice] = field(default_factory=list)
+    understood: list[UnderstoodSound] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,22 +121,22 @@ class Searcher:
             ClientError: A sound cannot be embedded, or k is out of range.
         """
         k = self._check_k(ranking.k)
-        notices: list[Notice] = []
-        text = self._text_term(modifier, notices, timings)
+        text = self._read(modifier, timings, is_alone=sound is None)
         if sound is None and reference is not None:
             raise QueryIncompleteError(
                 "a reference is subtracted from a sound: give audio, clip_id or embedding as well"
             )
         inputs = [each for each in (sound, reference) if each is not None]
         terms = self._sound_term(inputs, ranking, timings) if inputs else {}
-        if text is not None:
-            terms["modifier"] = text
+        if text.vector is not None:
+            terms["modifier"] = text.vector
         if not terms:
             raise QueryIncompleteError(
                 "a search needs a sound (audio, clip_id or embedding) or a modifier with words"
                 " and a strength above 0"
             )
-        return SearchResult(self._rank(compose(terms), k, ranking, inputs, timings), notices)
+        hits = self._rank(compose(terms), k, ranking, inputs, timings)
+        return SearchResult(hits, text.notices, text.understood)
 
     def difference(
         self,
@@ -155,11 +165,20 @@ class Searcher:
         weight = self._weight(ranking)
         options = options or DifferenceOptions()
         inputs = [mixture, *references]
-        windowing = None if options.hop_s is None else curve_windowing(options.hop_s)
-        embedded = self._inputs.embed(inputs, timings, windowing=windowing)
+        if options.hop_s is None:
+            windowing = self._inputs.describing(len(inputs))
+        else:
+            windowing = curve_windowing(options.hop_s)
+        embedded = self._inputs.embed(
+            inputs, timings, windowing=windowing, files_only=options.hop_s is None
+        )
         with timings.measure("compose"):
             comparison = self._comparer.compare(
-                embedded[0], embedded[1:], weight=weight, n_phrases=options.n_phrases
+                embedded[0],
+                embedded[1:],
+                weight=weight,
+                n_phrases=options.n_phrases,
+                has_curve=options.hop_s is not None,
             )
         return Difference(comparison, self._rank(comparison.query, k, ranking, inputs, timings))
 
@@ -175,33 +194,18 @@ class Searcher:
             change = self._space.project_difference(sound, references[0], weight)
             return {"difference": change}
 
-    def _text_term(
-        self, modifier: Modifier | None, notices: list[Notice], timings: RequestTimings
-    ) -> Float32[np.ndarray, " dim"] | None:
-        """Return the term of a text, None if it has no effect; may append notices."""
+    def _read(
+        self, modifier: Modifier | None, timings: RequestTimings, *, is_alone: bool
+    ) -> TextPart:
+        """Return what a text contributes to a query."""
         if modifier is None:
-            return None
+            return TextPart()
         if self._towers is None:
             raise ModifierUnavailableError(
                 "this bundle has no text tower, so it cannot take a modifier; leave it out"
             )
-        if modifier.strength == 0:
-            return None
-        encoder = self._towers.text
         with timings.measure("text"):
-            encoded = encoder.encode(modifier.text)
-        if encoded is None:
-            notices.append(Notice("modifier_empty", "the modifier holds no words; it is left out"))
-            return None
-        if encoded.is_cut:
-            notices.append(
-                Notice(
-                    "modifier_cut",
-                    f"the modifier is longer than the {encoder.max_tokens} tokens that this bundle"
-                    " reads; the rest of it is left out",
-                )
-            )
-        return np.float32(modifier.strength) * encoded.vector
+            return read_modifier(modifier, self._towers, is_alone=is_alone)
 
     def _rank(
         self,

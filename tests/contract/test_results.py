@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from training.reports import changed_page, paper_page, retrieval_page
+from training.reports import changed_page, linear_page, paper_page, retrieval_page, words_page
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "docs" / "results"
@@ -22,7 +22,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The pages as the commands write them now from the committed results files."""
     folder = tmp_path_factory.mktemp("results")
     shutil.copytree(RESULTS, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.md"))
-    for page in (changed_page, paper_page, retrieval_page):
+    for page in (changed_page, linear_page, paper_page, retrieval_page, words_page):
         page.write_page(folder)
     for command in ("report.py", "engine_report.py", "reliability_report.py"):
         subprocess.run([sys.executable, ROOT / "benchmarks" / command, folder], check=True)

@@ -21,6 +21,8 @@ INSTEAD = {
         "--set optim.epochs=20": SHORT_RUN,
         # The first export of the page is run; the second one is replaced by a copy of a bundle.
         "minuend-train export runs/tuned/checkpoint.pt --out": "cp -r models/next",
+        "encoder 9 --recipe cpu": "encoder 0.02 --recipe cpu --set optim.batch_size=8",
+        "minuend-train export encoder --data my-sounds.csv --out": "cp -r models/next",
     },
     "serving.md": {"--seconds 10": "--seconds 0.5"},
 }

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float32, Int64
 from service.bundle.files import hash_file
 from training.change_detection.excerpts import (
     CONDITIONS,
+    EXCERPT_SAMPLES,
     Condition,
     DetectionClips,
     Excerpt,
@@ -20,6 +21,7 @@ from training.change_detection.excerpts import (
 )
 from training.change_detection.render import render_excerpt
 from training.change_detection.trials import Against, DetectionTrials, make_trials
+from training.change_detection.windows import windowed
 from training.data.splits import matches, sources
 from training.evaluation.embeddings import embed_cached, hash_parts
 from training.evaluation.encoders import Embedder
@@ -30,7 +32,7 @@ from training.scenes.recipe import load_scene
 
 REFERENCE_COUNTS = (1, 2, 4)
 SEED = 42
-VERSION = 1  # to be raised when draws or rendering change
+VERSION = 2  # to be raised when draws or rendering change
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,13 @@ class DetectionDataset:
         clips: The recordings and events they are made from.
         excerpts: The excerpts.
         embeddings: One for each [excerpts dim].
+        windows: Embeddings of the windows of each [excerpts windows dim].
     """
 
     clips: DetectionClips
     excerpts: Sequence[Excerpt]
     embeddings: Float32[np.ndarray, "excerpts dim"]
+    windows: Float32[np.ndarray, "excerpts windows dim"]
 
     @property
     def folds(self) -> Int64[np.ndarray, " rows"]:
@@ -106,14 +110,17 @@ def build_dataset(data: Path, embedder: Embedder, cache: Path) -> DetectionDatas
         cache: Folder of decoded audio and embeddings.
 
     Raises:
-        DatasetError: The file is not a manifest, or has too few recordings or events.
+        DatasetError: The file is not a manifest, has too few recordings or events, or the encoder
+            is not that of a bundle.
     """
+    cutting = windowed(embedder)
     scene = load_scene("general")
     store = open_scene_store(data, scene, cache)
     clips = select_clips(store, scene)
     excerpts = draw_excerpts(clips, SEED)
     name = hash_parts(["changed", VERSION, SEED, hash_file(data).sha256])
-    embeddings = embed_cached(
-        embedder, lambda i: render_excerpt(store, excerpts[i]), len(excerpts), name, cache
+    rows = embed_cached(
+        cutting, lambda i: render_excerpt(store, excerpts[i]), len(excerpts), name, cache
     )
-    return DetectionDataset(clips, excerpts, np.asarray(embeddings))
+    parts = rows.reshape(len(excerpts), 1 + cutting.count(EXCERPT_SAMPLES), -1)
+    return DetectionDataset(clips, excerpts, np.array(parts[:, 0]), parts[:, 1:])

@@ -45,6 +45,8 @@ class Excerpt:
         event: Row of the added event in the store; None if nothing is added.
         onset: Place of the active part of the event, from 0 (at the start of the excerpt) to 1
             (as late as all of it fits).
+        is_lasting: Whether the event is the one that all excerpts of the recording have, as
+            references of which the mixture lacks something.
     """
 
     recording: int
@@ -52,6 +54,7 @@ class Excerpt:
     condition: Condition
     event: int | None = None
     onset: float = 0.0
+    is_lasting: bool = False
 
     @property
     def is_plain(self) -> bool:
@@ -117,6 +120,9 @@ def select_clips(store: ClipStore, scene: SceneRecipe) -> DetectionClips:
 def draw_excerpts(clips: DetectionClips, seed: int) -> list[Excerpt]:
     """Draw the excerpts: three conditions of each, each without and with an event.
 
+    Besides, every excerpt has once, unprocessed, the one event that is the same in all excerpts of
+    the recording.
+
     Args:
         clips: Recordings and events.
         seed: Of the drawn events and their onsets.
@@ -134,7 +140,32 @@ def draw_excerpts(clips: DetectionClips, seed: int) -> list[Excerpt]:
                 excerpts.append(excerpt)
                 if event is not None:
                     excerpts.append(replace(excerpt, event=event, onset=onset))
-    return excerpts
+    return excerpts + _lasting(clips, excerpts, events, seed)
+
+
+def _lasting(
+    clips: DetectionClips,
+    excerpts: Sequence[Excerpt],
+    events: Mapping[tuple[int, str], list[int]],
+    seed: int,
+) -> list[Excerpt]:
+    """Draw for every recording an event, and for every plain excerpt its onset."""
+    lasting = []
+    drawn: dict[int, tuple[np.random.Generator, int | None]] = {}
+    for excerpt in excerpts:
+        if not excerpt.is_plain:
+            continue
+        row = excerpt.recording
+        if row not in drawn:
+            random = np.random.default_rng([seed, row, 1])
+            allowed = events[clips.fold(row), clips.store.clips[row].columns["label"]]
+            chosen = allowed[int(random.integers(len(allowed)))] if allowed else None
+            drawn[row] = random, chosen
+        random, event = drawn[row]
+        if event is not None:
+            onset = float(random.random())
+            lasting.append(replace(excerpt, event=event, onset=onset, is_lasting=True))
+    return lasting
 
 
 def _starts(store: ClipStore, row: int) -> Sequence[int]:

@@ -95,8 +95,7 @@ def _put_detector(
 def _with_known_score(detector: ChangeDetector, bundle: Bundle) -> ChangeDetector:
     with np.load(bundle.file(bundle.manifest.known_answer.file)) as known:
         known_score = detector.score(known["embedding"], [bundle.mean])
-    calibration = replace(detector.calibration, known_score=known_score)
-    return ChangeDetector(detector.discriminant, calibration)
+    return ChangeDetector(replace(detector.parts, known_score=known_score))
 
 
 def _not_named(clips: Sequence[SourceClip], attribution: Path) -> list[SourceClip]:

@@ -10,10 +10,21 @@ import sys
 import click
 
 from service.errors import StartupError
-from training.cli import changed, datasets, evaluation, scenes, towers, train, variants
-from training.cli.export import export
-from training.cli.sweep import sweep
-from training.errors import TrainingError
+from training.cli import (
+    captions,
+    changed,
+    datasets,
+    evaluation,
+    scenes,
+    towers,
+    train,
+    understanding,
+    variants,
+    words,
+)
+from training.cli.export import export, export_encoder
+from training.cli.sweep import sweep, trials
+from training.errors import RunStoppedError, TrainingError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -32,9 +43,15 @@ def evaluate() -> None:
 
 
 def main() -> None:
-    """Run a command; an error that we raise ends it with one line and exit code 1."""
+    """Run a command; an error that we raise ends it with one line and exit code 1.
+
+    A run that a signal stopped has the exit code of that signal: 128 and its number.
+    """
     try:
         commands()
+    except RunStoppedError as error:
+        click.echo(f"minuend-train: {error}", err=True)
+        sys.exit(128 + error.number)
     except (TrainingError, StartupError) as error:
         click.echo(f"minuend-train: {error}", err=True)
         sys.exit(1)
@@ -43,15 +60,19 @@ def main() -> None:
 MEMBERS = {
     commands: (
         *(train.pretrain, train.retrieval, export, variants.variants, variants.renew),
-        *(changed.calibrate, sweep),
+        export_encoder,
+        *(changed.calibrate, sweep, trials),
+        *(understanding.understanding, understanding.composition),
     ),
     data: (
         *(scenes.scenes, scenes.apwd, datasets.bgknown, datasets.prepare),
-        *(towers.mixtures, towers.held_out),
+        datasets.pack,
+        *(towers.mixtures, towers.held_out, captions.captions, captions.lexicon),
     ),
     evaluate: (
         *(evaluation.bgknown, evaluation.linear, evaluation.separation, evaluation.report),
-        *(towers.retrieval, towers.ablation, towers.page, changed.changed, changed.page),
+        *(towers.retrieval, towers.ablation, towers.page, words.words, words.page),
+        *(changed.changed, changed.describe, changed.page),
     ),
 }
 for group, members in MEMBERS.items():

@@ -1,4 +1,4 @@
-"""``minuend-train data bgknown`` and ``data prepare``."""
+"""``minuend-train data bgknown``, ``data prepare`` and ``data pack``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from training.cli.options import AS_JSON, PLACE, prints_result, tell
+from training.cli.options import AS_JSON, CACHE, OVERRIDES, PLACE, prints_result, tell
 
 
 @click.command("bgknown")
@@ -63,3 +63,32 @@ def prepare(task: str, source: Path, out: Path, where: tuple[str, ...]) -> dict[
     from training.datasets.prepare import prepare_task
 
     return {"summary": prepare_task(task, source, out, where)}
+
+
+@click.command("pack")
+@click.option("--recipe", "name", required=True, help="Recipe whose clips to pack: name or YAML.")
+@OVERRIDES
+@click.option("--data", type=PLACE, required=True, help="Folder of audio, or CSV manifest.")
+@click.option("--out", type=PLACE, required=True, help="File to write.")
+@click.option("--max-mib", default=60.0, show_default=True, help="Largest size of it [MiB].")
+@CACHE
+@prints_result
+def pack(
+    name: str, overrides: tuple[str, ...], data: Path, out: Path, max_mib: float, cache: Path
+) -> dict[str, str]:
+    """Write the clips that a recipe trains on into one file, as Opus at the bit rate that fits.
+
+    'pretrain --data FILE' trains on it, on a machine that has nothing else of the data.
+    """
+    from training.data.clips import TrainingData
+    from training.data.pack import write_pack
+    from training.recipe import load_recipe
+
+    recipe = load_recipe(name, overrides)
+    store = TrainingData(data, cache).open_all(recipe)
+    made = write_pack(out, store, recipe, int(max_mib * 2**20))
+    summary = (
+        f"{made.clips} clips, {made.seconds / 3600:.2f} hours, at {made.bitrate_bps / 1000:.1f} "
+        f"kbit/s: {made.size_bytes / 2**20:.1f} MiB"
+    )
+    return {"file": str(out), "summary": summary}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
 
 ENCODER_HELP = (
     "Folder of a bundle; 'random' or 'random:SEED' for an untrained encoder of the same "
-    "architecture; 'log-mel' for mean and standard deviation of the log-mel."
+    "architecture; 'log-mel' for mean and standard deviation of the log-mel; 'teacher' for the "
+    "teacher of distillation."
 )
 
 
-measurement_options = options_of(
-    click.option("--encoder", required=True, help=ENCODER_HELP),
+shared_options = options_of(
     click.option(
         "--statistics",
         type=click.Choice(["bundle", "dataset"]),
@@ -41,6 +42,10 @@ measurement_options = options_of(
     THREADS,
     AS_JSON,
 )
+measurement_options = options_of(
+    click.option("--encoder", required=True, help=ENCODER_HELP), shared_options
+)
+linear_options = options_of(click.option("--encoder", help=ENCODER_HELP), shared_options)
 classifier_options = options_of(
     click.option(
         "--monitor",
@@ -74,23 +79,56 @@ def bgknown(data: Path, **options: Any) -> None:
 
 
 @click.command("linear")
-@click.argument("task")
-@click.argument("metadata", type=PLACE)
-@measurement_options
+@click.argument("task", required=False)
+@click.argument("metadata", type=PLACE, required=False)
+@linear_options
 @classifier_options
 @click.option("--train-folds", help="Such as 1,2,3: train on these and test on all others, once.")
 @click.option("--unit-s", type=float, help="Length that is embedded [s]; default: of the task.")
 @click.option("--learning-rate", type=float, help="Of the classifier; default: that of the task.")
-def linear(task: str, metadata: Path, **options: Any) -> None:
+@click.option("--data", type=PLACE, help="CSV manifest: evaluate all its labelled corpora.")
+@click.option("--bundle", "bundles", multiple=True, help="With --data: a bundle to evaluate too.")
+@click.option("--corpus", "corpora", multiple=True, help="With --data: only this corpus.")
+def linear(task: str | None, metadata: Path | None, **options: Any) -> None:
     """Table 3: train a linear layer on a task of labelled clips.
 
     TASK is esc50, us8k, spcv2, vc1, voxforge, cremad, gtzan, nsynth, surge, or a name of your own
     with --unit-s. METADATA is a file made by 'data prepare'. Writes a row of linear.json.
+
+    With --data, without TASK and METADATA: all labelled corpora of a manifest, for random
+    initialisation, the log-mel, the teacher if it is installed, and each --bundle. The classifier
+    is a logistic regression whose strength is chosen inside the training part. Writes rows of
+    linear_corpora.json, and linear.md. --encoder, --monitor, --seeds and the options of a task
+    do not apply.
     """
+    if options["data"] is not None:
+        if task or options["encoder"]:
+            raise click.UsageError("--data takes neither a task nor --encoder")
+        _all_corpora(options)
+        return
+    if task is None or metadata is None or options["encoder"] is None:
+        raise click.UsageError("give TASK, METADATA and --encoder; or --data")
     from training.evaluation.measure import measure_linear
 
     chosen = {name: options[name] for name in ("train_folds", "unit_s", "learning_rate")}
     _tell(measure_linear(task, metadata, _measurement(options), **chosen), options)
+
+
+def _all_corpora(options: dict[str, Any]) -> None:
+    """Measure baselines and bundles on all labelled corpora, and write the page."""
+    from training.evaluation.corpora import measure_corpora
+    from training.evaluation.encoders import baselines
+    from training.reports.linear_page import cell, protocol_title, write_page
+
+    base = _measurement(options | {"encoder": ""})
+    names = [*baselines(), *options["bundles"]]
+    measurements = [replace(base, encoder=name, statistics=options["statistics"]) for name in names]
+    lines = [
+        f"{row['encoder']['id']}, {protocol_title(row)}: {cell(row)}"
+        for row in measure_corpora(options["data"], measurements, options["corpora"])
+    ]
+    page = write_page(options["results"])
+    tell({"rows": lines, "page": page}, as_json=options["as_json"])
 
 
 @click.command("separation")

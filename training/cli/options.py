@@ -24,6 +24,9 @@ BUNDLE = click.option("--bundle", type=PLACE, required=True, help="Bundle with t
 OVERRIDES = click.option(
     "--set", "overrides", multiple=True, metavar="A.B=C", help="Override a setting."
 )
+CAPTIONS = click.option(
+    "--captions", type=PLACE, help="Folder of `data captions`, for recipes with loss.captions."
+)
 THREADS = click.option("--threads", default=0, help="0 for one for each core; 1 on a busy machine.")
 OTHER_RECORDINGS = click.option(
     "--other-recordings",

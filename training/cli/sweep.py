@@ -1,4 +1,4 @@
-"""``minuend-train sweep``."""
+"""``minuend-train sweep`` and ``trials``."""
 
 from __future__ import annotations
 
@@ -44,3 +44,32 @@ def sweep(  # noqa: PLR0913, PLR0917 - one parameter an option
     chosen = numbers(seeds) if seeds else ()
     click.echo(describe_plan(plan, weights, chosen), err=as_json)
     tell({"bundles": plan.run(weights, chosen)}, as_json=as_json)
+
+
+@click.command("trials")
+@click.argument("plan")
+@click.option("--seeds", default="42,43", show_default=True, help="Seeds of pre-training.")
+@click.option("--only", help="Names of trials with their lambda, such as both-0.2,labels-0.2.")
+@click.option("--data", type=PLACE, required=True, help="CSV manifest with ESC-50 in it.")
+@click.option("--out", type=PLACE, required=True, help="Folder of runs, bundles and data sets.")
+@RESULTS
+@CACHE
+@AS_JSON
+def trials(plan: str, seeds: str, only: str | None, *, as_json: bool, **folders: Path) -> None:
+    """Train, export and measure every trial of PLAN with every seed.
+
+    PLAN is the name of a shipped plan (distillation) or a YAML file. Each trial is a recipe with
+    settings of its own, measured as by 'sweep'; its results are in RESULTS/trials/PLAN. Can be
+    resumed: a trial with a results file is skipped.
+    """
+    from training.data.clips import TrainingData
+    from training.trials import Trials, load_plan
+
+    data = TrainingData(folders["data"], folders["cache"])
+    names = [word.strip() for word in only.split(",")] if only else ()
+    chosen = Trials(
+        load_plan(plan), data, folders["out"], folders["results"], numbers(seeds), names
+    )
+    listed = [f"{trial.full_name}-seed{seed}" for trial, seed in chosen.chosen()]
+    click.echo(f"{len(listed)} trials: {', '.join(listed)}", err=as_json)
+    tell({"results": chosen.run()}, as_json=as_json)

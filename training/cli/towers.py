@@ -12,6 +12,7 @@ from training.cli.options import (
     AS_JSON,
     BUNDLE,
     CACHE,
+    CAPTIONS,
     DATA,
     OTHER_RECORDINGS,
     PLACE,
@@ -63,6 +64,7 @@ def held_out(
 @TRAIN
 @click.option("--test", type=PLACE, required=True, help="Scenes, the test side.")
 @click.option("--mixtures", type=PLACE, help="To test the words for a difference.")
+@CAPTIONS
 @click.option("--other", type=PLACE, help="The test side, made with --other-recordings 1.")
 @click.option("--other-mixtures", type=PLACE, help="Mixtures made with --other-recordings 1.")
 @BUNDLE

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from training.data.manifest import SourceClip, read_clips
+from training.data.pack import is_pack, open_pack
 from training.data.splits import leave_out, matches
 from training.data.store import ClipStore, open_store
 from training.errors import DatasetError
@@ -20,7 +21,7 @@ class TrainingData:
     """The audio of a run, on disk.
 
     Attributes:
-        path: Folder of audio, or CSV manifest.
+        path: Folder of audio, CSV manifest, or file made by ``data pack``.
         cache: Folder of decoded audio, shared by runs.
     """
 
@@ -33,10 +34,20 @@ class TrainingData:
         Raises:
             DatasetError: The data cannot be used.
         """
-        clips = find_clips(self.path, recipe.data, recipe.seed)
-        store = open_store(clips, self.cache, recipe.data.max_unreadable)
+        store = self.open_all(recipe)
         held_out = [is_held_out(clip, recipe.data.held_out) for clip in store.clips]
         return store.select(not is_held for is_held in held_out), store.select(held_out)
+
+    def open_all(self, recipe: Recipe) -> ClipStore:
+        """Open all clips that a recipe chooses, those held out included.
+
+        Raises:
+            DatasetError: The data cannot be used.
+        """
+        if is_pack(self.path):
+            return open_pack(self.path, self.cache, recipe)
+        clips = find_clips(self.path, recipe.data, recipe.seed)
+        return open_store(clips, self.cache, recipe.data.max_unreadable)
 
 
 def find_clips(data: Path, recipe: DataRecipe, seed: int) -> list[SourceClip]:

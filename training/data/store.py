@@ -80,14 +80,24 @@ def open_store(clips: Sequence[SourceClip], cache: Path, max_unreadable: float) 
     folder = cache / _key(clips)
     if not folder.is_dir():
         _build(clips, folder)
-    lengths = np.load(folder / "lengths.npy")
-    readable = lengths > 0
-    unreadable = int((~readable).sum())
+    unreadable = int((np.load(folder / "lengths.npy") == 0).sum())
     if unreadable > max_unreadable * len(clips):
         raise DatasetError(
             f"{unreadable} of {len(clips)} files could not be read, more than the allowed share of "
             f"{max_unreadable:g}; they are listed in {folder / 'unreadable.csv'}"
         )
+    return load_store(clips, folder)
+
+
+def load_store(clips: Sequence[SourceClip], folder: Path) -> ClipStore:
+    """Open the folder of a store.
+
+    Args:
+        clips: All clips of the store, in order; those without samples are left out.
+        folder: Its folder.
+    """
+    lengths = np.load(folder / "lengths.npy")
+    readable = lengths > 0
     starts = np.cumsum(lengths) - lengths
     return ClipStore(
         [clip for clip, is_readable in zip(clips, readable, strict=True) if is_readable],

@@ -119,7 +119,7 @@ def embed_parts(
     }
 
 
-def count_seen(data: BgKnown, seen: frozenset[str]) -> dict[str, int] | None:
+def count_seen(data: BgKnown, seen: frozenset[str] | None) -> dict[str, int] | None:
     """Count the test mixtures whose event or background is in the pre-training data."""
     tested = (data.rows[i] for i in data.side(TEST))
     return count_overlap((split_sources(row["sources"]) for row in tested), seen)

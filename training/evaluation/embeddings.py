@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float32
@@ -16,7 +17,6 @@ from service.concurrency.durable import atomic_write
 from service.errors import ClientError
 from training.data.store import LIMITS
 from training.errors import DatasetError
-from training.evaluation.encoders import Embedder
 from training.model.frontend import SAMPLE_RATE
 
 BATCH = 32
@@ -25,8 +25,21 @@ DECODERS = 2
 Load = Callable[[int], Float32[np.ndarray, " samples"]]
 
 
+class Embeds(Protocol):
+    """Turns clips into rows of values."""
+
+    @property
+    def identity(self) -> str:
+        """A text that differs wherever the rows differ."""
+
+    def embed(
+        self, clips: Sequence[Float32[np.ndarray, " samples"]]
+    ) -> Float32[np.ndarray, "clips dim"]:
+        """Embed clips at 16 kHz, of any length."""
+
+
 def embed_cached(
-    embedder: Embedder, load: Load, n: int, data: str, cache: Path
+    embedder: Embeds, load: Load, n: int, data: str, cache: Path
 ) -> Float32[np.ndarray, "clips dim"]:
     """Embed clips, or read the file of an earlier call with the same encoder and data.
 
@@ -88,9 +101,7 @@ def hash_files(paths: Sequence[Path]) -> str:
     return hash_parts(parts)
 
 
-def _embed_all(
-    embedder: Embedder, load: Load, n: int
-) -> Iterator[Float32[np.ndarray, "clips dim"]]:
+def _embed_all(embedder: Embeds, load: Load, n: int) -> Iterator[Float32[np.ndarray, "clips dim"]]:
     """Embed batches of clips in order; the next batch is decoded while one is encoded."""
     with (
         ThreadPoolExecutor(DECODERS) as pool,

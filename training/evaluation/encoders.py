@@ -15,14 +15,17 @@ from jaxtyping import Float32
 from service.bundle import files as bundle
 from service.bundle.manifest import BundleManifest
 from service.inference.encoder import Encoder
-from training.errors import DatasetError
+from training.errors import DatasetError, TeacherError
 from training.export.load import load_bundle
 from training.model.frontend import LogMel
 from training.model.model import EmbeddingModel
+from training.teacher.files import find_teacher
+from training.teacher.yamnet import DIM, Yamnet
 
 Statistics = Literal["bundle", "dataset"]
 RANDOM = "random"
 LOG_MEL = "log-mel"
+TEACHER = "teacher"
 
 
 class Embedder(Protocol):
@@ -55,7 +58,8 @@ def open_embedder(name: str, statistics: Statistics = "bundle", threads: int = 0
 
     Args:
         name: Folder of a bundle; ``random`` or ``random:SEED`` for an untrained encoder of the
-            same architecture; ``log-mel`` for mean and standard deviation of the log-mel.
+            same architecture; ``log-mel`` for mean and standard deviation of the log-mel;
+            ``teacher`` for the teacher of distillation.
         statistics: Normalise by the statistics in the bundle, as served, or by those of each data
             set, as in the paper.
         threads: Threads of a bundle that runs as served; 0 for one for each core.
@@ -63,10 +67,13 @@ def open_embedder(name: str, statistics: Statistics = "bundle", threads: int = 0
     Raises:
         BundleError: The folder holds no valid bundle.
         DatasetError: The seed is not a number.
+        TeacherError: The teacher is not installed.
     """
     kind, _, seed = name.partition(":")
     if kind == LOG_MEL:
         return LogMelEmbedder()
+    if kind == TEACHER:
+        return TeacherEmbedder(Yamnet(find_teacher()))
     if kind == RANDOM:
         if not (seed or "0").isdigit():
             raise DatasetError(f"{name!r} is no encoder: a seed must follow 'random:'")
@@ -78,6 +85,15 @@ def open_embedder(name: str, statistics: Statistics = "bundle", threads: int = 0
         )
     opened = bundle.load_bundle(Path(name))
     return BundleEmbedder(Encoder.open(opened, device="auto", threads=threads), opened.manifest)
+
+
+def baselines() -> list[str]:
+    """List the encoders that bundles are compared with; the teacher only if it is installed."""
+    try:
+        find_teacher()
+    except TeacherError:
+        return [f"{RANDOM}:0", LOG_MEL]
+    return [f"{RANDOM}:0", LOG_MEL, TEACHER]
 
 
 def random_model(seed: int) -> EmbeddingModel:
@@ -188,6 +204,44 @@ class LogMelEmbedder:
     def describe(self) -> dict[str, Any]:
         """Describe the baseline."""
         return {"id": LOG_MEL, "kind": LOG_MEL, "statistics": "none"}
+
+
+@dataclass(slots=True)
+class TeacherEmbedder:
+    """The teacher: its mean embedding over patches, one every 0.48 s.
+
+    Attributes:
+        teacher: The network.
+        manifest: None, since it is no bundle.
+    """
+
+    teacher: Yamnet
+    manifest: BundleManifest | None = None
+
+    @property
+    def identity(self) -> str:
+        """A constant: its files have one hash."""
+        return hashlib.sha256(TEACHER.encode()).hexdigest()
+
+    def fit(self, clips: Iterable[Float32[np.ndarray, " samples"]]) -> None:
+        """Do nothing: its input is not normalised."""
+
+    def embed(
+        self, clips: Sequence[Float32[np.ndarray, " samples"]]
+    ) -> Float32[np.ndarray, "clips dim"]:
+        """Embed clips; those of one length in one batch. ``dim`` is 1024."""
+        by_length: dict[int, list[int]] = {}
+        for number, clip in enumerate(clips):
+            by_length.setdefault(clip.size, []).append(number)
+        embeddings = np.zeros((len(clips), DIM), np.float32)
+        for numbers in by_length.values():
+            batch = torch.from_numpy(np.stack([clips[number] for number in numbers]))
+            embeddings[numbers] = self.teacher(batch).embedding.numpy()
+        return embeddings
+
+    def describe(self) -> dict[str, Any]:
+        """Describe the teacher."""
+        return {"id": "yamnet", "kind": TEACHER, "statistics": "none"}
 
 
 def describe_bundle(manifest: BundleManifest) -> dict[str, Any]:

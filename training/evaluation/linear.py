@@ -104,7 +104,7 @@ class LinearTask:
         files = hash_files([clip.path for clip in self.clips])
         return hash_parts([files, self.unit_s, CROP_SEED, *splits])
 
-    def count_seen(self, seen: frozenset[str]) -> dict[str, int] | None:
+    def count_seen(self, seen: frozenset[str] | None) -> dict[str, int] | None:
         """Count the tested clips that share a source with the pre-training data."""
         tested = np.unique(np.concatenate([test for _, test in self.rounds()]))
         return count_overlap((self.clips[i].sources for i in tested), seen)

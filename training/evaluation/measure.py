@@ -17,7 +17,7 @@ from training.datasets.metadata import read_metadata
 from training.datasets.tasks import DEFAULT_RATE, TASKS, Task
 from training.errors import DatasetError
 from training.evaluation.bgknown import BgKnown, count_seen, evaluate_bgknown
-from training.evaluation.encoders import Embedder, Statistics, open_embedder
+from training.evaluation.encoders import TEACHER, Embedder, Statistics, open_embedder
 from training.evaluation.linear import LinearTask, evaluate_linear
 from training.evaluation.overlap import count_overlap, trained_sources, unseen_clips
 from training.evaluation.probe import Monitor, ProbeSettings
@@ -35,7 +35,7 @@ class Measurement:
     """Encoder, settings and folders of a measurement.
 
     Attributes:
-        encoder: Folder of a bundle, ``random:SEED`` or ``log-mel``.
+        encoder: Folder of a bundle, ``random:SEED``, ``log-mel`` or ``teacher``.
         statistics: Statistics that the log-mel is normalised by.
         results: Folder of the results files.
         cache: Folder of caches.
@@ -58,8 +58,13 @@ class Measurement:
             torch.set_num_threads(self.threads)
         return open_embedder(self.encoder, self.statistics, self.threads)
 
-    def trained_sources(self, embedder: Embedder) -> frozenset[str]:
-        """List the sources that the encoder was trained on; none for an untrained encoder."""
+    def trained_sources(self, embedder: Embedder) -> frozenset[str] | None:
+        """List the sources that the encoder was trained on.
+
+        None are there for an untrained encoder; for the teacher they are not known.
+        """
+        if self.encoder == TEACHER:
+            return None
         return trained_sources(Path(self.encoder)) if embedder.manifest else frozenset()
 
     def put_row(

@@ -35,15 +35,20 @@ from training.data.store import ClipStore
 from training.export.fingerprint import fingerprint
 from training.export.graph import TOLERANCE, check_parity, write_graph
 from training.export.known_answer import make_known_clip
+from training.export.parts import (
+    ATTRIBUTION,
+    PARENT_ATTRIBUTION,
+    is_parts,
+    load_model,
+    read_encoder,
+)
 from training.export.reference_weight import WeightChoice, choose_reference_weight
 from training.export.variants import FEWEST_HELD_OUT, KINDS, Kind, add_variants
 from training.model.encoder import DIM, PARTIAL_FRAMES, TIME_STRIDE
 from training.model.frontend import HOP_LENGTH, SAMPLE_RATE
 from training.model.model import CROP_SAMPLES, MIN_SAMPLES, EmbeddingModel
-from training.pretraining.checkpoint import load_checkpoint
 from training.pretraining.metrics import METRICS
-from training.pretraining.pretrain import PARENT_ATTRIBUTION
-from training.pretraining.run import Progress, restore_statistics
+from training.pretraining.run import Progress
 from training.recipe import Recipe
 from training.reports.cards import write_card
 
@@ -59,6 +64,7 @@ def export(
     checkpoint: Path,
     out: Path,
     *,
+    data: TrainingData | None = None,
     kinds: Sequence[Kind] = KINDS,
     report: Callable[[str], object] = lambda _: None,
 ) -> Path:
@@ -68,8 +74,9 @@ def export(
     embeddings as the torch model.
 
     Args:
-        checkpoint: Checkpoint of a run; the run's data must still be where it was.
+        checkpoint: Checkpoint of a run, or folder of an encoder in parts.
         out: Folder of the bundle; an existing bundle is replaced. Its name is the bundle's id.
+        data: The run's data; None if it is still where it was.
         kinds: Variants to make, see ``training.export.variants``.
         report: Called with one line about the outcome of each variant.
 
@@ -83,9 +90,10 @@ def export(
         ExportParityError: The exported graph differs from the torch model.
     """
     _check_target(out)
-    content = load_checkpoint(checkpoint)
+    content = read_encoder(checkpoint)
     recipe = Recipe.model_validate(content["recipe"])
-    data = TrainingData(Path(content["origin"]["data"]), Path(content["origin"]["cache"]))
+    if data is None:
+        data = TrainingData(Path(content["origin"]["data"]), Path(content["origin"]["cache"]))
     trained, held_out = data.open(recipe)
     out.parent.mkdir(parents=True, exist_ok=True)
     with staged_folder(out, replace=True) as staged:
@@ -97,7 +105,7 @@ def export(
         write_manifest(staged, manifest)
         for outcome in add_variants(staged, trained, held_out, recipe.seed, kinds=kinds):
             report(outcome.line())
-        _write_documents(staged, checkpoint.parent, trained, held_out)
+        _write_documents(staged, checkpoint, trained, held_out)
         finished = load_bundle(staged)
         Encoder.open(finished, device="cpu").check(finished)
     return out
@@ -111,20 +119,6 @@ def _check_target(out: Path) -> None:
         )
     if out.exists() and not (out / MANIFEST_FILE).is_file():
         raise BundleError(f"{out} is there and holds no bundle; choose another folder")
-
-
-def load_model(content: dict[str, Any]) -> EmbeddingModel:
-    """Make the model of a checkpoint: online encoder and statistics."""
-    model = EmbeddingModel()
-    prefix = "encoder."
-    weights = {
-        name.removeprefix(prefix): value
-        for name, value in content["online"].items()
-        if name.startswith(prefix)
-    }
-    model.encoder.load_state_dict(weights)
-    restore_statistics(model, content)
-    return model.eval()
 
 
 def mean_embedding(encoder: Encoder, store: ClipStore, seed: int) -> Float32[np.ndarray, " dim"]:
@@ -183,13 +177,18 @@ def _measure_difference(
     return DifferenceInfo(mean=encode_mean(mean), reference_weight=weight), _scores(choice)
 
 
-def _write_documents(staged: Path, run: Path, trained: ClipStore, held_out: ClipStore) -> None:
+def _write_documents(
+    staged: Path, checkpoint: Path, trained: ClipStore, held_out: ClipStore
+) -> None:
     """Write metrics, card and attribution, and the manifest that lists all files."""
     manifest = load_bundle(staged).manifest
+    in_parts = is_parts(checkpoint)
+    run = checkpoint if in_parts else checkpoint.parent
     shutil.copy(run / METRICS, staged / METRICS)
     write_card(staged, manifest)
     roles = {TRAINED: trained.clips, HELD_OUT: held_out.clips}
-    write_attribution(staged / "ATTRIBUTION.csv", roles, run / PARENT_ATTRIBUTION)
+    earlier = run / (ATTRIBUTION if in_parts else PARENT_ATTRIBUTION)
+    write_attribution(staged / ATTRIBUTION, roles, earlier)
     write_manifest(staged, with_files(staged, manifest))
 
 

@@ -57,16 +57,19 @@ def augment(
     bank: MixupBank,
     recipe: ViewsRecipe,
     generator: torch.Generator,
+    *,
+    remember: bool = True,
 ) -> Float[Tensor, "batch mels frames"]:
     """Make one augmented view of a batch of normalised log-mels.
 
-    Backgrounds are drawn before the batch is pushed into the bank.
+    Backgrounds are drawn before the batch is pushed into the bank, if ``remember`` says so.
     """
     background = bank.draw(len(log_mel), generator)
     view = log_mel
     if background is not None:
         view = mixup(log_mel, background, recipe.mixup_ratio, generator)
-    bank.push(log_mel)
+    if remember:
+        bank.push(log_mel)
     view = random_resize_crop(
         view, generator, scale=recipe.crop_scale, canvas_scale=recipe.canvas_scale
     )

@@ -1,12 +1,14 @@
-"""Device and precision of training, and the setting of the memory allocator."""
+"""Device, precision and compilation of training, and the setting of the memory allocator."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Iterable
 from typing import Literal
 
 import torch
+from torch import nn
 
 MMAP_MAX = -4  # glibc's mallopt parameters
 TRIM_THRESHOLD = -1
@@ -44,3 +46,14 @@ def keep_freed_memory() -> None:
         if hasattr(libc, "mallopt"):
             libc.mallopt(MMAP_MAX, 0)
             libc.mallopt(TRIM_THRESHOLD, -1)
+
+
+def compile_forward(modules: Iterable[nn.Module], backend: str = "inductor") -> None:
+    """Compile the forward passes of modules in place; names of their parameters stay.
+
+    Args:
+        modules: Such as the encoders.
+        backend: Of ``torch.compile``.
+    """
+    for module in modules:
+        module.compile(backend=backend)

@@ -19,10 +19,16 @@ class OnlineNetwork(nn.Module):
         encoder: The encoder that is exported later.
         with_difference: Whether there is a second predictor, for the difference loss.
         teacher_dim: Length of the teacher's embeddings, for the predictor of them; 0 for none.
+        n_labels: Number of the teacher's classes, for the predictor of its scores; 0 for none.
     """
 
     def __init__(
-        self, encoder: AudioEncoder, *, with_difference: bool, teacher_dim: int = 0
+        self,
+        encoder: AudioEncoder,
+        *,
+        with_difference: bool,
+        teacher_dim: int = 0,
+        n_labels: int = 0,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -30,6 +36,7 @@ class OnlineNetwork(nn.Module):
         self.predictor = Head(PROJECTION)
         self.difference_predictor = Head(PROJECTION) if with_difference else None
         self.teacher_predictor = Head(DIM, teacher_dim) if teacher_dim else None
+        self.label_predictor = Head(DIM, n_labels) if n_labels else None
 
 
 class TargetNetwork(nn.Module):

@@ -9,15 +9,18 @@ Beyond the paper, with weights that are 0 by default (docs/method.md, "Distillat
 
     L_teacher    = 2 - 2 cos(h(f(v)), t)                                       teacher_loss
     L_remainder  = 2 - 2 cos(h(f(w) - gamma s(f(v))), t)                       teacher_loss
+    L_labels     = KL(p, sigmoid(k(f(v)) + logit(p_mean)))                     label_loss
 
 ``v`` and ``v'`` are two views of a batch, and ``s`` shifts a batch by one sample. ``f`` is the
 online encoder, ``g`` the projector, ``q`` and ``q_hat`` are the predictors, and ``z_xi`` is the
-target network's projection. ``t`` is the teacher's embedding of the clip, and ``h`` predicts it.
-docs/method.md, A1 to A12, decides what the paper leaves open.
+target network's projection. ``t`` is the teacher's embedding of the clip, and ``h`` predicts it;
+``p`` are its scores, which ``k`` predicts, also from the remainder. docs/method.md, A1 to A12,
+decides what the paper leaves open. Equation 2 is in ``training.pretraining.mixing``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -25,32 +28,23 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from training.pretraining.augment import normalise_jointly
+from training.pretraining.mixing import Mixture, draw_rates, log_power, mix_with_shifted, shift
 from training.pretraining.networks import OnlineNetwork
+from training.pretraining.views import Views
 from training.recipe import LossRecipe
-
-
-class Views(NamedTuple):
-    """Two augmented views of a batch, jointly normalised.
-
-    Attributes:
-        first: View v.
-        second: View v'.
-        nats_per_unit: Standard deviation that the normalisation divided by [nats].
-    """
-
-    first: Float[Tensor, "batch mels frames"]
-    second: Float[Tensor, "batch mels frames"]
-    nats_per_unit: Float[Tensor, ""]
+from training.teacher.target import Taught
 
 
 class Losses(NamedTuple):
-    """The two losses of a batch, each summed over its two directions.
+    """The losses of a batch, each summed over its two directions.
 
     Attributes:
         byol: ``L_byol``, 0 to 8.
         difference: ``L_diff``, 0 to 8, or 0 where lambda is 0.
         teacher: ``L_teacher``, 0 to 8, or 0 where its weight is 0.
         remainder: ``L_remainder``, 0 to 8, or 0 where its weight is 0.
+        labels: ``L_labels`` of both views [nats], or 0 where its weight is 0.
+        labels_remainder: ``L_labels`` of the remainder [nats], or 0 where its weight is 0.
         embedding: Online embeddings of the first view, detached; collapse is detected on them.
     """
 
@@ -58,6 +52,8 @@ class Losses(NamedTuple):
     difference: Float[Tensor, ""]
     teacher: Float[Tensor, ""]
     remainder: Float[Tensor, ""]
+    labels: Float[Tensor, ""]
+    labels_remainder: Float[Tensor, ""]
     embedding: Float[Tensor, "batch dim"]
 
 
@@ -79,7 +75,7 @@ class Objective(nn.Module):
         views: Views,
         targets: tuple[Float[Tensor, "batch projection"], Float[Tensor, "batch projection"]],
         generator: torch.Generator,
-        taught: Float[Tensor, "batch taught"] | None = None,
+        taught: Taught | None = None,
     ) -> Losses:
         """Compute the losses of two views.
 
@@ -87,28 +83,36 @@ class Objective(nn.Module):
             views: The views v and v'.
             targets: Target projections of v and v'; each view predicts that of the other.
             generator: Source of dropout and mixing rates.
-            taught: The teacher's embeddings of the clips; None without a teacher.
+            taught: The teacher's output for the clips; None without a teacher.
         """
-        encoder = self.online.encoder
+        recipe, encoder = self.recipe, self.online.encoder
         embeddings = encoder(views.first, generator), encoder(views.second, generator)
         byol = self.byol_loss(embeddings[0], targets[1])
         byol = byol + self.byol_loss(embeddings[1], targets[0])
-        teacher = torch.zeros_like(byol)
-        if self.recipe.teacher > 0 and taught is not None:
-            teacher = sum((self.teacher_loss(it, taught) for it in embeddings), teacher)
-        difference = remainder = torch.zeros_like(byol)
-        if self.recipe.subtracts:
-            directions = [(views.first, embeddings[0], targets[1])]
-            if self.recipe.symmetric:
-                directions.append((views.second, embeddings[1], targets[0]))
-            weight = 2 / len(directions)
-            for view, embedding, target in directions:
-                left = self.subtract(view, embedding, views.nats_per_unit, generator)
-                if self.recipe.lambda_ > 0:
-                    difference = difference + weight * self.difference_loss(left, target)
-                if self.recipe.teacher_difference > 0 and taught is not None:
-                    remainder = remainder + weight * self.teacher_loss(left, taught)
-        return Losses(byol, difference, teacher, remainder, embeddings[0].detach())
+        zero = torch.zeros_like(byol)
+        weights = recipe.teacher, recipe.teacher_labels
+        teacher, labels = self.taught_losses(embeddings, taught, weights, zero)
+        remainders = [
+            self.subtract(self.mix(views, i, generator), embeddings[i], generator)
+            for i in range(recipe.directions)
+        ]
+        weight = 2 / max(recipe.directions, 1)
+        difference = zero
+        for left, target in zip(remainders, targets[::-1], strict=False):
+            if recipe.lambda_ > 0:
+                difference = difference + weight * self.difference_loss(left, target)
+        weights = recipe.teacher_difference, recipe.teacher_labels_difference
+        of_remainders = self.taught_losses(remainders, taught, weights, zero)
+        remainder, labels_remainder = (weight * loss for loss in of_remainders)
+        return Losses(
+            byol,
+            difference,
+            teacher,
+            remainder,
+            labels,
+            labels_remainder,
+            embeddings[0].detach(),
+        )
 
     def byol_loss(
         self,
@@ -119,28 +123,40 @@ class Objective(nn.Module):
         prediction = self.online.predictor(self.online.projector(embedding))
         return normalised_squared_error(prediction, target)
 
-    def subtract(
-        self,
-        view: Float[Tensor, "batch mels frames"],
-        embedding: Float[Tensor, "batch dim"],
-        nats_per_unit: Float[Tensor, ""],
-        generator: torch.Generator,
-    ) -> Float[Tensor, "batch dim"]:
-        """Mix a view with another sound and subtract that sound: ``f(w) - gamma s(f(v))``.
+    def mix(self, views: Views, direction: int, generator: torch.Generator) -> Mixture:
+        """Mix a view with another sound, or take the mixture that was made from waveforms.
 
         Args:
-            view: View v, which is mixed with the next one of the batch.
-            embedding: Online embedding of ``view``.
-            nats_per_unit: See ``Views``; used where mel power is mixed (A5).
-            generator: Source of dropout and mixing rates.
+            views: The views, and what is mixed with them.
+            direction: 0 for v, 1 for v'.
+            generator: Source of mixing rates.
         """
-        gamma = draw_gamma(view, self.recipe.gamma, generator)
-        mixes_power = self.recipe.mix_domain == "power"
-        mixture = mix_with_shifted(view, gamma, nats_per_unit if mixes_power else 1.0)
+        if views.mixtures:
+            return views.mixtures[direction]
+        view = (views.first, views.second)[direction]
+        added = views.added[direction] if views.added else view
+        nats = views.nats_per_unit if self.recipe.mix_domain == "power" else 1.0
+        gamma = draw_rates(log_power(view, nats), log_power(added, nats), self.recipe, generator)
+        return Mixture(mix_with_shifted(view, gamma, nats, added), gamma)
+
+    def subtract(
+        self,
+        mixture: Mixture,
+        embedding: Float[Tensor, "batch dim"],
+        generator: torch.Generator,
+    ) -> Float[Tensor, "batch dim"]:
+        """Embed a mixture and subtract the sound that was mixed in: ``f(w) - gamma s(f(v))``.
+
+        Args:
+            mixture: Mixture w and its rates.
+            embedding: Online embedding of view v, whose shifted sound was mixed in.
+            generator: Source of dropout.
+        """
+        log_mel, gamma = mixture
         if self.recipe.renormalise:
-            mixture, _ = normalise_jointly(mixture)
+            log_mel, _ = normalise_jointly(log_mel)
         removed = shift(embedding.detach() if self.recipe.stop_gradient else embedding)
-        embedded: Tensor = self.online.encoder(mixture, generator)
+        embedded: Tensor = self.online.encoder(log_mel, generator)
         return embedded - gamma.unsqueeze(1) * removed
 
     def difference_loss(
@@ -151,47 +167,41 @@ class Objective(nn.Module):
         prediction = self.online.difference_predictor(self.online.projector(remainder))
         return normalised_squared_error(prediction, target)
 
+    def taught_losses(
+        self,
+        embeddings: Iterable[Float[Tensor, "batch dim"]],
+        taught: Taught | None,
+        weights: tuple[float, float],
+        zero: Float[Tensor, ""],
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """Sum the teacher loss and the label loss over embeddings; ``zero`` without a weight."""
+        teacher = labels = zero
+        if taught is None:
+            return teacher, labels
+        for embedding in embeddings:
+            if weights[0] > 0:
+                teacher = teacher + self.teacher_loss(embedding, taught.embedding)
+            if weights[1] > 0:
+                labels = labels + self.label_loss(embedding, taught)
+        return teacher, labels
+
     def teacher_loss(
-        self, embedding: Float[Tensor, "batch dim"], taught: Float[Tensor, "batch taught"]
+        self, embedding: Float[Tensor, "batch dim"], target: Float[Tensor, "batch taught"]
     ) -> Float[Tensor, ""]:
         """Predict the teacher's embedding of the clip from an embedding or a remainder."""
         assert self.online.teacher_predictor is not None
-        return normalised_squared_error(self.online.teacher_predictor(embedding), taught)
+        return normalised_squared_error(self.online.teacher_predictor(embedding), target)
 
+    def label_loss(
+        self, embedding: Float[Tensor, "batch dim"], taught: Taught
+    ) -> Float[Tensor, ""]:
+        """Predict the teacher's scores of the clip from an embedding or a remainder.
 
-def shift(x: Float[Tensor, "batch *rest"]) -> Float[Tensor, "batch *rest"]:
-    """Shift a batch by one: sample n becomes sample n + 1, the last becomes the first."""
-    return x.roll(-1, dims=0)
-
-
-def draw_gamma(
-    like: Float[Tensor, "batch *rest"], bounds: tuple[float, float], generator: torch.Generator
-) -> Float[Tensor, " batch"]:
-    """Draw one mixing rate per sample, uniform between the bounds (paper, section 5.1)."""
-    low, high = bounds
-    uniform = torch.rand(len(like), generator=generator, device=like.device)
-    return low + (high - low) * uniform
-
-
-def mix_with_shifted(
-    view: Float[Tensor, "batch mels frames"],
-    gamma: Float[Tensor, " batch"],
-    nats_per_unit: float | Float[Tensor, ""] = 1.0,
-) -> Float[Tensor, "batch mels frames"]:
-    """Mix each view with the next one of the batch: equation 2, computed without overflow.
-
-    ``gamma`` is the weight of the shifted sound, which is subtracted later (A1).
-
-    Args:
-        view: Augmented and normalised log-mel, the input of the encoder.
-        gamma: Mixing rate of each sample, above 0 and below 1.
-        nats_per_unit: 1 mixes the normalised values, as equation 2 is written. The standard
-            deviation of the normalisation [nats] mixes mel power; its mean cancels (A5).
-    """
-    rate = gamma[:, None, None]
-    shifted = rate.log() + nats_per_unit * shift(view)
-    own = torch.log1p(-rate) + nats_per_unit * view
-    return torch.logaddexp(shifted, own) / nats_per_unit
+        The head predicts how far their log-odds are from those of the mean scores.
+        """
+        assert self.online.label_predictor is not None
+        logits = self.online.label_predictor(embedding) + taught.prior
+        return label_divergence(logits, taught.scores)
 
 
 def normalised_squared_error(
@@ -207,13 +217,36 @@ def normalised_squared_error(
     return (2.0 - 2.0 * cosine).mean()
 
 
+def label_divergence(
+    logits: Float[Tensor, "batch classes"], scores: Float[Tensor, "batch classes"]
+) -> Float[Tensor, ""]:
+    """Compute the divergence of predicted scores from the teacher's, averaged over the batch.
+
+    The classes do not exclude each other, so it is the sum over the classes of the Kullback-Leibler
+    divergence of two yes-or-no distributions [nats]: the binary cross-entropy less the entropy of
+    the scores, 0 for a perfect prediction. The gradient is that of the cross-entropy.
+
+    Args:
+        logits: Predicted log-odds of each class.
+        scores: Probabilities of the teacher.
+    """
+    full = torch.promote_types(logits.dtype, torch.float32)
+    logits, scores = logits.to(full), scores.to(full)
+    cross = nn.functional.binary_cross_entropy_with_logits(logits, scores, reduction="none")
+    entropy = -torch.xlogy(scores, scores) - torch.xlogy(1.0 - scores, 1.0 - scores)
+    return (cross - entropy).sum(dim=1).mean()
+
+
 def weighted_sum(losses: Losses, recipe: LossRecipe) -> Float[Tensor, ""]:
     """Weigh the losses: ``(1 - lambda) L_byol + lambda L_diff`` (paper, section 4).
 
-    The teacher losses are added with their weights.
+    The losses of the teacher are added with their weights.
     """
     total = (1.0 - recipe.lambda_) * losses.byol + recipe.lambda_ * losses.difference
-    if recipe.has_teacher:
+    if recipe.predicts_embedding:
         total = total + recipe.teacher * losses.teacher
         total = total + recipe.teacher_difference * losses.remainder
+    if recipe.predicts_labels:
+        total = total + recipe.teacher_labels * losses.labels
+        total = total + recipe.teacher_labels_difference * losses.labels_remainder
     return total

@@ -59,6 +59,16 @@ class Processes:
         distributed.all_gather_object(values, value)
         return values
 
+    def maximum(self, values: list[float]) -> list[float]:
+        """Return the largest of each value over the processes, so that all of them agree."""
+        if self.world_size == 1:
+            return values
+        on_gpu = distributed.get_backend() == "nccl"
+        largest = torch.tensor(values, dtype=torch.float64, device="cuda" if on_gpu else "cpu")
+        distributed.all_reduce(largest, distributed.ReduceOp.MAX)
+        agreed: list[float] = largest.tolist()
+        return agreed
+
 
 @contextmanager
 def join_processes() -> Iterator[Processes]:

@@ -7,25 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
-from training.data.sampler import CropSampler
+from training.data.sampler import CropSampler, crop_samples
 from training.errors import CheckpointError
 from training.model.frontend import HOP_LENGTH, N_MELS
-from training.model.model import CROP_SAMPLES, EmbeddingModel
+from training.model.model import EmbeddingModel
 from training.pretraining.augment import MixupBank
 from training.pretraining.checkpoint import load_checkpoint, save_checkpoint
+from training.pretraining.compute import compile_forward
 from training.pretraining.networks import OnlineNetwork, TargetNetwork
 from training.pretraining.objective import Objective
 from training.pretraining.processes import Processes
 from training.pretraining.step import TrainState
 from training.recipe import Recipe
-from training.teacher.files import find_teacher
+from training.teacher.files import N_CLASSES, find_teacher
 from training.teacher.target import TeacherTarget
 from training.teacher.yamnet import DIM as TEACHER_DIM
 from training.teacher.yamnet import Yamnet
 
 FORMAT = 1
-FRAMES = 1 + CROP_SAMPLES // HOP_LENGTH
 STATISTICS_CROPS = 10_000  # at least, if an epoch has that many
 
 
@@ -38,12 +39,14 @@ class Progress:
         samples_seen: Number of crops this run was trained on.
         parent: Fingerprint of the encoder that the run started from, or None.
         parent_samples: Number of crops that encoder was trained on.
+        seconds: Training time [s]; only counted in a run of a given time.
     """
 
     step: int = 0
     samples_seen: int = 0
     parent: str | None = None
     parent_samples: int = 0
+    seconds: float = 0.0
 
 
 def new_state(
@@ -63,14 +66,18 @@ def new_state(
         online = OnlineNetwork(
             model.encoder,
             with_difference=recipe.loss.lambda_ > 0,
-            teacher_dim=TEACHER_DIM if recipe.loss.has_teacher else 0,
+            teacher_dim=TEACHER_DIM if recipe.loss.predicts_embedding else 0,
+            n_labels=N_CLASSES if recipe.loss.predicts_labels else 0,
         )
     model.to(device)
     online.to(device).to(memory_format=torch.channels_last)
     target = TargetNetwork(online)
     for network in (model, online, target):
         network.train()
-    bank = MixupBank(recipe.views.bank_size, N_MELS, FRAMES).to(device)
+    frames = 1 + crop_samples(recipe.data) // HOP_LENGTH
+    bank = MixupBank(recipe.views.bank_size, N_MELS, frames).to(device)
+    if recipe.compute.compile:
+        compile_forward([online.encoder, target.encoder])
     optimiser = torch.optim.Adam(online.parameters(), lr=recipe.optim.learning_rate)
     objective = processes.wrap(Objective(online, recipe.loss))
     teacher = TeacherTarget(Yamnet(find_teacher())).to(device) if recipe.loss.has_teacher else None
@@ -138,7 +145,7 @@ def restore_run(path: Path, state: TrainState, recipe: Recipe, processes: Proces
     content = load_checkpoint(path)
     if content.get("format") != FORMAT:
         raise CheckpointError(f"{path} has format {content.get('format')}, this is {FORMAT}")
-    if content["recipe"] != recipe.to_dict():
+    if not _is_same(content["recipe"], recipe):
         raise CheckpointError(f"{path} was made by another recipe; start a new run, or use its own")
     if len(content["banks"]) != processes.world_size:
         raise CheckpointError(f"{path} belongs to a run of {len(content['banks'])} processes")
@@ -159,6 +166,14 @@ def restore_statistics(model: EmbeddingModel, content: dict[str, Any]) -> None:
     """Set the model's normalisation statistics from a checkpoint."""
     model.mean.fill_(content["statistics"]["mean"])
     model.std.fill_(content["statistics"]["std"])
+
+
+def _is_same(found: dict[str, Any], recipe: Recipe) -> bool:
+    """Compare recipes; settings that were added after one was written have their defaults."""
+    try:
+        return Recipe.model_validate(found) == recipe
+    except ValidationError:
+        return False
 
 
 def _local_buffers(state: TrainState) -> dict[str, torch.Tensor]:

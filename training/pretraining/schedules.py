@@ -7,7 +7,7 @@ import math
 from training.recipe import OptimRecipe
 
 
-def learning_rate(step: int, n_steps: int, recipe: OptimRecipe) -> float:
+def learning_rate(step: int, n_steps: float, recipe: OptimRecipe) -> float:
     """Compute the learning rate of a step.
 
     It rises linearly over the warm-up. Afterwards it is constant (``constant``), or falls along
@@ -15,7 +15,7 @@ def learning_rate(step: int, n_steps: int, recipe: OptimRecipe) -> float:
 
     Args:
         step: From 0 to ``n_steps - 1``.
-        n_steps: Steps of the whole run.
+        n_steps: Steps of the whole run; of a run of a given time, their estimate.
         recipe: Peak, warm-up and schedule.
     """
     if step < recipe.warmup_steps:
@@ -26,7 +26,7 @@ def learning_rate(step: int, n_steps: int, recipe: OptimRecipe) -> float:
     return recipe.learning_rate * _half_cosine(progress)
 
 
-def ema_decay(step: int, n_steps: int, recipe: OptimRecipe) -> float:
+def ema_decay(step: int, n_steps: float, recipe: OptimRecipe) -> float:
     """Compute the decay of the target network's moving average at a step.
 
     It is constant (``constant``), or rises along half a cosine to 1 after the last step
@@ -34,7 +34,7 @@ def ema_decay(step: int, n_steps: int, recipe: OptimRecipe) -> float:
 
     Args:
         step: From 0 to ``n_steps - 1``.
-        n_steps: Steps of the whole run.
+        n_steps: Steps of the whole run, or their estimate.
         recipe: First decay, and schedule.
     """
     if recipe.ema_schedule == "constant":

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from torch.profiler import record_function
 
 from training.model.model import EmbeddingModel
-from training.pretraining.augment import MixupBank, augment, normalise_jointly
+from training.pretraining.augment import MixupBank
 from training.pretraining.networks import OnlineNetwork, TargetNetwork, update_average
-from training.pretraining.objective import Losses, Views, weighted_sum
+from training.pretraining.objective import Losses, weighted_sum
+from training.pretraining.views import Views, make_views
 from training.recipe import Recipe
-from training.teacher.target import TeacherTarget
+from training.teacher.target import Taught, TeacherTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class StepMetrics:
         remainder: ``L_remainder``, 0 to 8.
         gradient_norm: Length of the whole gradient.
         embedding_std: See the function ``embedding_std``; 0 is collapse.
+        labels: ``L_labels`` of both views [nats].
+        labels_remainder: ``L_labels`` of the remainder [nats].
     """
 
     loss: float
@@ -61,9 +64,11 @@ class StepMetrics:
     remainder: float
     gradient_norm: float
     embedding_std: float
+    labels: float = 0.0
+    labels_remainder: float = 0.0
 
 
-def train_step(
+def train_step(  # noqa: PLR0913 - a batch has two parts
     state: TrainState,
     clips: Float[Tensor, "batch samples"],
     generator: torch.Generator,
@@ -71,19 +76,21 @@ def train_step(
     recipe: Recipe,
     precision: torch.dtype = torch.float32,
     ema_decay: float | None = None,
+    excerpts: Float[Tensor, "batch samples"] | None = None,
 ) -> StepMetrics:
     """Do one step of BYOL-A with the difference loss; no files, clocks or global randomness.
 
     Args:
         state: Changed in place.
-        clips: Crops of 0.95 s at 16 kHz.
+        clips: Crops at 16 kHz.
         generator: Source of all randomness of the step.
         recipe: Augmentation, objective and average.
         precision: Type that matrix products are computed in.
         ema_decay: Decay of the moving average; None takes the recipe's.
+        excerpts: Another crop of each clip, for a recipe that mixes excerpts; None otherwise.
     """
     with record_function("augmentation"):
-        views = make_views(state, clips, generator, recipe)
+        views = make_views(state.model, state.bank, clips, generator, recipe, excerpts)
     with record_function("forward"):
         taught = None if state.teacher is None else state.teacher(clips)
         losses = compute_losses(state, views, generator, precision, taught)
@@ -105,23 +112,9 @@ def train_step(
         remainder=float(losses.remainder.detach()),
         gradient_norm=float(gradient_norm),
         embedding_std=float(embedding_std(losses.embedding)),
+        labels=float(losses.labels.detach()),
+        labels_remainder=float(losses.labels_remainder.detach()),
     )
-
-
-@torch.no_grad()
-def make_views(
-    state: TrainState,
-    clips: Float[Tensor, "batch samples"],
-    generator: torch.Generator,
-    recipe: Recipe,
-) -> Views:
-    """Make the two views of a batch: log-mel, statistics, augmentation, joint normalisation."""
-    log_mel = state.model.log_mel(clips)
-    first = augment(log_mel, state.bank, recipe.views, generator)
-    second = augment(log_mel, state.bank, recipe.views, generator)
-    views, std = normalise_jointly(torch.cat([first, second]))
-    first, second = views.chunk(2)
-    return Views(first, second, std * state.model.std)
 
 
 def compute_losses(
@@ -129,7 +122,7 @@ def compute_losses(
     views: Views,
     generator: torch.Generator,
     precision: torch.dtype,
-    taught: Float[Tensor, "batch taught"] | None = None,
+    taught: Taught | None = None,
 ) -> Losses:
     """Run the target and the online network on the views.
 
@@ -138,7 +131,7 @@ def compute_losses(
         views: The views.
         generator: Source of dropout and mixing rates.
         precision: Type that matrix products are computed in.
-        taught: The teacher's embeddings of the clips; None without a teacher.
+        taught: The teacher's output for the clips; None without a teacher.
     """
     reduced = precision != torch.float32
     with torch.autocast(views.first.device.type, dtype=precision, enabled=reduced):

@@ -34,12 +34,15 @@ from training.reports.rows import (
     runs_of,
 )
 from training.reports.sweep_tables import retained_accuracy, settings_tables
+from training.reports.trial_table import read_trials, trial_lines
 from training.results import read_rows
 
 PAGE = "paper.md"
 SETTINGS_SWEEP = f"trials/{SWEEP}"
 """Sweeps over other settings than lambda have a file of their own, so tables 1 and 3 are of one
 recipe."""
+DISTILLATION = "trials/distillation"
+"""Folder of the trials of distillation, a file for each."""
 
 
 def write_page(folder: Path) -> Path:
@@ -85,6 +88,8 @@ def write_page(folder: Path) -> Path:
         levels=sorted({db for row in separation for db in row["by_snr_db_and_weight"]}, key=float),
         settings_sweep=SETTINGS_SWEEP,
         settings_tables=settings_tables([*base, *other_settings]) if other_settings else [],
+        distillation=DISTILLATION,
+        trials=list(trial_lines(read_trials(folder / DISTILLATION))),
         encoder_name=encoder_name,
         full_name=full_name,
         separation_plot=separation_plot,

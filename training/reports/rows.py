@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from training.recipe import Recipe
+from training.recipe import with_defaults
 
 Row = dict[str, Any]
 
@@ -34,22 +34,6 @@ def without_lambda(recipe: Mapping[str, Any]) -> dict[str, Any]:
     filled = with_defaults(recipe)
     loss = {key: value for key, value in filled["loss"].items() if key != "lambda"}
     return {**filled, "loss": loss}
-
-
-def with_defaults(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill in the defaults of settings that were added after a recipe was written."""
-    return _filled(recipe, Recipe(name="").to_dict())
-
-
-def _filled(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    filled = dict(defaults)
-    for key, value in given.items():
-        default = defaults.get(key)
-        if isinstance(value, Mapping) and isinstance(default, Mapping):
-            filled[key] = _filled(value, default)
-        else:
-            filled[key] = value
-    return filled
 
 
 def is_clean(row: Row) -> bool:
@@ -105,6 +89,8 @@ def encoder_name(row: Row) -> str:
     encoder = row["encoder"]
     if encoder["kind"] == "log-mel":
         return "log-mel, mean and standard deviation"
+    if encoder["kind"] == "teacher":
+        return "YAMNet, the teacher of distillation"
     if encoder["kind"] == "random":
         return f"random initialisation, seed {encoder['id'].partition(':')[2] or 0}"
     details = (

@@ -12,8 +12,9 @@ from statistics import fmean
 from typing import Any
 
 from training.evaluation.interval import apart
+from training.recipe import with_defaults
 from training.reports import published
-from training.reports.rows import Row, lambda_of, of_equal_compute, samples_seen, with_defaults
+from training.reports.rows import Row, lambda_of, of_equal_compute, samples_seen
 
 LABELS = ("name", "seed")
 """Entries of a recipe that tell runs apart and are not settings of training."""

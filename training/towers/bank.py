@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,53 +13,120 @@ import numpy as np
 from jaxtyping import Float32
 
 from service.difference import l2_normalize
+from training.towers.captions.concepts import Concepts
 from training.towers.vocabulary import Vocabulary
-from training.words.grammar import describe_sound, list_names
-
-N_DESCRIPTIONS = 16  # averaged for the vector of a phrase
+from training.words.grammar import list_descriptions
+from training.words.names import list_names, names_of, without_article
 
 EmbedTexts = Callable[[Sequence[str]], Float32[np.ndarray, "texts dim"]]
 """Returns the vectors of texts, as the text tower gives them."""
 
 
+Kind = Literal["event", "background", "sound"]
+
+
 @dataclass(frozen=True, slots=True)
-class Phrase:
-    """One entry of the bank.
+class BankEntry:
+    """A phrase that will be put into a bank.
 
     Attributes:
-        phrase: Plainest name of the label.
-        label: Class of the event, or kind of the background.
-        kind: Whether it is an event or a background.
-        vector: Unit vector, float32 [dim].
+        phrase: Plainest name of the sound, without its article.
+        label: Name for programs: a label of names.yaml, a class of AudioSet, or the phrase.
+        kind: Whether it is an event or a background of the scenes, or another sound.
+        texts: Descriptions, whose mean direction is the vector of the phrase.
+        reliability: Share of the first five hits of a search for it that are right; None if it
+            was not measured.
     """
 
     phrase: str
     label: str
-    kind: Literal["event", "background"]
-    vector: Float32[np.ndarray, " dim"]
+    kind: Kind
+    texts: tuple[str, ...]
+    reliability: float | None = None
 
 
-def make_bank(vocabulary: Vocabulary, embed: EmbedTexts) -> list[Phrase]:
-    """Make one phrase for each label: the mean direction of 16 descriptions of it.
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """One entry of the bank, as it is stored.
 
-    Args:
-        vocabulary: The labels.
-        embed: The text tower, as it is served or as it was trained.
+    Attributes:
+        phrase: See `BankEntry`.
+        label: See `BankEntry`.
+        kind: See `BankEntry`.
+        vector: Unit vector, float32 [dim].
+        reliability: See `BankEntry`.
     """
-    rng = np.random.default_rng(0)
-    labels = vocabulary.labels
-    texts = [describe_sound([label], rng) for label in labels for _ in range(N_DESCRIPTIONS)]
-    vectors = l2_normalize(embed(texts))
-    means = l2_normalize(vectors.reshape(len(labels), N_DESCRIPTIONS, -1).mean(axis=1))
+
+    phrase: str
+    label: str
+    kind: Kind
+    vector: Float32[np.ndarray, " dim"]
+    reliability: float | None = None
+
+
+def label_entries(vocabulary: Vocabulary) -> list[BankEntry]:
+    """List an entry for each label of scenes, without a measured reliability."""
     return [
-        Phrase(
+        BankEntry(
             phrase=list_names(label)[0],
             label=label,
-            kind="event" if label in vocabulary.events else "background",
-            vector=vector,
+            kind=_kind(label, vocabulary),
+            texts=tuple(list_descriptions(names_of(label).seen)),
         )
-        for label, vector in zip(labels, means, strict=True)
+        for label in vocabulary.labels
     ]
+
+
+def concept_entries(
+    concepts: Concepts, vocabulary: Vocabulary, reliability: Mapping[int, float], lowest: float
+) -> list[BankEntry]:
+    """List an entry for each concept that is reliable, each phrase once.
+
+    A class that is the same sound as a label of the scenes has no entry of its own.
+
+    Args:
+        concepts: The concepts.
+        vocabulary: Labels of the scenes.
+        reliability: Measured reliability by column of a concept.
+        lowest: Lowest reliability of an entry.
+    """
+    same = {name for label in vocabulary.labels for name in names_of(label).classes}
+    entries: dict[str, BankEntry] = {}
+    for column, concept in enumerate(concepts.concepts):
+        measured = reliability.get(column, 0.0)
+        phrase = without_article(concept.names[0])
+        is_doubled = phrase in entries or (concept.kind == "class" and concept.key in same)
+        if measured >= lowest and not is_doubled:
+            entries[phrase] = BankEntry(
+                phrase=phrase,
+                label=concept.key,
+                kind=_kind(concept.key, vocabulary),
+                texts=tuple(list_descriptions(concept.names)),
+                reliability=round(measured, 3),
+            )
+    return list(entries.values())
+
+
+def make_bank(entries: Sequence[BankEntry], embed: EmbedTexts) -> list[Phrase]:
+    """Make the phrases of a bank: each vector is the mean direction of its descriptions.
+
+    Args:
+        entries: The phrases.
+        embed: The text tower, as it is served or as it was trained.
+    """
+    bounds = np.cumsum([len(entry.texts) for entry in entries])[:-1]
+    vectors = l2_normalize(embed([text for entry in entries for text in entry.texts]))
+    means = [part.mean(axis=0) for part in np.split(vectors, bounds)]
+    return [
+        Phrase(entry.phrase, entry.label, entry.kind, vector, entry.reliability)
+        for entry, vector in zip(entries, l2_normalize(np.stack(means)), strict=True)
+    ]
+
+
+def _kind(label: str, vocabulary: Vocabulary) -> Kind:
+    if label in vocabulary.events:
+        return "event"
+    return "background" if label in vocabulary.backgrounds else "sound"
 
 
 def write_bank(path: Path, bank: Sequence[Phrase]) -> None:

@@ -37,8 +37,11 @@ class Batch:
         description: Embedded description of the target, float32 [batch hidden].
         added_label: The one label that only the target has, or -1; int64 [batch].
         added_event: Its clean event, a row of the events, or -1; int64 [batch].
-        label_texts: Embedded description of each label, float32 [labels hidden].
+        label_texts: Embedded description of each label, float32 [labels hidden]; with captions,
+            descriptions of all concepts follow.
         events: Rows of clean events, int64 [events].
+        is_candidate: Rows of ``label_texts`` that a sound of each label is classified among, bool
+            [labels, rows]; None for all.
     """
 
     query: Float32[Tensor, "batch inputs"]
@@ -53,8 +56,9 @@ class Batch:
     description: Float32[Tensor, "batch hidden"]
     added_label: Int64[Tensor, " batch"]
     added_event: Int64[Tensor, " batch"]
-    label_texts: Float32[Tensor, "labels hidden"]
+    label_texts: Float32[Tensor, "named hidden"]
     events: Int64[Tensor, " events"]
+    is_candidate: Bool[Tensor, "labels named"] | None = None
 
 
 def draw_batches(

@@ -50,16 +50,21 @@ def label_loss(
     label_vectors: Float[Tensor, "labels dim"],
     labels: Int64[Tensor, " batch"],
     scale: Float[Tensor, ""],
+    is_candidate: Bool[Tensor, "named labels"] | None = None,
 ) -> Float[Tensor, ""]:
     """Cross-entropy of classifying sounds by the texts of the labels.
 
     Args:
         vectors: Unit vectors of sounds.
-        label_vectors: Unit vectors of the text of each label.
+        label_vectors: Unit vectors of the text of each label; further texts may follow.
         labels: The right row of ``label_vectors`` for each sound.
         scale: 1 / temperature.
+        is_candidate: Texts that a sound of each label is classified among; None for all.
     """
-    return functional.cross_entropy(scale * vectors @ label_vectors.T, labels)
+    logits = scale * vectors @ label_vectors.T
+    if is_candidate is not None:
+        logits = logits.masked_fill(~is_candidate[labels], -torch.inf)
+    return functional.cross_entropy(logits, labels)
 
 
 def compute_losses(
@@ -108,7 +113,9 @@ def compute_losses(
         if weights.events and with_events:
             events = compose_query(networks.audio.project(data.events[batch.events]), None)
             event_labels = data.event_labels[batch.events]
-            losses["events"] = label_loss(events, label_vectors, event_labels, scale)
+            losses["events"] = label_loss(
+                events, label_vectors, event_labels, scale, batch.is_candidate
+            )
         if weights.difference:
             losses |= _difference_loss(networks, batch, data, label_vectors)
     return losses
@@ -141,7 +148,7 @@ def _difference_loss(
     remainder = networks.subtract(mixture, reference, data.reference_weight)
     vectors = compose_query(networks.audio.project(remainder), None)
     labels, events = batch.added_label[has_label], batch.added_event[has_label]
-    loss = label_loss(vectors, label_vectors, labels, networks.scale)
+    loss = label_loss(vectors, label_vectors, labels, networks.scale, batch.is_candidate)
     has_event = events != NONE
     if has_event.sum() >= 2:
         clean = compose_query(networks.audio.project(data.events[events[has_event]]), None)

@@ -84,6 +84,19 @@ class ReferencesRecipe(Section):
     most: Count = 1
 
 
+class CaptionsRecipe(Section):
+    """Windows of the encoder's training clips, and the text bank that they give.
+
+    Attributes:
+        batch_size: Windows of one step.
+        lowest_reliability: A phrase of the bank is right for at least this share of the first five
+            hits of a search for it.
+    """
+
+    batch_size: Count = 512
+    lowest_reliability: Share = 0.2
+
+
 class NetworkRecipe(Section):
     """Shape of the towers.
 
@@ -143,6 +156,7 @@ class TowersLossRecipe(Section):
         events: Weight of the classification of clean events by the texts of their classes.
         difference: Weight of the loss that compares target minus query with the text of the added
             label and with its clean event.
+        captions: Weight of the loss on windows with captions (see ``training.towers.captions``).
         relevance: Relevance of the targets of other pairs that fulfil a request, for the main loss;
             to the power of 2 over other recordings (see ``training.towers.relevance``). With 0 the
             own target alone is relevant.
@@ -156,6 +170,7 @@ class TowersLossRecipe(Section):
     description: Weight = 0.0
     events: Weight = 0.0
     difference: Weight = 0.0
+    captions: Weight = 0.0
     relevance: Share = 0.0
     other_recordings: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
 
@@ -177,6 +192,7 @@ class TowersRecipe(RecipeFile):
     text: TextRecipe = TextRecipe()
     pairs: PairsRecipe = PairsRecipe()
     references: ReferencesRecipe = ReferencesRecipe()
+    captions: CaptionsRecipe = CaptionsRecipe()
     network: NetworkRecipe = NetworkRecipe()
     loss: TowersLossRecipe = TowersLossRecipe()
     optim: TowersOptimRecipe = TowersOptimRecipe()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,10 @@ from training.export.provenance import git_commit
 from training.pretraining.checkpoint import load_checkpoint, save_checkpoint
 from training.scenes.folder import ABOUT_FILE
 from training.scenes.load import load_scenes
-from training.towers.data import build_tower_data
+from training.towers.bank import BankEntry, concept_entries, label_entries
+from training.towers.captions.data import CaptionData
+from training.towers.captions.reliability import measure_reliability
+from training.towers.data import TowerData, build_tower_data
 from training.towers.networks import TowerNetworks
 from training.towers.recipe import TowersRecipe
 from training.towers.text_cache import TextCache
@@ -33,6 +36,7 @@ class LoadedTowers:
         networks: The networks, in evaluation mode.
         recipe: Recipe of the training.
         vocabulary: Labels of the training.
+        bank: The phrases of the text bank.
         encoder: Fingerprint of the audio encoder.
         text_encoder: sha256 of each file of the text encoder.
         data: Content of ``about.json`` of the scenes.
@@ -46,6 +50,7 @@ class LoadedTowers:
     networks: TowerNetworks
     recipe: TowersRecipe
     vocabulary: Vocabulary
+    bank: list[BankEntry]
     encoder: str
     text_encoder: dict[str, str]
     data: dict[str, Any]
@@ -56,7 +61,13 @@ class LoadedTowers:
 
 
 def train_retrieval(
-    recipe: TowersRecipe, scenes: Path, bundle: Bundle, out: Path, cache: TextCache
+    recipe: TowersRecipe,
+    scenes: Path,
+    bundle: Bundle,
+    out: Path,
+    cache: TextCache,
+    *,
+    captions: Path | None = None,
 ) -> Path:
     """Train towers on a folder of scenes and write their checkpoint and metrics.
 
@@ -66,6 +77,7 @@ def train_retrieval(
         bundle: Bundle with the encoder.
         out: Folder of the run.
         cache: Embeds texts with the recipe's text encoder.
+        captions: Folder of windows with captions; needed if the recipe gives their loss a weight.
 
     Returns:
         The checkpoint.
@@ -76,9 +88,15 @@ def train_retrieval(
         TextEncoderError: The files of the text encoder are missing, or the weights have another
             hash.
     """
-    loaded = load_scenes(scenes, bundle.manifest.encoder.fingerprint)
+    fingerprint = bundle.manifest.encoder.fingerprint
+    loaded = load_scenes(scenes, fingerprint)
     vocabulary = Vocabulary.of(loaded)
-    trained = train_towers(recipe, build_tower_data(loaded, vocabulary, cache, recipe, bundle))
+    data = build_tower_data(loaded, vocabulary, cache, recipe, bundle)
+    windows = None
+    if captions is not None and recipe.loss.captions > 0:
+        windows = CaptionData.load(captions, fingerprint, cache, vocabulary.labels)
+    trained = train_towers(recipe, data, windows)
+    bank = _bank(recipe, data, windows, vocabulary)
     out.mkdir(parents=True, exist_ok=True)
     lines = ({"step": int(line["epoch"])} | line for line in trained.history)
     (out / METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
@@ -92,11 +110,13 @@ def train_retrieval(
             "events": list(vocabulary.events),
             "backgrounds": list(vocabulary.backgrounds),
         },
+        "bank": [asdict(entry) for entry in bank],
         "epoch": trained.epoch,
         "pairs": len(loaded.pairs),
         "sources": sorted(
             {item.path for pair in loaded.pairs for item in pair.items}
             | {row.path for row in loaded.event_rows}
+            | set(windows.paths if windows is not None else ())
         ),
         "encoder": bundle.manifest.encoder.fingerprint,
         "text_encoder": cache.files.sha256,
@@ -105,6 +125,22 @@ def train_retrieval(
     }
     save_checkpoint(out / CHECKPOINT, content)
     return out / CHECKPOINT
+
+
+def _bank(
+    recipe: TowersRecipe, data: TowerData, windows: CaptionData | None, vocabulary: Vocabulary
+) -> list[BankEntry]:
+    """List the phrases of the bank; with captions, those that are reliable.
+
+    The towers of a baseline have no use for reliabilities.
+    """
+    if windows is None or recipe.network.query != "both":
+        return label_entries(vocabulary)
+    reliability = measure_reliability(
+        windows, lambda part: train_towers(recipe, data, part).networks
+    )
+    lowest = recipe.captions.lowest_reliability
+    return concept_entries(windows.concepts, vocabulary, reliability, lowest)
 
 
 def read_about(scenes: Path) -> dict[str, Any]:
@@ -139,6 +175,7 @@ def load_towers(path: Path) -> LoadedTowers:
         networks=networks.eval().requires_grad_(False),
         recipe=recipe,
         vocabulary=vocabulary,
+        bank=_read_bank(content, vocabulary),
         encoder=content["encoder"],
         text_encoder=content["text_encoder"],
         data=content["data"],
@@ -147,3 +184,10 @@ def load_towers(path: Path) -> LoadedTowers:
         commit=content["commit"],
         reference_weight=content.get("reference_weight"),
     )
+
+
+def _read_bank(content: dict[str, Any], vocabulary: Vocabulary) -> list[BankEntry]:
+    """Read the phrases of a checkpoint; earlier ones list the labels only."""
+    if "bank" not in content:
+        return label_entries(vocabulary)
+    return [BankEntry(**entry | {"texts": tuple(entry["texts"])}) for entry in content["bank"]]

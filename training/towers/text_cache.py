@@ -20,6 +20,11 @@ TEXTS_PER_WRITE = 1024
 class TextCache:
     """Embeds texts, each string once.
 
+    Attributes:
+        files: Files of the text encoder.
+        dim: Length of an embedding.
+        max_tokens: Longest text, special tokens included.
+
     A folder of two files that are only appended to: ``texts.jsonl`` with a string per line, and
     ``embeddings.f32`` with a row for each. Rows that a crash left in one of them only are dropped.
 
@@ -34,7 +39,7 @@ class TextCache:
 
     def __init__(self, folder: Path, recipe: TextRecipe) -> None:
         self.files = find_text_encoder(recipe)
-        self._recipe = recipe
+        self.max_tokens = recipe.max_tokens
         config = json.loads((self.files.folder / "config.json").read_text(encoding="utf-8"))
         self.dim = int(config.get("hidden_size") or config["dim"])  # DistilBERT calls it dim
         self._folder = folder / f"{self.files.identity[:16]}-{recipe.max_tokens}"
@@ -58,7 +63,7 @@ class TextCache:
         from training.towers.text_encoder import TextEncoderNetwork, encode_texts
 
         encoder = TextEncoderNetwork(self.files)
-        tokenizer = Tokenizer(self.files.folder / TOKENIZER, self._recipe.max_tokens)
+        tokenizer = Tokenizer(self.files.folder / TOKENIZER, self.max_tokens)
         is_quick = len(new) < TEXTS_PER_WRITE
         for first in tqdm(range(0, len(new), TEXTS_PER_WRITE), desc="texts", disable=is_quick):
             batch = new[first : first + TEXTS_PER_WRITE]

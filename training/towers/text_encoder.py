@@ -41,8 +41,19 @@ class TextEncoderNetwork(nn.Module):
         attention_mask: Int64[Tensor, "batch tokens"],
     ) -> Float[Tensor, "batch hidden"]:
         """Encode texts; positions whose mask is 0 are ignored, whatever their values."""
-        tokens = self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        return masked_mean(tokens, attention_mask)
+        _, last = self.layers(input_ids, attention_mask)
+        return masked_mean(last, attention_mask)
+
+    def layers(
+        self,
+        input_ids: Int64[Tensor, "batch tokens"],
+        attention_mask: Int64[Tensor, "batch tokens"],
+    ) -> tuple[Float[Tensor, "batch tokens hidden"], Float[Tensor, "batch tokens hidden"]]:
+        """Return the middle and the last layer; the values where the mask is 0 mean nothing."""
+        states = self.bert(
+            input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True
+        ).hidden_states
+        return states[len(states) // 2], states[-1]
 
 
 def masked_mean(

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from training.errors import DatasetError, DivergenceError
 from training.towers.batches import draw_batch, draw_batches, split_pairs
+from training.towers.captions.data import CaptionData, add_concepts, draw_caption_loss
 from training.towers.data import TowerData
 from training.towers.losses import compute_losses, total_loss
 from training.towers.networks import TowerNetworks
@@ -43,11 +44,18 @@ class TrainedTowers:
     history: list[dict[str, float]] = field(default_factory=list)
 
 
-def train_towers(recipe: TowersRecipe, data: TowerData) -> TrainedTowers:
+def train_towers(
+    recipe: TowersRecipe, data: TowerData, captions: CaptionData | None = None
+) -> TrainedTowers:
     """Train towers from the first step to the last.
 
     The same recipe on the same data gives the same towers. Global random generators are not
     changed.
+
+    Args:
+        recipe: Recipe of the training.
+        data: Pairs.
+        captions: Windows with captions; needed if the recipe gives their loss a weight.
 
     Raises:
         DatasetError: There are too few pairs.
@@ -56,6 +64,10 @@ def train_towers(recipe: TowersRecipe, data: TowerData) -> TrainedTowers:
     n_pairs = len(data.background_ids)
     if n_pairs < FEWEST_PAIRS:
         raise DatasetError(f"{n_pairs} pairs are too few; {FEWEST_PAIRS} are needed")
+    if recipe.loss.captions and captions is None:
+        raise DatasetError("the recipe trains on captions (loss.captions): give a folder of them")
+    if not recipe.loss.captions:
+        captions = None
     trained, validated = split_pairs(
         data.background_ids,
         share=recipe.pairs.validation,
@@ -64,12 +76,17 @@ def train_towers(recipe: TowersRecipe, data: TowerData) -> TrainedTowers:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        networks = new_networks(recipe, data, trained)
-        return _train(recipe, data.normalised_by(networks.audio), networks, (trained, validated))
+        networks = new_networks(recipe, data, trained, captions)
+        if captions is not None:
+            captions = captions.normalised_by(networks.audio)
+        data = data.normalised_by(networks.audio)
+        return _train(recipe, (data, captions), networks, (trained, validated))
 
 
-def new_networks(recipe: TowersRecipe, data: TowerData, rows: Rows) -> TowerNetworks:
-    """Make untrained towers, with the statistics of the pairs that they will be trained on."""
+def new_networks(
+    recipe: TowersRecipe, data: TowerData, rows: Rows, captions: CaptionData | None = None
+) -> TowerNetworks:
+    """Make untrained towers, with the statistics of all that they will be trained on."""
     texts = data.texts
     networks = TowerNetworks(
         data.clips.shape[1],
@@ -82,21 +99,29 @@ def new_networks(recipe: TowersRecipe, data: TowerData, rows: Rows) -> TowerNetw
     if recipe.network.standardise:
         clips = torch.unique(data.pair_clips[torch.from_numpy(rows)])
         embeddings = data.clips[clips]
+        if captions is not None:
+            embeddings = torch.cat([embeddings, captions.windows])
         networks.audio.fit_statistics(embeddings)
         if recipe.network.components is not None:
             networks.audio.fit_components(embeddings)
         used = np.unique(
             np.concatenate([texts.changes[rows], texts.clips[clips.numpy()]], axis=None)
         )
-        networks.text.fit_statistics(torch.from_numpy(texts.embeddings[used]))
+        text_sample = torch.from_numpy(texts.embeddings[used])
+        if captions is not None:
+            text_sample = torch.cat([text_sample, captions.texts])
+        networks.text.fit_statistics(text_sample)
     return networks
 
 
 def _train(
-    recipe: TowersRecipe, data: TowerData, networks: TowerNetworks, rows: tuple[Rows, Rows]
+    recipe: TowersRecipe,
+    sources: tuple[TowerData, CaptionData | None],
+    networks: TowerNetworks,
+    rows: tuple[Rows, Rows],
 ) -> TrainedTowers:
     """Run all epochs on the first rows, with validation on the second."""
-    optim = recipe.optim
+    (data, _), optim = sources, recipe.optim
     rng = np.random.default_rng(recipe.seed)
     parameters = [p for p in networks.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
@@ -107,7 +132,7 @@ def _train(
     for epoch in range(optim.epochs):
         _set_rate(optimiser, recipe, epoch)
         line = {"epoch": float(epoch + 1)}
-        line |= _train_epoch(recipe, data, networks, optimiser, rows[0], rng)
+        line |= _train_epoch(recipe, sources, networks, optimiser, rows[0], rng)
         if len(rows[1]) >= 2:
             line |= _validate(recipe, data, networks, rows[1])
         line["temperature"] = 1.0 / float(networks.scale.detach())
@@ -140,7 +165,7 @@ def _batches(
 
 def _train_epoch(
     recipe: TowersRecipe,
-    data: TowerData,
+    sources: tuple[TowerData, CaptionData | None],
     networks: TowerNetworks,
     optimiser: torch.optim.Optimizer,
     rows: Rows,
@@ -148,11 +173,17 @@ def _train_epoch(
 ) -> dict[str, float]:
     """Train one epoch; return the mean of every loss over its steps."""
     networks.train()
+    data, captions = sources
     sums: dict[str, float] = defaultdict(float)
     n = 0
     for chosen in _batches(recipe, data, rows, rng):
         batch = draw_batch(data, chosen, recipe.pairs.reversed, rng, recipe)
+        if captions is not None:
+            batch = add_concepts(batch, captions, rng)
         losses = compute_losses(networks, batch, data, recipe, with_events=True)
+        if captions is not None:
+            size = recipe.captions.batch_size
+            losses["captions"] = draw_caption_loss(networks, captions, size, rng)
         total = total_loss(losses, recipe)
         if not torch.isfinite(total):
             raise DivergenceError(

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import Literal
 
 import numpy as np
-import yaml
 from pydantic import TypeAdapter
 
-from training.errors import DatasetError
 from training.scenes.changes import Change, ChangeKind
+from training.words.names import Part, names_of, read_words, without_article
 
-Part = Literal["seen", "held_out"]
 Form = Literal["imperatives", "phrases"]
 FORMS: tuple[Form, ...] = ("imperatives", "phrases")
 # Share of two changes of one kind that are asked for with one verb: "add rain and thunder".
@@ -58,7 +55,7 @@ def describe_changes(
     form = FORMS[int(rng.integers(len(FORMS)))]
     frame = _choose(grammar.frames[form], rng) if phrasings == "seen" else "{}"
     ordered = [changes[i] for i in rng.permutation(len(changes))]
-    chosen = [_choose(_names(change.label, names), rng) for change in ordered]
+    chosen = [_choose(names_of(change.label).part(names), rng) for change in ordered]
     named = [(change.kind, [name]) for change, name in zip(ordered, chosen, strict=True)]
     if len({kind for kind, _ in named}) == 1 and rng.random() < SHARED:
         named = [(ordered[0].kind, chosen)]
@@ -78,7 +75,7 @@ def describe_sound(labels: Sequence[str], rng: np.random.Generator) -> str:
         DatasetError: A sound has no name.
     """
     grammar = _grammar()
-    chosen = [_choose(_names(label, "seen"), rng) for label in labels]
+    chosen = [_choose(names_of(label).seen, rng) for label in labels]
     chosen = [chosen[i] for i in rng.permutation(len(chosen))]
     if len(chosen) == 1:
         return _fill(_choose(grammar.sounds["alone"], rng), chosen)
@@ -86,13 +83,15 @@ def describe_sound(labels: Sequence[str], rng: np.random.Generator) -> str:
     return frame.format(_join(chosen, grammar.sounds["joined"], rng))
 
 
-def list_names(label: str, part: Part = "seen") -> tuple[str, ...]:
-    """List the names of a sound without articles, the plainest first.
+def list_descriptions(names: Sequence[str]) -> list[str]:
+    """List every description of a sound alone, by each of its names; the first name leads.
 
-    Raises:
-        DatasetError: The sound has no name.
+    Args:
+        names: Names with their articles.
     """
-    return tuple(_without_article(name) for name in _names(label, part))
+    forms = _grammar().sounds["alone"]
+    filled = (_fill(form, [name]) for name in names for form in forms)
+    return list(dict.fromkeys(filled))
 
 
 def list_phrasings(kind: ChangeKind, part: Part = "seen") -> tuple[str, ...]:
@@ -101,22 +100,12 @@ def list_phrasings(kind: ChangeKind, part: Part = "seen") -> tuple[str, ...]:
     return tuple(phrasing for form in FORMS for phrasing in forms[form])
 
 
-def list_labels() -> tuple[str, ...]:
-    """List every sound that has names."""
-    return tuple(_all_names())
-
-
 def _fill(template: str, names: Sequence[str]) -> str:
     return template.format(
         a=" and ".join(names),
-        the=" and ".join(f"the {_without_article(name)}" for name in names),
-        bare=" and ".join(_without_article(name) for name in names),
+        the=" and ".join(f"the {without_article(name)}" for name in names),
+        bare=" and ".join(without_article(name) for name in names),
     )
-
-
-def _without_article(name: str) -> str:
-    article, _, rest = name.partition(" ")
-    return rest if article in ("a", "an", "the") else name
 
 
 def _join(parts: Sequence[str], connectives: Sequence[str], rng: np.random.Generator) -> str:
@@ -130,22 +119,6 @@ def _choose(options: Sequence[str], rng: np.random.Generator) -> str:
     return options[int(rng.integers(len(options)))]
 
 
-def _names(label: str, part: Part) -> tuple[str, ...]:
-    try:
-        return _all_names()[label][part]
-    except KeyError:
-        raise DatasetError(f"names.yaml has no name for the sound {label!r}") from None
-
-
-@cache
-def _all_names() -> dict[str, dict[Part, tuple[str, ...]]]:
-    return TypeAdapter(dict[str, dict[Part, tuple[str, ...]]]).validate_python(_read("names.yaml"))
-
-
 @cache
 def _grammar() -> _Grammar:
-    return TypeAdapter(_Grammar).validate_python(_read("phrasings.yaml"))
-
-
-def _read(name: str) -> object:
-    return yaml.safe_load(resources.files("training.words").joinpath(name).read_text("utf-8"))
+    return TypeAdapter(_Grammar).validate_python(read_words("phrasings.yaml"))

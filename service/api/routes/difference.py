@@ -57,9 +57,11 @@ async def difference(request: Request, services: ServicesDep, timings: TimingsDe
     references the mean is subtracted, and `spread` tells how far they lie apart. Identical sounds
     give the zero vector, `relative_norm` 0, `cosine` 1, no phrases and no hits. `phrases` are words
     for what was added, by nearness; a bundle without towers has none. `changed` tells whether
-    something was added, at a rate of false alarms that was measured on pairs of excerpts of the
-    same recording; a bundle without this calibration has none. With `curve` each stretch of the
-    mixture is compared with the nearest stretch of any reference; stored clips are then decoded.
+    something was added or removed, at a rate of false alarms that was measured on pairs of excerpts
+    of the same recording; a bundle without this calibration has none. `added` and `removed` hold
+    words, time and level of each side, and `description` says it in one or two sentences. With
+    `curve` each stretch of the mixture is compared with the nearest stretch of any reference. The
+    time is known for files and, with `curve`, for stored clips, which are then decoded.
     Hits are given as by `/search`. As npy the answer is the difference alone, [dim].
     """
     async with read_form(request, DifferenceForm, services.settings.max_files) as form:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +22,14 @@ from service.bundle.files import Bundle
 from service.errors import BundleError
 from service.inference.encoder import Encoder
 from training.data.clips import TrainingData
+from training.data.manifest import read_table
 from training.errors import CheckpointError, DatasetError, ExportParityError
 from training.export import export as module
 from training.export.export import export
 from training.export.fingerprint import fingerprint
 from training.export.graph import check_parity
 from training.export.load import load_bundle
+from training.export.parts import write_parts
 from training.model.model import EmbeddingModel
 from training.pretraining.pretrain import pretrain
 
@@ -204,3 +207,22 @@ def test_data_that_is_gone_is_named(checkpoint: Path, tmp_path: Path) -> None:
 def test_a_name_that_is_no_id_is_refused_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="cannot name a bundle"):
         export(tmp_path / "no-such-checkpoint.pt", tmp_path / "my bundle")
+
+
+def test_an_encoder_in_parts_exports_where_its_data_is_now(
+    checkpoint: Path, exported: Bundle, export_folder: Path, tmp_path: Path
+) -> None:
+    """The folder of the run's data has moved; clips, weights and attribution are the same."""
+    parts, moved = tmp_path / "parts", tmp_path / "moved"
+    write_parts(checkpoint, parts)
+    shutil.copytree(export_folder / "sounds", moved)
+    data = TrainingData(moved, tmp_path / "cache")
+    again = bundle.load_bundle(export(parts, tmp_path / "again", data=data, kinds=()))
+    assert again.manifest.encoder.fingerprint == exported.manifest.encoder.fingerprint
+    assert again.manifest.training.samples_seen == exported.manifest.training.samples_seen
+    assert again.manifest.difference == exported.manifest.difference
+    rows = [
+        {row["path"]: row["role"] for row in read_table(folder / "ATTRIBUTION.csv")}
+        for folder in (again.path, exported.path)
+    ]
+    assert rows[0] == rows[1]

@@ -43,6 +43,13 @@ def test_notices_are_parsed() -> None:
     assert models.parse_search(body).notices == (models.Notice("modifier_cut", "too long"),)
 
 
+def test_the_sounds_that_a_text_names_are_parsed() -> None:
+    sound = {"change": "remove", "sound": "rain", "confidence": 0.9}
+    found = models.parse_search({"hits": [], "understood": [sound]})
+    assert found.understood == (models.UnderstoodSound("remove", "rain", 0.9),)
+    assert models.parse_search({"hits": []}).understood == ()
+
+
 def difference_body() -> dict[str, object]:
     vector = models.to_base64([1.0, 2.0])
     return {"embedding": vector, "relative_norm": 0.5, "cosine": 0.25, "hits": [], "phrases": []}
@@ -53,6 +60,8 @@ def test_the_difference_of_an_older_service_is_parsed() -> None:
 
     assert found.spread is found.level_difference_db is found.changed is None
     assert found.curve == ()
+    assert found.description == ""
+    assert found.added == found.removed == models.ChangeSide()
 
 
 def test_a_change_decision_and_a_curve_are_parsed() -> None:
@@ -71,3 +80,32 @@ def test_a_change_decision_and_a_curve_are_parsed() -> None:
     assert found.changed == models.Changed(True, 2.0, 1.0, 0.01)
     assert found.curve == (models.CurvePoint(0.5, 1.5, 0.7, (models.Phrase(**phrase),)),)
     assert (found.spread, found.level_difference_db) == (0.1, -3.0)
+
+
+def test_what_changed_is_parsed_for_both_sides() -> None:
+    direction = {"score": 2.0, "threshold": 1.0, "false_alarm_rate": 0.01}
+    phrase = {"phrase": "a dog", "label": "dog", "score": 0.5}
+    side = {"phrases": [phrase], "start_s": 1.0, "end_s": 2.5, "level_db": None}
+    body = difference_body() | {
+        "description": "A dog was added.",
+        "changed": {
+            "changed": True,
+            "what": "added",
+            "leaning": "added",
+            **direction,
+            "added": direction,
+            "removed": None,
+        },
+        "added": side,
+        "removed": {"phrases": [], "start_s": None, "end_s": None, "level_db": -3.0},
+    }
+
+    found = models.parse_difference(body)
+
+    assert found.description == "A dog was added."
+    assert found.changed is not None
+    assert (found.changed.what, found.changed.leaning) == ("added", "added")
+    assert found.changed.added == models.Direction(2.0, 1.0, 0.01)
+    assert found.changed.removed is None
+    assert found.added == models.ChangeSide((models.Phrase(**phrase),), 1.0, 2.5)
+    assert found.removed == models.ChangeSide(level_db=-3.0)

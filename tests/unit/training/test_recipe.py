@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from training.errors import RecipeError
-from training.recipe import Recipe, load_recipe
+from training.recipe import LossRecipe, Recipe, load_recipe, with_defaults
 
 
 def write(path: Path, text: str) -> str:
@@ -28,6 +28,37 @@ def test_the_paper_s_recipe_has_the_paper_s_values() -> None:
     views = recipe.views
     assert (views.mixup_ratio, views.bank_size, views.fader_gain) == (0.2, 2048, 1.0)
     assert (views.crop_scale, views.canvas_scale) == ((0.6, 1.5), 1.5)
+
+
+@pytest.mark.parametrize("name", ["paper", "cpu", "table", "distil"])
+def test_the_variants_are_off_in_every_shipped_recipe(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.loss.snr_db is None
+    assert (recipe.loss.reference, recipe.loss.mix_domain) == ("same", "normalised")
+    assert not recipe.loss.predicts_labels
+    assert not recipe.loss.mixes_excerpts
+    assert recipe.data.crop_seconds == 0.95
+    assert recipe.optim.max_steps is None
+
+
+@pytest.mark.parametrize(
+    ("loss", "directions", "subtracts", "has_teacher"),
+    [
+        ({"lambda": 0.0}, 0, False, False),
+        ({"lambda": 0.2}, 2, True, False),
+        ({"lambda": 0.2, "symmetric": False}, 1, True, False),
+        ({"lambda": 0.0, "teacher": 1.0}, 0, False, True),
+        ({"lambda": 0.0, "teacher_labels": 1.0}, 0, False, True),
+        ({"lambda": 0.0, "teacher_labels_difference": 1.0}, 2, True, True),
+    ],
+)
+def test_a_part_runs_if_a_loss_with_a_weight_needs_it(
+    loss: dict[str, float], directions: int, subtracts: bool, has_teacher: bool
+) -> None:
+    found = LossRecipe.model_validate({**loss, "reference": "excerpt"})
+    assert found.directions == directions
+    assert found.subtracts == found.mixes_excerpts == subtracts
+    assert found.has_teacher == has_teacher
 
 
 def test_the_recipe_for_two_cores_takes_the_difference_loss_in_one_direction() -> None:
@@ -92,6 +123,9 @@ def test_every_fault_is_reported_at_once(tmp_path: Path) -> None:
         ("name: x\nloss: 3", "loss"),
         ("name: x\nseed: -1", "seed"),
         ("name: x\nloss: {gamma: [0.4, 1.0]}", "loss.gamma.1"),
+        ("name: x\nloss: {snr_db: [5, -5]}", "loss.snr_db: .*lower bound comes first"),
+        ("name: x\nloss: {reference: other}", "loss.reference"),
+        ("name: x\ndata: {crop_seconds: 0}", "data.crop_seconds"),
         ("name: x\nviews: {crop_scale: [0, 1]}", "views.crop_scale.0"),
         ("name: x\ndata: {where: {column: {nested: 1}}}", "data.where.column"),
     ],
@@ -104,3 +138,9 @@ def test_an_invalid_recipe_is_refused(tmp_path: Path, text: str, fault: str) -> 
 def test_an_override_that_is_not_yaml_is_named() -> None:
     with pytest.raises(RecipeError, match=r"--set seed=\[: the value is not YAML"):
         load_recipe("cpu", ["seed=["])
+
+
+def test_settings_that_an_older_recipe_lacks_have_their_defaults() -> None:
+    recipe = load_recipe("cpu", ["loss.lambda=0.2", "data.where.permissive=1"]).to_dict()
+    older = {**recipe, "loss": {k: v for k, v in recipe["loss"].items() if k != "snr_db"}}
+    assert with_defaults(older) == recipe

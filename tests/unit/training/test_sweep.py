@@ -3,53 +3,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tiny_datasets import write_corpora
-from tiny_evaluation import copy_bundle
+from tiny_pipeline import Pipeline, install
 
 from service.bundle.files import load_bundle, write_manifest
-from training import sweep
-from training.data.clips import TrainingData, find_clips
+from training.data.clips import TrainingData
 from training.errors import CheckpointError, DatasetError
-from training.recipe import Recipe, load_recipe
+from training.recipe import load_recipe
 from training.results import read_rows
 from training.sweep import Sweep, describe_plan
-
-
-class Pipeline:
-    """Fake pre-training and export: copies a tiny bundle and writes the recipe into it."""
-
-    def __init__(self, bundle: Path, manifest: Path) -> None:
-        self.bundle, self.manifest = bundle, manifest
-        self.trained: list[tuple[str, float, int, bool]] = []
-        self.recipe: Recipe | None = None
-
-    def pretrain(self, recipe: Recipe, data: TrainingData, out: Path, *, resume: bool) -> Path:
-        self.trained.append((out.name, recipe.loss.lambda_, recipe.seed, resume))
-        self.recipe = recipe
-        return out / "checkpoint.pt"
-
-    def export(self, checkpoint: Path, out: Path) -> Path:
-        assert self.recipe is not None
-        recipe = self.recipe
-        copy_bundle(self.bundle, out, find_clips(self.manifest, recipe.data, recipe.seed))
-        found = load_bundle(out).manifest
-        training = found.training.model_copy(
-            update={"recipe": recipe.to_dict(), "recipe_sha256": recipe.sha256()}
-        )
-        encoder = found.encoder.model_copy(update={"fingerprint": recipe.sha256()})
-        changed = {"training": training, "encoder": encoder, "id": out.name}
-        write_manifest(out, found.model_copy(update=changed))
-        return out
 
 
 @pytest.fixture
 def pipeline(
     brief: None, tmp_path: Path, tiny_bundle_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Pipeline:
-    made = Pipeline(tiny_bundle_path, write_corpora(tmp_path / "corpora"))
-    monkeypatch.setattr(sweep, "pretrain", made.pretrain)
-    monkeypatch.setattr(sweep, "export", made.export)
-    return made
+    return install(tiny_bundle_path, tmp_path / "corpora", monkeypatch)
 
 
 def opened(pipeline: Pipeline, tmp_path: Path, *overrides: str) -> Sweep:

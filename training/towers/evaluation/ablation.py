@@ -12,7 +12,7 @@ import numpy as np
 from service.bundle.files import Bundle
 from service.difference import l2_normalize
 from training.scenes.load import SceneSet, load_scenes
-from training.towers.bank import make_bank
+from training.towers.bank import label_entries, make_bank
 from training.towers.data import TowerData, build_tower_data
 from training.towers.evaluation.added_events import AddedEvents
 from training.towers.evaluation.evaluate import draw_requests
@@ -204,7 +204,7 @@ class _HeldOutTest:
         text = projector.project_texts(self.texts)
         queries = l2_normalize(projector.project_audio(self.scenes.query) + text)
         items = l2_normalize(projector.project_audio(self.scenes.target))
-        bank = make_bank(vocabulary, projector.project_texts)
+        bank = make_bank(label_entries(vocabulary), projector.project_texts)
         figures = {
             "retrieval": measure_recall(queries, items, self.background_ids),
             "phrases": self.added.measure(projector, bank, self.bundle),

@@ -25,7 +25,8 @@ from training.towers.evaluation.ranks import (
     recalls,
     recalls_by_kind,
 )
-from training.words.grammar import Part, describe_changes
+from training.words.grammar import describe_changes
+from training.words.names import Part
 
 TEXT_SEED = 2023
 

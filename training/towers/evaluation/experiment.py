@@ -40,6 +40,7 @@ class ExperimentSettings:
         train: Folder of the training side.
         test: Folder of the test side.
         mixtures: Folder of the mixtures that phrases are tested on, or None.
+        captions: Folder of windows with captions, or None.
         other: Folder of the test side with targets over other recordings, or None.
         other_mixtures: Folder of mixtures whose references are other recordings, or None.
         bundle: Bundle with the encoder.
@@ -52,6 +53,7 @@ class ExperimentSettings:
     train: Path
     test: Path
     mixtures: Path | None
+    captions: Path | None = None
     other: Path | None = None
     other_mixtures: Path | None = None
     bundle: Bundle
@@ -119,9 +121,8 @@ def load_or_train(settings: ExperimentSettings, query: QueryTerms, seed: int) ->
         is_same &= found.data == read_about(settings.train)
         if is_same and found.encoder == settings.bundle.manifest.encoder.fingerprint:
             return found
-    return load_towers(
-        train_retrieval(recipe, settings.train, settings.bundle, folder, settings.cache)
-    )
+    data = (settings.train, settings.bundle, folder, settings.cache)
+    return load_towers(train_retrieval(recipe, *data, captions=settings.captions))
 
 
 def _load_other(settings: ExperimentSettings, test: SceneSet) -> OtherRecordings | None:
@@ -166,7 +167,7 @@ def _measure_phrases(
     vectors = l2_normalize(
         projector.project_differences(scenes.target, scenes.query, bundle.mean, weight)
     )
-    bank = make_bank(loaded.vocabulary, projector.project_texts)
+    bank = make_bank(loaded.bank, projector.project_texts)
     labels = [pair.changes[0].label for pair in scenes.pairs]
     figures: dict[str, Any] = {"mixtures": len(labels), "phrases": len(bank)}
     events = [phrase for phrase in bank if phrase.kind == "event"]

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from service.bundle.manifest import KnownAnswer, TowersInfo, TowersTraining
 from service.concurrency.durable import staged_folder
 from service.errors import BundleError
 from service.inference.encoder import Encoder
-from service.inference.towers import AudioTower, TextEncoder, Towers
+from service.inference.towers import AudioTower, TextEncoder, Towers, describe_sounds
 from training.data.attribution import write_attribution
 from training.data.manifest import SourceClip
 from training.errors import CheckpointError
@@ -39,6 +40,11 @@ from training.towers.export.graphs import (
     write_text_graph,
 )
 from training.towers.export.sources import find_sources, summarise_sources
+from training.towers.export.understanding import (
+    LOWEST_AGREEMENT,
+    UnderstandingGate,
+    UnderstandingInputs,
+)
 from training.towers.networks import DifferenceModel
 from training.towers.run import LoadedTowers, load_towers
 from training.towers.text_cache import TextCache
@@ -66,12 +72,14 @@ class ExportInputs:
         scenes: Folder of scenes to choose the text encoder's precision on, other than those that
             the towers were trained on.
         cache: Embeds texts with the text encoder that the towers were trained with.
+        understanding: What tells the sounds and changes of a text; None for a bundle without.
         any_licence: Accept towers that were trained on clips that are not permissive.
     """
 
     data: Path
     scenes: Path
     cache: TextCache
+    understanding: UnderstandingInputs | None = None
     any_licence: bool = False
 
 
@@ -136,7 +144,9 @@ def _write_towers(
     shutil.copy(inputs.cache.files.folder / TOKENIZER, staged.file(TOKENIZER))
     write_audio_graph(loaded.networks.audio, staged.file(AUDIO_TOWER))
     model = _write_difference(staged, loaded)
-    info = _describe(loaded, clips)
+    info = _describe(loaded, clips, inputs.understanding)
+    if inputs.understanding is not None:
+        inputs.understanding.write(staged, inputs.cache)
     scenes = load_scenes(inputs.scenes, loaded.encoder)
     audio = AudioTower.open(staged, info, device="cpu", threads=0)
     sample = np.concatenate([scenes.target[:100], scenes.events[:100]]).astype(np.float32)
@@ -152,9 +162,9 @@ def _write_towers(
     gate = TextEncoderGate.of(scenes, loaded, inputs.cache)
     precision, text_scores = _write_text_encoder(staged, info, loaded, inputs, gate)
     info = info.model_copy(update={"text_precision": precision, "scores": scores | text_scores})
-    embed = _served_text_encoder(staged, info)
-    write_bank(staged.file(TEXT_BANK), make_bank(loaded.vocabulary, embed))
-    _write_known_answer(staged, audio, embed)
+    encoder = TextEncoder.open(staged, info, device="cpu", threads=0)
+    write_bank(staged.file(TEXT_BANK), make_bank(loaded.bank, _embedding(encoder)))
+    _write_known_answer(staged, audio, encoder)
     return info
 
 
@@ -174,16 +184,20 @@ def _write_difference(staged: Bundle, loaded: LoadedTowers) -> DifferenceModel |
     return model
 
 
-def _write_known_answer(staged: Bundle, audio: AudioTower, embed: EmbedTexts) -> None:
+def _write_known_answer(staged: Bundle, audio: AudioTower, encoder: TextEncoder) -> None:
     with np.load(staged.file(staged.manifest.known_answer.file)) as known:
         embedding = known["embedding"]
-    vectors = {"audio_vector": audio.vectors(embedding[None])[0]}
-    vectors["text_vector"] = embed([KNOWN_TEXT])[0]
+    answer: dict[str, Any] = {
+        "embedding": embedding,
+        "text": np.array(KNOWN_TEXT),
+        "audio_vector": audio.vectors(embedding[None])[0],
+        "text_vector": _embedding(encoder)([KNOWN_TEXT])[0],
+    }
     if audio.has_difference:
-        vectors["reference"] = reference = (embedding + staged.mean) / 2
+        answer["reference"] = reference = (embedding + staged.mean) / 2
         weight = staged.manifest.difference.reference_weight
-        vectors["difference_vector"] = audio.difference(embedding, reference, weight)
-    np.savez(staged.file(KNOWN_ANSWER), embedding=embedding, text=np.array(KNOWN_TEXT), **vectors)
+        answer["difference_vector"] = audio.difference(embedding, reference, weight)
+    np.savez(staged.file(KNOWN_ANSWER), **answer, **_known_understanding(encoder))
 
 
 def _write_text_encoder(
@@ -199,23 +213,28 @@ def _write_text_encoder(
         The precision and the measurements.
     """
     float32, stored = staged.path / "float32.onnx", staged.file(TEXT_ENCODER)
-    model = TextModel(TextEncoderNetwork(inputs.cache.files), loaded.networks.text)
+    tagger = inputs.understanding.loaded.tagger if inputs.understanding else None
+    model = TextModel(TextEncoderNetwork(inputs.cache.files), loaded.networks.text, tagger)
     write_text_graph(model, float32, loaded.recipe.text.max_tokens)
+    sounds = UnderstandingGate.of(model, gate.texts, inputs.cache) if tagger else None
     shutil.copy(float32, stored)
-    scores = {"text_parity_with_torch": gate.check_float32(_served_text_encoder(staged, info))}
+    encoder = TextEncoder.open(staged, info, device="cpu", threads=0)
+    scores = {"text_parity_with_torch": gate.check_float32(_embedding(encoder))}
     for precision in PRECISIONS:
         store_weights(float32, stored, precision)
-        measured = gate.measure(_served_text_encoder(staged, info))
+        encoder = TextEncoder.open(staged, info, device="cpu", threads=0)
+        measured = gate.measure(_embedding(encoder))
+        if sounds is not None:
+            measured["same_sounds"] = sounds.agreement(encoder)
         scores |= {f"{precision}_{name}": round(value, 6) for name, value in measured.items()}
-        if gate.passes(measured):
+        if gate.passes(measured) and measured.get("same_sounds", 1.0) >= LOWEST_AGREEMENT:
             break
     float32.unlink()
     return precision, scores
 
 
-def _served_text_encoder(staged: Bundle, info: TowersInfo) -> EmbedTexts:
-    """Open the text encoder as the service does; it encodes texts one by one."""
-    encoder = TextEncoder.open(staged, info, device="cpu", threads=0)
+def _embedding(encoder: TextEncoder) -> EmbedTexts:
+    """Return a function that encodes texts one by one, as the service does."""
 
     def embed(texts: Sequence[str]) -> np.ndarray:
         encoded = [encoder.encode(text) for text in texts]
@@ -224,7 +243,18 @@ def _served_text_encoder(staged: Bundle, info: TowersInfo) -> EmbedTexts:
     return embed
 
 
-def _describe(loaded: LoadedTowers, clips: Sequence[SourceClip]) -> TowersInfo:
+def _known_understanding(encoder: TextEncoder) -> dict[str, Any]:
+    """Return what a known answer holds of the sounds of its text; nothing without understanding."""
+    encoded = encoder.encode(KNOWN_TEXT)
+    if encoded is None or encoded.novelty is None:
+        return {}
+    sounds = np.array(describe_sounds(encoded.sounds), np.str_)
+    return {"sounds": sounds, "unknown": np.array(encoded.novelty.probability)}
+
+
+def _describe(
+    loaded: LoadedTowers, clips: Sequence[SourceClip], understanding: UnderstandingInputs | None
+) -> TowersInfo:
     recipe = loaded.recipe
     return TowersInfo(
         fingerprint=towers_fingerprint(loaded),
@@ -245,6 +275,7 @@ def _describe(loaded: LoadedTowers, clips: Sequence[SourceClip]) -> TowersInfo:
             data=summarise_sources(clips),
         ),
         scores={},
+        understanding=understanding.describe() if understanding else None,
     )
 
 

@@ -15,33 +15,48 @@ from torch import Tensor, nn
 
 from training.export.graph import export_onnx
 from training.towers.networks import DifferenceModel, TowerNetwork
-from training.towers.text_encoder import TextEncoderNetwork
+from training.towers.text_encoder import TextEncoderNetwork, masked_mean
+from training.towers.understanding.tagger import Tagger
 
 FEWEST_VALUES = 4096  # smaller tensors stay in float32
 MAX_LEVEL = 127
 
 
 class TextModel(nn.Module):
-    """Text encoder, masked mean and text tower in one.
+    """Text encoder, masked mean and text tower in one, with a tagger or without.
 
     Args:
         encoder: The frozen text encoder.
         tower: The text tower.
+        tagger: Tags the tokens; None for a graph that only has the vector.
     """
 
-    def __init__(self, encoder: TextEncoderNetwork, tower: TowerNetwork) -> None:
+    def __init__(
+        self, encoder: TextEncoderNetwork, tower: TowerNetwork, tagger: Tagger | None = None
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.tower = tower
+        self.tagger = tagger
 
     def forward(
         self,
         input_ids: Int64[Tensor, "batch tokens"],
         attention_mask: Int64[Tensor, "batch tokens"],
-    ) -> Float[Tensor, "batch dim"]:
-        """Map tokens into the common space."""
-        vector: Tensor = self.tower(self.encoder(input_ids, attention_mask))
-        return vector
+    ) -> tuple[Tensor, ...]:
+        """Map tokens into the common space.
+
+        Returns:
+            ``vector`` [batch, dim]; with a tagger also ``text_embedding`` [batch, hidden], before
+            the text tower, and ``tags`` [batch, tokens, classes], probabilities.
+        """
+        middle, last = self.encoder.layers(input_ids, attention_mask)
+        embedding = masked_mean(last, attention_mask)
+        vector: Tensor = self.tower(embedding)
+        if self.tagger is None:
+            return (vector,)
+        states = torch.cat([middle, last], dim=-1)
+        return vector, embedding, self.tagger.probabilities(states, attention_mask)
 
 
 def write_audio_graph(tower: TowerNetwork, path: Path) -> None:
@@ -63,11 +78,12 @@ def write_difference_graph(model: DifferenceModel, path: Path) -> None:
 
 
 def write_text_graph(model: TextModel, path: Path, max_tokens: int) -> None:
-    """Export the text side: ``input_ids``, ``attention_mask`` -> ``vector`` [batch, dim]."""
+    """Export the text side: ``input_ids``, ``attention_mask`` -> the outputs of `TextModel`."""
     batch, tokens = torch.export.Dim("batch"), torch.export.Dim("tokens", min=1, max=max_tokens)
     example = (torch.ones(2, 7, dtype=torch.int64), torch.ones(2, 7, dtype=torch.int64))
     axes = {0: batch, 1: tokens}
-    graph = export_onnx(model, example, ["input_ids", "attention_mask"], ["vector"], (axes, axes))
+    outputs = ["vector"] if model.tagger is None else ["vector", "text_embedding", "tags"]
+    graph = export_onnx(model, example, ["input_ids", "attention_mask"], outputs, (axes, axes))
     onnx.save(graph, str(path))
 
 

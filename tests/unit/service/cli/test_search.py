@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import synth
 import tiny_bundle
+import tiny_understanding
 from shell import run, run_json, write_tones
 
 from service.bundle.files import hash_file
@@ -165,6 +166,20 @@ def test_contributions_and_notices_are_printed(words: list[Any], word_files: Pat
 
     assert re.match(r"  1 +0\.\d{3}  \(audio +\d\.\d{3}, modifier +\d\.\d{3}\)", result.stdout)
     assert "longer than the 8 tokens" in result.stderr
+
+
+def test_what_was_understood_is_printed(word_files: Path, tmp_path: Path) -> None:
+    bundle = tiny_understanding.add(tiny_bundle.write(tmp_path / "bundle", towers=0))
+    paths = ["--bundle", bundle, "--library", tmp_path / "library"]
+    run("index", word_files, *paths)
+    query = ["search", "--modifier", "without high qwerty", *paths]
+
+    result = run(*query)
+    body = run_json(*query)
+
+    assert "understood: remove 'high'" in result.stderr
+    assert [(each["change"], each["sound"]) for each in body["understood"]] == [("remove", "high")]
+    assert names(body["hits"])[-1] == "high.wav"
 
 
 def test_a_modifier_needs_towers(sounds: list[Path], paths: list[Any]) -> None:

@@ -22,7 +22,7 @@ LABELS = ("first", "second", "third")
 @pytest.fixture
 def comparer(tiny_bundle_path: Path) -> Comparer:
     bank = TextBank(
-        [(f"a {name} sound", name) for name in LABELS], np.eye(3, DIM, dtype=np.float32)
+        [(f"a {name} sound", name, None) for name in LABELS], np.eye(3, DIM, dtype=np.float32)
     )
     return Comparer(MEAN, CentredSpace("f" * 64, MEAN), bank=bank, detector=None)
 
@@ -124,3 +124,58 @@ def test_a_bundle_with_a_detector_decides_whether_something_was_added(
 
     assert detector is not None
     assert found.changed == detector.decide(mixture, [reference])
+
+
+@pytest.mark.parametrize("has_windows", [True, False])
+def test_what_was_removed_is_what_would_have_been_added_to_the_other(
+    comparer: Comparer, has_windows: bool
+) -> None:
+    quiet = np.full((12, DIM), 1.0, np.float32)
+    mixed = quiet.copy()
+    mixed[5:8, 1] += 5
+    first, second = (
+        EmbeddedInput(rows.mean(axis=0), power, windows(rows) if has_windows else None)
+        for rows, power in ((mixed, 0.3), (quiet, 0.1))
+    )
+
+    there = comparer.compare(first, [second], weight=1.0, n_phrases=2)
+    back = comparer.compare(second, [first], weight=1.0, n_phrases=2)
+
+    assert there.added == back.removed
+    assert there.removed == back.added
+    assert there.added.phrases[0].label == "second"
+    assert there.phrases == there.added.phrases
+    assert there.added.level_db is not None
+    assert there.removed.level_db is None
+    assert (there.added.start_s is not None) == has_windows
+    if has_windows:
+        # A window of 1 s begins every half second; the sound fills the sixth to the eighth.
+        assert there.added.start_s == pytest.approx(3.0, abs=0.6)
+        assert there.added.level_db > 10 * np.log10(2)
+
+
+def test_of_several_references_words_and_level_of_what_is_gone_are_told(
+    comparer: Comparer,
+) -> None:
+    mixture, *references = embeddings(3)
+    references = [each + np.eye(DIM, dtype=np.float32)[2] * 5 for each in references]
+
+    found = comparer.compare(
+        EmbeddedInput(mixture, 0.1),
+        [EmbeddedInput(each, power) for each, power in zip(references, (0.2, 0.4), strict=True)],
+        weight=1.0,
+        n_phrases=1,
+    )
+
+    assert [phrase.label for phrase in found.removed.phrases] == ["third"]
+    assert found.removed.level_db == pytest.approx(10 * np.log10(2))
+    assert found.removed.start_s is None
+
+
+def test_words_are_in_the_description_even_if_none_are_asked_for(comparer: Comparer) -> None:
+    mixture, reference = embeddings(2)
+
+    found = compare(comparer, mixture, reference, n_phrases=0)
+
+    assert found.phrases == found.added.phrases == found.removed.phrases == []
+    assert "“a " in found.description

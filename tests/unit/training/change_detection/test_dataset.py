@@ -1,14 +1,24 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+import synth
 import tiny_excerpts
 import tiny_scene
 
+from service.audio.decoding import AudioLimits
+from service.bundle.files import load_bundle
+from service.concurrency.timings import RequestTimings
+from service.inference.batcher import SynchronousBatcher
+from service.inference.encoder import Encoder
+from service.inference.file_embedder import FileEmbedder, RequestLimits
+from service.retrieval.change_features import are_comparable
 from training.change_detection.dataset import DetectionDataset, build_dataset
 from training.change_detection.render import render_excerpt
+from training.change_detection.windows import WINDOWING
 from training.data.attribution import TRAINED, write_attribution
 from training.evaluation.encoders import open_embedder
 
@@ -18,6 +28,20 @@ def test_every_excerpt_has_its_embedding(dataset: DetectionDataset, bundle_path:
     for number in (0, 7, len(dataset.excerpts) - 1):
         clip = render_excerpt(dataset.clips.store, dataset.excerpts[number])
         np.testing.assert_allclose(dataset.embeddings[number], embedder.embed([clip])[0], atol=1e-4)
+
+
+def test_windows_are_those_of_the_service(dataset: DetectionDataset, bundle_path: Path) -> None:
+    encoder = Encoder.open(load_bundle(bundle_path), device="cpu", threads=1)
+    limits = RequestLimits(AudioLimits(), max_windows=100)
+    files = FileEmbedder(encoder, SynchronousBatcher(encoder), limits=limits)
+    clip = render_excerpt(dataset.clips.store, dataset.excerpts[3])
+    file = io.BytesIO(synth.encode(clip, sample_rate=16_000, subtype="FLOAT"))
+
+    (embedded,) = files.embed([file], RequestTimings(), windowing=WINDOWING)
+
+    assert embedded.windows is not None
+    assert are_comparable([embedded.windows])
+    np.testing.assert_allclose(dataset.windows[3], embedded.windows.embeddings, atol=1e-4)
 
 
 def test_embeddings_are_read_from_the_cache(

@@ -3,11 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.change_detection.discriminant import (
+from service.retrieval.change_features import Discriminant
+from training.change_detection.discriminant import fit_discriminant
+from training.change_detection.features import (
     AXES,
-    fit_discriminant,
+    BLOCK_TRIALS,
+    ExcerptEmbeddings,
+    clip_features,
+    prepare,
     principal_axes,
-    trial_features,
+    window_features,
 )
 from training.change_detection.trials import DetectionTrials
 
@@ -25,7 +30,16 @@ def trials(n: int) -> DetectionTrials:
     """Pair row 2i with row 2i + 1; the second half of the pairs have something added."""
     rows = np.arange(0, 2 * n, 2)
     is_added = np.arange(n) >= n // 2
-    return DetectionTrials(rows, rows[:, None] + 1, np.arange(n) // 4, is_added, np.ones(n))
+    return DetectionTrials(
+        rows, rows[:, None] + 1, np.arange(n) // 4, is_added, np.zeros(n, bool), np.ones(n)
+    )
+
+
+def prepared(rows: np.ndarray, seed: int = 1) -> ExcerptEmbeddings:
+    """Prepare excerpts with five windows, which scatter around them."""
+    random = np.random.default_rng(seed)
+    windows = rows[:, None] + random.standard_normal((len(rows), 5, rows.shape[1]))
+    return prepare(rows, windows.astype(np.float32), np.arange(len(rows)))
 
 
 def test_the_axes_are_orthonormal_and_sorted_by_variance() -> None:
@@ -50,11 +64,12 @@ def test_the_mean_change_becomes_the_shift() -> None:
     direction[3] = 8.0
     rows[pairs.mixtures[pairs.is_added]] += direction
 
-    found = fit_discriminant(rows, pairs, np.zeros((0, 2), np.int64))
+    sounds = prepared(rows)
+    found = fit_discriminant(sounds, pairs, np.zeros((0, 2), np.int64))
 
     # The mean of 100 differences of a spread of up to 4.2 is off by up to about 0.4 in each axis.
     np.testing.assert_allclose(found.axes @ found.shift, direction, atol=1.5)
-    features = trial_features(found, rows, pairs)
+    features = clip_features(found, sounds, pairs)
     assert features[pairs.is_added, 0].min() > np.quantile(features[~pairs.is_added, 0], 0.9)
 
 
@@ -65,12 +80,12 @@ def test_nuisances_reduce_the_distance_along_them() -> None:
     changed = np.concatenate([rows, rows[:50] + 4 * louder])
     nuisances = np.stack([np.arange(400, 450), np.arange(50)], axis=1)
 
-    plain = fit_discriminant(changed, pairs, np.zeros((0, 2), np.int64))
-    robust = fit_discriminant(changed, pairs, nuisances)
+    plain = fit_discriminant(prepared(changed), pairs, np.zeros((0, 2), np.int64))
+    robust = fit_discriminant(prepared(changed), pairs, nuisances)
 
-    def distance(found: object) -> float:
-        along = louder @ found.axes  # type: ignore[attr-defined]  # a discriminant
-        return float(along @ found.unchanged @ along)  # type: ignore[attr-defined]  # the same
+    def distance(found: Discriminant) -> float:
+        along = louder @ found.axes
+        return float(along @ found.unchanged @ along)
 
     assert distance(robust) < 0.2 * distance(plain)
 
@@ -78,15 +93,20 @@ def test_nuisances_reduce_the_distance_along_them() -> None:
 @pytest.mark.parametrize("n_references", [1, 3])
 def test_features_of_trials_are_those_of_their_rows(n_references: int) -> None:
     rows, pairs = embeddings(60), trials(20)
-    found = fit_discriminant(rows, pairs, np.zeros((0, 2), np.int64))
-    chosen = np.arange(n_references)[None] + np.array([[10], [20]])
-    chosen_trials = DetectionTrials(
-        np.array([0, 1]), chosen, np.zeros(2, int), np.zeros(2, bool), np.ones(2)
-    )
+    sounds = prepared(rows)
+    found = fit_discriminant(sounds, pairs, np.zeros((0, 2), np.int64))
+    n_trials = BLOCK_TRIALS + 3
+    mixtures = np.arange(n_trials) % 20
+    chosen = 20 + (np.arange(n_trials)[:, None] + np.arange(n_references)) % 40
+    sides = np.zeros(n_trials, bool)
+    chosen_trials = DetectionTrials(mixtures, chosen, mixtures, sides, sides, np.ones(n_trials))
 
-    features = trial_features(found, rows, chosen_trials)
+    clips = clip_features(found, sounds, chosen_trials)
+    windows = window_features(found, sounds, chosen_trials)
 
     along = found.project(rows)
-    for row, (mixture, references) in zip(features, ((0, chosen[0]), (1, chosen[1])), strict=True):
-        expected = found.features(along[[mixture]], along[references][None])[0]
-        np.testing.assert_allclose(row, expected)
+    for i in (0, 1, BLOCK_TRIALS, n_trials - 1):
+        expected = found.clip_features(along[[mixtures[i]]], along[chosen[i]][None])[0]
+        np.testing.assert_allclose(clips[i], expected, rtol=1e-4)
+        own, others = sounds.windows[mixtures[i]], sounds.windows[chosen[i]]
+        np.testing.assert_allclose(windows[i], found.window_features(own, list(others)), rtol=1e-4)

@@ -75,6 +75,19 @@ def test_every_excerpt_is_plain_and_under_two_conditions(clips: DetectionClips) 
     assert len(plain) == len(excerpts)
 
 
+def test_one_event_lasts_over_all_plain_excerpts_of_a_recording(clips: DetectionClips) -> None:
+    drawn = draw_excerpts(clips, 0)
+    lasting = [excerpt for excerpt in drawn if excerpt.is_lasting]
+
+    places = {(excerpt.recording, excerpt.start) for excerpt in drawn if excerpt.is_plain}
+    assert {(excerpt.recording, excerpt.start) for excerpt in lasting} == places
+    assert len(lasting) == len(places)
+    for row in clips.recordings:
+        of_row = [excerpt for excerpt in lasting if excerpt.recording == row]
+        assert len({excerpt.event for excerpt in of_row}) == 1
+        assert len({excerpt.onset for excerpt in of_row}) == len(of_row)
+
+
 def test_an_event_is_of_the_recording_s_fold_and_no_sound_of_its_own_kind(
     clips: DetectionClips,
 ) -> None:

@@ -37,7 +37,7 @@ def test_a_calibrated_bundle_detects_changes(folder: Path, dataset: DetectionDat
         for m, r in zip(trials.mixtures, trials.references, strict=True)
     ]
     fired = np.array(decisions)
-    assert fired[trials.is_added].mean() > fired[~trials.is_added].mean()
+    assert fired[trials.of("added")].mean() > fired[trials.of("nothing")].mean()
 
 
 def test_a_bundle_may_be_calibrated_again(folder: Path, dataset: DetectionDataset) -> None:

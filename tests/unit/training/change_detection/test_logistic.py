@@ -3,16 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.change_detection.logistic import fit_weights, score
-from training.change_detection.trials import DetectionTrials
+from training.change_detection.logistic import fit_weights
 
 
-def labelled(is_added: np.ndarray, weights: np.ndarray | None = None) -> DetectionTrials:
-    n = len(is_added)
-    rows = np.arange(n)
-    return DetectionTrials(
-        rows, rows[:, None], rows, is_added, np.ones(n) if weights is None else weights
-    )
+def fit(found: np.ndarray, labels: np.ndarray, shares: np.ndarray | None = None) -> np.ndarray:
+    return fit_weights(found, labels, np.ones(len(labels)) if shares is None else shares)
+
+
+def score(weights: np.ndarray, found: np.ndarray) -> np.ndarray:
+    scores: np.ndarray = found @ weights[:-1] + weights[-1]
+    return scores
 
 
 def test_scores_order_what_the_features_order() -> None:
@@ -21,7 +21,7 @@ def test_scores_order_what_the_features_order() -> None:
     found = random.standard_normal((200, 3))
     found[is_added, 1] += 4.0
 
-    scores = score(fit_weights(found, labelled(is_added)), found)
+    scores = score(fit(found, is_added), found)
 
     assert np.median(scores[is_added]) > 0 > np.median(scores[~is_added])
     assert np.corrcoef(scores, found[:, 1])[0, 1] > 0.9
@@ -33,7 +33,7 @@ def test_a_feature_s_scale_does_not_matter() -> None:
     found = random.standard_normal((100, 2)) + is_added[:, None]
     scaled = found * [1000.0, 0.01]
 
-    one, other = (score(fit_weights(each, labelled(is_added)), each) for each in (found, scaled))
+    one, other = (score(fit(each, is_added), each) for each in (found, scaled))
 
     np.testing.assert_allclose(one, other, atol=1e-3)
 
@@ -43,7 +43,7 @@ def test_both_sides_have_the_same_weight_at_any_number() -> None:
     is_added = np.arange(1100) < 100
     found = random.standard_normal((1100, 1))
 
-    constant = fit_weights(found, labelled(is_added))[-1]
+    constant = fit(found, is_added)[-1]
 
     assert constant == pytest.approx(0, abs=0.2)
 
@@ -55,6 +55,6 @@ def test_a_weight_of_two_counts_as_two_trials() -> None:
     twice = np.concatenate([found, found[:20]]), np.concatenate([is_added, is_added[:20]])
     weights = np.where(np.arange(60) < 20, 2.0, 1.0)
 
-    weighted = fit_weights(found, labelled(is_added, weights))
+    weighted = fit(found, is_added, weights)
 
-    np.testing.assert_allclose(weighted, fit_weights(twice[0], labelled(twice[1])), atol=0.1)
+    np.testing.assert_allclose(weighted, fit(*twice), atol=0.1)

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from service.retrieval.change_calibration import CHANGES
 from training.change_detection.excerpts import CONDITIONS, EXCERPT_SAMPLES, Condition, Excerpt
 from training.change_detection.trials import make_trials
 
@@ -15,6 +18,31 @@ def excerpts() -> list[Excerpt]:
         for condition in ("plain", "+6 dB")
         for event in (None, 99)
     ]
+
+
+def with_lasting() -> list[Excerpt]:
+    """The same, and every plain excerpt with an event that lasts over the recording."""
+    drawn = excerpts()
+    lasting = [replace(each, event=50, is_lasting=True) for each in drawn if each.is_plain]
+    return drawn + lasting
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_what_the_references_contain_was_removed(n: int) -> None:
+    drawn = with_lasting()
+    trials = make_trials(drawn, n, conditions=CONDITIONS)
+
+    assert {change: bool(trials.of(change).any()) for change in CHANGES} == dict.fromkeys(
+        CHANGES, True
+    )
+    counts = [int(trials.of(change).sum()) for change in CHANGES]
+    assert len(set(counts)) == 1
+    assert sum(counts) == len(trials.mixtures)
+    for i, (mixture, references) in enumerate(zip(trials.mixtures, trials.references, strict=True)):
+        assert not drawn[mixture].is_lasting
+        events = {drawn[reference].event for reference in references}
+        assert events == ({50} if trials.is_removed[i] else {None})
+        assert trials.is_added[i] == (drawn[mixture].event is not None)
 
 
 def test_references_are_plain_excerpts_of_the_same_recording_elsewhere() -> None:

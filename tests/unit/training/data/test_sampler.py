@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import tiny_run
 
-from training.data.sampler import CropSampler
+from training.data.sampler import CropSampler, crop_samples
 from training.data.store import ClipStore
 from training.data.wav import FULL_SCALE
 from training.model.model import CROP_SAMPLES
+from training.recipe import DataRecipe
 
 
 def constants(n: int) -> ClipStore:
@@ -116,3 +117,76 @@ def test_a_short_clip_is_followed_by_zeros() -> None:
         n = np.count_nonzero(crop)
         assert (crop[:n] == np.float32(7 / FULL_SCALE)).all()
         assert not crop[n:].any()
+
+
+# Another excerpt of each clip
+
+CROP = 100
+
+
+def ramps(*lengths: int) -> ClipStore:
+    """Clips whose samples tell the clip, in thousands, and the place in it."""
+    return tiny_run.store([1000 * i + np.arange(n) for i, n in enumerate(lengths)])
+
+
+def places(batch: np.ndarray) -> np.ndarray:
+    """The clip and the first sample of every crop."""
+    first = np.rint(batch[:, 0] * FULL_SCALE).astype(int)
+    return np.stack(np.divmod(first, 1000))
+
+
+def test_an_excerpt_is_another_crop_of_the_same_clip() -> None:
+    store = ramps(*[101, 150, 199, 250, 300, 420, 900] * 4)
+    sampler = CropSampler(store, 14, seed=2, crop_samples=CROP)
+    for step in range(40):
+        clips, first = places(sampler.batch(step))
+        same, other = places(sampler.batch(step, excerpts=True))
+        assert np.array_equal(clips, same)
+        starts = store.lengths[clips] - CROP + 1
+        assert (other < starts).all()
+        assert (np.abs(first - other) >= np.minimum(CROP, starts // 2)).all()
+
+
+def test_excerpts_of_three_lengths_do_not_overlap_and_reach_both_ends() -> None:
+    sampler = CropSampler(ramps(*[3 * CROP] * 30), 30, seed=0, crop_samples=CROP)
+    first, other = (
+        np.concatenate([places(sampler.batch(step, excerpts=it))[1] for step in range(200)])
+        for it in (False, True)
+    )
+    assert np.abs(first - other).min() == CROP
+    assert (other.min(), other.max()) == (0, 2 * CROP)
+
+
+def test_a_clip_that_is_not_longer_than_a_crop_has_no_other_excerpt() -> None:
+    sampler = CropSampler(ramps(30, 99, 100), 3, seed=0, crop_samples=CROP)
+    assert np.array_equal(sampler.batch(0, excerpts=True), sampler.batch(0))
+
+
+def test_excerpts_are_a_function_of_seed_and_step_and_are_shared_by_the_processes() -> None:
+    store = ramps(*[400] * 12)
+    samplers = [CropSampler(store, 6, 1, rank, 2, crop_samples=CROP) for rank in range(2)]
+    again = CropSampler(store, 6, 1, 1, 2, crop_samples=CROP)
+    for step in reversed(range(4)):
+        for sampler in samplers:
+            own, other = sampler.batch(step), sampler.batch(step, excerpts=True)
+            assert np.array_equal(places(own)[0], places(other)[0])
+        expected = samplers[1].batch(step, excerpts=True)
+        assert np.array_equal(again.batch(step, excerpts=True), expected)
+    first, second = (set(places(s.batch(0, excerpts=True))[1].tolist()) for s in samplers)
+    assert first != second
+
+
+# The length of a crop
+
+
+def test_a_longer_crop_is_cut_and_counted_by_its_length() -> None:
+    store = ramps(50, 250, 600)
+    sampler = CropSampler(store, 3, seed=0, crops="by_length", crop_samples=200)
+    assert sampler.steps_per_epoch == 2  # crops of the clips: 1, 1 and 3
+    assert sampler.batch(0).shape == (3, 200)
+
+
+@pytest.mark.parametrize(("seconds", "frames"), [(0.95, 96), (1.91, 192), (3.83, 384)])
+def test_a_crop_of_a_recipe_is_whole_frames(seconds: float, frames: int) -> None:
+    assert 1 + crop_samples(DataRecipe(crop_seconds=seconds)) / 160 == frames
+    assert crop_samples(DataRecipe()) == CROP_SAMPLES

@@ -10,9 +10,12 @@ import torch
 from service.bundle.files import load_bundle
 from service.errors import BundleError
 from service.inference.encoder import Encoder
-from training.errors import DatasetError
-from training.evaluation.encoders import TorchEmbedder, open_embedder, random_model
+from training.errors import DatasetError, TeacherError
+from training.evaluation import encoders as module
+from training.evaluation.encoders import TorchEmbedder, baselines, open_embedder, random_model
 from training.model.frontend import LogMel
+from training.teacher.files import find_teacher
+from training.teacher.yamnet import Yamnet
 
 CLIPS = [synth.tone(440.0, 1.0), synth.noise(0, 1.5), synth.chirp(200, 3000, 0.7)]
 
@@ -76,3 +79,26 @@ def test_a_folder_without_a_bundle_is_refused(tmp_path: Path) -> None:
     for statistics in ("bundle", "dataset"):
         with pytest.raises(BundleError, match="is no bundle"):
             open_embedder(str(tmp_path), statistics)
+
+
+def test_the_teacher_is_an_encoder_whose_clips_do_not_depend_on_their_batch() -> None:
+    embedder = open_embedder("teacher")
+    embedder.fit(CLIPS)
+    together = embedder.embed(CLIPS)
+    alone = Yamnet(find_teacher())(torch.from_numpy(CLIPS[1])[None]).embedding[0].numpy()
+    assert together.shape == (3, 1024)
+    np.testing.assert_allclose(together[1], alone, rtol=1e-4, atol=1e-5)
+    assert embedder.manifest is None
+    assert embedder.describe()["kind"] == "teacher"
+
+
+def test_the_teacher_is_a_baseline_only_where_it_is_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert baselines() == ["random:0", "log-mel", "teacher"]
+
+    def missing() -> None:
+        raise TeacherError("not installed")
+
+    monkeypatch.setattr(module, "find_teacher", missing)
+    assert baselines() == ["random:0", "log-mel"]

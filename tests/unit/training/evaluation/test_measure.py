@@ -21,6 +21,7 @@ from training.evaluation.measure import (
     measure_linear,
     measure_separate,
 )
+from training.reports.paper_page import write_page
 from training.results import read_rows
 
 
@@ -57,6 +58,23 @@ def test_a_row_of_table_1_has_everything_it_depends_on(
     rows = read_rows(measurement.results / BGKNOWN)
     assert len(rows) == 3
     assert rows[-1]["test_clips_heard"] == {"heard": 0, "tested": 4}
+
+
+def test_of_the_teacher_it_is_not_known_which_clips_it_heard(
+    manifest: Path, measurement: Measurement
+) -> None:
+    folder = measurement.cache.parent / "bgknown"
+    data = make_bgknown(find_sides(manifest, manifest), folder, seed=0)
+    measure_bgknown(data, replace(measurement, encoder="teacher"))
+    metadata = measurement.cache / "esc50.csv"
+    prepare_task("manifest", manifest, metadata, ["corpus=esc50"])
+    measure_linear("esc50", metadata, replace(measurement, encoder="teacher"))
+    for file in (BGKNOWN, LINEAR):
+        (row,) = read_rows(measurement.results / file)
+        assert row["encoder"] == {"id": "yamnet", "kind": "teacher", "statistics": "none"}
+        assert row["test_clips_heard"] is None
+    page = write_page(measurement.results).read_text()
+    assert "| YAMNet, the teacher of distillation |" in page
 
 
 def test_a_row_of_table_3_has_its_folds(manifest: Path, measurement: Measurement) -> None:

@@ -8,17 +8,17 @@ import tiny_run
 import torch
 from torch import Tensor, nn
 
+from training.pretraining.mixing import Mixture
 from training.pretraining.networks import OnlineNetwork, TargetNetwork
 from training.pretraining.objective import (
     Losses,
     Objective,
-    Views,
-    draw_gamma,
-    mix_with_shifted,
+    label_divergence,
     normalised_squared_error,
-    shift,
     weighted_sum,
 )
+from training.pretraining.views import Views
+from training.teacher.target import Taught
 
 pytestmark = pytest.mark.usefixtures("narrow")
 
@@ -59,54 +59,6 @@ def test_a_zero_prediction_costs_2_and_has_a_finite_gradient() -> None:
     assert float(loss.detach()) == 2
     assert zero.grad is not None
     assert zero.grad.isfinite().all()
-
-
-# Equation 2: the mixture
-
-
-def test_the_mixture_is_equation_2() -> None:
-    view, gamma = tiny_run.log_mels(3, frames=5), torch.tensor([0.4, 0.5, 0.6])
-    found = mix_with_shifted(view, gamma)
-    for n in range(3):
-        rate, following = float(gamma[n]), view[(n + 1) % 3]
-        for mel in range(64):
-            for frame in range(5):
-                power = rate * math.exp(float(following[mel, frame]))
-                power += (1 - rate) * math.exp(float(view[n, mel, frame]))
-                assert float(found[n, mel, frame]) == pytest.approx(math.log(power), abs=1e-5)
-
-
-def test_the_mixture_does_not_overflow() -> None:
-    """The result is the louder of two sounds, less its rate."""
-    view = torch.tensor([80.0, -80.0, 80.0, 1000.0])[:, None, None].expand(-1, 2, 2)
-    mixture = mix_with_shifted(view, torch.full((4,), 0.5))
-    half = math.log(0.5)
-    expected = [80 + half, 80 + half, 1000 + half, 1000 + half]
-    assert mixture[:, 0, 0].tolist() == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("nats_per_unit", [1.0, 3.5])
-def test_an_encoder_linear_in_power_leaves_the_remaining_sound(nats_per_unit: float) -> None:
-    """``y_w - gamma s(y)`` is ``(1 - gamma) y``: the right sound is removed, at the right rate."""
-    view = tiny_run.log_mels(4).double()
-    gamma = torch.tensor([0.4, 0.45, 0.55, 0.6]).double()
-    matrix = torch.randn(64 * 96, 10, generator=torch.Generator().manual_seed(7)).double()
-
-    def encode(view: torch.Tensor) -> torch.Tensor:
-        return (nats_per_unit * view).exp().flatten(1) @ matrix
-
-    mixture = mix_with_shifted(view, gamma, nats_per_unit)
-    remainder = encode(mixture) - gamma[:, None] * shift(encode(view))
-    torch.testing.assert_close(remainder, (1 - gamma[:, None]) * encode(view))
-
-
-def test_rates_are_uniform_between_the_bounds_one_for_each_sample() -> None:
-    gamma = draw_gamma(torch.zeros(20_000, 1), (0.4, 0.6), generator())
-    assert gamma.shape == (20_000,)
-    assert 0.4 <= float(gamma.min()) < 0.401
-    assert 0.599 < float(gamma.max()) <= 0.6
-    # Five standard deviations of the mean.
-    assert float(gamma.double().mean()) == pytest.approx(0.5, abs=0.0021)
 
 
 # The two losses
@@ -205,13 +157,18 @@ def test_the_mixture_is_normalised_again_only_if_the_recipe_says_so() -> None:
 TEACHER = {"symmetric": False, "teacher": 0.5, "teacher_difference": 2.0}
 
 
-def taught() -> Tensor:
-    return torch.randn(3, 1024, dtype=torch.float64, generator=generator())
+def taught() -> Taught:
+    random = generator()
+    embedding = torch.randn(3, 1024, dtype=torch.float64, generator=random)
+    scores = torch.rand(3, 521, dtype=torch.float64, generator=random) ** 8
+    return Taught(embedding, scores, scores.mean(dim=0).logit())
 
 
-def run_taught(loss: Mapping[str, object]) -> tuple[Losses, OnlineNetwork]:
+def run_taught(
+    loss: Mapping[str, object], pair: Views | None = None
+) -> tuple[Losses, OnlineNetwork]:
     objective, target = networks(loss)
-    pair = views()
+    pair = pair or views()
     targets = target(pair.first, generator()), target(pair.second, generator())
     return objective(pair, targets, generator(), taught()), objective.online
 
@@ -230,12 +187,12 @@ def test_one_head_predicts_the_teacher_from_views_and_from_the_remainder() -> No
     assert online.teacher_predictor is not None
     first, second = views().first, views().second
     from_views = [online.teacher_predictor(online.encoder(view)) for view in (first, second)]
-    expected = sum(mean_error(prediction, taught()) for prediction in from_views)
+    expected = sum(mean_error(prediction, taught().embedding) for prediction in from_views)
     assert float(losses.teacher.detach()) == pytest.approx(expected, rel=1e-9)
     following = torch.cat([first[1:], first[:1]])
     mixture = (0.5 * following.exp() + 0.5 * first.exp()).log()
     left = online.encoder(mixture) - 0.5 * online.encoder(following)
-    expected = 2 * mean_error(online.teacher_predictor(left), taught())
+    expected = 2 * mean_error(online.teacher_predictor(left), taught().embedding)
     assert float(losses.remainder.detach()) == pytest.approx(expected, rel=1e-9)
     total = 0.5 * losses.byol + 0.5 * losses.difference + 0.5 * losses.teacher
     expected = float((total + 2.0 * losses.remainder).detach())
@@ -250,3 +207,121 @@ def test_the_teacher_can_judge_the_remainder_without_the_loss_of_the_paper() -> 
     assert online.difference_predictor is None
     assert float(losses.difference.detach()) == 0
     assert float(losses.remainder.detach()) > 0
+
+
+# The label losses
+
+LABELS = {"symmetric": False, "teacher_labels": 0.3, "teacher_labels_difference": 2.0}
+
+
+def naive_divergence(logits: Tensor, scores: Tensor) -> float:
+    """Sum over the classes ``p ln(p / q) + (1 - p) ln((1 - p) / (1 - q))``; 0 ln 0 is 0."""
+    total = 0.0
+    for row, wanted in zip(logits.tolist(), scores.tolist(), strict=True):
+        for logit, p in zip(row, wanted, strict=True):
+            q = 1 / (1 + math.exp(-logit))
+            total += p * math.log(p / q) if p > 0 else 0.0
+            total += (1 - p) * math.log((1 - p) / (1 - q)) if p < 1 else 0.0
+    return total / len(logits)
+
+
+def test_the_label_loss_is_the_divergence_of_every_class() -> None:
+    logits, scores = 3 * projections(0), projections(1).sigmoid()
+    scores[0, :2] = torch.tensor([0.0, 1.0])
+    found = float(label_divergence(logits, scores))
+    assert found == pytest.approx(naive_divergence(logits, scores), rel=1e-12)
+    assert found > 0
+    assert float(label_divergence(scores[1:].logit(), scores[1:])) == pytest.approx(0, abs=1e-12)
+
+
+def test_the_gradient_of_the_label_loss_is_the_error_of_the_scores() -> None:
+    logits, scores = projections(0).requires_grad_(), projections(1).sigmoid()
+    label_divergence(logits, scores).backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    torch.testing.assert_close(logits.grad, (logits.detach().sigmoid() - scores) / len(scores))
+
+
+@pytest.mark.usefixtures("any_teacher")
+def test_one_head_predicts_the_scores_from_views_and_from_the_remainder() -> None:
+    losses, online = run_taught(LABELS)
+    assert online.label_predictor is not None
+    assert online.teacher_predictor is None
+    _, scores, prior = taught()
+    first, second = views().first, views().second
+    following = torch.cat([first[1:], first[:1]])
+    mixture = (0.5 * following.exp() + 0.5 * first.exp()).log()
+    left = online.encoder(mixture) - 0.5 * online.encoder(following)
+    of_views = [online.encoder(view) for view in (first, second)]
+    expected = sum(
+        naive_divergence(online.label_predictor(each) + prior, scores) for each in of_views
+    )
+    assert float(losses.labels.detach()) == pytest.approx(expected, rel=1e-9)
+    expected = 2 * naive_divergence(online.label_predictor(left) + prior, scores)
+    assert float(losses.labels_remainder.detach()) == pytest.approx(expected, rel=1e-9)
+    assert float(losses.teacher) == float(losses.remainder) == 0
+    total = 0.5 * losses.byol + 0.5 * losses.difference
+    total = total + 0.3 * losses.labels + 2.0 * losses.labels_remainder
+    found = weighted_sum(losses, tiny_run.recipe(loss=LABELS).loss)
+    torch.testing.assert_close(found, total)
+
+
+@pytest.mark.usefixtures("any_teacher")
+def test_labels_of_the_remainder_are_asked_for_by_their_own_weight() -> None:
+    losses, _ = run_taught({"lambda": 0.0, "teacher_labels": 1.0})
+    assert float(losses.labels.detach()) > 0
+    assert float(losses.labels_remainder) == float(losses.difference) == 0
+    losses, _ = run_taught({"lambda": 0.0, "teacher_labels_difference": 1.0})
+    assert float(losses.labels) == 0
+    assert float(losses.labels_remainder.detach()) > 0
+
+
+# Other mixtures
+
+
+def remainders(loss: Mapping[str, object], pair: Views) -> tuple[list[Tensor], Objective]:
+    """Compute what subtraction leaves in each direction."""
+    objective, _ = networks(loss)
+    embeddings = [objective.online.encoder(view) for view in (pair.first, pair.second)]
+    mixtures = [objective.mix(pair, i, generator()) for i in range(2)]
+    left = [objective.subtract(mixtures[i], embeddings[i], generator()) for i in range(2)]
+    return left, objective
+
+
+@pytest.mark.parametrize("domain", ["normalised", "power"])
+def test_the_excerpt_is_mixed_in_and_the_crop_itself_is_subtracted(domain: str) -> None:
+    others = tuple(tiny_run.log_mels(3, seed).double() for seed in (5, 6))
+    pair = views()._replace(added=others)
+    found, objective = remainders({"mix_domain": domain}, pair)
+    encode, nats = objective.online.encoder, NATS_PER_UNIT if domain == "power" else 1.0
+    for left, view, other in zip(found, (pair.first, pair.second), others, strict=True):
+        mixed_in = torch.cat([other[1:], other[:1]])
+        power = 0.5 * (nats * mixed_in).exp() + 0.5 * (nats * view).exp()
+        expected = encode(power.log() / nats) - 0.5 * encode(torch.cat([view[1:], view[:1]]))
+        torch.testing.assert_close(left, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_a_mixture_of_waveforms_is_taken_as_it_is_with_its_own_rates() -> None:
+    rates = torch.tensor([0.1, 0.5, 0.9]).double()
+    mixtures = tuple(Mixture(tiny_run.log_mels(3, seed).double(), rates) for seed in (5, 6))
+    pair = views()._replace(mixtures=mixtures)
+    found, objective = remainders({"mix_domain": "waveform"}, pair)
+    encode = objective.online.encoder
+    for left, view, (log_mel, _) in zip(found, (pair.first, pair.second), mixtures, strict=True):
+        following = torch.cat([view[1:], view[:1]])
+        expected = encode(log_mel) - rates[:, None] * encode(following)
+        torch.testing.assert_close(left, expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(("domain", "nats"), [("normalised", 1.0), ("power", NATS_PER_UNIT)])
+def test_a_level_ratio_sets_the_rate_by_the_powers_that_are_mixed(domain: str, nats: float) -> None:
+    """The remainder of what stays over what is subtracted has the ratio, in the mixture itself."""
+    loss = {"symmetric": False, "mix_domain": domain, "snr_db": [-7.0, -7.0]}
+    objective, _ = networks(loss)
+    pair = views()
+    log_mel, gamma = objective.mix(pair, 0, generator())
+    assert gamma.shape == (3,)
+    for n in range(3):
+        own = (1 - gamma[n]) * (nats * pair.first[n]).exp()
+        added = gamma[n] * (nats * pair.first[(n + 1) % 3]).exp()
+        assert 10 * math.log10(float(own.sum() / added.sum())) == pytest.approx(-7, abs=1e-4)
+        torch.testing.assert_close((own + added).log() / nats, log_mel[n], rtol=1e-5, atol=1e-5)

@@ -26,7 +26,8 @@ from training.pretraining.objective import weighted_sum
 from training.pretraining.pretrain import pretrain, step_generator
 from training.pretraining.processes import Processes, join_processes
 from training.pretraining.run import measure_statistics, new_state
-from training.pretraining.step import TrainState, compute_losses, make_views
+from training.pretraining.step import TrainState, compute_losses
+from training.pretraining.views import make_views
 from training.recipe import Recipe
 
 pytestmark = [pytest.mark.usefixtures("narrow"), pytest.mark.timeout(300)]
@@ -50,6 +51,14 @@ set_timeout = getattr(distributed, "set_timeout", distributed.distributed_c10d._
 with join_processes() as processes:
     set_timeout(timedelta(seconds=1))
     processes.run_in_first(lambda: time.sleep(4))
+"""
+# One process has been running for longer, the other one received a signal.
+AGREEMENT = """\
+from training.pretraining.processes import join_processes
+
+with join_processes() as processes:
+    mine = [50.0, 0.0] if processes.is_first else [40.0, 15.0]
+    assert processes.maximum(mine) == [50.0, 15.0]
 """
 # Sums over processes and Adam's first moment round in float32.
 TOLERANCE = 1e-5
@@ -138,7 +147,8 @@ def backward(recipe: Recipe, data: TrainingData, rank: int) -> TrainState:
     measure_statistics(state.model, CropSampler(store, 6, recipe.seed), torch.device("cpu"))
     sampler = CropSampler(store, 6, recipe.seed, rank, RANKS)
     generator = step_generator(recipe.seed, rank, 0, torch.device("cpu"))
-    views = make_views(state, torch.from_numpy(sampler.batch(0)), generator, recipe)
+    clips = torch.from_numpy(sampler.batch(0))
+    views = make_views(state.model, state.bank, clips, generator, recipe)
     losses = compute_losses(state, views, generator, torch.float32)
     loss = weighted_sum(losses, recipe.loss)
     loss.backward()  # type: ignore[no-untyped-call]
@@ -189,6 +199,12 @@ def test_each_process_trains_on_its_own_clips(content: dict[str, Any]) -> None:
 def test_samples_are_counted_over_all_processes(run: Path, content: dict[str, Any]) -> None:
     assert content["progress"]["samples_seen"] == 6
     assert [line["samples"] for line in read_metrics(run / "metrics.jsonl")] == [6]
+
+
+def test_processes_agree_on_the_end_of_a_run_of_a_given_time_and_on_a_signal(
+    tmp_path: Path,
+) -> None:
+    run_all(["-c", AGREEMENT], tmp_path)
 
 
 def test_the_others_wait_for_a_preparation_that_takes_longer_than_a_collective_may(

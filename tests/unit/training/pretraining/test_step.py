@@ -103,6 +103,29 @@ def test_both_losses_fall_on_a_repeated_batch() -> None:
     assert steps[-1].difference < 0.8 * steps[0].difference
 
 
+@pytest.mark.usefixtures("any_teacher")
+def test_every_loss_of_the_variants_falls_on_a_repeated_batch() -> None:
+    weights = {"teacher": 1.0, "teacher_difference": 1.0}
+    labels = {"teacher_labels": 0.2, "teacher_labels_difference": 0.2}
+    mixing = {"snr_db": [-10, 10], "mix_domain": "waveform", "reference": "excerpt"}
+    recipe = tiny_run.recipe(loss=weights | labels | mixing)
+    state = tiny_run.state(recipe)
+    clips, excerpts = tiny_run.crops(6), tiny_run.crops(6, 1)
+    assert state.teacher is not None
+    state.teacher.fit_statistics([clips])
+    steps = [
+        train_step(state, clips, generator(i), recipe=recipe, excerpts=excerpts) for i in range(12)
+    ]
+    names = ("byol", "difference", "teacher", "remainder", "labels", "labels_remainder")
+    for name in names:
+        assert getattr(steps[-1], name) < 0.9 * getattr(steps[0], name), name
+    total = sum(
+        weight * getattr(steps[0], name)
+        for name, weight in zip(names, (0.5, 0.5, 1, 1, 0.2, 0.2), strict=True)
+    )
+    assert steps[0].loss == pytest.approx(total, rel=1e-6)
+
+
 def test_the_embedding_std_is_0_for_collapse_and_1_without_structure() -> None:
     alike = torch.ones(8, 1) * torch.rand(1, 3072)
     assert float(embedding_std(alike * torch.arange(1.0, 9.0)[:, None])) < 1e-5

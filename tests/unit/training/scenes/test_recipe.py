@@ -13,7 +13,8 @@ from training.scenes.changes import Change
 from training.scenes.draw import draw_pairs
 from training.scenes.pool import build_pool, scene_clips
 from training.scenes.recipe import load_scene
-from training.words.grammar import describe_changes, list_labels
+from training.words.grammar import describe_changes
+from training.words.names import list_labels
 
 SHIPPED = sorted((Path(training.__file__).parent / "recipes" / "scenes").glob("*.yaml"))
 

@@ -12,7 +12,7 @@ from training.towers.recipe import TextRecipe
 from training.towers.texts import TrainingTexts, draw_texts
 from training.towers.training_pairs import TrainingPair, clip_at, list_training_pairs
 from training.towers.vocabulary import Vocabulary
-from training.words.grammar import list_names
+from training.words.names import list_names
 
 RECIPE = TextRecipe(per_change=5, per_two_changes=2, per_clip=2, per_label=4)
 

@@ -12,14 +12,8 @@ from hypothesis import strategies as st
 from training.errors import DatasetError
 from training.scenes.changes import CHANGE_KINDS, Change
 from training.scenes.recipe import load_scene
-from training.words.grammar import (
-    Part,
-    describe_changes,
-    describe_sound,
-    list_labels,
-    list_names,
-    list_phrasings,
-)
+from training.words.grammar import describe_changes, describe_sound, list_phrasings
+from training.words.names import Part, list_labels, list_names
 
 # Words without a meaning of their own: articles, pronouns, prepositions, particles, auxiliaries,
 # degrees. Every other word counts as a verb or a noun, adjectives included.

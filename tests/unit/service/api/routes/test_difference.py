@@ -264,6 +264,38 @@ def test_a_bundle_with_a_detector_decides_whether_something_was_added(
     assert same["changed"] is False
 
 
+def test_both_sides_have_words_and_for_files_a_time(words_client: Client) -> None:
+    low, high = tiny_bundle.SOUNDS["low"], tiny_bundle.SOUNDS["high"]
+    mixed = np.concatenate([np.tile(low, 2), np.tile(0.2 * low + high, 4), np.tile(low, 2)])
+    files = {"mixture": synth.encode(mixed), "reference": synth.encode(np.tile(low, 8))}
+
+    answer = difference(words_client, files=files)
+    reverse = difference(
+        words_client, files={"mixture": files["reference"], "reference": files["mixture"]}
+    )
+
+    added = answer["added"]
+    assert answer["curve"] is None
+    assert added["phrases"] == answer["phrases"]
+    assert added["phrases"][0]["label"] == "high"
+    length_s = low.size / 16_000
+    assert added["start_s"] == pytest.approx(2 * length_s, abs=0.5)
+    assert added["end_s"] == pytest.approx(6 * length_s, abs=0.5)
+    assert reverse["removed"] == added
+    assert f"from {added['start_s']:.1f} s to {added['end_s']:.1f} s" in answer["description"]
+
+
+def test_sounds_too_long_for_the_windows_of_one_answer_have_no_time(words_client: Client) -> None:
+    low, high = tiny_bundle.SOUNDS["low"], tiny_bundle.SOUNDS["high"]
+    long = np.tile(low, 300)
+    files = {"mixture": synth.encode(long + np.tile(high, 300)), "reference": synth.encode(long)}
+
+    added = difference(words_client, files=files)["added"]
+
+    assert added["phrases"]
+    assert added["start_s"] is added["end_s"] is None
+
+
 def test_peaks_have_phrases_and_other_points_have_none(words_client: Client) -> None:
     low, high = tiny_bundle.SOUNDS["low"], tiny_bundle.SOUNDS["high"]
     mixed = np.concatenate([low, low, high + low, low, low])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import synth
 import tiny_bundle
-from service_client import Client
+import tiny_understanding
+from service_client import Client, serving
 
 from service.retrieval.options import MAX_TEXT_CHARACTERS
 
@@ -137,3 +139,48 @@ def test_server_timing_has_the_time_of_the_text(client: Client) -> None:
     assert timings[0] == "text"
     assert {"decode", "encode"} <= set(timings)
     assert timings[-3:] == ["compose", "search", "total"]
+
+
+@pytest.fixture(scope="module")
+def understanding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """The service on a bundle that tells sounds and changes of a text."""
+    folder = tmp_path_factory.mktemp("understanding")
+    bundle = tiny_understanding.add(tiny_bundle.write(folder / "bundle", towers=0))
+    with serving(bundle, folder / "library") as client:
+        client.put_clips({word: synth.encode(it) for word, it in tiny_bundle.SOUNDS.items()})
+        yield client
+
+
+def test_the_answer_says_what_was_understood(understanding: Client, client: Client) -> None:
+    query = {"clip_id": "low", "modifier": "without noise more high"}
+
+    found = search(understanding, json=query)["understood"]
+
+    assert [(each["change"], each["sound"]) for each in found] == [
+        ("remove", "noise"),
+        ("more", "high"),
+    ]
+    assert all(0 < each["confidence"] <= 1 for each in found)
+    assert search(client, json=query)["understood"] == []
+
+
+def test_a_text_alone_ranks_a_sound_that_it_excludes_last(understanding: Client) -> None:
+    hits = search(understanding, json={"modifier": "without high"})["hits"]
+
+    assert hits[-1]["clip_id"] == "high"
+    assert len(hits) == len(tiny_bundle.SOUNDS)
+
+
+def test_contributions_of_a_request_add_up_to_the_score(understanding: Client) -> None:
+    query = {"clip_id": "low", "modifier": "without noise more high"}
+    for hit in search(understanding, json=query)["hits"]:
+        assert set(hit["contributions"]) == {"audio", "modifier"}
+        assert sum(hit["contributions"].values()) == pytest.approx(hit["score"], abs=1e-5)
+
+
+def test_an_unknown_text_is_answered_with_a_notice(understanding: Client) -> None:
+    found = search(understanding, json={"modifier": "qwerty asdf"})
+
+    assert [notice["code"] for notice in found["notices"]] == ["modifier_unknown"]
+    assert len(found["hits"]) == len(tiny_bundle.SOUNDS)
+    assert search(understanding, json={"modifier": "high"})["notices"] == []

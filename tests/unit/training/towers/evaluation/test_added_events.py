@@ -45,7 +45,7 @@ def test_the_phrases_are_ranked_for_the_differences(
     loaded: LoadedTowers, cache: TextCache, bundle: Bundle
 ) -> None:
     projector, found = TowerProjector(loaded.networks, cache), AddedEvents.of(SCENES)
-    bank = make_bank(loaded.vocabulary, projector.project_texts)
+    bank = make_bank(loaded.bank, projector.project_texts)
     measured = found.measure(projector, bank, bundle)
     weight = bundle.manifest.difference.reference_weight
     first = 0

@@ -14,7 +14,7 @@ from training.towers.evaluation.projector import TowerProjector
 from training.towers.evaluation.ranks import measure_recall
 from training.towers.run import LoadedTowers
 from training.towers.text_cache import TextCache
-from training.words.grammar import list_names
+from training.words.names import list_names
 
 
 def test_a_test_side_has_the_same_texts_every_time(scenes: SceneSet) -> None:

@@ -30,6 +30,7 @@ def test_the_fingerprint_of_given_weights_never_changes() -> None:
         networks=networks,
         recipe=recipe,
         vocabulary=Vocabulary((), ()),
+        bank=[],
         encoder="0" * 64,
         text_encoder={name: name for name in (WEIGHTS, CONFIG, TOKENIZER)},
         data={},
