@@ -30,6 +30,7 @@ class Batch:
         query_labels: Labels as zeros and ones, float32 [batch labels].
         target_labels: Labels as zeros and ones, float32 [batch labels].
         target_clip: Row of the target among the clips, int64 [batch].
+        is_other: Whether the target is over other recordings than the query, bool [batch].
         relevance: Relevance of each target (column) for each query (row), 0 to 1, float32
             [batch batch]; None where the own target alone is relevant.
         request: Embedded request for the changes, float32 [batch hidden].
@@ -49,6 +50,7 @@ class Batch:
     query_labels: Float32[Tensor, "batch labels"]
     target_labels: Float32[Tensor, "batch labels"]
     target_clip: Int64[Tensor, " batch"]
+    is_other: Bool[Tensor, " batch"]
     relevance: Float32[Tensor, "batch batch"] | None
     request: Float32[Tensor, "batch hidden"]
     description: Float32[Tensor, "batch hidden"]
@@ -124,6 +126,7 @@ def draw_batch(
         query_labels=data.clip_labels[query],
         target_labels=data.clip_labels[target],
         target_clip=target,
+        is_other=torch.from_numpy(data.background_ids[rows, 0] != data.background_ids[rows, 1]),
         relevance=relevance,
         request=_choose(texts, requests, rng),
         description=_choose(texts, texts.clips[target.numpy()], rng),

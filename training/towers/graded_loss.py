@@ -15,6 +15,7 @@ def graded_contrastive_loss(
     scale: Float[Tensor, ""],
     relevance: Float[Tensor, "batch batch"],
     is_same: Bool[Tensor, "batch batch"] | None = None,
+    weights: Float[Tensor, " batch"] | None = None,
 ) -> Float[Tensor, ""]:
     """Symmetric loss that ranks every positive above all that is less relevant.
 
@@ -33,6 +34,7 @@ def graded_contrastive_loss(
         scale: 1 / temperature.
         relevance: Relevance of each item (column) for each query (row), 0 to 1; 1 on the diagonal.
         is_same: Rows that are not compared with each other; the diagonal is ignored.
+        weights: Weight of each row, not all 0; None for equal ones.
 
     Returns:
         Mean over both directions.
@@ -42,17 +44,18 @@ def graded_contrastive_loss(
         left_out = is_same & ~torch.eye(len(logits), dtype=torch.bool, device=logits.device)
         logits = logits.masked_fill(left_out, NEVER)
         relevance = relevance.masked_fill(left_out, 0.0)
-    return (_mean_loss(logits, relevance) + _mean_loss(logits.T, relevance.T)) / 2
+    losses = (_row_losses(logits, relevance) + _row_losses(logits.T, relevance.T)) / 2
+    return losses.mean() if weights is None else losses @ weights / weights.sum()
 
 
-def _mean_loss(
+def _row_losses(
     logits: Float[Tensor, "batch batch"], relevance: Float[Tensor, "batch batch"]
-) -> Float[Tensor, ""]:
-    """Compute the mean loss of the rows."""
+) -> Float[Tensor, " batch"]:
+    """Compute the loss of each row."""
     total = torch.zeros_like(logits[:, 0])
     for grade in torch.unique(relevance[relevance > 0]):
         is_less = relevance < grade
         less = logits.masked_fill(~is_less, NEVER).logsumexp(dim=1, keepdim=True)
         losses = torch.logaddexp(logits, less) - logits
         total = total + (grade * losses).masked_fill(relevance != grade, 0.0).sum(dim=1)
-    return (total / relevance.sum(dim=1)).mean()
+    return total / relevance.sum(dim=1)

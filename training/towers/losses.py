@@ -20,6 +20,7 @@ def contrastive_loss(
     items: Float[Tensor, "batch dim"],
     scale: Float[Tensor, ""],
     is_same: Bool[Tensor, "batch batch"] | None = None,
+    weights: Float[Tensor, " batch"] | None = None,
 ) -> Float[Tensor, ""]:
     """Symmetric InfoNCE: row i of each side is classified among all rows of the other side.
 
@@ -28,6 +29,7 @@ def contrastive_loss(
         items: Unit vectors.
         scale: 1 / temperature.
         is_same: Rows that are not negatives of each other, symmetric; the diagonal is ignored.
+        weights: Weight of each row, not all 0; None for equal ones.
 
     Returns:
         Mean over both directions; ln(batch) where all vectors are equal.
@@ -37,7 +39,10 @@ def contrastive_loss(
     if is_same is not None:
         is_other = ~torch.eye(len(logits), dtype=torch.bool, device=logits.device)
         logits = logits.masked_fill(is_same & is_other, -torch.inf)
-    return (functional.cross_entropy(logits, own) + functional.cross_entropy(logits.T, own)) / 2
+    if weights is None:
+        return (functional.cross_entropy(logits, own) + functional.cross_entropy(logits.T, own)) / 2
+    both = (functional.cross_entropy(each, own, reduction="none") for each in (logits, logits.T))
+    return sum(both, torch.zeros_like(weights)) @ weights / (2 * weights.sum())
 
 
 def label_loss(
@@ -87,7 +92,14 @@ def compute_losses(
     )
     items = functional.normalize(target, dim=-1)
     is_same_clip = batch.target_clip[:, None] == batch.target_clip[None, :]
-    losses = {"contrastive": _main_loss(query, items, scale, batch.relevance, is_same_clip)}
+    row_weights = _weigh_rows(batch, weights.other_recordings)
+    losses = {
+        "contrastive": contrastive_loss(query, items, scale, is_same_clip, row_weights)
+        if batch.relevance is None
+        else graded_contrastive_loss(
+            query, items, scale, batch.relevance, is_same_clip, row_weights
+        )
+    }
     if weights.classification:
         logits = networks.labels(torch.cat([audio, target]))
         labels = torch.cat([batch.query_labels, batch.target_labels])
@@ -115,17 +127,11 @@ def total_loss(losses: dict[str, Float[Tensor, ""]], recipe: TowersRecipe) -> Fl
     return torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
 
 
-def _main_loss(
-    query: Float[Tensor, "batch dim"],
-    items: Float[Tensor, "batch dim"],
-    scale: Float[Tensor, ""],
-    relevance: Float32[Tensor, "batch batch"] | None,
-    is_same: Bool[Tensor, "batch batch"],
-) -> Float[Tensor, ""]:
-    """Compare queries with targets, of which one or, with grades, several are right."""
-    if relevance is None:
-        return contrastive_loss(query, items, scale, is_same)
-    return graded_contrastive_loss(query, items, scale, relevance, is_same)
+def _weigh_rows(batch: Batch, weight: float) -> Float[Tensor, " batch"] | None:
+    """Weigh the pairs of a batch for the main loss; None for equal weights."""
+    if weight == 1.0 or not batch.is_other.any() or batch.is_other.all():
+        return None
+    return torch.where(batch.is_other, weight, 1.0)
 
 
 def _difference_loss(

@@ -61,7 +61,7 @@ class TowerNetwork(nn.Module):
         self.exit = nn.Linear(recipe.width, recipe.dim)
         self.unit = unit
         self.length = 1.0
-        self.whiten = recipe.whiten
+        self.whiten, self.least_std = recipe.whiten, recipe.least_std
 
     def forward(self, embedding: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch dim"]:
         """Map embeddings, each row on its own."""
@@ -87,7 +87,9 @@ class TowerNetwork(nn.Module):
     def fit_statistics(self, sample: Float32[Tensor, "samples inputs"]) -> None:
         """Set mean and standard deviation of every input value to those of a sample."""
         self.mean.copy_(sample.double().mean(dim=0))
-        self.std.copy_(sample.double().std(dim=0, correction=0).clamp(min=SMALLEST_STD))
+        std = sample.double().std(dim=0, correction=0)
+        least = self.least_std * float(std.square().mean().sqrt())
+        self.std.copy_(std.clamp(min=max(least, SMALLEST_STD)))
 
     @torch.no_grad()
     def fit_components(self, sample: Float32[Tensor, "samples inputs"]) -> None:

@@ -107,6 +107,9 @@ class NetworkRecipe(Section):
         input_dropout: Dropout of the values of an embedding.
         standardise: Bring every value of an input to mean 0 and standard deviation 1, as measured
             on the training pairs; the statistics are buffers of the towers.
+        least_std: Smallest standard deviation of a value of an input, relative to the root mean
+            square of all of them. Values that are almost constant in the training pairs, but not
+            in other sounds or in the mean embedding, would otherwise become very large.
         components: Number of leading principal components of the standardised audio embeddings
             that the audio tower uses; None uses every value.
         whiten: How far the standard deviations of the components are made equal, 0 (unchanged) to
@@ -126,6 +129,7 @@ class NetworkRecipe(Section):
     dropout: Share = 0.0
     input_dropout: Share = 0.0
     standardise: bool = False
+    least_std: Share = 0.0
     components: Count | None = None
     whiten: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
     unit: Literal["none", "audio", "both"] = "none"
@@ -156,6 +160,8 @@ class TowersLossRecipe(Section):
         relevance: Relevance of the targets of other pairs that fulfil a request, for the main loss;
             to the power of 2 over other recordings (see ``training.towers.relevance``). With 0 the
             own target alone is relevant.
+        other_recordings: Weight, in the main loss, of the pairs whose target is over other
+            recordings, 0 to 1; the other losses use these pairs alike.
     """
 
     temperature: Positive = 0.07
@@ -166,6 +172,7 @@ class TowersLossRecipe(Section):
     difference: Weight = 0.0
     captions: Weight = 0.0
     relevance: Share = 0.0
+    other_recordings: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
 
 
 class TowersOptimRecipe(Section):

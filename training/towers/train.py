@@ -152,8 +152,10 @@ def _train(
 def _batches(
     recipe: TowersRecipe, data: TowerData, rows: Rows, rng: np.random.Generator
 ) -> Iterator[Rows]:
+    # Pairs over other recordings are grouped apart: a group of the others is as it is without them.
+    ids = data.background_ids[rows]
     batches = draw_batches(
-        data.background_ids[rows, 0],
+        2 * ids[:, 0] + (ids[:, 0] != ids[:, 1]),
         batch_size=recipe.optim.batch_size,
         group_size=recipe.pairs.per_bed,
         rng=rng,

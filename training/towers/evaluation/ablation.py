@@ -60,21 +60,13 @@ VARIANTS: Mapping[str, Sequence[str]] = {
     "more dropout": ("network.dropout=0.4", "network.input_dropout=0.3"),
     "no weight decay": ("optim.weight_decay=0",),
     "constant rate": ("optim.schedule=constant",),
-    "pairs over other recordings": ("pairs.other_recordings=1",),
-    "references over other recordings": (
-        "references.other_recordings=0.5",
-        "references.most=3",
-    ),
+    "no pairs over other recordings": ("pairs.other_recordings=0",),
+    "pairs over other recordings in full": ("loss.other_recordings=1",),
+    "references of the same recordings": ("references.other_recordings=0",),
+    "weighted difference": ("network.difference=weight",),
     "graded relevance": ("loss.relevance=0.5",),
-    "trained difference": ("network.difference=trained",),
-    "all for other recordings": (
-        "pairs.other_recordings=1",
-        "references.other_recordings=0.5",
-        "references.most=3",
-        "loss.relevance=0.5",
-        "network.difference=trained",
-        "network.fit_strength=true",
-    ),
+    "strength not fitted": ("network.fit_strength=false",),
+    "no least deviation": ("network.least_std=0",),
 }
 
 

@@ -82,3 +82,26 @@ def test_all_items_may_be_relevant() -> None:
     (gradient,) = torch.autograd.grad(loss, queries)
     assert float(loss.detach()) == pytest.approx(0.0, abs=1e-9)
     assert torch.isfinite(gradient).all()
+
+
+def test_rows_may_be_weighted() -> None:
+    """A row of weight 0 is still a negative of the others."""
+    a, b = unit_vectors(0), unit_vectors(1)
+    eye = torch.eye(N, dtype=torch.float64)
+    weights = torch.tensor([1.0, 0.0, 0.3, 1.0, 1.0, 0.5, 1.0], dtype=torch.float64)
+    logits = float(SCALE) * (a @ b.T).numpy()
+    rows = [
+        math.log(sum(math.exp(value) for value in line)) - line[i]
+        for scores in (logits, logits.T)
+        for i, line in enumerate(scores)
+    ]
+    both = weights.tolist() * 2
+    expected = sum(w * row for w, row in zip(both, rows, strict=True)) / sum(both)
+    for found in (
+        contrastive_loss(a, b, SCALE, None, weights),
+        graded_contrastive_loss(a, b, SCALE, eye, None, weights),
+    ):
+        assert float(found) == pytest.approx(expected, rel=1e-9)
+    equal = torch.full((N,), 0.4, dtype=torch.float64)
+    plain = float(contrastive_loss(a, b, SCALE))
+    assert float(contrastive_loss(a, b, SCALE, None, equal)) == pytest.approx(plain, rel=1e-9)

@@ -187,3 +187,21 @@ def test_an_untrained_difference_has_the_loss_of_the_weighted_one(
     assert other.difference is not None
     assert other.difference.exit.weight.grad is not None
     assert other.difference.exit.weight.grad.abs().sum() > 0
+
+
+def test_pairs_over_other_recordings_may_weigh_less_in_the_main_loss_only(
+    data: TowerData, networks: TowerNetworks, recipe: TowersRecipe
+) -> None:
+    batch = dataclasses.replace(draw(data), is_other=torch.arange(len(ROWS)) % 3 == 0)
+    lighter = tiny_pairs.recipe(loss={"other_recordings": 0.2})
+    found = [
+        compute_losses(networks, batch, data, it, with_events=False) for it in (recipe, lighter)
+    ]
+    assert not torch.equal(found[0]["contrastive"], found[1]["contrastive"])
+    for name in ("difference", "description", "classification"):
+        assert torch.equal(found[0][name], found[1][name])
+    same = dataclasses.replace(batch, is_other=torch.zeros(len(ROWS), dtype=torch.bool))
+    found = [
+        compute_losses(networks, same, data, it, with_events=False) for it in (recipe, lighter)
+    ]
+    assert torch.equal(found[0]["contrastive"], found[1]["contrastive"])

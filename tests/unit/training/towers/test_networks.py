@@ -130,3 +130,18 @@ def test_components_are_whitened_as_the_recipe_says_and_scaled_together(whiten: 
     expected /= np.sqrt((expected**2).mean())
     found = network.normalise(embeddings).std(dim=0, correction=0).numpy()
     assert np.abs(found - expected).max() < 1e-3
+
+
+def test_values_that_hardly_vary_have_a_least_deviation() -> None:
+    recipe = NetworkRecipe(dim=3, width=4, standardise=True, least_std=0.1)
+    sample = torch.randn(200, 6, generator=torch.Generator().manual_seed(0))
+    sample[:, 4] *= 1e-3
+    sample[:, 5] = 0.0
+    std = sample.double().std(dim=0, correction=0)
+    least = 0.1 * float(std.square().mean().sqrt())
+    tower = TowerNetwork(6, recipe, unit=False)
+    tower.fit_statistics(sample)
+    assert torch.allclose(tower.std[:4].double(), std[:4], rtol=1e-5)
+    assert tower.std[4:].tolist() == pytest.approx([least, least], rel=1e-5)
+    other = torch.full((1, 6), 0.3)  # of another kind of sound
+    assert float(tower.normalise(other).abs().max()) < 10
