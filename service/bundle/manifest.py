@@ -195,8 +195,7 @@ class TowersInfo(Record):
         dim: Length of a vector.
         audio_tower: ONNX file: `embedding` float32 [batch, encoder dim], raw, of a sound or of a
             difference (`service.difference.remainder`), -> `vector` float32 [batch, dim].
-        difference: ONNX file of a trained difference: `mixture` and `reference`, raw, and `weight`
-            [batch, 1], all float32 -> `vector`; None where the audio tower projects differences.
+        difference: ONNX file of a trained difference, see `service.inference.towers`, or None.
         text_encoder: ONNX file: `input_ids` and `attention_mask` int64 [batch, tokens] ->
             `vector` float32 [batch, dim]; it contains the text tower.
         text_precision: Precision of the stored weights of the text encoder.

@@ -31,7 +31,7 @@ class AudioTower:
     Args:
         session: Graph of the audio tower.
         info: Description of the towers.
-        difference: Graph of a trained difference; None for a bundle without.
+        difference: Graph of a trained difference: `mixture`, `reference`, `weight` -> `vector`.
 
     Attributes:
         fingerprint: Identity of the towers.

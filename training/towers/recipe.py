@@ -116,8 +116,8 @@ class NetworkRecipe(Section):
             1 (equal).
         unit: Which towers give vectors of length 1; with both, strength 1 weighs both alike.
         query: Terms of the query; ``audio`` and ``text`` train the baselines.
-        fit_strength: Set the length of text vectors after the training so that strength 1 is best
-            on the validation pairs, for targets over the same and over other recordings alike
+        fit_strength: Set the length of text vectors after the training so that strength 1 suits
+            the validation pairs, with targets over the same and over other recordings
             (see ``training.towers.strength``).
         difference: How a reference is subtracted: ``weight`` subtracts a share of it, ``trained``
             adds a correction by a small network (`DifferenceNetwork`).

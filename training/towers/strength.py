@@ -9,6 +9,7 @@ from jaxtyping import Int64
 from training.towers.data import TowerData
 from training.towers.networks import TowerNetworks, compose_query
 
+LARGEST_LOSS = 0.01  # of the mean reciprocal rank over the same recordings
 STRENGTHS = tuple(round(float(value), 2) for value in np.geomspace(0.5, 2.0, 13))
 
 
@@ -16,11 +17,12 @@ STRENGTHS = tuple(round(float(value), 2) for value in np.geomspace(0.5, 2.0, 13)
 def fit_strength(
     networks: TowerNetworks, data: TowerData, rows: Int64[np.ndarray, " rows"]
 ) -> float:
-    """Choose the strength that suits targets over the same and over other recordings alike.
+    """Choose the strength that suits targets over the same and over other recordings.
 
-    Every query, l2(audio + strength * text), is searched for among the targets of all pairs. The
-    mean reciprocal rank of the own target is averaged over the pairs of each situation, and the
-    two means count alike; a situation without pairs is left out.
+    Every query, l2(audio + strength * text), is searched for among the targets of all pairs, and
+    the mean reciprocal rank of the own target is taken over the pairs of each situation. Of the
+    strengths at which the one over the same recordings is at most 0.01 below its best, the one
+    that is best over other recordings is chosen, or over the same, if there are no others.
 
     Args:
         networks: Trained towers, in evaluation mode.
@@ -39,11 +41,14 @@ def fit_strength(
     items = compose_query(networks.audio.project(data.clips[candidates]), None)
     is_query = candidates[None, :] == query[:, None]
     is_other = data.background_ids[rows, 0] != data.background_ids[rows, 1]
-    groups = [torch.from_numpy(group) for group in (~is_other, is_other) if group.any()]
-    scores = {}
+    groups = [torch.from_numpy(group) for group in (~is_other, is_other)]
+    same, other = (dict[float, float]() for _ in groups)
     for strength in STRENGTHS:
         cosines = (compose_query(audio, text, strength) @ items.T).masked_fill(is_query, -torch.inf)
         ranks = 1 + (cosines > cosines.gather(1, own[:, None])).sum(dim=1)
         reciprocal = 1.0 / ranks.double()
-        scores[strength] = sum(float(reciprocal[group].mean()) for group in groups)
-    return max(scores, key=lambda strength: scores[strength])
+        for found, group in zip((same, other), groups, strict=True):
+            found[strength] = float(reciprocal[group].mean()) if group.any() else 0.0
+    least = max(same.values()) - LARGEST_LOSS
+    allowed = [strength for strength in STRENGTHS if same[strength] >= least]
+    return max(allowed, key=lambda strength: (other[strength], same[strength]))

@@ -10,7 +10,7 @@ import torch
 from training.towers.data import TowerData
 from training.towers.networks import TowerNetworks, compose_query
 from training.towers.recipe import TowersRecipe
-from training.towers.strength import STRENGTHS, fit_strength
+from training.towers.strength import LARGEST_LOSS, STRENGTHS, fit_strength
 from training.towers.train import new_networks, train_towers
 
 ROWS = np.arange(40)
@@ -40,21 +40,29 @@ def reciprocal_rank(
     return total / len(rows)
 
 
-def test_the_strength_is_best_for_both_situations(data: TowerData, networks: TowerNetworks) -> None:
-    """Pairs over other recordings count as much as the others, however few they are."""
+def test_the_strength_suits_both_situations(data: TowerData, networks: TowerNetworks) -> None:
+    """Best over other recordings, of those that lose little over the same ones."""
     normalised = data.normalised_by(networks.audio)
     ids = normalised.background_ids.copy()
     ids[30:40, 1] += 100
     mixed = dataclasses.replace(normalised, background_ids=ids)
-    expected = {
-        s: reciprocal_rank(networks, normalised, ROWS[:30], s)
-        + reciprocal_rank(networks, normalised, ROWS[30:], s)
-        for s in STRENGTHS
-    }
-    with torch.inference_mode():
-        found = fit_strength(networks, mixed, ROWS)
-    assert expected[found] == pytest.approx(max(expected.values()), rel=1e-5)
-    assert min(expected.values()) < max(expected.values())
+    same, other = (
+        {s: reciprocal_rank(networks, normalised, rows, s) for s in STRENGTHS}
+        for rows in (ROWS[:30], ROWS[30:])
+    )
+    found = fit_strength(networks, mixed, ROWS)
+    allowed = [s for s in STRENGTHS if same[s] >= max(same.values()) - LARGEST_LOSS]
+    assert found in allowed
+    assert other[found] == pytest.approx(max(other[s] for s in allowed), rel=1e-5)
+    assert min(same.values()) < max(same.values()) - LARGEST_LOSS
+
+
+def test_without_other_recordings_the_same_ones_decide(
+    data: TowerData, networks: TowerNetworks
+) -> None:
+    normalised = data.normalised_by(networks.audio)
+    same = {s: reciprocal_rank(networks, normalised, ROWS, s) for s in STRENGTHS}
+    assert same[fit_strength(networks, normalised, ROWS)] == pytest.approx(max(same.values()))
 
 
 def test_the_fitted_strength_becomes_the_length_of_the_texts(data: TowerData) -> None:
