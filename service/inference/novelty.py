@@ -7,6 +7,7 @@ the nearest known phrases, and how the tokeniser splits it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -20,6 +21,8 @@ NEAREST = 5
 """Known phrases whose mean cosine is a feature."""
 SHOWN = 3
 """Known phrases that are named for an unknown text."""
+SMALLEST_NORM = 1e-9
+"""Lower bound of a length that is divided by."""
 N_STATISTICS = 5
 """Features beside the direction of the embedding."""
 
@@ -40,7 +43,7 @@ class Novelty:
     nearest: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class NoveltyDetector:
     """Known phrases, and a logistic regression.
 
@@ -114,10 +117,16 @@ class NoveltyDetector:
 
     def cosines(self, embedding: Float32[np.ndarray, " hidden"]) -> Float32[np.ndarray, " phrases"]:
         """Return the cosine of an embedding with each known phrase."""
+        cosines: np.ndarray = self._directions @ embedding
+        return cosines / max(float(np.linalg.norm(embedding)), SMALLEST_NORM)
+
+    @cached_property
+    def _directions(self) -> Float32[np.ndarray, "phrases hidden"]:
+        """Unit vectors of the known phrases; computed once, since every new text needs them."""
         levels = self.levels.astype(np.float32)
-        norms = np.linalg.norm(levels, axis=1) * np.linalg.norm(embedding)
-        cosines: np.ndarray = levels @ embedding / np.maximum(norms, np.float32(1e-9))
-        return cosines
+        norms = np.linalg.norm(levels, axis=1, keepdims=True)
+        directions: np.ndarray = levels / np.maximum(norms, np.float32(SMALLEST_NORM))
+        return directions
 
 
 def round_embeddings(
