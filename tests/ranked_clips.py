@@ -13,7 +13,7 @@ from training.evaluation.words.served import Answer
 
 @dataclass(frozen=True)
 class Asked:
-    """What was searched for."""
+    """Arguments of a search."""
 
     sound: str | None
     reference: str | None

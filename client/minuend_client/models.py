@@ -137,7 +137,7 @@ class Direction:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """Whether something was added or removed.
+    """Decision whether something was added or removed.
 
     Attributes:
         changed: Whether a score is above its threshold.
@@ -163,7 +163,7 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class ChangeSide:
-    """What one side has and the other lacks.
+    """A sound that one side has and the other lacks.
 
     Attributes:
         phrases: Phrases for it, best first.

@@ -136,7 +136,7 @@ class DirectionOut(ResponseModel):
 
 
 class ChangedOut(ResponseModel):
-    """Whether something was added or removed."""
+    """Decision whether something was added or removed."""
 
     changed: bool = Field(description="Whether `what` is not `nothing`.")
     what: Literal["nothing", "added", "removed", "both"] = Field(
@@ -164,7 +164,7 @@ class ChangedOut(ResponseModel):
 
 
 class ChangeSideOut(ResponseModel):
-    """What one side has and the other lacks."""
+    """A sound that one side has and the other lacks."""
 
     phrases: list[PhraseOut] = Field(description="Words for it, best first.")
     start_s: float | None = Field(

@@ -31,7 +31,7 @@ class CompositionWeights(Record):
 
 
 class UnderstandingInfo(Record):
-    """How the text encoder tells the sounds of a text, the changes, and unknown texts.
+    """Recognition of the sounds and changes of a text, and of unknown texts.
 
     Attributes:
         tags: Names of the classes of a token, see `service.inference.understanding`. The text

@@ -29,7 +29,7 @@ N_STATISTICS = 5
 
 @dataclass(frozen=True, slots=True)
 class Novelty:
-    """Whether a text names something that the towers know.
+    """Assessment of a text: does it name something that the towers know?
 
     Attributes:
         is_unknown: Whether it does not.

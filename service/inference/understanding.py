@@ -27,7 +27,7 @@ Change = Literal[
     "only",
     "none",
 ]
-"""What a text asks for about a sound. `describe`: it names the sound and no change. `instead_of`:
+"""Request of a text about a sound. `describe`: it names the sound and no change. `instead_of`:
 the sound is replaced. `only`: this sound and no other. `none`: no sound at all."""
 CHANGES: tuple[Change, ...] = get_args(Change)
 DIRECTIONS: tuple[frozenset[Change], ...] = (

@@ -68,7 +68,7 @@ class Fault:
 
 @dataclass(slots=True)
 class Progress:
-    """How far a check has come, and what it has found; it can be kept in a file.
+    """Progress and findings of a check; it can be kept in a file.
 
     Attributes:
         share: Share of rows and files that is checked, drawn at random.

@@ -13,7 +13,7 @@ from service.clips import Windows
 STEP_S = 0.1
 """Step of the searched starts and ends [s]."""
 REACH_S = 1.0
-"""How far they are searched around the windows that stand out [s]."""
+"""Range of the search around the windows that stand out [s]."""
 SHORTEST_S = 0.3
 """Shortest time that is searched [s]."""
 LEAST_FIT = 0.6

@@ -16,7 +16,7 @@ from service.inference.understanding import Change, UnderstoodSound
 from service.retrieval.query import Modifier, Notice
 
 SILENCE = "silence"
-"""What is searched for where a text asks for no sound at all."""
+"""Text that is searched for where a text asks for no sound at all."""
 COMPARED: frozenset[Change] = frozenset({"add", "louder", "quieter", "more", "less"})
 """Changes that only name a sound where there is nothing to compare with."""
 SHOWN_CHARACTERS = 60
@@ -25,7 +25,7 @@ SHOWN_CHARACTERS = 60
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """What a text contributes to a query.
+    """Contribution of a text to a query.
 
     Attributes:
         vector: Its term of the query, float32 [dim]; None if it has no effect.

@@ -35,7 +35,7 @@ BOOTSTRAPS = 1000
 
 @dataclass(frozen=True, slots=True)
 class SideJudgement:
-    """How far one side of a comparison is right.
+    """Accuracy of one side of a comparison.
 
     Attributes:
         is_named: Whether the first phrase names the event.
@@ -56,7 +56,7 @@ class SideJudgement:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A scene and how far its description is right.
+    """A scene and the accuracy of its description.
 
     Attributes:
         scene: The scene.
@@ -72,12 +72,12 @@ class Judgement:
 
     @property
     def is_right(self) -> bool:
-        """Whether the direction is right and the first phrase of each side names its event."""
+        """True if the direction is right and the first phrase of each side names its event."""
         return self.answer == self.scene.change and all(side.is_named for side in self.sides)
 
     @property
     def is_on_time(self) -> bool:
-        """Whether each event starts within half a second of what is told."""
+        """True if each event starts within half a second of the told time."""
         errors = [side.start_error_s for side in self.sides]
         return all(error is not None and abs(error) <= TOLERANCE_S for error in errors)
 

@@ -41,7 +41,7 @@ class DetectionTrials:
 
     @property
     def is_changed(self) -> Bool[np.ndarray, " trials"]:
-        """Whether something was added or removed [trials]."""
+        """True for trials in which something was added or removed."""
         changed: np.ndarray = self.is_added | self.is_removed
         return changed
 

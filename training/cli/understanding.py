@@ -22,7 +22,7 @@ from training.cli.options import BUNDLE, CACHE, OVERRIDES, PLACE, RUN, prints_re
 def understanding(
     name: str, overrides: tuple[str, ...], teacher: bool, out: Path, cache: Path, **places: Any
 ) -> dict[str, Path]:
-    """Train what tells the sounds and changes of a text, and unknown texts, in a few minutes.
+    """Train the detection of sounds and changes in a text, and of unknown texts.
 
     The scores on held-out names and phrasings are in scores.json beside the checkpoint. `export`
     takes the checkpoint with --understanding.

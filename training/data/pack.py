@@ -46,7 +46,7 @@ CHOICE = ("where", "exclude", "leave_out", "max_files")
 
 @dataclass(frozen=True, slots=True)
 class PackReport:
-    """What was packed.
+    """Contents and size of a pack.
 
     Attributes:
         clips: Number of clips.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RunLength:
-    """When a run ends, and how many steps its schedules reckon with.
+    """End of a run, and the number of steps of its schedules.
 
     A run of a given time does not know its number of steps. It is estimated at every step from
     the speed so far, so that cosine schedules end where the time ends.

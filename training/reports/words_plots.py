@@ -19,7 +19,7 @@ class ShownAim(Protocol):
 
     @property
     def title(self) -> str:
-        """What the figure is."""
+        """Name of the figure."""
 
     @property
     def bound(self) -> float:

@@ -16,7 +16,7 @@ RAREST = 1e-6  # smallest mean score that a prior is made from
 
 
 class Taught(NamedTuple):
-    """What a batch of crops is to be predicted as.
+    """Targets of a batch of crops.
 
     Attributes:
         embedding: The teacher's embeddings, standardised.

@@ -1,4 +1,4 @@
-"""Which clips of a set are over other recordings of the same kind of background."""
+"""Clips of a set over other recordings of the same kind of background."""
 
 from __future__ import annotations
 

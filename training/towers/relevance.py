@@ -32,7 +32,7 @@ MAX_CHANGES = 2
 
 @dataclass(frozen=True, slots=True)
 class ClipContents:
-    """What the clips of a set consist of, and what the pairs change.
+    """Sounds of the clips of a set, and changes of the pairs.
 
     Attributes:
         sounds: Number of the kind of background and the other sounds of each clip; clips with the

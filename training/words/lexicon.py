@@ -10,7 +10,7 @@ encoder. The result, lexicon.yaml, is part of the repository and was read before
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,23 @@ LOWEST_WORD_FIT = {"synonyms": 0.5, "hypernyms": 0.6}
 """Lowest cosine of a word and the mean of the names of the sound."""
 MOST_KINDS = 3
 """A hypernym of more sounds than this tells too little."""
+REJECTED = frozenset(
+    {
+        *("authorship", "automatic gun", "bathroom", "call", "distorted shape", "effect", "fetus"),
+        *("foetus", "feeding", "flow", "metal", "metallic element", "privy", "register", "rattler"),
+        *("sea scooter", "skating", "smell", "smelling", "springtime", "synthesist", "telephony"),
+        *(
+            "textile machine",
+            "transport",
+            "true cat",
+            "water scooter",
+            "wheel",
+            "wildcat",
+            "woodcut",
+        ),
+    }
+)
+"""Words of a wrong sense, found by reading the result."""
 HEADER = """\
 # Synonyms and hypernyms of the names of sounds, by label or class of AudioSet. Made from WordNet by
 # `minuend-train data lexicon`. WordNet (R) is copyright 2006 by Princeton University; its licence
@@ -60,7 +77,7 @@ def make_lexicon(concepts: Sequence[Concept], cache: TextCache, out: Path) -> Pa
     n_kinds = Counter(h.name() for sense in found.values() for h in set(sense.hypernyms()))
     held_out = {name for entry in label_names().values() for name in entry.held_out}
     named = held_out | {name for each in concepts for name in each.names}
-    taken = {without_article(name) for name in named}
+    taken = frozenset(without_article(name) for name in named)
     lexicon: dict[str, dict[str, list[str]]] = {}
     for each in concepts:
         sense = found.get(each.key)
@@ -99,10 +116,10 @@ def _centre(concept: Concept, cache: TextCache) -> Float32[np.ndarray, " hidden"
     return _unit(_unit(cache.embed(list(concept.names))).mean(axis=0))
 
 
-def _words(senses: Iterable[Any], taken: Collection[str]) -> list[str]:
-    """List the lemmas of senses that are no proper names and name no sound yet."""
+def _words(senses: Iterable[Any], taken: frozenset[str]) -> list[str]:
+    """List the lemmas of senses that are no proper names, name no sound yet and fit."""
     lemmas = [lemma.replace("_", " ") for sense in senses for lemma in sense.lemma_names()]
-    return sorted({lemma for lemma in lemmas if lemma.islower() and lemma not in taken})
+    return sorted({lemma for lemma in lemmas if lemma.islower() and lemma not in taken | REJECTED})
 
 
 def _unit(vectors: Float32[np.ndarray, "*rows hidden"]) -> Float32[np.ndarray, "*rows hidden"]:

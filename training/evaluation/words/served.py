@@ -41,7 +41,7 @@ Load = Callable[[], Float32[np.ndarray, " samples"]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a search answers.
+    """The answer of a search.
 
     Attributes:
         ids: Ids of the hits, best first.

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -23,15 +23,7 @@ from training.towers.text_cache import TextCache
 from training.words.grammar import list_descriptions
 
 BALANCE = 0.5
-"""How much more often a rare concept is drawn: by 1 / (its weight in all windows) ** BALANCE."""
-
-
-class EmbedTexts(Protocol):
-    """Embeds texts, as the cache of texts does."""
-
-    def embed(self, texts: Sequence[str]) -> Float32[np.ndarray, "texts hidden"]:
-        """Return the output of the text encoder for each text."""
-        ...
+"""Balance of the draw: a concept counts with 1 / (its weight in all windows) ** BALANCE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +74,7 @@ class CaptionData:
 
     @classmethod
     def of(
-        cls, captions: CaptionSet, concepts: Concepts, cache: EmbedTexts, labels: Sequence[str]
+        cls, captions: CaptionSet, concepts: Concepts, cache: TextCache, labels: Sequence[str]
     ) -> Self:
         """Weigh the concepts of windows, and embed the descriptions of every concept."""
         described = [list_descriptions(concept.names) for concept in concepts.concepts]

@@ -1,4 +1,4 @@
-"""How often a search for each concept finds it, measured on windows that were not trained on."""
+"""Reliability of each concept: how often a search finds it in windows that were not trained on."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def measure_reliability(data: CaptionData, train: TrainOn) -> dict[int, float]:
     return {int(column): float(found[column] / possible[column]) for column in measured}
 
 
-def describe(networks: TowerNetworks, data: CaptionData) -> Float32[np.ndarray, "concepts dim"]:
+def _describe(networks: TowerNetworks, data: CaptionData) -> Float32[np.ndarray, "concepts dim"]:
     """Return the mean direction of all descriptions of each concept."""
     vectors = l2_normalize(networks.text(data.texts).numpy())
     return l2_normalize(np.stack([vectors[rows].mean(axis=0) for rows in data.variants]))
@@ -63,7 +63,7 @@ def _search(
     """Return the right hits of a search for each concept, and the most that are possible."""
     windows = data.windows[tested]
     sounds = l2_normalize(networks.audio(windows).numpy())
-    scores = sounds @ describe(networks, data).T
+    scores = sounds @ _describe(networks, data).T
     scores[data.is_unsure[tested].numpy()] = -np.inf
     holds = data.weights[tested].numpy() > 0
     first = np.argsort(-scores, axis=0, kind="stable")[:FIRST]

@@ -1,4 +1,4 @@
-"""What each window is said to hold: its label or caption, and what the teacher hears in it."""
+"""Targets of each window: its label or caption, and the classes that the teacher hears in it."""
 
 from __future__ import annotations
 

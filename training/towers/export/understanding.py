@@ -28,7 +28,7 @@ LOWEST_AGREEMENT = 0.98
 
 @dataclass(frozen=True, slots=True)
 class UnderstandingInputs:
-    """What an export needs so that the bundle understands texts.
+    """Inputs of an export of a bundle that understands texts.
 
     Attributes:
         loaded: The checkpoint.
