@@ -204,9 +204,8 @@ class TowersInfo(Record):
         text_bank: JSON of the phrases for changes, see `service.inference.phrases`.
         known_answer: An npz of `embedding` [dim of the encoder] and `text`, with the vectors
             `audio_vector` and `text_vector` [dim] of the two; with a trained difference also
-            `difference_vector`, of the embedding without `reference`. With `understanding`, also
-            `sounds`, "change: words" of each sound of the text, and `unknown`, the probability that
-            the text is unknown.
+            `difference_vector`, of the embedding without `reference`; with `understanding` also
+            `sounds`, "change: words" of each sound, and `unknown`, the probability of that.
         understanding: How sounds and changes are told from a text; None for a bundle without.
     """
 

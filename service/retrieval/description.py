@@ -15,7 +15,7 @@ describe` measures the accuracy above and below several leads."""
 NAMED = 3
 """Phrases of each side from which a description takes up to two."""
 LARGEST_TOLD_RATE = 0.8
-"""A change is told as a possibility if at most this share of unchanged recordings differ as much."""
+"""Largest share of unchanged recordings that differ as much as a change told as a possibility."""
 EQUAL_DB = 1.5
 """A sound is as loud as the rest if the levels differ by at most this [dB]."""
 

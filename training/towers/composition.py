@@ -27,7 +27,7 @@ SIZES = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 SENTENCES = (0.0, 0.25, 0.5, 1.0)
 ROUNDS = 2
 WORTH = 0.01
-"""Least gain of the score that gives a weight to the vector of the whole text, which has no sign."""
+"""Least gain of the score that gives the vector of the whole text, which has no sign, a weight."""
 AWAY: frozenset[Change] = frozenset({"remove", "quieter", "less", "instead_of"})
 """Changes whose weight is negative."""
 
