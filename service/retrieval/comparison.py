@@ -22,7 +22,7 @@ from service.retrieval.description import NAMED, ChangeSide, describe, level_ove
 from service.retrieval.embedded import EmbeddedInput
 from service.retrieval.extent import Extent, locate, rises
 from service.retrieval.query import Query, compose
-from service.retrieval.timeline import Timeline, compare_windows
+from service.retrieval.timeline import compare_windows, find_nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +136,10 @@ class Comparer:
             changed = self._detector.decide(embedding, embeddings, windows)
         query = compose({"difference": self._space.project_difference(embedding, mean, weight)})
         options = _SideOptions(weight, max(n_phrases, NAMED))
-        added, timeline = self._side(mixture, references, query.vector, options)
+        added = self._side(mixture, references, query.vector, options)
         lacking = l2_normalize(self._space.project_difference(mean, embedding, weight))
         removed = self._removed(mixture, references, lacking, options)
-        curve = None
-        if has_curve and timeline is not None:
-            curve = self._curve(mixture, timeline, weight, n_phrases)
+        curve = self._curve(mixture, references, options, n_phrases) if has_curve else None
         return Comparison(
             description=describe(added, removed, changed, is_equal=np.array_equal(embedding, mean)),
             embedding=embedding - mean,
@@ -163,8 +161,8 @@ class Comparer:
         others: Sequence[EmbeddedInput],
         change: Float32[np.ndarray, " dim"],
         options: _SideOptions,
-    ) -> tuple[ChangeSide, Timeline | None]:
-        """Return what a sound has and the others lack, and its distance from them over time.
+    ) -> ChangeSide:
+        """Return what a sound has and the others lack.
 
         Args:
             sound: The sound.
@@ -172,31 +170,26 @@ class Comparer:
             change: Unit vector of the difference of the whole sounds.
             options: Weight and number of phrases.
         """
-        known = [other.windows for other in others if other.windows is not None]
-        windows = sound.windows
-        if windows is None or not known:
-            level_db = _level_over_rest_db(sound, others, None)
-            return ChangeSide(self._rank(change, options.n_phrases), level_db=level_db), None
-        timeline = compare_windows(windows, known)
-        extent = locate(rises(windows, known), windows)
-        if extent is not None and self._bank is not None:
-            change = l2_normalize(change + self._change_within(extent, windows, timeline, options))
+        windows, known = sound.windows, _windows_of(others)
+        extent = locate(rises(windows, known), windows) if windows and known else None
+        if windows and extent and self._bank is not None:
+            change = l2_normalize(change + self._change_within(extent, windows, known, options))
         phrases = self._rank(change, options.n_phrases)
         level_db = _level_over_rest_db(sound, others, extent)
         if extent is None:
-            return ChangeSide(phrases, level_db=level_db), timeline
-        return ChangeSide(phrases, extent.start_s, extent.end_s, level_db), timeline
+            return ChangeSide(phrases, level_db=level_db)
+        return ChangeSide(phrases, extent.start_s, extent.end_s, level_db)
 
     def _change_within(
-        self, extent: Extent, windows: Windows, timeline: Timeline, options: _SideOptions
+        self, extent: Extent, windows: Windows, known: Sequence[Windows], options: _SideOptions
     ) -> Float32[np.ndarray, " dim"]:
         """Return the unit vector of what the windows at a time have and the nearest ones lack."""
         shares = extent.overlaps(windows)
-        inside = shares >= min(0.5, float(shares.max()))
+        inside = windows.embeddings[shares >= min(0.5, float(shares.max()))]
+        others = np.concatenate([each.embeddings for each in known])
+        nearest = others[find_nearest(inside, others)[0]]
         change = self._space.project_difference(
-            windows.embeddings[inside].mean(axis=0),
-            timeline.nearest[inside].mean(axis=0),
-            options.weight,
+            inside.mean(axis=0), nearest.mean(axis=0), options.weight
         )
         return l2_normalize(change)
 
@@ -209,7 +202,7 @@ class Comparer:
     ) -> ChangeSide:
         """Return what the references have and the mixture lacks, with its time in a single one."""
         if len(references) == 1:
-            return self._side(references[0], [mixture], change, options)[0]
+            return self._side(references[0], [mixture], change, options)
         powers = [each.mean_square for each in references if each.mean_square is not None]
         level_db = None
         if len(powers) == len(references):
@@ -221,15 +214,22 @@ class Comparer:
         return [] if self._bank is None else self._bank.rank(vector, n_phrases)
 
     def _curve(
-        self, mixture: EmbeddedInput, timeline: Timeline, weight: float, n_phrases: int
-    ) -> list[CurvePoint]:
-        windows = mixture.windows
-        assert windows is not None
+        self,
+        mixture: EmbeddedInput,
+        references: Sequence[EmbeddedInput],
+        options: _SideOptions,
+        n_phrases: int,
+    ) -> list[CurvePoint] | None:
+        """Return the distance over time; None without windows."""
+        windows, known = mixture.windows, _windows_of(references)
+        if windows is None or not known:
+            return None
+        timeline = compare_windows(windows, known)
         phrases: dict[int, list[RankedPhrase]] = {}
         if self._bank is not None:
             for row in timeline.peaks:
                 change = self._space.project_difference(
-                    windows.embeddings[row], timeline.nearest[row], weight
+                    windows.embeddings[row], timeline.nearest[row], options.weight
                 )
                 phrases[row] = self._bank.rank(l2_normalize(change), n_phrases)
         points = zip(
@@ -239,6 +239,11 @@ class Comparer:
             strict=True,
         )
         return [CurvePoint(*point, phrases.get(row, [])) for row, point in enumerate(points)]
+
+
+def _windows_of(sounds: Sequence[EmbeddedInput]) -> list[Windows]:
+    """Return the windows of the sounds that have any."""
+    return [sound.windows for sound in sounds if sound.windows is not None]
 
 
 def _level_difference_db(
