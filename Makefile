@@ -149,8 +149,10 @@ endif
 towers: $(DEV)/.ready text-encoder teacher  ## train, measure and export the towers of BUNDLE; DATA=manifest
 	$(TRAIN) data scenes --scene general --side train --permissive --pairs 4000 --data $(DATA) --bundle $(BUNDLE) --out $(RUNS)/general-train --cache $(CACHE)
 	$(TRAIN) data scenes --scene general --side test --pairs 1000 --data $(DATA) --bundle $(BUNDLE) --out $(RUNS)/general-test --cache $(CACHE)
+	$(TRAIN) data scenes --scene general --side test --pairs 1000 --other-recordings 1 --data $(DATA) --bundle $(BUNDLE) --out $(RUNS)/general-test-other --cache $(CACHE)
 	$(TRAIN) data mixtures --data $(DATA) --bundle $(BUNDLE) --out $(RUNS)/mixtures --cache $(CACHE)
-	$(TRAIN) evaluate retrieval --train $(RUNS)/general-train --test $(RUNS)/general-test --mixtures $(RUNS)/mixtures --bundle $(BUNDLE) --runs $(RUNS)/towers --results $(RESULTS)/retrieval-general.json --cache $(CACHE)
+	$(TRAIN) data mixtures --other-recordings 1 --data $(DATA) --bundle $(BUNDLE) --out $(RUNS)/mixtures-other --cache $(CACHE)
+	$(TRAIN) evaluate retrieval --train $(RUNS)/general-train --test $(RUNS)/general-test --other $(RUNS)/general-test-other --mixtures $(RUNS)/mixtures --other-mixtures $(RUNS)/mixtures-other --bundle $(BUNDLE) --runs $(RUNS)/towers --results $(RESULTS)/retrieval-general.json --cache $(CACHE)
 	$(TRAIN) understanding --data $(DATA) --teacher --out $(RUNS)/understanding --cache $(CACHE)
 	$(TRAIN) composition $(RUNS)/towers/both-42/checkpoint.pt --scenes $(RUNS)/general-train --bundle $(BUNDLE) --out $(RUNS)/composition.json --cache $(CACHE)
 	$(TRAIN) export $(RUNS)/towers/both-42/checkpoint.pt --out $(BUNDLE) --data $(DATA) --scenes $(RUNS)/general-test --cache $(CACHE) --understanding $(RUNS)/understanding/checkpoint.pt --composition $(RUNS)/composition.json

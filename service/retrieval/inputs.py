@@ -95,7 +95,7 @@ class InputEmbedder:
                 sound if isinstance(sound, EmbeddedInput) else next(embedded) for sound in found
             ]
 
-    def describing(self, n_inputs: int) -> Windowing | None:
+    def description_windowing(self, n_inputs: int) -> Windowing | None:
         """Return windows that tell when something happens; longer sounds have none.
 
         Args:

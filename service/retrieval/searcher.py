@@ -166,7 +166,7 @@ class Searcher:
         options = options or DifferenceOptions()
         inputs = [mixture, *references]
         if options.hop_s is None:
-            windowing = self._inputs.describing(len(inputs))
+            windowing = self._inputs.description_windowing(len(inputs))
         else:
             windowing = curve_windowing(options.hop_s)
         embedded = self._inputs.embed(
