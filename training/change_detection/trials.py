@@ -39,12 +39,6 @@ class DetectionTrials:
     is_removed: Bool[np.ndarray, " trials"]
     weights: Float[np.ndarray, " trials"]
 
-    @property
-    def is_changed(self) -> Bool[np.ndarray, " trials"]:
-        """True for trials in which something was added or removed."""
-        changed: np.ndarray = self.is_added | self.is_removed
-        return changed
-
     def of(self, change: What) -> Bool[np.ndarray, " trials"]:
         """Return which trials have a change."""
         number = CHANGES.index(change)

@@ -22,7 +22,8 @@ from training.evaluation.words.figures import mean, ratio
 from training.evaluation.words.items import Item
 from training.evaluation.words.scenes import Partners, Scene, event_sounds
 from training.evaluation.words.search import Search, n_holding
-from training.evaluation.words.tables import SceneTable, without_article
+from training.evaluation.words.tables import SceneTable
+from training.words.names import without_article
 
 WORDINGS = {
     "without": "without the {}",

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from training.data.attribution import corpus_of
 from training.data.manifest import SourceClip
 from training.evaluation.embeddings import hash_parts
+from training.words.names import without_article
 
 T = TypeVar("T")
 FILES = ("sounds.yaml", "requests.yaml", "texts.yaml", "scenes.yaml", "phrases.yaml")
@@ -117,12 +118,6 @@ def names_event(event: str, *names: str) -> bool:
     patterns = _phrases().get(event, ())
     plain = [without_article(_normalise(name)) for name in names]
     return any(re.fullmatch(pattern, name) for pattern in patterns for name in plain)
-
-
-def without_article(name: str) -> str:
-    """Return a name without a leading article."""
-    article, _, rest = name.partition(" ")
-    return rest if article in ("a", "an", "the") else name
 
 
 def hash_tables() -> str:

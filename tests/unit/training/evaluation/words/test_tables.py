@@ -17,8 +17,8 @@ from training.evaluation.words.tables import (
     scene_table,
     sounds_of,
     sounds_of_label,
-    without_article,
 )
+from training.words.names import without_article
 
 
 def labelled(corpus: str, label: str) -> SourceClip:
